@@ -1,0 +1,34 @@
+"""Where the equations, the templates and the generated optimizers lie.
+
+A wheel carries them inside the package; a checkout has them in folders of their own at its root.
+This module owns that choice and nothing else: it reads no file and imports nothing generated.
+"""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _folder(packed: str, in_checkout: str) -> Path:
+    """Return the packed folder if this is an installed wheel, else the checkout's."""
+    inside = _PACKAGE / packed
+    return inside if inside.is_dir() else _PACKAGE.parent / in_checkout
+
+
+def specs_folder() -> Path:
+    """Return the folder of the built-in spec files.
+
+    >>> specs_folder().name in {"specs", "_specs"}
+    True
+    """
+    return _folder("_specs", "specs")
+
+
+def templates_folder() -> Path:
+    """Return the folder of the Jinja2 templates."""
+    return _folder("_templates", "templates")
+
+
+def optim_folder() -> Path:
+    """Return the folder of the generated package that serves ``lucid.optim``."""
+    return _folder("_optim", "generated/lucid/optim")
