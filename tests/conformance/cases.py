@@ -1,0 +1,198 @@
+"""The conformance cases: optimizers, settings, start values and gradients, as plain NumPy data.
+
+What the recording scripts and the tests share.  Nothing here knows a library or how results are
+compared.  The gradients are fixed sequences that do not depend on the parameters: a difference in
+one step then stays what it is instead of feeding back through a loss, so that a tolerance can be
+derived.  Start values and gradients are exactly representable in float32, so one float64 recording
+is the yardstick for float64 and for float32 alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+STEPS = 50
+CHECKPOINTS = (1, 2, 10, 25, 26, 50)
+RESUME_AT = 25
+LR_CHANGES_AT = 26  # from this step on the learning rate is a quarter of what it was
+SEED = 20251212
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One parameter: its shape, layout, sizes of start values and gradients, steps without any."""
+
+    name: str
+    shape: tuple[int, ...]
+    order: str
+    start: float
+    exponents: tuple[int, ...]  # of ten: the gradient's size at a step is drawn from these
+    missing: frozenset[int] = frozenset()
+    spread: bool = False  # elements fall from the drawn size by a factor 1e-8 along the array
+
+
+PARAMETERS = (
+    Shape("point", (), "C", 1.0, (0, -1)),
+    Shape("line", (7,), "C", 0.1, (0, -1), spread=True),
+    Shape("tiny", (3, 4), "C", 0.0, (-6, -7, -8)),
+    Shape("mixed", (4, 3), "F", 1.0, (0, -1, -2, -3, -4, -5, -6, -7, -8)),
+    Shape("heavy", (2, 3, 2), "C", 100.0, (-2, -3)),
+    Shape("sparse", (5,), "C", 0.01, (-3, -4), frozenset({1, 5, 6, 26, 40})),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One optimizer with its arguments, and the group entries that change before a step."""
+
+    name: str
+    optimizer: str
+    arguments: Mapping[str, Any]
+    changes: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    def schedule(self) -> dict[int, dict[str, Any]]:
+        """The changes of the case and the change of the learning rate that all cases have."""
+        changes = {step: dict(values) for step, values in self.changes.items()}
+        changes.setdefault(LR_CHANGES_AT, {})["lr"] = self.arguments.get("lr", 0.001) / 4
+        return changes
+
+
+def starts() -> list[Array]:
+    """The start values in float64, in the order and layout of PARAMETERS; new arrays each call."""
+    random = np.random.RandomState(SEED)
+    return [_layout(p.start * _uniform(random, p.shape), p.order) for p in PARAMETERS]
+
+
+def gradients() -> list[list[Array | None]]:
+    """For each step the gradient of each parameter in float64, None where it is missing.
+
+    A gradient has the other layout than its parameter: in real networks layouts differ.
+    """
+    random = np.random.RandomState(SEED + 1)
+    return [[_gradient(random, p, step) for p in PARAMETERS] for step in range(1, STEPS + 1)]
+
+
+def _gradient(random: np.random.RandomState, p: Shape, step: int) -> Array | None:
+    size = 10.0 ** p.exponents[random.randint(len(p.exponents))]
+    values = size * _uniform(random, p.shape)
+    if p.spread:
+        count = values.size - 1
+        values *= np.array([float(f"1e-{8 * i // count}") for i in range(count + 1)])
+    return None if step in p.missing else _layout(values, "C" if p.order == "F" else "F")
+
+
+def _uniform(random: np.random.RandomState, shape: tuple[int, ...]) -> Array:
+    """Numbers in (-1, 1), none of them zero; the same on every machine, as no libm is involved."""
+    magnitude = 0.1 + 0.9 * random.random_sample(shape)
+    return np.asarray(np.where(random.random_sample(shape) < 0.5, -magnitude, magnitude))
+
+
+def _layout(values: Array, order: str) -> Array:
+    return np.array(values.astype(np.float32), dtype=np.float64, order=order)  # type: ignore[call-overload,no-any-return]
+
+
+def _combine(optimizer: str, common: dict[str, Any], **choices: tuple[Any, ...]) -> Iterator[Case]:
+    """Every combination of the choices; the first value of each is not part of the name."""
+    for values in itertools.product(*choices.values()):
+        chosen = dict(zip(choices, values, strict=True))
+        marked = [
+            key if value is True else f"{key}={value}"
+            for key, value in chosen.items()
+            if value != choices[key][0]
+        ]
+        yield Case("-".join([optimizer, *marked]), optimizer, {**common, **chosen})
+
+
+def _sgd() -> Iterator[Case]:
+    yield Case("SGD-defaults", "SGD", {})
+    choices = {"weight_decay": (0.0, 0.1), "maximize": (False, True)}
+    plain = {"momentum": (0.0, 0.9), "dampening": (0.0, 0.3)}
+    yield from _combine("SGD", {"lr": 0.05}, **plain, **choices)
+    nesterov = {"lr": 0.05, "momentum": 0.9, "nesterov": True}
+    for case in _combine("SGD", nesterov, **choices):
+        yield Case(case.name.replace("SGD", "SGD-nesterov", 1), "SGD", case.arguments)
+    # The momentum buffer starts in whichever step momentum is first switched on, and is kept
+    # while momentum is off.
+    for extra in ({}, {"weight_decay": 0.1}, {"dampening": 0.3, "maximize": True}):
+        marked = [key if value is True else f"{key}={value}" for key, value in extra.items()]
+        yield Case(
+            "-".join(["SGD-momentum_on_at_10", *marked]),
+            "SGD",
+            {"lr": 0.05, "momentum": 0.0, **extra},
+            {10: {"momentum": 0.9}, 20: {"momentum": 0.0}, 24: {"momentum": 0.5}},
+        )
+
+
+def _adam(optimizer: str) -> Iterator[Case]:
+    decay = (0.0, 0.1)
+    yield from _combine(
+        optimizer,
+        {"lr": 0.01},
+        weight_decay=decay,
+        amsgrad=(False, True),
+        maximize=(False, True),
+    )
+    yield from _common(optimizer)
+    large = {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-3, "amsgrad": True, "weight_decay": 0.1}
+    yield Case(f"{optimizer}-large_eps-amsgrad-weight_decay=0.1", optimizer, large)
+
+
+def _nadam() -> Iterator[Case]:
+    yield from _combine("NAdam", {"lr": 0.01}, **_decoupled())
+    yield from _common("NAdam")
+    fast = {"lr": 0.01, "momentum_decay": 0.05, "weight_decay": 0.1}
+    yield Case("NAdam-momentum_decay=0.05", "NAdam", fast)
+
+
+def _radam() -> Iterator[Case]:
+    yield from _combine("RAdam", {"lr": 0.01}, **_decoupled())
+    yield from _common("RAdam")
+    # beta2 = 0.5: the rectification is never defined.
+    yield Case("RAdam-never_rectified", "RAdam", {"lr": 0.01, "betas": (0.9, 0.5)})
+
+
+def _decoupled() -> dict[str, tuple[Any, ...]]:
+    return {
+        "weight_decay": (0.0, 0.1),
+        "decoupled_weight_decay": (False, True),
+        "maximize": (False, True),
+    }
+
+
+def _common(optimizer: str) -> Iterator[Case]:
+    """Defaults, values that are not the default, and settings changed between steps."""
+    yield Case(f"{optimizer}-defaults", optimizer, {})
+    large = {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-3}
+    yield Case(f"{optimizer}-large_eps", optimizer, large)
+    yield Case(f"{optimizer}-beta1=0", optimizer, {"lr": 0.01, "betas": (0.0, 0.99)})
+    yield Case(
+        f"{optimizer}-changing",
+        optimizer,
+        {"lr": 0.01, "weight_decay": 0.0},
+        {12: {"weight_decay": 0.1}, 20: {"betas": (0.8, 0.99)}, 30: {"eps": 1e-3}},
+    )
+
+
+CASES: dict[str, Case] = {
+    case.name: case
+    for case in (*_sgd(), *_adam("Adam"), *_adam("AdamW"), *_nadam(), *_radam())
+}
+
+
+def fingerprint() -> str:
+    """A digest of all the data above: a recording made from other data is found by it."""
+    digest = hashlib.sha256()
+    described = [(c.name, c.optimizer, c.arguments, c.schedule()) for c in CASES.values()]
+    digest.update(json.dumps([described, CHECKPOINTS]).encode())
+    for values in [*starts(), *itertools.chain.from_iterable(gradients())]:
+        digest.update(b"none" if values is None else values.tobytes(order="C"))
+    return digest.hexdigest()

@@ -1,0 +1,56 @@
+"""Records the trajectories of torch's optimizers into recorded/torch.npz.
+
+Run as a script where torch is installed; nothing of the project is needed.  Everything is float64:
+torch keeps NAdam's product of mu in its default type, so that is float64 too.  Start values and
+gradients are representable in float32, so this one recording also judges float32 results.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from cases import CASES, CHECKPOINTS, RESUME_AT, STEPS, Case, gradients, starts
+from recording import Recorder
+
+
+def record(case: Case, recorder: Recorder) -> None:
+    """Run one case and add its checkpoints."""
+    weights = [torch.from_numpy(values).requires_grad_() for values in starts()]
+    optimizer = getattr(torch.optim, case.optimizer)(weights, foreach=False, **case.arguments)
+    schedule = case.schedule()
+    for step, grads in enumerate(gradients(), start=1):
+        optimizer.param_groups[0].update(schedule.get(step, {}))
+        for weight, grad in zip(weights, grads, strict=True):
+            weight.grad = None if grad is None else torch.from_numpy(grad)
+        optimizer.step()
+        if step in CHECKPOINTS:
+            saved = optimizer.state_dict()["state"]
+            recorder.add(
+                case, step, [_state(w, saved.get(index, {})) for index, w in enumerate(weights)]
+            )
+        if step == RESUME_AT:
+            recorder.add_group(case, optimizer.state_dict()["param_groups"][0])
+
+
+def _state(weight: torch.Tensor, saved: dict[str, Any]) -> dict[str, Any]:
+    values = {key: value for key, value in saved.items() if value is not None}
+    for key, value in values.items():
+        assert torch.as_tensor(value).dtype in (torch.float64, torch.float32), key
+    arrays = {key: torch.as_tensor(value).numpy() for key, value in values.items()}
+    return {"w": weight.detach().numpy().copy(), **{k: np.array(v) for k, v in arrays.items()}}
+
+
+def main() -> None:
+    """Record every case."""
+    torch.set_default_dtype(torch.float64)
+    recorder = Recorder()
+    for case in CASES.values():
+        record(case, recorder)
+    recorder.write("torch", torch.__version__)
+    print(f"recorded {len(CASES)} cases of {STEPS} steps from torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()

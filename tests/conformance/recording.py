@@ -1,0 +1,103 @@
+"""The files of recorded trajectories: how they are written and read.
+
+One compressed .npz per library.  For a case and a quantity ("w", "exp_avg", ...) it holds one
+array: a row per checkpoint, in it the parameters one after the other, each flattened in C order;
+NaN where a parameter has no such state (yet).  A number kept per parameter ("step") is repeated
+over its elements.  Beside them are the entries of the parameter group at RESUME_AT and, under
+"about", the library's version and the digest of the cases.  Nothing here knows what is compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import CHECKPOINTS, PARAMETERS, RESUME_AT, STEPS, Array, Case, fingerprint, starts
+
+FOLDER = Path(__file__).parent / "recorded"
+NUMBERS = ("step", "mu_product")  # kept once per parameter, not per element
+
+State = dict[str, Any]
+"""The state of one parameter by its key in state_dict, and its value under "w"."""
+
+
+class Recording:
+    """The trajectories recorded from one library."""
+
+    def __init__(self, library: str) -> None:
+        with np.load(FOLDER / f"{library}.npz") as archive:
+            self._arrays: dict[str, Array] = {name: archive[name] for name in archive.files}
+        self.about: dict[str, str] = json.loads(str(self._arrays["about"]))
+        self.cases = [name[:-2] for name in self._arrays if name.endswith("/w")]
+
+    def states(self, case: str, step: int) -> list[State]:
+        """What each parameter holds after a step that is a checkpoint."""
+        row = CHECKPOINTS.index(step)
+        found: list[State] = [{} for _ in PARAMETERS]
+        for name, values in self._arrays.items():
+            owner, _, key = name.partition("/")
+            if owner == case and key != "group":
+                for state, part, p in zip(found, _split(values[row]), PARAMETERS, strict=True):
+                    if not np.isnan(part).all():
+                        state[key] = float(part[0]) if key in NUMBERS else _shaped(part, p.shape)
+        return found
+
+    def group(self, case: str) -> dict[str, Any]:
+        """The entries of the parameter group at RESUME_AT, without the parameters."""
+        entries: dict[str, Any] = json.loads(str(self._arrays[f"{case}/group"]))
+        return {key: tuple(v) if isinstance(v, list) else v for key, v in entries.items()}
+
+
+class Recorder:
+    """Collects one library's trajectories and writes their file."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Array]] = {}
+        self._groups: dict[str, Array] = {}
+
+    def add(self, case: Case, step: int, states: Sequence[State | None]) -> None:
+        """Add what the parameters hold after a checkpoint; None for a parameter left out."""
+        keys = {"w"}.union(*(state for state in states if state is not None))
+        for key in sorted(keys):
+            rows = self._rows.setdefault(
+                f"{case.name}/{key}", [np.full(_total(), np.nan) for _ in CHECKPOINTS]
+            )
+            parts = _split(rows[CHECKPOINTS.index(step)])
+            for part, p, state in zip(parts, PARAMETERS, states, strict=True):
+                if state is not None and key in state:
+                    assert np.isfinite(state[key]).all(), f"{case.name}: {key} of {p.name}"
+                    part[:] = np.broadcast_to(np.asarray(state[key]), p.shape).reshape(-1)
+
+    def add_group(self, case: Case, group: Mapping[str, Any]) -> None:
+        """Add the entries of the parameter group at RESUME_AT."""
+        entries = {key: value for key, value in group.items() if key != "params"}
+        self._groups[f"{case.name}/group"] = np.array(json.dumps(entries))
+
+    def write(self, library: str, version: str) -> None:
+        """Write the file of a library."""
+        about = {"library": library, "version": version, "cases": fingerprint()}
+        FOLDER.mkdir(exist_ok=True)
+        arrays = {key: np.array(rows) for key, rows in self._rows.items()}
+        np.savez_compressed(
+            FOLDER / f"{library}.npz", about=np.array(json.dumps(about)), **arrays, **self._groups
+        )
+
+
+def _total() -> int:
+    return sum(values.size for values in starts())
+
+
+def _split(row: Array) -> list[Array]:
+    """Views of a row, one per parameter."""
+    sizes = [values.size for values in starts()]
+    return np.split(row, np.cumsum(sizes)[:-1])
+
+
+def _shaped(part: Array, shape: tuple[int, ...]) -> Array:
+    return part.reshape(shape).copy()
+
+
+assert RESUME_AT in CHECKPOINTS and CHECKPOINTS[-1] == STEPS
