@@ -3,7 +3,7 @@
 This module owns what ``sys.modules`` holds under ``lucid.optim`` and the attribute ``lucid.optim``.
 It does not change a real Lucid's files or any module of its own: ``lucid.optim`` becomes a new
 module, in which generated names come first and all else (``lr_scheduler``, optimizers that are not
-generated) is the real package's. Names that were imported earlier with ``from`` stay what they were.
+generated) is the real package's. Names imported earlier with ``from`` stay what they were.
 """
 
 import importlib

@@ -11,7 +11,6 @@ import importlib
 import sys
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lucidgen.paths import optim_folder
@@ -49,8 +48,9 @@ def _load(folder: Path) -> None:
     if not init.is_file():
         raise ImportError(f"no generated optimizers in {folder}: run `lucidgen build`")
     spec = spec_from_file_location(__name__, init, submodule_search_locations=[str(folder)])
-    assert spec is not None and spec.loader is not None
-    package: ModuleType = module_from_spec(spec)
+    assert spec is not None
+    assert spec.loader is not None
+    package = module_from_spec(spec)
     sys.modules[__name__] = package
     spec.loader.exec_module(package)
 

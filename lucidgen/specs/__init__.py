@@ -1,7 +1,7 @@
 """The built-in equations, importable from any directory: ``from lucidgen.specs.adam import Adam``.
 
-This package owns no equations. Its path is the folder of the spec files, packed in a wheel or at the
-root of a checkout.
+This package owns no equations. Its path is the folder of the spec files, packed in a wheel or at
+the root of a checkout.
 """
 
 from lucidgen.paths import specs_folder
