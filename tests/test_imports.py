@@ -1,0 +1,294 @@
+"""One class object by every import route, in every order, from a checkout and from a wheel.
+
+Each check runs in an interpreter of its own, whose path holds lucidgen (as an editable install or
+as an installed wheel) and either all installed packages, the real Lucid among them, or NumPy alone.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+import sysconfig
+import textwrap
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+WORLDS = ("checkout", "checkout+lucid", "wheel", "wheel+lucid")
+ROUTES = {
+    "ours": "import lucidgen.optim",
+    "submodule": "import lucidgen.optim.adam",
+    "activate": "import lucidgen; lucidgen.activate(); import lucid.optim",
+}
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-compile"]
+    subprocess.run([*command, "--target", str(folder), str(wheel)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def numpy_alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("numpy")
+    packages = Path(np.__file__).parents[1]
+    for name in ("numpy", "numpy.libs"):
+        if (packages / name).exists():
+            (folder / name).symlink_to(packages / name)
+    return folder
+
+
+@pytest.fixture
+def run(installed, numpy_alone, tmp_path):
+    """Return a function that runs Python code in one of the worlds and returns what it prints."""
+
+    def run(world, code):
+        home, _, lucid = world.partition("+")
+        ours = [installed] if home == "wheel" else [ROOT, ROOT / "generated"]
+        packages = sysconfig.get_path("purelib") if lucid else numpy_alone
+        path = os.pathsep.join(str(folder) for folder in [*ours, packages])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [sys.executable, "-S", "-W", "error", "-c", textwrap.dedent(code)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+IDENTITY = """
+import importlib, pickle, sys
+import lucidgen, lucidgen.optim, lucidgen.optim.adam
+import lucid.optim, lucid.optim.adam
+from lucidgen.optim import Adam
+from lucid.optim.adam import Adam as second
+import lucidgen.runtime
+
+for name in lucidgen.optim.__all__:
+    assert getattr(lucid.optim, name) is getattr(lucidgen.optim, name), name
+assert Adam is second is lucidgen.optim.adam.Adam is lucid.optim.adam.Adam
+assert sys.modules["lucid.optim.adam"] is sys.modules["lucidgen.optim.adam"]
+assert lucid.optim.Optimizer is lucidgen.runtime.Optimizer
+assert issubclass(Adam, lucid.optim.Optimizer)
+assert pickle.loads(pickle.dumps(Adam)) is Adam
+assert getattr(sys.modules[Adam.__module__], "Adam") is Adam
+"""
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("order", list(itertools.permutations(ROUTES)), ids="-".join)
+def test_one_class_object_in_every_order(run, world, order):
+    run(world, "\n".join(ROUTES[name] for name in order) + IDENTITY)
+
+
+@pytest.mark.parametrize("first", ["lucid.optim", "lucid.optim.adam", "lucidgen.optim"])
+def test_a_checkout_serves_lucid_optim_where_there_is_no_lucid(run, first):
+    code = f"import {first}" + IDENTITY + "assert getattr(lucid, '__file__', None) is None"
+    run("checkout", code)
+
+
+@pytest.mark.parametrize("world", ["checkout+lucid", "wheel+lucid"])
+def test_a_real_lucid_stays_real(run, world):
+    run(
+        world,
+        """
+        import lucidgen.optim
+        import lucid, lucid.optim, lucid.nn
+        assert lucid.__file__ is not None
+        assert lucid.optim.Adam is not lucidgen.optim.Adam
+        assert not issubclass(lucid.optim.Adam, lucidgen.optim.Optimizer)
+        """,
+    )
+
+
+def test_a_wheel_alone_has_no_lucid(run):
+    run(
+        "wheel",
+        """
+        import importlib.util, lucidgen.optim
+        assert importlib.util.find_spec("lucid") is None
+        lucidgen.activate()
+        import lucid.optim
+        lucidgen.deactivate()
+        assert importlib.util.find_spec("lucid") is None
+        """,
+    )
+
+
+@pytest.mark.parametrize("world", ["checkout+lucid", "wheel+lucid"])
+@pytest.mark.parametrize("first", ["", "import lucid", "import lucid.optim.lr_scheduler"])
+def test_deactivate_restores_exactly(run, world, first):
+    run(
+        world,
+        f"""
+        import sys
+        {first}
+        import lucidgen
+        def held():
+            return {{k: v for k, v in sys.modules.items() if k.startswith("lucid.optim")}}
+        before = held()
+        attribute = getattr(sys.modules.get("lucid"), "optim", None)
+        for _ in range(2):
+            lucidgen.activate()
+            inside = held()
+            lucidgen.activate()
+            assert held() == inside
+            lucidgen.deactivate()
+            assert held() == before
+            assert getattr(sys.modules["lucid"], "optim", None) is attribute
+            lucidgen.deactivate()
+        import lucid.optim
+        import lucidgen.optim
+        assert lucid.optim.Adam is not lucidgen.optim.Adam
+        assert lucid.optim.lr_scheduler.StepLR
+        """,
+    )
+
+
+@pytest.mark.parametrize("world", ["checkout+lucid", "wheel+lucid"])
+@pytest.mark.parametrize("first", ["", "import lucid.optim"])
+def test_what_is_not_generated_falls_through(run, world, first):
+    run(
+        world,
+        f"""
+        import pickle
+        {first}
+        import lucidgen
+        lucidgen.activate()
+        import lucid.nn, lucid.optim
+        from lucid.optim import Adam, Adamax, Optimizer, lr_scheduler
+        from lucid.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
+        import lucid.optim.lr_scheduler._base as base
+        assert base.Optimizer is Optimizer
+        assert lucid.optim.lr_scheduler is lr_scheduler
+        assert pickle.loads(pickle.dumps(StepLR)) is StepLR
+        assert pickle.loads(pickle.dumps(Adamax)) is Adamax
+        weight = lucid.nn.Parameter([1.0, 2.0])
+        for optimizer in (Adam([weight], lr=0.1), Adamax([weight], lr=0.1)):
+            scheduler = StepLR(optimizer, step_size=1, gamma=0.5)
+            scheduler.step()
+            scheduler.step()
+            assert optimizer.param_groups[0]["lr"] == 0.05
+        """,
+    )
+
+
+@pytest.mark.parametrize("world", ["checkout+lucid", "wheel+lucid"])
+def test_a_failed_activation_changes_nothing(run, world):
+    run(
+        world,
+        """
+        import sys
+        import lucid.optim
+        import lucidgen.activation
+        held = {k: v for k, v in sys.modules.items() if k.startswith("lucid")}
+        def fail():
+            raise RuntimeError("refused")
+        kept, lucidgen.activation._reload_schedulers = lucidgen.activation._reload_schedulers, fail
+        real = lucid.optim
+        import lucidgen.optim
+        try:
+            lucidgen.activate()
+        except RuntimeError as error:
+            assert str(error) == "refused"
+        else:
+            raise AssertionError("no error")
+        now = {k: v for k, v in sys.modules.items() if k.startswith("lucid.")}
+        assert now == {k: v for k, v in held.items() if k.startswith("lucid.")}
+        assert lucid.optim is real
+        lucidgen.activation._reload_schedulers = kept
+        lucidgen.activate()
+        assert lucid.optim.Adam is lucidgen.optim.Adam
+        """,
+    )
+
+
+@pytest.mark.parametrize("world", ["checkout", "wheel"])
+def test_a_lucid_that_cannot_be_imported_is_reported_and_forgotten(run, world, tmp_path):
+    broken = tmp_path / "broken" / "lucid"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("import lucid.part\nraise ImportError('too old')\n")
+    (broken / "part.py").touch()
+    run(
+        world,
+        f"""
+        import sys
+        sys.path.insert(0, {str(broken.parent)!r})
+        import lucidgen.optim
+        try:
+            lucidgen.activate()
+        except ImportError as error:
+            assert "too old" in str(error)
+        else:
+            raise AssertionError("no error")
+        assert not [name for name in sys.modules if name.split(".")[0] == "lucid"]
+        """,
+    )
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("module", ["lucidgen", "lucidgen.optim", "lucidgen.runtime"])
+def test_the_compiler_is_not_loaded(run, world, module):
+    code = f"""
+        import sys, {module}
+        import lucidgen
+        assert lucidgen.Parameter and lucidgen.activate and lucidgen.deactivate
+        assert isinstance(lucidgen.__version__, str)
+        heavy = {{"sympy", "jinja2", "mpmath", "typer", "rich", "mlx"}} & set(sys.modules)
+        assert not heavy, heavy
+        """
+    run(world, code)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_importing_lucidgen_alone_does_not_load_numpy(run, world):
+    run(world, "import lucidgen, sys; assert 'numpy' not in sys.modules")
+
+
+@pytest.mark.parametrize("world", ["checkout+lucid", "wheel+lucid"])
+def test_built_in_specs_are_importable_from_any_directory(run, world):
+    run(
+        world,
+        """
+        from pathlib import Path
+        from lucidgen.paths import specs_folder, templates_folder
+        from lucidgen.specs.adam import Adam
+        import lucidgen.specs.adam as module
+        assert Path(module.__file__).parent == specs_folder()
+        assert templates_folder().is_dir() and any(templates_folder().rglob("*.j2"))
+        assert callable(Adam.variant)
+        """,
+    )
+
+
+def test_a_wheel_holds_all_and_nothing_under_lucid(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"lucidgen"}
+    assert {"lucidgen/py.typed", "lucidgen/_optim/__init__.py", "lucidgen/_specs/adam.py"} <= {
+        *names
+    }
+    assert any(name.startswith("lucidgen/_templates/") for name in names)
+    assert not [name for name in names if "__pycache__" in name]
+    folder = ROOT / "generated" / "lucid" / "optim"
+    generated = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    packed = {f"lucidgen/_optim/{path.relative_to(folder).as_posix()}" for path in generated}
+    assert packed <= {*names}
