@@ -1,0 +1,83 @@
+"""Where a quantity lives: on the host, once per tensor, per row or column, or per element.
+
+Owns the lattice `Domain` and its inference from the equations. What follows from a domain
+(hoisting, state layout) is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from functools import reduce
+
+import sympy
+
+from .functions import ColumnMean, Reduction, RowMean
+from .optimizer import OptimizerSpec
+from .quantities import At
+
+
+class Domain(Enum):
+    """A set of axes along which a quantity varies; HOST is known before any array is touched."""
+
+    HOST = "scalar"
+    TENSOR = "tensor"
+    ROW = "row"
+    COLUMN = "column"
+    ELEMENT = "element"
+
+    def join(self, other: Domain) -> Domain:
+        """The smallest domain that holds both.
+
+        >>> Domain.HOST.join(Domain.ROW), Domain.ROW.join(Domain.COLUMN)
+        (<Domain.ROW: 'row'>, <Domain.ELEMENT: 'element'>)
+        """
+        if self.rank == other.rank and self is not other:
+            return Domain.ELEMENT
+        return max(self, other, key=lambda domain: domain.rank)
+
+    @property
+    def rank(self) -> int:
+        """The height in the lattice; rows and columns are equally high."""
+        return {"scalar": 0, "tensor": 1, "row": 2, "column": 2, "element": 3}[self.value]
+
+
+def join(domains: Iterable[Domain]) -> Domain:
+    """The smallest domain that holds all."""
+    return reduce(Domain.join, domains, Domain.HOST)
+
+
+def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain:
+    """The domain of an expression, given that of its symbols (others are host scalars)."""
+    if isinstance(expr, sympy.Symbol):
+        return known.get(expr, Domain.HOST)
+    inside = join(domain_of(arg, known) for arg in expr.args)
+    if isinstance(expr, Reduction):
+        reduced = {RowMean: Domain.ROW, ColumnMean: Domain.COLUMN}.get(type(expr), Domain.TENSOR)
+        return reduced if reduced.rank < inside.rank else inside
+    return inside
+
+
+def infer_domains(spec: OptimizerSpec) -> dict[str, Domain]:
+    """The domain of every series of a spec, by name: the least fixpoint of its equations.
+
+    >>> from lucidgen.specs.nadam import NAdam
+    >>> found = infer_domains(NAdam)
+    >>> found["mu_product"].value, found["m"].value
+    ('scalar', 'element')
+    """
+    names: dict[str, Domain] = {"grad": Domain.ELEMENT, "w": Domain.ELEMENT}
+    changed = True
+    while changed:
+        changed = False
+        for equation in spec.equations:
+            if equation.series is None:
+                continue
+            known = {at: names.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
+            name = equation.series.name
+            old = names.get(name, Domain.HOST)
+            new = old.join(domain_of(equation.right, known))
+            if name not in names or new is not old:
+                names[name] = new
+                changed = True
+    return names

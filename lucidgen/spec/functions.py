@@ -1,0 +1,159 @@
+"""What can stand in an equation besides plus, times and powers.
+
+Owns the operators that SymPy does not have (`when`, `group` and the reductions) and the list
+`FUNCTIONS` of everything that a target must be able to print.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+from sympy import Abs, Max, Min, Rational, exp, log, sign, sqrt, tanh
+from sympy.logic.boolalg import Boolean
+
+
+class When(sympy.Function):  # type: ignore[misc]
+    """`when(condition, a, b)`: a where the condition holds, b elsewhere."""
+
+    nargs = 3
+    is_real = True
+
+    @classmethod
+    def eval(cls, condition: Any, a: Any, b: Any) -> Any:
+        if condition is sympy.true:
+            return a
+        if condition is sympy.false:
+            return b
+        return a if a == b else None
+
+
+class Group(sympy.Function):  # type: ignore[misc]
+    """`group(x)`: x, computed on its own; no pass opens it and no term leaves or enters."""
+
+    nargs = 1
+    is_real = True
+
+
+class Reduction(sympy.Function):  # type: ignore[misc]
+    """A function of a whole array that gives fewer values than it gets."""
+
+    nargs = 1
+    is_real = True
+
+
+class Norm(Reduction):
+    """The Euclidean norm of the whole tensor."""
+
+    is_nonnegative = True
+
+
+class Mean(Reduction):
+    """The mean over the whole tensor."""
+
+
+class Total(Reduction):
+    """The sum over the whole tensor."""
+
+
+class RowMean(Reduction):
+    """The mean along the last axis: one value per row."""
+
+
+class ColumnMean(Reduction):
+    """The mean along the second-last axis: one value per column."""
+
+
+def when(condition: Any, a: Any, b: Any) -> sympy.Expr:
+    """a where the condition holds, b elsewhere.
+
+    The condition is a flag, a hyperparameter with a `special` value (true when the value is not
+    special), a comparison, or these joined by `&`, `|` and `~`. Flags and comparisons of host
+    scalars choose between bodies; a comparison of arrays is a select.
+    """
+    return When(sympy.sympify(condition), sympy.sympify(a), sympy.sympify(b))
+
+
+def group(x: Any) -> sympy.Expr:
+    """x, computed on its own: use it where the association of floating-point operations matters."""
+    return Group(sympy.sympify(x))
+
+
+def norm(x: Any) -> sympy.Expr:
+    """The Euclidean norm of the whole tensor x."""
+    return Norm(sympy.sympify(x))
+
+
+def mean(x: Any) -> sympy.Expr:
+    """The mean over the whole tensor x."""
+    return Mean(sympy.sympify(x))
+
+
+def total(x: Any) -> sympy.Expr:
+    """The sum over the whole tensor x."""
+    return Total(sympy.sympify(x))
+
+
+def row_mean(x: Any) -> sympy.Expr:
+    """The mean of each row of x (along the last axis)."""
+    return RowMean(sympy.sympify(x))
+
+
+def column_mean(x: Any) -> sympy.Expr:
+    """The mean of each column of x (along the second-last axis)."""
+    return ColumnMean(sympy.sympify(x))
+
+
+#: Every function head that the targets print.
+FUNCTIONS: tuple[type, ...] = (
+    When,
+    Group,
+    Norm,
+    Mean,
+    Total,
+    RowMean,
+    ColumnMean,
+    Abs,
+    Max,
+    Min,
+    exp,
+    log,
+    sign,
+    tanh,
+)
+
+#: Their names in the language, for messages.
+FUNCTION_NAMES = (
+    "when, group, norm, mean, total, row_mean, column_mean, "
+    "sqrt, Abs, Max, Min, exp, log, sign, tanh"
+)
+
+__all__ = [
+    "FUNCTIONS",
+    "FUNCTION_NAMES",
+    "Abs",
+    "Boolean",
+    "ColumnMean",
+    "Group",
+    "Max",
+    "Mean",
+    "Min",
+    "Norm",
+    "Rational",
+    "Reduction",
+    "RowMean",
+    "Total",
+    "When",
+    "column_mean",
+    "exp",
+    "group",
+    "log",
+    "mean",
+    "norm",
+    "row_mean",
+    "sign",
+    "sqrt",
+    "tanh",
+    "total",
+    "when",
+]

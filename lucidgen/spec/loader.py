@@ -1,0 +1,100 @@
+"""Spec files: what they define, or what is wrong with them.
+
+Owns running a spec file and turning whatever goes wrong in it into `SpecError`. A spec imported from
+another file (`from lucidgen.specs.adam import Adam`) belongs to the file that defines it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from .errors import Location, Problem, SpecError
+from .optimizer import OptimizerSpec
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A spec file that was read: its docstring and the optimizers that it defines, in order."""
+
+    path: Path
+    doc: str
+    specs: tuple[OptimizerSpec, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the module that is generated from it."""
+        return self.path.stem
+
+
+def load(path: Path) -> SpecFile:
+    """Run a spec file and check all its optimizers.
+
+    Raises
+    ------
+    SpecError
+        With every problem of the file: of its equations and, if Python itself stumbled, where.
+    """
+    path = path.resolve()
+    module, problems = _run(path)
+    specs = []
+    for value in vars(module).values():
+        is_spec = isinstance(value, OptimizerSpec) and not value.is_dialect
+        if is_spec and value not in specs and Path(value.location.file).resolve() == path:
+            specs.append(value)
+    for spec in specs:
+        try:
+            spec.check()
+        except SpecError as error:
+            problems.extend(error.problems)
+    if not specs and not problems:
+        problems.append(
+            Problem(Location(str(path), 1), "the file defines no optimizer",
+                    "Assign an OptimizerSpec(...) or a variant to a name at the top level.")
+        )  # fmt: skip
+    if problems:
+        raise SpecError(problems)
+    return SpecFile(path, (module.__doc__ or "").strip(), tuple(specs))
+
+
+def _run(path: Path) -> tuple[ModuleType, list[Problem]]:
+    """The module that the file makes, as far as it runs, and what stopped it."""
+    builtin = importlib.import_module("lucidgen.specs")
+    is_builtin = path.parent in (Path(folder).resolve() for folder in builtin.__path__)
+    name = f"lucidgen.specs.{path.stem}" if is_builtin else f"lucidgen_spec_{path.stem}"
+    if is_builtin and name in sys.modules:
+        return sys.modules[name], []
+    found = spec_from_file_location(name, path)
+    assert found is not None and found.loader is not None, path
+    module = module_from_spec(found)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        found.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        return module, [_python_error(path, error)]
+    finally:
+        sys.path.remove(str(path.parent))
+    return module, []
+
+
+def _python_error(path: Path, error: BaseException) -> Problem:
+    """An exception in a spec file as a problem at the author's own line."""
+    if isinstance(error, SyntaxError) and error.filename:
+        location = Location(error.filename, error.lineno or 1)
+        return Problem(location, f"not valid Python: {error.msg}", "Correct the syntax.")
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() == path
+    ]
+    location = Location(str(path), (lines[-1] if lines else 1) or 1)
+    text = str(error).strip() or "no message"
+    remedy = "Correct this line; what comes after it in the file was not read."
+    return Problem(location, f"{type(error).__name__}: {text}", remedy)

@@ -1,0 +1,238 @@
+"""The quantities of a recurrence: series, hyperparameters, flags and the step number.
+
+Owns every symbol that can stand in an equation; all of them come from here, so that no two symbols
+look alike and differ. It knows nothing of equations: what a quantity *is* (state, scalar, array)
+follows from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from .errors import Location, caller
+
+#: The number of the current step, 1 at the first one.
+t = sympy.Symbol("t", integer=True, positive=True)
+
+
+@dataclass(frozen=True, order=True)
+class Series:
+    """A quantity indexed by time: `m[t]` is its value after step t, `m[t - 1]` before it.
+
+    See `series` for the parameters.
+    """
+
+    name: str
+    saved_as: str
+    keep: bool = False
+    location: Location = field(default=Location("<lucidgen>", 0), compare=False)
+
+    def __getitem__(self, index: Any) -> At:
+        return At(self, sympy.sympify(index))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class At(sympy.Symbol):  # type: ignore[misc]
+    """The value of a series at one index: `m[t]`, `m[t - 1]`, `m[0]`."""
+
+    series: Series
+    index: sympy.Expr
+
+    def __new__(cls, series: Series, index: sympy.Expr) -> At:
+        self: At = sympy.Symbol.__xnew__(cls, f"{series.name}[{index}]", real=True)
+        self.series = series
+        self.index = index
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Series, sympy.Expr], dict[str, Any]]:
+        return (self.series, self.index), {}
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return (*super()._hashable_content(), self.series)
+
+    @property
+    def shift(self) -> int | None:
+        """k in `x[t + k]`, or None for an absolute index and for anything stranger."""
+        shift = self.index - t
+        return int(shift) if isinstance(shift, sympy.Integer) else None
+
+
+class Hyper(sympy.Symbol):  # type: ignore[misc]
+    """A hyperparameter; see `hyper`. A value of `special` removes what it multiplies or adds."""
+
+    default: Any
+    bounds: Bounds
+    special: Any
+    location: Location
+
+    def __new__(
+        cls, name: str, default: Any, bounds: Bounds, special: Any, location: Location
+    ) -> Hyper:
+        self: Hyper = sympy.Symbol.__xnew__(cls, name, real=True)
+        self.default, self.bounds, self.special = default, bounds, special
+        self.location = location
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return (self.name, self.default, self.bounds, self.special, self.location), {}
+
+    @property
+    def symbols(self) -> tuple[Hyper, ...]:
+        """The symbols that the argument stands for in equations: itself."""
+        return (self,)
+
+
+@dataclass(frozen=True)
+class HyperTuple:
+    """One argument that holds several hyperparameters, such as betas = (beta1, beta2)."""
+
+    name: str
+    symbols: tuple[Hyper, ...]
+    location: Location = field(compare=False)
+
+    def __iter__(self) -> Iterator[Hyper]:
+        return iter(self.symbols)
+
+    @property
+    def default(self) -> tuple[Any, ...]:
+        """The default values, one for each symbol."""
+        return tuple(symbol.default for symbol in self.symbols)
+
+
+class Flag(sympy.Symbol):  # type: ignore[misc]
+    """A yes-or-no argument that chooses between equations; see `flag`."""
+
+    default: Any
+    location: Location
+
+    def __new__(cls, name: str, default: Any, location: Location) -> Flag:
+        self: Flag = sympy.Symbol.__xnew__(cls, name)
+        self.default, self.location = default, location
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return (self.name, self.default, self.location), {}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The legal range of a hyperparameter. None means unbounded on that side."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def admits(self, value: float) -> bool:
+        """Whether value is finite and inside the range."""
+        return (
+            value == value
+            and abs(value) != float("inf")
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        parts = [
+            f"{sign} {bound:g}"
+            for sign, bound in (
+                (">=", self.at_least),
+                (">", self.above),
+                ("<=", self.at_most),
+                ("<", self.below),
+            )
+            if bound is not None
+        ]
+        return " and ".join(parts) or "any finite number"
+
+
+class _KeywordOnly:
+    """The marker in `arguments` after which arguments can only be given by keyword."""
+
+    def __repr__(self) -> str:
+        return "keyword_only"
+
+
+#: Put into `arguments` where the keyword-only arguments begin, as `*` does in a signature.
+keyword_only = _KeywordOnly()
+
+Argument = Hyper | HyperTuple | Flag
+
+#: The parameter that is optimized: `w[t - 1]` before the step, `w[t]` after it.
+w = Series("w", saved_as="w")
+
+#: The gradient of this step, `grad[t]`.
+grad = Series("grad", saved_as="grad")
+
+
+def series(name: str, *, saved_as: str | None = None, keep: bool = False) -> Series:
+    """Declare a quantity indexed by time.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the equations, a Python identifier (`m`, `v_hat`).
+    saved_as : str, optional
+        Its key in `state_dict()` if it turns out to be state; by default its name.
+    keep : bool, optional
+        Keep the series as state although no equation reads it, because the user does.
+    """
+    return Series(name, saved_as or name, keep, caller())
+
+
+def hyper(
+    name: str,
+    default: Any,
+    *,
+    names: tuple[str, ...] | None = None,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    special: float | None = None,
+) -> Any:
+    """Declare a hyperparameter, or, when the default is a tuple, several under one argument.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name in the constructor.
+    default : float or tuple of float
+        Its default value.
+    names : tuple of str, optional
+        The symbols' names if the default is a tuple; by default `betas` gives beta1, beta2.
+    at_least, above, at_most, below : float, optional
+        The legal range; it holds for each value of a tuple.
+    special : float, optional
+        A value at which code disappears: with `special=0`, `weight_decay == 0` costs nothing.
+        The hyperparameter can then stand as a condition: `when(momentum, ...)`.
+
+    Returns
+    -------
+    Hyper or HyperTuple
+        A HyperTuple unpacks: `beta1, beta2 = betas = hyper("betas", (0.9, 0.999))`.
+    """
+    location = caller()
+    bounds = Bounds(at_least, above, at_most, below)
+    if not isinstance(default, tuple):
+        return Hyper(name, default, bounds, special, location)
+    if names is None:
+        stem = name.removesuffix("s")
+        names = tuple(f"{stem}{i}" for i in range(1, len(default) + 1))
+    symbols = tuple(
+        Hyper(n, value, bounds, special, location) for n, value in zip(names, default, strict=True)
+    )
+    return HyperTuple(name, symbols, location)
+
+
+def flag(name: str, default: bool) -> Flag:
+    """Declare a yes-or-no argument, to stand in `when(name, ...)`."""
+    return Flag(name, default, caller())

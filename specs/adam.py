@@ -1,0 +1,114 @@
+"""Adam, and AdamW, which derives from it."""
+
+from lucidgen.spec import Eq, Max, OptimizerSpec, flag, grad, hyper, series, sqrt, t, w, when
+
+lr = hyper("lr", 1e-3, at_least=0)
+beta1, beta2 = betas = hyper("betas", (0.9, 0.999), at_least=0, below=1)
+eps = hyper("eps", 1e-8, at_least=0)
+weight_decay = hyper("weight_decay", 0.0, at_least=0, special=0)
+amsgrad = flag("amsgrad", False)
+
+g, m_hat, v_hat = series("g"), series("m_hat"), series("v_hat")
+m = series("m", saved_as="exp_avg")
+v = series("v", saved_as="exp_avg_sq")
+v_max = series("v_max", saved_as="max_exp_avg_sq")
+
+Adam = OptimizerSpec(
+    "Adam",
+    paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; "
+    "AMSGrad: Reddi et al. 2018, arXiv:1904.09237",
+    summary="Adam: adaptive estimates of the gradient's first and second moments.",
+    arguments=(lr, betas, eps, weight_decay, amsgrad),
+    equations=(
+        Eq(g[t], grad[t] + weight_decay * w[t - 1]),
+        Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * g[t]),
+        Eq(v[t], beta2 * v[t - 1] + (1 - beta2) * g[t] ** 2),
+        Eq(v_max[t], Max(v_max[t - 1], v[t])),
+        Eq(m_hat[t], m[t] / (1 - beta1**t)),
+        Eq(v_hat[t], when(amsgrad, v_max[t], v[t]) / (1 - beta2**t)),
+        Eq(w[t], w[t - 1] - lr * m_hat[t] / (sqrt(v_hat[t]) + eps)),
+    ),
+)
+
+Adam.dialect(
+    "paper",
+    notes="With amsgrad there is no bias correction (Reddi et al. 2018, Algorithm 2).",
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(m_hat[t], when(amsgrad, m[t], m[t] / (1 - beta1**t))),
+        Eq(v_hat[t], when(amsgrad, v_max[t], v[t] / (1 - beta2**t))),
+    ),
+)
+
+Adam.dialect("devlog", paper="Lucid's development log, 2025-12-12")
+
+lucid2 = Adam.dialect(
+    "lucid2",
+    paper="lucid-dl 2.9.0, lucid/optim/adam.py",
+    notes="eps is added before the bias correction; amsgrad's maximum is never stored.",
+    drop=(m_hat[t], v_hat[t]),
+    replace=(
+        Eq(v_max[t], v_max[t - 1]),
+        Eq(
+            w[t],
+            w[t - 1]
+            - lr
+            * sqrt(1 - beta2**t)
+            / (1 - beta1**t)
+            * m[t]
+            / (sqrt(when(amsgrad, Max(v_max[t], v[t]), v[t])) + eps),
+        ),
+    ),
+)
+
+AdamW = Adam.variant(
+    "AdamW",
+    paper="Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2",
+    summary="Adam with decoupled weight decay.",
+    defaults={"weight_decay": 1e-2},
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m_hat[t] / (sqrt(v_hat[t]) + eps)),
+    ),
+)
+
+# The schedule's multiplier of Algorithm 2, eta_t = lr / lr_0, is 1 until lr changes.
+eta = series("eta")
+lr_0 = series("lr_0", saved_as="initial_lr")
+
+AdamW.dialect(
+    "paper",
+    notes="The decay follows the schedule's multiplier and not lr itself; hence the default of "
+    "weight_decay is 1e-5, which at the default lr is as strong as torch's 1e-2.",
+    defaults={"weight_decay": 1e-5},
+    add=(
+        Eq(lr_0[0], lr),
+        Eq(lr_0[t], lr_0[t - 1]),
+        Eq(eta[t], when(lr_0[t] > 0, lr / lr_0[t], 1)),
+    ),
+    replace=(
+        Eq(w[t], (1 - eta[t] * weight_decay) * w[t - 1] - lr * m_hat[t] / (sqrt(v_hat[t]) + eps)),
+    ),
+)
+
+AdamW.dialect("devlog", paper="Lucid's development log, 2025-12-12")
+
+AdamW.dialect(
+    "lucid2",
+    base=lucid2,
+    paper="lucid-dl 2.9.0, lucid/optim/adam.py",
+    notes="eps is added before the bias correction; amsgrad's maximum is never stored.",
+    defaults={"weight_decay": 1e-2},
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(
+            w[t],
+            (1 - lr * weight_decay) * w[t - 1]
+            - lr
+            * sqrt(1 - beta2**t)
+            / (1 - beta1**t)
+            * m[t]
+            / (sqrt(when(amsgrad, Max(v_max[t], v[t]), v[t])) + eps),
+        ),
+    ),
+)

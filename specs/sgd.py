@@ -1,0 +1,70 @@
+"""Stochastic gradient descent, with momentum in Polyak's and in Nesterov's form."""
+
+from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, keyword_only, series, t, w, when
+
+lr = hyper("lr", 1e-3, at_least=0)
+momentum = hyper("momentum", 0.0, at_least=0, special=0)
+dampening = hyper("dampening", 0.0, special=0)
+weight_decay = hyper("weight_decay", 0.0, at_least=0, special=0)
+nesterov = flag("nesterov", False)
+
+g, u = series("g"), series("u")
+b = series("b", saved_as="momentum_buffer")
+
+SGD = OptimizerSpec(
+    "SGD",
+    paper="Sutskever et al. 2013, Proc. ICML (momentum and Nesterov's form at constant lr)",
+    summary="Stochastic gradient descent, optionally with momentum.",
+    notes="The momentum buffer starts as the first gradient, without dampening.",
+    # Positions end here: torch's third is dampening, Lucid 2's is weight_decay.
+    arguments=(lr, momentum, keyword_only, dampening, weight_decay, nesterov),
+    requires=(
+        (
+            ~nesterov | (momentum & ~dampening),
+            "Nesterov momentum needs momentum > 0 and dampening == 0",
+        ),
+    ),
+    equations=(
+        Eq(g[t], grad[t] + weight_decay * w[t - 1]),
+        Eq(b[1], g[1]),
+        Eq(b[t], momentum * b[t - 1] + (1 - dampening) * g[t]),
+        Eq(u[t], when(momentum, when(nesterov, g[t] + momentum * b[t], b[t]), g[t])),
+        Eq(w[t], w[t - 1] - lr * u[t]),
+    ),
+)
+
+velocity = series("velocity")
+
+SGD.dialect(
+    "paper",
+    paper="Sutskever et al. 2013, Proc. ICML, equations (1) and (2)",
+    notes="The velocity holds the learning rate: a change of lr acts on new gradients only.",
+    requires=(),
+    drop=(b[1], b[t], u[t]),
+    add=(Eq(velocity[t], momentum * velocity[t - 1] - lr * g[t]),),
+    replace=(Eq(w[t], w[t - 1] + when(momentum, velocity[t], -lr * g[t])),),
+)
+
+SGD.dialect(
+    "devlog",
+    paper="Lucid's development log, 2025-12-12",
+    notes="The decay stays outside the momentum buffer.",
+    requires=(),
+    drop=(g[t], b[1]),
+    replace=(
+        Eq(b[t], momentum * b[t - 1] + grad[t]),
+        Eq(u[t], when(momentum, b[t], grad[t]) + weight_decay * w[t - 1]),
+    ),
+)
+
+SGD.dialect(
+    "lucid2",
+    paper="lucid-dl 2.9.0, lucid/optim/sgd.py",
+    notes="The first buffer is the raw gradient: its decay term is lost.",
+    requires=(),
+    replace=(
+        Eq(b[1], grad[1]),
+        Eq(b[t], momentum * b[t - 1] + g[t]),
+        Eq(u[t], when(momentum, b[t], g[t])),
+    ),
+)
