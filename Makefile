@@ -1,0 +1,45 @@
+# The two commands are `make demo` and `make test`; each sets up .venv first if that is needed.
+
+PY := .venv/bin/python
+LUCIDGEN := .venv/bin/lucidgen
+
+.PHONY: help setup demo test lint build record bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     build the optimizers and train a network with each of them"
+	@echo "make test     check the style, the types, the generated files, and run the tests"
+	@echo "make setup    make or mend .venv (PYTHON=... chooses the interpreter)"
+	@echo "make build    run the compiler: specs/ to generated/"
+	@echo "make bench    measure the steps side by side"
+	@echo "make record   record the reference trajectories again"
+	@echo "make clean    remove .venv and build/"
+
+setup:
+	@sh scripts/setup.sh
+
+build: setup
+	@$(LUCIDGEN) build
+
+demo: build
+	@$(PY) demo/digits.py $(DEMO)
+
+lint: setup
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(LUCIDGEN) build --check
+
+test: lint
+	@$(PY) -m pytest -n 2 $(TESTS)
+
+bench: setup
+	@$(PY) bench/run.py $(BENCH)
+
+record: setup
+	@$(PY) -m pip install --quiet --editable '.[record]'
+	@$(PY) tests/conformance/record_torch.py
+	@$(PY) tests/conformance/record_lucid2.py
+
+clean:
+	rm -rf .venv build
