@@ -3,8 +3,10 @@
 What the recording scripts and the tests share.  Nothing here knows a library or how results are
 compared.  The gradients are fixed sequences that do not depend on the parameters: a difference in
 one step then stays what it is instead of feeding back through a loss, so that a tolerance can be
-derived.  Start values and gradients are exactly representable in float32, so one float64 recording
-is the yardstick for float64 and for float32 alike.
+derived.  Weight decay in the gradient still feeds back: where gradients are small, weights start so
+large that no case reaches zero, about which they would swing and Adam's division would amplify
+every rounding.  Start values and gradients are exactly representable in float32, so one float64
+recording is the yardstick for float64 and for float32 alike.
 """
 
 from __future__ import annotations
@@ -42,11 +44,11 @@ class Shape:
 
 PARAMETERS = (
     Shape("point", (), "C", 1.0, (0, -1)),
-    Shape("line", (7,), "C", 0.1, (0, -1), spread=True),
-    Shape("tiny", (3, 4), "C", 0.0, (-6, -7, -8)),
-    Shape("mixed", (4, 3), "F", 1.0, (0, -1, -2, -3, -4, -5, -6, -7, -8)),
+    Shape("line", (7,), "C", 5.0, (0, -1), spread=True),
+    Shape("tiny", (3, 4), "C", 5.0, (-6, -7, -8)),
+    Shape("mixed", (4, 3), "F", 5.0, (0, -1, -2, -3, -4, -5, -6, -7, -8)),
     Shape("heavy", (2, 3, 2), "C", 100.0, (-2, -3)),
-    Shape("sparse", (5,), "C", 0.01, (-3, -4), frozenset({1, 5, 6, 26, 40})),
+    Shape("sparse", (5,), "C", 0.0, (0, -1), frozenset({1, 5, 6, 26, 40})),
 )
 
 
@@ -183,8 +185,7 @@ def _common(optimizer: str) -> Iterator[Case]:
 
 
 CASES: dict[str, Case] = {
-    case.name: case
-    for case in (*_sgd(), *_adam("Adam"), *_adam("AdamW"), *_nadam(), *_radam())
+    case.name: case for case in (*_sgd(), *_adam("Adam"), *_adam("AdamW"), *_nadam(), *_radam())
 }
 
 

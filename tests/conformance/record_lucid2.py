@@ -1,20 +1,23 @@
 """Records the trajectories of Lucid 2.9's optimizers into recorded/lucid2.npz.
 
-Run as a script where lucid-dl 2.9.0 is installed; nothing of the project is needed.  It takes the
-cases whose arguments that version has.  0-d parameters are left out: its Adam family crashes there.
+Run as a script where lucid-dl 2.9.0 is installed; nothing of the project is needed.  An argument
+names another folder than recorded/ to write to.  It takes the cases whose arguments
+that version has.  0-d parameters are left out: its Adam family crashes there.
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import lucid.optim
 import numpy as np
 from cases import CASES, CHECKPOINTS, PARAMETERS, RESUME_AT, Case, gradients, starts
 from lucid import Float64, nn
-from recording import Recorder
+from recording import FOLDER, Recorder
 
 PACKAGE = "lucid-dl"
 
@@ -64,7 +67,8 @@ def main() -> None:
     taken = {name: given for name, given in accepted.items() if given is not None}
     for name, given in taken.items():
         record(CASES[name], recorder, given)
-    recorder.write("lucid2", version(PACKAGE))
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    recorder.write("lucid2", version(PACKAGE), folder)
     print(f"recorded {len(taken)} of {len(CASES)} cases from {PACKAGE} {version(PACKAGE)}")
 
 

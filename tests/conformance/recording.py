@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import CHECKPOINTS, PARAMETERS, RESUME_AT, STEPS, Array, Case, fingerprint, starts
+from cases import CHECKPOINTS, PARAMETERS, Array, Case, fingerprint, starts
 
 FOLDER = Path(__file__).parent / "recorded"
 NUMBERS = ("step", "mu_product")  # kept once per parameter, not per element
@@ -27,8 +27,8 @@ State = dict[str, Any]
 class Recording:
     """The trajectories recorded from one library."""
 
-    def __init__(self, library: str) -> None:
-        with np.load(FOLDER / f"{library}.npz") as archive:
+    def __init__(self, library: str, folder: Path = FOLDER) -> None:
+        with np.load(folder / f"{library}.npz") as archive:
             self._arrays: dict[str, Array] = {name: archive[name] for name in archive.files}
         self.about: dict[str, str] = json.loads(str(self._arrays["about"]))
         self.cases = [name[:-2] for name in self._arrays if name.endswith("/w")]
@@ -76,13 +76,13 @@ class Recorder:
         entries = {key: value for key, value in group.items() if key != "params"}
         self._groups[f"{case.name}/group"] = np.array(json.dumps(entries))
 
-    def write(self, library: str, version: str) -> None:
+    def write(self, library: str, version: str, folder: Path = FOLDER) -> None:
         """Write the file of a library."""
         about = {"library": library, "version": version, "cases": fingerprint()}
-        FOLDER.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
         arrays = {key: np.array(rows) for key, rows in self._rows.items()}
         np.savez_compressed(
-            FOLDER / f"{library}.npz", about=np.array(json.dumps(about)), **arrays, **self._groups
+            folder / f"{library}.npz", about=np.array(json.dumps(about)), **arrays, **self._groups
         )
 
 
@@ -98,6 +98,3 @@ def _split(row: Array) -> list[Array]:
 
 def _shaped(part: Array, shape: tuple[int, ...]) -> Array:
     return part.reshape(shape).copy()
-
-
-assert RESUME_AT in CHECKPOINTS and CHECKPOINTS[-1] == STEPS
