@@ -49,7 +49,7 @@ fetch() {
     uv=$(command -v uv) || {
         tools=build/uv
         [ -x $tools/bin/uv ] || {
-            "$1" -m venv $tools && $tools/bin/python -m pip install --quiet uv
+            "$1" -m venv $tools && $tools/bin/python -m pip install -qq uv
         } >/dev/null 2>&1 || return 1
         uv=$tools/bin/uv
     }
@@ -92,7 +92,7 @@ create() {
     if "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; then
         "$1" -m venv $venv && return
     elif "$1" -m venv --without-pip $venv >/dev/null 2>&1 &&
-        "$1" -m pip --python $venv/bin/python install --quiet pip >/dev/null 2>&1; then
+        "$1" -m pip --python $venv/bin/python install -qq pip >/dev/null 2>&1; then
         return
     fi
     rm -rf $venv
@@ -114,5 +114,6 @@ else
     create "$python"
 fi
 rm -f $stamp
-$venv/bin/python -m pip install --quiet --editable '.[test]'
+say "installing what pyproject.toml asks for; this takes a minute or two"
+$venv/bin/python -m pip install -qq --editable '.[test]'
 state >$stamp
