@@ -8,6 +8,7 @@ LUCIDGEN := .venv/bin/lucidgen
 
 help:
 	@echo "make demo     build the optimizers and train a network with each of them"
+	@echo "              (DEMO='--device gpu' trains on MLX arrays)"
 	@echo "make test     check the style, the types, the generated files, and run the tests"
 	@echo "make setup    make or mend .venv (PYTHON=... chooses the interpreter)"
 	@echo "make build    run the compiler: specs/ to generated/"

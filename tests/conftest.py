@@ -1,6 +1,7 @@
 """What every test shares: which files are collected.
 
-The doctests of lucidgen/ are run; helpers and recording scripts in tests/ are no modules to test. The tests in tests/lucid need a real Lucid, which runs on Python 3.12 and later.
+The doctests of lucidgen/ are run; helpers and recording scripts in tests/ are no modules to test.
+The tests in tests/lucid need a real Lucid, which runs on Python 3.12 and later.
 """
 
 import sys
