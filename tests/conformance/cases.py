@@ -5,7 +5,9 @@ compared.  The gradients are fixed sequences that do not depend on the parameter
 one step then stays what it is instead of feeding back through a loss, so that a tolerance can be
 derived.  Weight decay in the gradient still feeds back: where gradients are small, weights start so
 large that no case reaches zero, about which they would swing and Adam's division would amplify
-every rounding.  Start values and gradients are exactly representable in float32, so one float64
+every rounding; or they are in the second parameter group, which has no decay.  The 0-d parameter
+has gradients of one sign and no decay: it has no larger neighbour to be measured against when its
+terms cancel.  Start values and gradients are exactly representable in float32, so one float64
 recording is the yardstick for float64 and for float32 alike.
 """
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,16 +42,22 @@ class Shape:
     exponents: tuple[int, ...]  # of ten: the gradient's size at a step is drawn from these
     missing: frozenset[int] = frozenset()
     spread: bool = False  # elements fall from the drawn size by a factor 1e-8 along the array
+    group: int = 0
+    positive: bool = False  # all gradients are
 
 
 PARAMETERS = (
-    Shape("point", (), "C", 1.0, (0, -1)),
     Shape("line", (7,), "C", 5.0, (0, -1), spread=True),
     Shape("tiny", (3, 4), "C", 5.0, (-6, -7, -8)),
     Shape("mixed", (4, 3), "F", 5.0, (0, -1, -2, -3, -4, -5, -6, -7, -8)),
     Shape("heavy", (2, 3, 2), "C", 100.0, (-2, -3)),
     Shape("sparse", (5,), "C", 0.0, (0, -1), frozenset({1, 5, 6, 26, 40})),
+    Shape("fresh", (4,), "C", 0.0, (-6, -7, -8), group=1),
+    Shape("point", (), "C", 1.0, (0, -1), group=1, positive=True),
 )
+
+# What each parameter group has of its own, whatever the case says.
+GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,13 @@ class Case:
         changes = {step: dict(values) for step, values in self.changes.items()}
         changes.setdefault(LR_CHANGES_AT, {})["lr"] = self.arguments.get("lr", 0.001) / 4
         return changes
+
+
+def change(groups: Sequence[MutableMapping[str, Any]], values: Mapping[str, Any]) -> None:
+    """Change entries of an optimizer's groups, but for those that a group has of its own."""
+    for group, own in zip(groups, GROUPS, strict=True):
+        for key in values.keys() - own.keys():
+            group[key] = values[key]
 
 
 def starts() -> list[Array]:
@@ -86,6 +101,8 @@ def gradients() -> list[list[Array | None]]:
 def _gradient(random: np.random.RandomState, p: Shape, step: int) -> Array | None:
     size = 10.0 ** p.exponents[random.randint(len(p.exponents))]
     values = size * _uniform(random, p.shape)
+    if p.positive:
+        values = np.abs(values)
     if p.spread:
         count = values.size - 1
         values *= np.array([float(f"1e-{8 * i // count}") for i in range(count + 1)])
@@ -160,6 +177,8 @@ def _radam() -> Iterator[Case]:
     yield from _common("RAdam")
     # beta2 = 0.5: the rectification is never defined.
     yield Case("RAdam-never_rectified", "RAdam", {"lr": 0.01, "betas": (0.9, 0.5)})
+    # beta2 = 0.9999: rho is 4.9996 at step 5, where float32 cannot tell it from 5.
+    yield Case("RAdam-beta2=0.9999", "RAdam", {"lr": 0.01, "betas": (0.9, 0.9999)})
 
 
 def _decoupled() -> dict[str, tuple[Any, ...]]:
@@ -193,7 +212,7 @@ def fingerprint() -> str:
     """A digest of all the data above: a recording made from other data is found by it."""
     digest = hashlib.sha256()
     described = [(c.name, c.optimizer, c.arguments, c.schedule()) for c in CASES.values()]
-    digest.update(json.dumps([described, CHECKPOINTS]).encode())
+    digest.update(json.dumps([described, CHECKPOINTS, GROUPS]).encode())
     for values in [*starts(), *itertools.chain.from_iterable(gradients())]:
         digest.update(b"none" if values is None else values.tobytes(order="C"))
     return digest.hexdigest()

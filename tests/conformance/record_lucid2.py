@@ -15,7 +15,17 @@ from typing import Any
 
 import lucid.optim
 import numpy as np
-from cases import CASES, CHECKPOINTS, PARAMETERS, RESUME_AT, Case, gradients, starts
+from cases import (
+    CASES,
+    CHECKPOINTS,
+    GROUPS,
+    PARAMETERS,
+    RESUME_AT,
+    Case,
+    change,
+    gradients,
+    starts,
+)
 from lucid import Float64, nn
 from recording import FOLDER, Recorder
 
@@ -38,11 +48,16 @@ def record(case: Case, recorder: Recorder, accepted: dict[str, Any]) -> None:
         nn.Parameter(values.copy(order="K"), dtype=Float64) if p.shape else None
         for p, values in zip(PARAMETERS, starts(), strict=True)
     ]
-    present = [weight for weight in weights if weight is not None]
-    optimizer = getattr(lucid.optim, case.optimizer)(present, **accepted)
+    members = [
+        [w for w, p in zip(weights, PARAMETERS, strict=True) if p.group == index and w is not None]
+        for index in range(len(GROUPS))
+    ]
+    optimizer = getattr(lucid.optim, case.optimizer)(members[0], **accepted)
+    for own, params in zip(GROUPS[1:], members[1:], strict=True):
+        optimizer.add_param_group({"params": params, **own})
     schedule = case.schedule()
     for step, grads in enumerate(gradients(), start=1):
-        optimizer.param_groups[0].update(schedule.get(step, {}))
+        change(optimizer.param_groups, schedule.get(step, {}))
         for weight, grad in zip(weights, grads, strict=True):
             if weight is not None:
                 weight.grad = grad
@@ -50,7 +65,7 @@ def record(case: Case, recorder: Recorder, accepted: dict[str, Any]) -> None:
         if step in CHECKPOINTS:
             recorder.add(case, step, [_state(optimizer, weight) for weight in weights])
         if step == RESUME_AT:
-            recorder.add_group(case, optimizer.state_dict()["param_groups"][0])
+            recorder.add_groups(case, optimizer.state_dict()["param_groups"])
 
 
 def _state(optimizer: Any, weight: Any) -> dict[str, Any] | None:

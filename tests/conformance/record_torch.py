@@ -11,17 +11,32 @@ from typing import Any
 
 import numpy as np
 import torch
-from cases import CASES, CHECKPOINTS, RESUME_AT, STEPS, Case, gradients, starts
+from cases import (
+    CASES,
+    CHECKPOINTS,
+    GROUPS,
+    PARAMETERS,
+    RESUME_AT,
+    STEPS,
+    Case,
+    change,
+    gradients,
+    starts,
+)
 from recording import Recorder
 
 
 def record(case: Case, recorder: Recorder) -> None:
     """Run one case and add its checkpoints."""
     weights = [torch.from_numpy(values).requires_grad_() for values in starts()]
-    optimizer = getattr(torch.optim, case.optimizer)(weights, foreach=False, **case.arguments)
+    groups = [
+        {"params": [w for w, p in zip(weights, PARAMETERS, strict=True) if p.group == index], **own}
+        for index, own in enumerate(GROUPS)
+    ]
+    optimizer = getattr(torch.optim, case.optimizer)(groups, foreach=False, **case.arguments)
     schedule = case.schedule()
     for step, grads in enumerate(gradients(), start=1):
-        optimizer.param_groups[0].update(schedule.get(step, {}))
+        change(optimizer.param_groups, schedule.get(step, {}))
         for weight, grad in zip(weights, grads, strict=True):
             weight.grad = None if grad is None else torch.from_numpy(grad)
         optimizer.step()
@@ -31,7 +46,7 @@ def record(case: Case, recorder: Recorder) -> None:
                 case, step, [_state(w, saved.get(index, {})) for index, w in enumerate(weights)]
             )
         if step == RESUME_AT:
-            recorder.add_group(case, optimizer.state_dict()["param_groups"][0])
+            recorder.add_groups(case, optimizer.state_dict()["param_groups"])
 
 
 def _state(weight: torch.Tensor, saved: dict[str, Any]) -> dict[str, Any]:
@@ -48,8 +63,9 @@ def main() -> None:
     recorder = Recorder()
     for case in CASES.values():
         record(case, recorder)
-    recorder.write("torch", torch.__version__)
-    print(f"recorded {len(CASES)} cases of {STEPS} steps from torch {torch.__version__}")
+    version = torch.__version__.partition("+")[0]
+    recorder.write("torch", version)
+    print(f"recorded {len(CASES)} cases of {STEPS} steps from torch {version}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 One compressed .npz per library.  For a case and a quantity ("w", "exp_avg", ...) it holds one
 array: a row per checkpoint, in it the parameters one after the other, each flattened in C order;
 NaN where a parameter has no such state (yet).  A number kept per parameter ("step") is repeated
-over its elements.  Beside them are the entries of the parameter group at RESUME_AT and, under
+over its elements.  Beside them are the entries of the parameter groups at RESUME_AT and, under
 "about", the library's version and the digest of the cases.  Nothing here knows what is compared.
 """
 
@@ -39,16 +39,18 @@ class Recording:
         found: list[State] = [{} for _ in PARAMETERS]
         for name, values in self._arrays.items():
             owner, _, key = name.partition("/")
-            if owner == case and key != "group":
+            if owner == case and key != "groups":
                 for state, part, p in zip(found, _split(values[row]), PARAMETERS, strict=True):
                     if not np.isnan(part).all():
                         state[key] = float(part[0]) if key in NUMBERS else _shaped(part, p.shape)
         return found
 
-    def group(self, case: str) -> dict[str, Any]:
-        """The entries of the parameter group at RESUME_AT, without the parameters."""
-        entries: dict[str, Any] = json.loads(str(self._arrays[f"{case}/group"]))
-        return {key: tuple(v) if isinstance(v, list) else v for key, v in entries.items()}
+    def groups(self, case: str) -> list[dict[str, Any]]:
+        """The parameter groups of the state_dict at RESUME_AT."""
+        groups: list[dict[str, Any]] = json.loads(str(self._arrays[f"{case}/groups"]))
+        return [
+            {key: tuple(v) if key == "betas" else v for key, v in group.items()} for group in groups
+        ]
 
 
 class Recorder:
@@ -71,10 +73,9 @@ class Recorder:
                     assert np.isfinite(state[key]).all(), f"{case.name}: {key} of {p.name}"
                     part[:] = np.broadcast_to(np.asarray(state[key]), p.shape).reshape(-1)
 
-    def add_group(self, case: Case, group: Mapping[str, Any]) -> None:
-        """Add the entries of the parameter group at RESUME_AT."""
-        entries = {key: value for key, value in group.items() if key != "params"}
-        self._groups[f"{case.name}/group"] = np.array(json.dumps(entries))
+    def add_groups(self, case: Case, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Add the parameter groups of the state_dict at RESUME_AT."""
+        self._groups[f"{case.name}/groups"] = np.array(json.dumps(groups))
 
     def write(self, library: str, version: str, folder: Path = FOLDER) -> None:
         """Write the file of a library."""

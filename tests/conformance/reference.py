@@ -32,28 +32,28 @@ class Library:
     def __getattr__(self, name: str) -> Any:
         defects = self._defects
 
-        def create(parameters: Sequence[Any], **arguments: Any) -> Optimizer:
-            return Optimizer(name, parameters, defects, arguments)
+        def create(groups: Sequence[Mapping[str, Any]], **arguments: Any) -> Optimizer:
+            return Optimizer(name, groups, defects, arguments)
 
         return create
 
 
 class Optimizer:
-    """One of the five over a list of NumPy parameters."""
+    """One of the five over groups of NumPy parameters."""
 
     def __init__(
         self,
         kind: str,
-        parameters: Sequence[Any],
+        groups: Sequence[Mapping[str, Any]],
         defects: frozenset[str],
         arguments: Mapping[str, Any],
     ) -> None:
         common = {"betas": (0.9, 0.999), "eps": 1e-8, "maximize": False}
-        group = {**common, **DEFAULTS[kind], **arguments}
-        self.param_groups = [group]
-        self._first_lr = group["lr"]
-        self._kind, self._parameters, self._defects = kind, parameters, defects
-        self._states: list[dict[str, Any]] = [{} for _ in parameters]
+        self.param_groups = [{**common, **DEFAULTS[kind], **arguments, **g} for g in groups]
+        self._first_lr = self.param_groups[0]["lr"]
+        self._kind, self._defects = kind, defects
+        self._pairs = [(p, group) for group in self.param_groups for p in group["params"]]
+        self._states: list[dict[str, Any]] = [{} for _ in self._pairs]
 
     def state_dict(self) -> dict[str, Any]:
         """The states in torch's layout."""
@@ -61,7 +61,8 @@ class Optimizer:
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over states and group entries as torch saves them."""
-        self.param_groups[0].update(saved["param_groups"][0])
+        for group, entries in zip(self.param_groups, saved["param_groups"], strict=True):
+            group.update({key: value for key, value in entries.items() if key != "params"})
         for index, state in saved["state"].items():
             self._states[index].update(
                 {k: v if k in NUMBERS else self._like(index, v) for k, v in state.items()}
@@ -69,26 +70,21 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        for parameter, state in zip(self._parameters, self._states, strict=True):
-            if parameter.grad is None:
-                continue
-            w, grad = parameter.data, parameter.grad
-            if self.param_groups[0]["maximize"] and "minimizes" not in self._defects:
-                grad = -grad
-            if self._kind == "SGD":
-                parameter.data = self._sgd(state, w, grad)
-            else:
-                parameter.data = self._adam(state, w, grad)
+        update = self._sgd if self._kind == "SGD" else self._adam
+        for (parameter, group), state in zip(self._pairs, self._states, strict=True):
+            if parameter.grad is not None:
+                maximizes = group["maximize"] and "minimizes" not in self._defects
+                grad = -parameter.grad if maximizes else parameter.grad
+                parameter.data = update(group, state, parameter.data, grad)
 
     def _like(self, index: int, values: Array) -> Array:
-        return np.asarray(values, dtype=self._parameters[index].data.dtype)
+        return np.asarray(values, dtype=self._pairs[index][0].data.dtype)
 
-    def _lr(self) -> float:
-        group = self.param_groups[0]
+    def _lr(self, group: Mapping[str, Any]) -> float:
         return float(self._first_lr if "stale lr" in self._defects else group["lr"])
 
-    def _sgd(self, state: dict[str, Any], w: Array, grad: Array) -> Array:
-        group, mu = self.param_groups[0], self.param_groups[0]["momentum"]
+    def _sgd(self, group: Mapping[str, Any], state: dict[str, Any], w: Array, grad: Array) -> Array:
+        mu = group["momentum"]
         g = grad + group["weight_decay"] * w
         if mu != 0:
             if "momentum_buffer" not in state:
@@ -99,10 +95,12 @@ class Optimizer:
                 buffer = mu * state["momentum_buffer"] + (1 - group["dampening"]) * g
             state["momentum_buffer"] = buffer
             g = g + mu * buffer if group["nesterov"] else buffer
-        return w - self._lr() * g
+        return w - self._lr(group) * g
 
-    def _adam(self, state: dict[str, Any], w: Array, grad: Array) -> Array:
-        group, lr, decay = self.param_groups[0], self._lr(), self.param_groups[0]["weight_decay"]
+    def _adam(
+        self, group: Mapping[str, Any], state: dict[str, Any], w: Array, grad: Array
+    ) -> Array:
+        lr, decay = self._lr(group), group["weight_decay"]
         if self._kind == "AdamW" or group.get("decoupled_weight_decay"):
             w = w * (1 - lr * decay)
         else:
@@ -127,13 +125,12 @@ class Optimizer:
         if "eps inside root" in self._defects:
             scaled = np.sqrt(v / c2 + eps)
         if self._kind == "NAdam":
-            return w - lr * self._looked_ahead(state, grad) / scaled
+            return w - lr * self._looked_ahead(group, state, grad) / scaled
         if self._kind == "RAdam":
-            return w - lr * m / c1 * self._rectified(t, beta2, v, c2)
+            return w - lr * m / c1 * self._rectified(group, t, v, c2)
         return w - lr * (m / c1) / scaled
 
-    def _looked_ahead(self, state: dict[str, Any], grad: Array) -> Array:
-        group = self.param_groups[0]
+    def _looked_ahead(self, group: Mapping[str, Any], state: dict[str, Any], grad: Array) -> Array:
         beta1, t = group["betas"][0], state["step"]
         mu, mu_next = (
             beta1 * (1 - 0.5 * 0.96 ** (k * group["momentum_decay"])) for k in (t, t + 1)
@@ -146,10 +143,11 @@ class Optimizer:
         result: Array = (1 - mu) / (1 - product) * grad + ahead
         return result
 
-    def _rectified(self, t: float, beta2: float, v: Array, c2: float) -> Any:
+    def _rectified(self, group: Mapping[str, Any], t: float, v: Array, c2: float) -> Any:
+        beta2 = group["betas"][1]
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
         if rho <= (4 if "rectified from 4" in self._defects else 5):
             return 1.0
         top, bottom = (rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho
-        return (top / bottom) ** 0.5 * c2**0.5 / (np.sqrt(v) + self.param_groups[0]["eps"])
+        return (top / bottom) ** 0.5 * c2**0.5 / (np.sqrt(v) + group["eps"])

@@ -12,7 +12,17 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from cases import CHECKPOINTS, PARAMETERS, RESUME_AT, Array, Case, gradients, starts
+from cases import (
+    CHECKPOINTS,
+    GROUPS,
+    PARAMETERS,
+    RESUME_AT,
+    Array,
+    Case,
+    change,
+    gradients,
+    starts,
+)
 from compare import Tolerance, differences
 from recording import Recording, State
 
@@ -59,7 +69,8 @@ def run(
 ) -> Iterator[tuple[int, list[State]]]:
     """Run a case from its start; after each checkpoint its step and what each parameter holds."""
     parameters = [lucidgen.Parameter(make(w)) for w in _chosen(starts(), which)]
-    optimizer = getattr(library, case.optimizer)(parameters, **case.arguments, **arguments)
+    groups = grouped(parameters, which)
+    optimizer = getattr(library, case.optimizer)(groups, **case.arguments, **arguments)
     yield from _steps(case, optimizer, parameters, make, which, 1)
 
 
@@ -74,7 +85,8 @@ def resume(
 ) -> Iterator[tuple[int, list[State]]]:
     """Go on after RESUME_AT from recorded weights and a state_dict that another library saved."""
     parameters = [lucidgen.Parameter(make(state["w"])) for state in _chosen(held, which)]
-    optimizer = getattr(library, case.optimizer)(parameters, **arguments)
+    groups = [{"params": group["params"]} for group in grouped(parameters, which)]
+    optimizer = getattr(library, case.optimizer)(groups, **arguments)
     optimizer.load_state_dict(saved)
     yield from _steps(case, optimizer, parameters, make, which, RESUME_AT + 1)
 
@@ -83,10 +95,9 @@ def saved_dict(recording: Recording, case: Case, which: Sequence[int] = ALL) -> 
     """The state_dict that the recorded library had at RESUME_AT, its arrays as NumPy's."""
     held = _chosen(recording.states(case.name, RESUME_AT), which)
     states = [{key: value for key, value in state.items() if key != "w"} for state in held]
-    group = {**recording.group(case.name), "params": list(range(len(which)))}
     return {
         "state": {index: state for index, state in enumerate(states) if state},
-        "param_groups": [group],
+        "param_groups": recording.groups(case.name),
     }
 
 
@@ -97,7 +108,6 @@ def assert_same(
     tolerance: Tolerance,
     which: Sequence[int] = ALL,
     since: int = 0,
-    ignored: frozenset[str] = frozenset(),
 ) -> None:
     """Hold every checkpoint of a run against the recording; report all that differs at once."""
     held = recording.states(case.name, since) if since else [{"w": w} for w in starts()]
@@ -105,8 +115,7 @@ def assert_same(
     lines, seen = [], []
     for step, actual in run:
         seen.append(step)
-        recorded = _chosen(recording.states(case.name, step), which)
-        expected = [{k: v for k, v in state.items() if k not in ignored} for state in recorded]
+        expected = _chosen(recording.states(case.name, step), which)
         found = differences(actual, expected, begin, step - since, tolerance)
         lines += [f"step {step}, {line}" for line in found]
     assert seen == [step for step in CHECKPOINTS if step > since]
@@ -125,8 +134,7 @@ def _steps(
     for step, grads in enumerate(made_gradients(make), start=1):
         if step < first:
             continue
-        for key, value in schedule.get(step, {}).items():
-            optimizer.param_groups[0][key] = value
+        change(optimizer.param_groups, schedule.get(step, {}))
         for parameter, grad in zip(parameters, _chosen(grads, which), strict=True):
             parameter.grad = grad
         optimizer.step()
@@ -143,6 +151,15 @@ def held_by(optimizer: Any, parameters: Sequence[Any]) -> list[State]:
             **{k: np.array(v, dtype=np.float64) for k, v in states.get(index, {}).items()},
         }
         for index, parameter in enumerate(parameters)
+    ]
+
+
+def grouped(parameters: Sequence[Any], which: Sequence[int]) -> list[dict[str, Any]]:
+    """The parameter groups, each with its own entries."""
+    pairs = list(zip(parameters, _chosen(PARAMETERS, which), strict=True))
+    return [
+        {"params": [parameter for parameter, p in pairs if p.group == index], **own}
+        for index, own in enumerate(GROUPS)
     ]
 
 

@@ -22,5 +22,5 @@ def test_recording_is_what_lucid_computes(tmp_path: Path) -> None:
     assert now.cases == then.cases
     for name in then.cases:
         for step in CHECKPOINTS:
-            actual, expected = now.states(name, step)[1:], then.states(name, step)[1:]
-            assert not differences(actual, expected, starts()[1:], step, FLOAT64), CASES[name]
+            actual, expected = now.states(name, step)[:-1], then.states(name, step)[:-1]
+            assert not differences(actual, expected, starts()[:-1], step, FLOAT64), CASES[name]
