@@ -78,7 +78,7 @@ class Case:
 
 def change(groups: Sequence[MutableMapping[str, Any]], values: Mapping[str, Any]) -> None:
     """Change entries of an optimizer's groups, but for those that a group has of its own."""
-    for group, own in zip(groups, GROUPS, strict=True):
+    for group, own in zip(groups, GROUPS[: len(groups)], strict=True):
         for key in values.keys() - own.keys():
             group[key] = values[key]
 

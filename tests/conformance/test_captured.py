@@ -1,0 +1,93 @@
+"""The MLX idiom does what torch's optimizers do: trees of arrays, state captured by mx.compile.
+
+The learning rate is the only setting that may change while a captured step is in use, so the cases
+that change others are not here; and there is one group, so parameters of the second, which has no
+decay, are only in the cases that have none either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from cases import CASES, CHECKPOINTS, PARAMETERS, Case, change, starts
+from compare import CAPTURED
+from recording import NUMBERS, Recording, State
+from replay import ALL, assert_same, made_gradients, mlx32
+
+import lucidgen.optim
+
+TORCH = Recording("torch")
+COMPILED = (
+    "SGD-nesterov-weight_decay=0.1",
+    "Adam",
+    "Adam-weight_decay=0.1-amsgrad-maximize",
+    "AdamW-large_eps",
+    "NAdam-decoupled_weight_decay",
+    "RAdam",
+    "RAdam-beta2=0.9999",
+)
+
+
+def members(optimizer: Any) -> list[int]:
+    """The parameters that one group with these settings can hold."""
+    decays = optimizer.param_groups[0]["weight_decay"] != 0
+    return [index for index in ALL if not (decays and PARAMETERS[index].group)]
+
+
+def run_tree(case: Case, optimizer: Any, which: list[int]) -> Iterator[tuple[int, list[State]]]:
+    """Run a case in the MLX idiom, the whole update compiled with the state captured."""
+    names = {index: f"layers.{PARAMETERS[index].name}" for index in which}
+    params = {names[index]: mlx32(starts()[index]) for index in which}
+    optimizer.init(params)
+
+    def update(grads: dict[str, Any], params: dict[str, Any]) -> Any:
+        return optimizer.apply_gradients(grads, params)
+
+    step_fn = mx.compile(update, inputs=optimizer.state, outputs=optimizer.state)
+    schedule = case.schedule()
+    for step, all_grads in enumerate(made_gradients(mlx32), start=1):
+        own = schedule.get(step, {})
+        change(optimizer.param_groups, own)
+        grads = {names[i]: all_grads[i] for i in which if all_grads[i] is not None}
+        params = step_fn(grads, params)
+        mx.eval(params, optimizer.state)
+        if step in CHECKPOINTS:
+            yield step, [held(optimizer, names[i], params[names[i]]) for i in which]
+
+
+def held(optimizer: Any, name: str, w: mx.array) -> State:
+    """What the tree holds of a parameter, as state_dict would say it: nothing before step 1."""
+    common, entry = optimizer.state, optimizer.state["params"][name]
+    numbers = {key: entry.get(key, common.get(key)) for key in NUMBERS}
+    found = {"w": w}
+    if numbers["step"].item() > 0:
+        found |= {**entry, **{key: v for key, v in numbers.items() if v is not None}}
+    return {key: np.array(value, dtype=np.float64) for key, value in found.items()}
+
+
+def check(name: str) -> None:
+    case = CASES[name]
+    optimizer = getattr(lucidgen.optim, case.optimizer)(**case.arguments)
+    which = members(optimizer)
+    run = run_tree(case, optimizer, which)
+    if case.optimizer == "SGD":  # the tree counts steps for all; torch's SGD has no count
+        run = ((t, [without(state, "step") for state in states]) for t, states in run)
+    assert_same(run, TORCH, case, CAPTURED, which)
+
+
+def without(state: State, key: str) -> State:
+    return {name: value for name, value in state.items() if name != key}
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.changes])
+def test_not_compiled(name: str, uncompiled: None) -> None:
+    check(name)
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled(name: str) -> None:
+    check(name)
