@@ -45,18 +45,14 @@ Adam.dialect("devlog", paper="Lucid's development log, 2025-12-12")
 lucid2 = Adam.dialect(
     "lucid2",
     paper="lucid-dl 2.9.0, lucid/optim/adam.py",
-    notes="eps is added before the bias correction; amsgrad's maximum is never stored.",
-    drop=(m_hat[t], v_hat[t]),
+    notes="eps is added before the bias correction; amsgrad has no effect, since the maximum "
+    "is never stored.",
+    ignores=(amsgrad,),
+    drop=(m_hat[t], v_hat[t], v_max[t]),
     replace=(
-        Eq(v_max[t], v_max[t - 1]),
         Eq(
             w[t],
-            w[t - 1]
-            - lr
-            * sqrt(1 - beta2**t)
-            / (1 - beta1**t)
-            * m[t]
-            / (sqrt(when(amsgrad, Max(v_max[t], v[t]), v[t])) + eps),
+            w[t - 1] - lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m[t] / (sqrt(v[t]) + eps),
         ),
     ),
 )
@@ -97,18 +93,15 @@ AdamW.dialect(
     "lucid2",
     base=lucid2,
     paper="lucid-dl 2.9.0, lucid/optim/adam.py",
-    notes="eps is added before the bias correction; amsgrad's maximum is never stored.",
+    notes=lucid2.notes,
+    ignores=(amsgrad,),
     defaults={"weight_decay": 1e-2},
     replace=(
         Eq(g[t], grad[t]),
         Eq(
             w[t],
             (1 - lr * weight_decay) * w[t - 1]
-            - lr
-            * sqrt(1 - beta2**t)
-            / (1 - beta1**t)
-            * m[t]
-            / (sqrt(when(amsgrad, Max(v_max[t], v[t]), v[t])) + eps),
+            - lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m[t] / (sqrt(v[t]) + eps),
         ),
     ),
 )

@@ -1,0 +1,72 @@
+"""Inline single-use aliases: a name that is read once stands for nothing of its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+import sympy
+
+from ..ir import Let, Program
+from ..spec.domains import Domain
+
+
+#: Exponents, up to sign, of powers that read their base once.
+_READS_ONCE = (sympy.S.One, sympy.S.Half)
+
+
+def inline(program: Program) -> Program:
+    """The program with array quantities put where they are read, if that repeats no work.
+
+    A let moves only into lets of its own domain whose guards exclude each other and imply its own:
+    into a branch, never out of one. Host scalars keep their names, which conditions refer to.
+
+    >>> from lucidgen.passes.examples import g, lr, m, program, show, w, w_before
+    >>> show(inline(program((g, m / lr), (w, w_before - lr * g**2))))
+    g = m/lr
+    w = -g**2*lr + w[t - 1]
+    >>> show(inline(program((g, m / lr), (w, w_before - g))))
+    w = w[t - 1] - m/lr
+    """
+    outputs = {output.after for output in program.outputs}
+    lets = list(program.lets)
+    for let in program.body:
+        index = lets.index(let) if let in lets else None
+        if index is None or let.target in outputs or let.domain is Domain.HOST:
+            continue
+        let = lets[index]
+        if sum(other.target == let.target for other in lets) > 1:
+            continue
+        uses = [other for other in lets if other.value.has(let.target)]
+        if _repeats_work(let, uses) or any(use.domain is not let.domain for use in uses):
+            continue
+        lets.remove(let)
+        for use in uses:
+            value = use.value.xreplace({let.target: let.value})
+            note = tuple(sorted({*let.note, *use.note}))
+            lets[lets.index(use)] = replace(use, value=value, note=note)
+    return program.with_lets(lets)
+
+
+def _repeats_work(let: Let, uses: list[Let]) -> bool:
+    if isinstance(let.value, sympy.Symbol):
+        return False
+    if any(_occurrences(use.value, let.target) > 1 for use in uses):
+        return True
+    return not all(
+        first.guard.excludes(second.guard)
+        for i, first in enumerate(uses)
+        for second in uses[i + 1 :]
+    )
+
+
+def _occurrences(expr: sympy.Basic, target: sympy.Symbol) -> int:
+    """How often the target is computed with; a power reads its base more than once."""
+    if expr == target:
+        return 1
+    counts: dict[sympy.Basic, int] = defaultdict(int)
+    for arg in expr.args:
+        counts[arg] += _occurrences(arg, target)
+    if isinstance(expr, sympy.Pow) and expr.base.has(target) and abs(expr.exp) not in _READS_ONCE:
+        return 2
+    return sum(counts.values())

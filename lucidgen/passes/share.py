@@ -1,0 +1,121 @@
+"""Share common subexpressions, without moving anything out of a branch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+import sympy
+
+from ..ir import Let, Names, Program
+from ..spec.domains import domain_of
+from ..spec.functions import Group
+
+
+def share(program: Program) -> Program:
+    """The program in which nothing is computed twice on one path.
+
+    A shared value is computed where any of its readers run and nowhere else; host and body share
+    among themselves.
+
+    >>> from lucidgen.passes.examples import beta, g, grad, lr, m, program, show, t, w, w_before
+    >>> from lucidgen.spec import sqrt
+    >>> show(share(program((m, lr * sqrt(grad)), (w, w_before - m / sqrt(grad)))))
+    _1 = sqrt(grad)
+    m = _1*lr
+    w = w[t - 1] - m/_1
+    """
+    names = Names(program)
+    host = _shared(program, list(program.host), names)
+    body = _shared(program, list(program.body), names)
+    return _without_copies(program.with_lets([*host, *body]))
+
+
+def _without_copies(program: Program) -> Program:
+    """The program without provisional names for what has another name."""
+    copies = {
+        let.target: let.value
+        for let in program.host
+        if let.target.name.startswith("_") and let.value.is_Symbol
+    }
+    return program.with_lets(
+        replace(let, value=let.value.xreplace(copies))
+        for let in program.lets
+        if let.target not in copies
+    )
+
+
+def _shared(program: Program, lets: list[Let], names: Names) -> list[Let]:
+    while True:
+        found = _largest_repeated(lets)
+        if found is None:
+            return lets
+        expr, users = found
+        owner = next((i for i in users if lets[i].value == expr), None)
+        readers = [i for i in users if i != owner]
+        if owner is not None and _covers(lets, owner, readers):
+            target = lets[owner].target
+        else:
+            target = names.fresh()
+            readers = users
+            guard = lets[users[0]].guard
+            for i in users[1:]:
+                guard |= lets[i].guard
+            note = tuple(sorted({n for i in users for n in lets[i].note}))
+            domains = program.domains | {let.target: let.domain for let in lets}
+            domain = domain_of(expr, domains)
+            made = Let(target, expr, domain, guard, note)
+        for i in readers:
+            lets[i] = replace(lets[i], value=_put(lets[i].value, expr, target))
+        if readers is users:
+            lets.insert(users[0], made)
+
+
+def _covers(lets: list[Let], owner: int, readers: list[int]) -> bool:
+    """Whether a let that has the value already comes before all readers, wherever they run."""
+    single = sum(let.target == lets[owner].target for let in lets) == 1
+    return single and all(
+        owner < reader and lets[reader].guard.implies(lets[owner].guard) for reader in readers
+    )
+
+
+def _largest_repeated(lets: list[Let]) -> tuple[sympy.Expr, list[int]] | None:
+    """The largest expression that one path computes twice, and the lets that compute it."""
+    times: dict[sympy.Expr, list[int]] = defaultdict(list)
+    for i, let in enumerate(lets):
+        for expr in _computed(let.value):
+            times[expr].append(i)
+    repeated = []
+    for expr, users in times.items():
+        distinct = sorted(set(users))
+        again = len(users) > len(distinct) or any(
+            not lets[a].guard.excludes(lets[b].guard)
+            for n, a in enumerate(distinct)
+            for b in distinct[n + 1 :]
+        )
+        if again:
+            repeated.append((expr, distinct))
+    if not repeated:
+        return None
+    return max(repeated, key=lambda item: (item[0].count_ops(), sympy.default_sort_key(item[0])))
+
+
+def _computed(expr: sympy.Basic) -> list[sympy.Expr]:
+    """Every subexpression that costs something, as often as it occurs; groups stay whole."""
+    if expr.is_Atom:
+        return []
+    inside = [] if isinstance(expr, Group) else [x for arg in expr.args for x in _computed(arg)]
+    is_negation = expr.is_Mul and len(expr.args) == 2 and expr.args[0] == -1
+    is_value = isinstance(expr, sympy.Expr) and not is_negation
+    is_reciprocal = expr.is_Pow and expr.exp == -1
+    return [*inside, expr] if is_value and not is_reciprocal else inside
+
+
+def _put(expr: sympy.Basic, old: sympy.Expr, new: sympy.Symbol) -> sympy.Basic:
+    """expr with old replaced, inverse powers of old included."""
+    if old.is_Pow and old.exp.is_Rational:
+        return expr.xreplace({old: new, old.base**-old.exp: 1 / new})
+    return expr.xreplace({old: new})
+
+
+
