@@ -101,7 +101,13 @@ create() {
 and try again."
 }
 
-if [ -f $stamp ] && [ "$(cat $stamp)" = "$(state)" ]; then
+# Is the environment what it was when it was set up, and of the version that was asked for?
+up_to_date() {
+    [ -f $stamp ] && [ "$(cat $stamp)" = "$(state)" ] || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version $venv/bin/python)" ]
+}
+
+if up_to_date; then
     exit 0
 fi
 
