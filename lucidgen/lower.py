@@ -56,11 +56,17 @@ def lower(spec: OptimizerSpec) -> Program:
     SpecError
         If anything is wrong with the spec.
 
+    >>> from lucidgen.passes.examples import show
     >>> from lucidgen.specs.sgd import SGD
-    >>> lowered = lower(SGD.dialects["devlog"])
-    >>> print("\\n".join(str(let).split("  #")[0].rstrip() for let in lowered.body))
+    >>> show(lower(SGD.dialects["devlog"]))
     signed_grad = -grad  if maximize
-    signed_grad = signed_grad
+    signed_grad = grad  if not maximize
+    b = b[t - 1]*momentum + signed_grad  if use_momentum
+    _1 = b  if use_momentum
+    _1 = signed_grad  if not use_momentum
+    u = _1 + w[t - 1]*weight_decay  if use_weight_decay
+    u = _1  if not use_weight_decay
+    w = -lr*u + w[t - 1]
     """
     spec.check()
     return _Lowering(spec).program().check()
@@ -200,7 +206,7 @@ class _Lowering:
                 whole = self.condition_reads(self.values[target])
                 for read in value.free_symbols | whole:
                     now = series_of.get(read, read)
-                    where = guard
+                    where = self.without_first(guard)
                     if now is not read:
                         where = self.lasting(guard)
                         previous[now] = previous.get(now, ~always) | where
@@ -211,12 +217,18 @@ class _Lowering:
                             work.append(now)
         return after, previous
 
-    def lasting(self, guard: Guard) -> Guard:
-        """The guard without what changes from step to step by itself: a state outlives that."""
+    def without_first(self, guard: Guard) -> Guard:
+        """The guard without first updates: no code is worth leaving out of one step only."""
         for name in self.choices:
-            if name in self.conditions or name.startswith("first_"):
+            if name.startswith("first_"):
                 guard = guard.given(name, True) | guard.given(name, False)
         return guard
+
+    def lasting(self, guard: Guard) -> Guard:
+        """The guard without what changes from step to step by itself: a state outlives that."""
+        for name in self.conditions:
+            guard = guard.given(name, True) | guard.given(name, False)
+        return self.without_first(guard)
 
     def condition_reads(self, expr: sympy.Basic) -> set[sympy.Symbol]:
         """The host conditions on which an expression depends."""

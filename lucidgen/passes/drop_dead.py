@@ -10,7 +10,7 @@ from ..ir import Guard, Program, symbol
 
 
 def drop_dead(program: Program) -> Program:
-    """The program without lets, or cases of lets, that no output needs.
+    """The program without cases of lets that no output needs.
 
     >>> from lucidgen.passes.examples import beta, g, grad, lr, m, program, show, w, w_before
     >>> show(drop_dead(program((m, beta * grad), (g, grad), (w, w_before - lr * g))))
@@ -23,10 +23,10 @@ def drop_dead(program: Program) -> Program:
         needed[output.after] = needed.get(output.after, never) | output.live
     kept = []
     for let in reversed(program.lets):
-        guard = let.guard & needed.get(let.target, never)
-        if not guard:
+        if let.guard.excludes(needed.get(let.target, never)):
             continue
-        kept.append(replace(let, guard=guard))
+        guard = let.guard
+        kept.append(let)
         conditions = {symbol(name) for name in guard.support if name in program.conditions}
         for read in let.value.free_symbols:
             needed[read] = needed.get(read, never) | guard

@@ -65,7 +65,8 @@ class _Gatherer:
         inside = sympy.Mul(*(factor for factor in power.base.args if factor not in outside))
         if not outside:
             return power
-        return sympy.Mul(*(s**power.exp for s in outside)) * inside**power.exp
+        roots = [s.as_base_exp() for s in outside]
+        return sympy.Mul(*(b ** (e * power.exp) for b, e in roots)) * inside**power.exp
 
     def collect(self, product: sympy.Mul) -> sympy.Expr:
         host, rest = self.split(product.args)

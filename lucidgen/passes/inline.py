@@ -8,7 +8,6 @@ from dataclasses import replace
 import sympy
 
 from ..ir import Let, Program
-from ..spec.domains import Domain
 
 
 #: Exponents, up to sign, of powers that read their base once.
@@ -30,13 +29,11 @@ def inline(program: Program) -> Program:
     """
     outputs = {output.after for output in program.outputs}
     lets = list(program.lets)
-    for let in program.body:
-        index = lets.index(let) if let in lets else None
-        if index is None or let.target in outputs or let.domain is Domain.HOST:
+    for target in dict.fromkeys(let.target for let in program.body):
+        cases = [let for let in lets if let.target == target]
+        if target in outputs or len(cases) > 1:
             continue
-        let = lets[index]
-        if sum(other.target == let.target for other in lets) > 1:
-            continue
+        let = cases[0]
         uses = [other for other in lets if other.value.has(let.target)]
         if _repeats_work(let, uses) or any(use.domain is not let.domain for use in uses):
             continue

@@ -124,9 +124,9 @@ def _role(target: sympy.Symbol, value: sympy.Expr, reader: Let) -> str | None:
             direct = [a for a in others if a.is_Symbol] or [
                 a.args[0] for a in others if isinstance(a, Square)
             ]
-            if direct:
-                return f"{_stem(direct[0])}_scale"
-            return f"{_stem(reader.target)}_scale"
+            inside = sorted(set().union(*(a.free_symbols for a in others)), key=str)
+            scaled = [*direct, *inside, reader.target][0]
+            return f"{_stem(scaled)}_scale"
         if expr.is_Add and target in expr.args:
             hypers = [a for a in value.args if a.is_Symbol] if value.is_Mul else []
             if hypers:

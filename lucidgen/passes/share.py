@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir import Let, Names, Program
+from ..ir import Let, Names, Program, symbol
 from ..spec.domains import domain_of
 from ..spec.functions import Group
 
@@ -16,7 +16,7 @@ def share(program: Program) -> Program:
     """The program in which nothing is computed twice on one path.
 
     A shared value is computed where any of its readers run and nowhere else; host and body share
-    among themselves.
+    among themselves. A bias correction `1 - beta**t` is named even if it has one reader.
 
     >>> from lucidgen.passes.examples import beta, g, grad, lr, m, program, show, t, w, w_before
     >>> from lucidgen.spec import sqrt
@@ -93,7 +93,7 @@ def _largest_repeated(lets: list[Let]) -> tuple[sympy.Expr, list[int]] | None:
             for n, a in enumerate(distinct)
             for b in distinct[n + 1 :]
         )
-        if again:
+        if again or (_is_bias_correction(expr) and lets[distinct[0]].value != expr):
             repeated.append((expr, distinct))
     if not repeated:
         return None
@@ -101,14 +101,23 @@ def _largest_repeated(lets: list[Let]) -> tuple[sympy.Expr, list[int]] | None:
 
 
 def _computed(expr: sympy.Basic) -> list[sympy.Expr]:
-    """Every subexpression that costs something, as often as it occurs; groups stay whole."""
+    """Every subexpression that costs something, as often as it occurs; groups stay whole.
+
+    A quotient by a power computes the power.
+    """
     if expr.is_Atom:
         return []
     inside = [] if isinstance(expr, Group) else [x for arg in expr.args for x in _computed(arg)]
     is_negation = expr.is_Mul and len(expr.args) == 2 and expr.args[0] == -1
     is_value = isinstance(expr, sympy.Expr) and not is_negation
-    is_reciprocal = expr.is_Pow and expr.exp == -1
-    return [*inside, expr] if is_value and not is_reciprocal else inside
+    if expr.is_Pow and expr.exp.is_Rational and expr.exp < 0:
+        return [*inside, 1 / expr] if expr.exp != -1 else inside
+    return [*inside, expr] if is_value else inside
+
+
+def _is_bias_correction(expr: sympy.Expr) -> bool:
+    taken = 1 - expr
+    return bool(taken.is_Pow and taken.base.is_Symbol and taken.exp == symbol("t"))
 
 
 def _put(expr: sympy.Basic, old: sympy.Expr, new: sympy.Symbol) -> sympy.Basic:
