@@ -1,0 +1,20 @@
+"""What generated optimizers run on: groups, state, checkpoints, NumPy and MLX backends.
+
+Knows no equations, and imports neither SymPy nor Jinja2 nor Lucid; MLX only when an MLX array is met.
+All imports within are relative: the package may be copied into another.
+"""
+
+from .optimizer import GENERATION, Optimizer, constructor
+from .parameters import Parameter
+from .rule import Flag, Hyper, Rule, State
+
+__all__ = [
+    "GENERATION",
+    "Flag",
+    "Hyper",
+    "Optimizer",
+    "Parameter",
+    "Rule",
+    "State",
+    "constructor",
+]

@@ -1,0 +1,252 @@
+"""Steps on NumPy parameters, in place.
+
+Owns the private copies of weights (one registry for the process, so that two optimizers over one
+model share them), the flattened views and chunks that step functions get, and the work arrays. Does
+not own checks of gradients and groups (``stepping``).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .groups import Settings
+from .host import Bucket, unknown_name
+from .rule import Rule, State, names_of
+from .states import Slot
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+#: Elements per call of an elementwise step: the arrays of a chunk stay in the second-level cache.
+CHUNK = 32_768
+
+_made: dict[int, tuple[weakref.ref[Array], Callable[[], Any]]] = {}
+
+
+def _mark_private(array: Array, param: Any) -> None:
+    """Remember that the runtime made this array for this parameter."""
+    key = id(array)
+
+    def forget(_: object) -> None:
+        _made.pop(key, None)
+
+    try:
+        owner: Callable[[], Any] = weakref.ref(param)
+    except TypeError:  # a class with __slots__ and no __weakref__
+        token = id(param)
+        owner = _Identity(token)
+    _made[key] = (weakref.ref(array, forget), owner)
+
+
+class _Identity:
+    """Stands in for a weak reference to an object that allows none."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: int) -> None:
+        self.token = token
+
+    def __call__(self) -> _Identity:
+        return self
+
+
+def is_private(array: Array, param: Any) -> bool:
+    """Whether the runtime itself made this array for this parameter."""
+    known = _made.get(id(array))
+    if known is None or known[0]() is not array:
+        return False
+    owner = known[1]()
+    return owner is param or (isinstance(owner, _Identity) and owner.token == id(param))
+
+
+def _layout(array: Array) -> str:
+    return "C" if array.flags.c_contiguous or not array.flags.f_contiguous else "F"
+
+
+def _private(param: Any) -> Array:
+    """The parameter's data as an array that only the runtime's own parameters share."""
+    data: Any = param.data
+    if isinstance(data, np.ndarray) and is_private(data, param):
+        return data
+    mine = np.array(data, order="K")
+    if not (mine.flags.c_contiguous or mine.flags.f_contiguous):
+        mine = np.array(data, order="C")
+    param.data = mine
+    if param.data is not mine:  # a property that stores a view or a copy
+        mine = np.asarray(param.data)
+    _mark_private(mine, param)
+    return mine
+
+
+def as_numpy(value: Any) -> Array:
+    """An array of any library as a NumPy array (bfloat16, which NumPy lacks, as float32)."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # torch, which is never imported
+        value = value.detach().cpu()
+        if "bfloat16" in str(value.dtype):
+            value = value.float()
+    elif "bfloat16" in str(getattr(value, "dtype", "")):
+        import mlx.core as mx
+
+        value = value.astype(mx.float32)
+    return np.asarray(value)
+
+
+def _state_array(state: State, slot: Slot, settings: Settings, w: Array) -> Array:
+    """The state's array with the type and the layout of w: the one there is, or a new one."""
+    shape = state.shape(w.shape)
+    found = slot.entry.get(state.key)
+    if found is None:
+        made = np.zeros_like(w) if shape == w.shape else np.zeros(shape, w.dtype)
+        if state.start is not None:
+            made[...] = settings.start(state, w)
+        return made
+    if isinstance(found, np.ndarray) and found.dtype == w.dtype and found.flags.writeable:
+        flags = found.flags
+        if flags.f_contiguous if slot.order == "F" else flags.c_contiguous:
+            return found
+    return np.array(as_numpy(found), dtype=w.dtype, order="F" if slot.order == "F" else "C")
+
+
+def bind(slot: Slot, settings: Settings, work: WorkArrays) -> None:
+    """Make the private copy, the states and the chunks that steps on this parameter use."""
+    w = _private(slot.param)
+    slot.data, slot.dtype, slot.shape, slot.order = w, w.dtype, w.shape, _layout(w)
+    arrays = [_state_array(state, slot, settings, w) for state in settings.arrays]
+    slot.sources = tuple(
+        (state.key, array) for state, array in zip(settings.arrays, arrays, strict=True)
+    )
+    slot.entry.update(slot.sources)
+    slot.arrays = settings.arrays
+    slot.chunks = _chunks(w, arrays, slot.order, settings, work)
+
+
+def _chunks(
+    w: Array, states: list[Array], order: Any, settings: Settings, work: WorkArrays
+) -> list[tuple[int, int, list[Any]]]:
+    """(start, stop, the step function's arrays in the order of its plan) for each call."""
+    rule = settings.rule
+    plan = plan_of(rule)
+    flat = {"w": w.reshape(-1, order=order)}
+    for state, array in zip(settings.arrays, states, strict=True):
+        flat[state.name] = array.reshape(-1, order=order) if state.domain == "element" else array
+    chunks = []
+    size = w.size
+    length = min(CHUNK, size) if rule.elementwise else size
+    for start in range(0, size, max(length, 1)):
+        stop = min(start + length, size)
+        if stop - start == size:
+            parts: dict[str, Any] = dict(flat)
+        else:
+            parts = {
+                name: array[start:stop] if array.ndim else array for name, array in flat.items()
+            }
+        parts["scratch"] = work.of(w.dtype, stop - start, rule.scratch)
+        chunks.append((start, stop, [parts.get(name) for name in plan.arrays]))
+    return chunks
+
+
+class WorkArrays:
+    """The work arrays of one optimizer, shared by all its parameters."""
+
+    def __init__(self) -> None:
+        self._full: dict[tuple[np.dtype[Any], int], list[Array]] = {}
+        self._views: dict[tuple[np.dtype[Any], int, int], tuple[Array, ...]] = {}
+
+    def of(self, dtype: np.dtype[Any], size: int, count: int) -> tuple[Array, ...]:
+        """``count`` work arrays of this size, of the type in which dtype is computed."""
+        dtype = computing_type(dtype)
+        key = (dtype, size, count)
+        views = self._views.get(key)
+        if views is None:
+            full = self._full.setdefault((dtype, max(size, CHUNK)), [])
+            while len(full) < count:
+                full.append(np.empty(max(size, CHUNK), dtype))
+            views = self._views[key] = tuple(array[:size] for array in full[:count])
+        return views
+
+
+def computing_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which arithmetic on this type is done: float32 for float16."""
+    return np.dtype(np.float32) if dtype.itemsize < 4 else dtype
+
+
+class Plan:
+    """Where a step function's positional arguments come from."""
+
+    __slots__ = ("arrays", "function", "grad", "names", "positions")
+
+    def __init__(self, rule: Rule) -> None:
+        self.function = rule.numpy
+        self.names = names_of(rule.numpy)
+        per_parameter = {"w", "scratch", *(state.name for state in rule.arrays)}
+        self.arrays = tuple(name for name in self.names if name in per_parameter)
+        self.positions = tuple(self.names.index(name) for name in self.arrays)
+        self.grad = self.names.index("grad")
+
+    def arguments(self, bucket: Bucket) -> list[Any]:
+        """The arguments of a bucket; those of each parameter are filled in later."""
+        if bucket.arguments is None:
+            values = bucket.values
+            known = {*values, *self.arrays, "grad"}
+            if not known.issuperset(self.names):
+                raise unknown_name(self.function, dict.fromkeys(known))
+            bucket.arguments = [values.get(name) for name in self.names]
+        arguments: list[Any] = bucket.arguments
+        return arguments
+
+
+@cache
+def plan_of(rule: Rule) -> Plan:
+    """The argument plan of a rule's NumPy step."""
+    return Plan(rule)
+
+
+def run(entries: list[tuple[Slot, Any, Bucket]], work: WorkArrays) -> None:
+    """Update weights and states in place. Gradients are only read."""
+    with np.errstate(all="ignore"):
+        for slot, grad, bucket in entries:
+            settings = bucket.settings
+            if slot.arrays is None:
+                bind(slot, settings, work)
+            plan = plan_of(settings.rule)
+            arguments = bucket.arguments
+            if arguments is None:
+                arguments = plan.arguments(bucket)
+            function, positions, at_grad = plan.function, plan.positions, plan.grad
+            flat = grad if grad.ndim == 1 else grad.reshape(-1, order=slot.order)
+            half = slot.dtype.itemsize < 4
+            chunks = slot.chunks
+            for start, stop, arrays in chunks:
+                arguments[at_grad] = flat if len(chunks) == 1 else flat[start:stop]
+                if half:
+                    _run_half(function, arguments, positions, at_grad, arrays)
+                    continue
+                for position, array in zip(positions, arrays, strict=True):
+                    arguments[position] = array
+                function(*arguments)
+
+
+def _run_half(
+    function: Callable[..., None],
+    arguments: list[Any],
+    positions: tuple[int, ...],
+    at_grad: int,
+    arrays: list[Any],
+) -> None:
+    """One call in float32 for float16 arrays."""
+    stored = []
+    arguments[at_grad] = arguments[at_grad].astype(np.float32)
+    for position, array in zip(positions, arrays, strict=True):
+        arguments[position] = array
+        if isinstance(array, np.ndarray):
+            arguments[position] = array.astype(np.float32)
+            stored.append((array, arguments[position]))
+    function(*arguments)
+    for array, result in stored:
+        array[...] = result

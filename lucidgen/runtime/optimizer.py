@@ -1,0 +1,372 @@
+"""The base class of every generated optimizer.
+
+Owns the public methods and the groups and states behind them. How a step runs is in ``stepping``
+(parameters with gradients of their own) and ``tree`` (MLX trees); how a state is saved and loaded
+is in ``checkpoint``. Knows no equations.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, ClassVar, Concatenate, ParamSpec, cast
+
+from . import checkpoint, stepping
+from .groups import Group, Settings, check_values, nearest, settle
+from .numpy_backend import WorkArrays
+from .parameters import collect, describe, is_mlx_module, without_repeats
+from .rule import Rule
+from .states import States
+
+#: The generation of generated code that this runtime serves.
+GENERATION = 1
+
+P = ParamSpec("P")
+
+
+def constructor(
+    init: Callable[Concatenate[Any, P], None],
+) -> Callable[Concatenate[Any, P], None]:
+    """Mark the ``__init__`` of a generated class: note which arguments the caller passed.
+
+    A dialect may have other defaults than the signature shows; they replace what was not passed.
+    """
+    signature = inspect.signature(init)
+    names = [name for name in signature.parameters if name != "self"]
+
+    @functools.wraps(init)
+    def wrapper(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(
+                    f"{type(self).__name__}() has no argument {name!r}; {nearest(name, names)}"
+                )
+        self._given = frozenset(signature.bind(self, *args, **kwargs).arguments)
+        init(self, *args, **kwargs)
+
+    return cast(Callable[Concatenate[Any, P], None], wrapper)
+
+
+class Optimizer:
+    """Base of all optimizers: parameter groups, per-parameter state, checkpoints.
+
+    Generated classes carry their ``rules``. A class without rules defines ``step`` by itself, and
+    calls ``super().__init__(params, defaults)`` with a dict of hyperparameters, as in torch.
+    """
+
+    rules: ClassVar[Mapping[str, Rule]] = {}
+    generation: ClassVar[int] = GENERATION
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.generation != GENERATION:
+            raise ImportError(
+                f"{cls.__module__}.{cls.__qualname__} was generated for generation "
+                f"{cls.generation} of the runtime, this is {GENERATION}: run `lucidgen build`"
+            )
+
+    def __init__(
+        self,
+        params: Any = None,
+        defaults: Mapping[str, Any] | None = None,
+        *,
+        dialect: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        given: frozenset[str] | None = self.__dict__.pop("_given", None)
+        label = type(self).__name__
+        if dialect is None:
+            dialect = next(iter(self.rules), "")
+        elif dialect not in self.rules:
+            raise ValueError(f"{label}: no dialect {dialect!r}; {nearest(dialect, self.rules)}")
+        self.dialect = dialect
+        self.defaults: dict[str, Any] = self._checked_defaults(
+            {**(defaults or {}), **arguments}, given
+        )
+        self.param_groups: list[Any] = []
+        self._states = States()
+        self._work = WorkArrays()
+        self._tree: Any = None
+        if params is None or is_mlx_module(params):
+            self._start_tree(params)
+        else:
+            for group in self._group_dicts(params):
+                self.add_param_group(group)
+
+    def _checked_defaults(
+        self, arguments: dict[str, Any], given: frozenset[str] | None
+    ) -> dict[str, Any]:
+        rule = self._rule
+        if rule is None:
+            return arguments
+        for name, argument in rule.arguments.items():
+            if name not in arguments or (given is not None and name not in given):
+                arguments[name] = argument.default
+        label = type(self).__name__
+        checked = check_values(rule, self.rules, arguments, label)
+        settle(rule, checked, label)
+        return checked
+
+    @property
+    def _rule(self) -> Rule | None:
+        """What this optimizer computes, or None for a class that defines step by itself."""
+        return self.rules.get(self.dialect)
+
+    # -- groups -----------------------------------------------------------------------------------
+
+    def _group_dicts(self, params: Any) -> list[dict[str, Any]]:
+        label = type(self).__name__
+        if not hasattr(params, "parameters") and not isinstance(params, str | bytes | Mapping):
+            if hasattr(params, "__iter__") and not hasattr(params, "grad"):
+                params = params if isinstance(params, set | frozenset) else list(params)
+                if not params:
+                    raise ValueError(f"{label}: no parameters to optimize (an empty list)")
+                dicts = [item for item in params if isinstance(item, Mapping)]
+                if len(dicts) == len(params):
+                    return [dict(group) for group in dicts]
+                if dicts:
+                    raise TypeError(
+                        f"{label}: give either parameters or group dicts, not both in one list"
+                    )
+        return [{"params": params}]
+
+    def _label(self, index: int, group: Mapping[str, Any] | None = None) -> str:
+        name = "" if group is None or "name" not in group else f" ({group['name']!r})"
+        return f"{type(self).__name__}: group {index}{name}"
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add a group: a dict with "params" and any hyperparameters that differ from the defaults."""
+        label = self._label(len(self.param_groups))
+        if self._tree is not None:
+            raise RuntimeError(f"{label}: an optimizer without parameters has one group only")
+        if not isinstance(param_group, Mapping):
+            raise TypeError(f"{label}: expected a dict, got {type(param_group).__name__}")
+        if "params" not in param_group:
+            raise ValueError(f"{label}: the group has no 'params'")
+        self.param_groups.append(self._made_group(param_group, label))
+
+    def _made_group(self, given: Mapping[str, Any], label: str) -> Group:
+        """A checked group of a caller's dict."""
+        source = given["params"]
+        if hasattr(source, "data") and hasattr(source, "grad"):
+            source = [source]
+        pairs = without_repeats(collect(source, label), label)
+        if not pairs:
+            raise ValueError(f"{label}: no parameters to optimize (an empty list)")
+        names = [name for name, _ in pairs if name is not None]
+        if not names and given.get("param_names") is not None:
+            names = list(given["param_names"])
+        if names and len(names) != len(pairs):
+            raise ValueError(f"{label}: either all parameters have names or none")
+        group: dict[str, Any] = {"params": [value for _, value in pairs]}
+        if names:
+            group["param_names"] = names
+        values = {**self.defaults, **given}
+        rule = self._rule
+        if rule is not None:
+            values = {**check_values(rule, self.rules, values, label), **_label_of(given)}
+        group.update({key: value for key, value in values.items() if key not in group})
+        self._check_members([*self.param_groups, group])
+        made = Group(group)
+        if rule is not None:
+            made.settings, made.members = settle(rule, values, label), len(pairs)
+        return made
+
+    def _check_members(self, groups: list[Any]) -> None:
+        """Each parameter is in one group, and no two have one name."""
+        homes: dict[int, str] = {}
+        named: dict[str, str] = {}
+        for index, group in enumerate(groups):
+            names = group.get("param_names")
+            if names is not None and len(names) != len(group["params"]):
+                raise ValueError(
+                    f"{self._label(index, group)}: {len(names)} names for "
+                    f"{len(group['params'])} parameters"
+                )
+            for i, param in enumerate(group["params"]):
+                name = names[i] if names else None
+                label = f"{self._label(index, group)}: {describe(i, name)}"
+                if id(param) in homes:
+                    raise ValueError(f"{label} is already in {homes[id(param)]}")
+                if name is not None and name in named:
+                    raise ValueError(f"{label}: the name is taken by {named[name]}")
+                homes[id(param)] = label
+                if name is not None:
+                    named[name] = label
+
+    def _settled(self, rule: Rule) -> list[tuple[str, Settings, Any, Any]]:
+        """Every group as ``stepping`` wants it, checked again where it was written to."""
+        for index, group in enumerate(self.param_groups):
+            if type(group) is not Group:
+                group = self.param_groups[index] = Group({**self.defaults, **group})
+            if group.settings is None or group.members != len(group["params"]):
+                label = self._label(index, group)
+                values = check_values(rule, self.rules, group, label)
+                settings = settle(rule, values, label)
+                pairs = collect(group["params"], label)
+                if len(pairs) != group.members:
+                    self._check_members(self.param_groups)
+                dict.update(group, values)
+                group.settings, group.members = settings, len(pairs)
+        return [
+            (
+                f"{type(self).__name__}: group {index}",
+                group.settings,
+                group["params"],
+                group.get("param_names"),
+            )
+            for index, group in enumerate(self.param_groups)
+        ]
+
+    # -- stepping ---------------------------------------------------------------------------------
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; the closure's loss is returned.
+
+        NumPy parameters are updated in place, MLX parameters get new arrays.
+        """
+        loss = None if closure is None else closure()
+        rule = self._rule
+        if rule is None:
+            raise NotImplementedError(f"{type(self).__name__} has no rules: define step() in it")
+        if self._tree is not None:
+            raise RuntimeError(
+                f"{type(self).__name__}: constructed without parameters, so there is nothing to "
+                f"step; give it parameters, or use update(model, grads)"
+            )
+        stepping.step(self._settled(rule), self._states, self._work)
+        return loss
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if hasattr(param, "zero_grad"):
+                    param.zero_grad()
+                else:
+                    param.grad = None
+
+    @property
+    def state(self) -> Any:
+        """The state of each parameter: ``state[param]`` is a dict. In the MLX idiom, a tree."""
+        return self._states if self._tree is None else self._tree.state
+
+    @state.setter
+    def state(self, value: Mapping[Any, Any]) -> None:
+        if self._tree is None:
+            self._states = value if isinstance(value, States) else States(value)
+        else:
+            self._tree.state.clear()
+            self._tree.state.update(value)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate of the first group; setting it sets that of every group."""
+        return self.param_groups[0]["lr"]
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        for group in self.param_groups:
+            group["lr"] = value
+
+    # -- the MLX idiom ----------------------------------------------------------------------------
+
+    def _start_tree(self, module: Any) -> None:
+        label, rule = type(self).__name__, self._rule
+        if rule is None:
+            raise TypeError(f"{label}: params is None; give the parameters to optimize")
+        self.param_groups.append(Group({"params": [], **self.defaults}))
+        self._tree = _Unready()
+        if module is not None:
+            self.init(module)
+
+    def _tree_settings(self) -> Settings:
+        """The tree's settings; the tree itself is made when MLX is first needed."""
+        label, rule = type(self).__name__, self._rule
+        if self._tree is None or rule is None:
+            raise RuntimeError(
+                f"{label}: constructed with parameters, so call step(); for update(model, grads) "
+                f"construct it without"
+            )
+        group: Group = self.param_groups[0]
+        if group.settings is None:
+            values = check_values(rule, self.rules, group, label)
+            group_settings = settle(rule, values, label)
+            dict.update(group, values)
+            group.settings = group_settings
+        if isinstance(self._tree, _Unready):
+            from .tree import TreeState
+
+            self._tree = TreeState(rule, label, self._tree.state, self._tree.shapes)
+        if group.watch is None:
+            group.watch = self._tree.watch
+        return group.settings
+
+    def init(self, params: Any) -> None:
+        """Make the state for a tree of MLX arrays, or for an mlx.nn.Module."""
+        settings = self._tree_settings()
+        self._tree.init(params, settings)
+
+    def apply_gradients(self, grads: Any, params: Any) -> Any:
+        """The updated tree of parameters, unevaluated; parameters without gradient stay."""
+        settings = self._tree_settings()
+        return self._tree.apply(grads, params, settings)
+
+    def update(self, model: Any, grads: Any) -> None:
+        """Update an mlx.nn.Module from a tree of gradients, unevaluated."""
+        model.update(self.apply_gradients(grads, model))
+
+    # -- saving and showing -----------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """torch's layout plus names, shapes, class and dialect. All arrays are copies."""
+        return checkpoint.save(self)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Load what ``state_dict`` returned, here, in Lucid 2 or in torch.
+
+        Parameters are matched by name where both sides have names, else by position: then a swap of
+        two parameters of equal shape cannot be seen, so prefer names. A failed load changes nothing.
+        """
+        checkpoint.load(self, state_dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        found = self.__dict__.copy()
+        del found["_work"]
+        if self._tree is not None:
+            found["_tree"] = _Unready(self._tree.state, self._tree.shapes)
+        return found
+
+    def __setstate__(self, found: MutableMapping[str, Any]) -> None:
+        self.__dict__.update(found)
+        self._work = WorkArrays()
+        if self._tree is not None and self._tree.state:
+            self._tree_settings()
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for index, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {index}")
+            lines += [
+                f"    {key}: {group[key]}"
+                for key in sorted(group)
+                if key not in ("params", "param_names")
+            ]
+        return "\n".join([*lines, ")"])
+
+
+class _Unready:
+    """Stands for the tree state until MLX is needed, and in pickles."""
+
+    def __init__(
+        self,
+        state: dict[str, Any] | None = None,
+        shapes: dict[str, tuple[int, ...]] | None = None,
+    ) -> None:
+        self.state: dict[str, Any] = {} if state is None else state
+        self.shapes: dict[str, tuple[int, ...]] = {} if shapes is None else shapes
+
+
+def _label_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": group["name"]} if "name" in group else {}

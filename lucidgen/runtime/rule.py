@@ -1,0 +1,146 @@
+"""The data that generated code hands to the runtime: hyperparameters, flags, states, rules.
+
+Owns the meaning of each field and the derived names of static choices. Does not own the checking of
+values (``groups``) nor the calling of functions (``host``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+Number = float | tuple[float, ...]
+HostFunction = Callable[..., dict[str, float | bool]]
+
+DOMAINS = ("element", "tensor", "scalar")
+
+
+@cache
+def names_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a generated function's parameters, in order."""
+    code = function.__code__
+    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyper:
+    """A hyperparameter. A tuple hyper (``betas``) has a symbol per element; bounds hold for each.
+
+    ``special`` makes a static choice ``use_<symbol>``: True when the value differs from it.
+    """
+
+    name: str
+    default: Number
+    symbols: tuple[str, ...]
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    special: float | None = None
+
+    @property
+    def is_tuple(self) -> bool:
+        return isinstance(self.default, tuple)
+
+    def bounds(self) -> Iterator[tuple[str, bool, float]]:
+        """The bounds as (text, whether the limit is below the value, limit)."""
+        if self.at_least is not None:
+            yield "at least", True, self.at_least
+        if self.above is not None:
+            yield "above", True, self.above
+        if self.at_most is not None:
+            yield "at most", False, self.at_most
+        if self.below is not None:
+            yield "below", False, self.below
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A static choice of the caller: ``amsgrad``, ``nesterov``, ``maximize``."""
+
+    name: str
+    default: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """A series that a rule keeps from one step to the next.
+
+    ``name`` is that of the equations and of the generated functions' parameters; ``key`` that in
+    ``optimizer.state[p]`` and in ``state_dict()``. ``live`` tells from the static choices whether
+    the state is needed, ``start`` gives its first value (zeros without it), and ``first`` says that
+    the equations treat the step in which it is created by themselves (``first_<name>``).
+    """
+
+    name: str
+    key: str
+    domain: str = "element"
+    live: Callable[[Mapping[str, bool]], bool] | None = None
+    start: Callable[..., Any] | None = None
+    first: bool = False
+
+    def __post_init__(self) -> None:
+        if self.domain not in DOMAINS:
+            raise ValueError(
+                f"state {self.name!r}: domain {self.domain!r} is none of {', '.join(DOMAINS)}"
+            )
+
+    def shape(self, of: tuple[int, ...]) -> tuple[int, ...]:
+        """The state's shape for a parameter of shape ``of``."""
+        return of if self.domain == "element" else ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rule:
+    """One reading (dialect) of an optimizer: its data, and the functions that compute it.
+
+    ``ignored`` arguments are accepted without effect, ``unsupported`` ones only with the class's
+    default. ``torch_keys`` are entries of torch's saved groups that the class has no argument for,
+    each with the value that says the same as this rule (``{"decoupled_weight_decay": True}``).
+    """
+
+    name: str
+    dialect: str
+    hypers: tuple[Hyper, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    states: tuple[State, ...] = ()
+    ignored: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
+    requires: tuple[tuple[Callable[..., bool], str], ...] = ()
+    torch_keys: Mapping[str, object] = field(default_factory=dict)
+    uses_step: bool = True
+    elementwise: bool = True
+    scratch: int = 0
+    scalars: HostFunction | None = None
+    numpy: Callable[..., None]
+    mlx: str
+
+    @cached_property
+    def arguments(self) -> dict[str, Hyper | Flag]:
+        """What can be set, by name: the keys of a group."""
+        found: dict[str, Hyper | Flag] = {hyper.name: hyper for hyper in self.hypers}
+        found.update({flag.name: flag for flag in self.flags})
+        return found
+
+    @cached_property
+    def counts_steps(self) -> bool:
+        """Whether a step count is kept: something names t, or the first step of w differs."""
+        named = names_of(self.numpy) + (names_of(self.scalars) if self.scalars else ())
+        return self.uses_step or "first_w" in named
+
+    @cached_property
+    def arrays(self) -> tuple[State, ...]:
+        """The states that are arrays."""
+        return tuple(state for state in self.states if state.domain != "scalar")
+
+    @cached_property
+    def scalar_states(self) -> tuple[State, ...]:
+        """The states that are one number per parameter."""
+        return tuple(state for state in self.states if state.domain == "scalar")
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The keys of the states in ``state_dict()``, the step count apart."""
+        return frozenset(state.key for state in self.states)

@@ -1,0 +1,85 @@
+"""Per-parameter state: a mapping from parameters, by identity, to dicts as in torch.
+
+Owns ``States`` (what ``optimizer.state`` is) and ``Slot``, the record behind one parameter with what
+the backends remember of it between steps. What is remembered can always be made again; it is left
+out of copies and pickles. Does not own how states are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+from .rule import State
+
+
+class Slot:
+    """One parameter, its state, and the arrays that were seen there at the last step.
+
+    As long as ``data`` and the states in ``sources`` are the very same objects, and ``arrays`` is the
+    same tuple of live states, nothing needs to be checked again.
+    """
+
+    __slots__ = ("arrays", "chunks", "data", "dtype", "entry", "order", "param", "shape", "sources")
+
+    def __init__(self, param: Any, entry: dict[str, Any]) -> None:
+        self.param = param
+        self.entry = entry
+        self.forget()
+
+    def forget(self) -> None:
+        """Look at everything again at the next step."""
+        self.data: Any = None
+        self.arrays: tuple[State, ...] | None = None
+        self.sources: tuple[tuple[str, Any], ...] = ()
+        self.chunks: Any = None
+        self.dtype: Any = None
+        self.shape: tuple[int, ...] = ()
+        self.order = "C"
+
+
+class States(MutableMapping[Any, dict[str, Any]]):
+    """The state of each parameter. An unknown parameter gets an empty dict, as in torch."""
+
+    def __init__(self, pairs: Mapping[Any, Any] | tuple[tuple[Any, Any], ...] = ()) -> None:
+        self.slots: dict[int, Slot] = {}
+        for param, entry in pairs.items() if isinstance(pairs, Mapping) else pairs:
+            self[param] = entry
+
+    def slot(self, param: Any) -> Slot:
+        """The record of a parameter, made when there is none."""
+        slot = self.slots.get(id(param))
+        if slot is None:
+            slot = self.slots[id(param)] = Slot(param, {})
+        return slot
+
+    def __getitem__(self, param: Any) -> dict[str, Any]:
+        return self.slot(param).entry
+
+    def __setitem__(self, param: Any, entry: dict[str, Any]) -> None:
+        self.slots[id(param)] = Slot(param, entry)
+
+    def __delitem__(self, param: Any) -> None:
+        if id(param) not in self.slots:
+            raise KeyError(param)
+        del self.slots[id(param)]
+
+    def get(self, param: Any, default: Any = None) -> Any:
+        """The state of a parameter, or the default; makes nothing."""
+        slot = self.slots.get(id(param))
+        return default if slot is None else slot.entry
+
+    def __contains__(self, param: object) -> bool:
+        return id(param) in self.slots
+
+    def __iter__(self) -> Iterator[Any]:
+        return (slot.param for slot in list(self.slots.values()))
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def __repr__(self) -> str:
+        return repr([(slot.param, slot.entry) for slot in self.slots.values()])
+
+    def __reduce__(self) -> Any:
+        return States, (tuple((slot.param, slot.entry) for slot in self.slots.values()),)
