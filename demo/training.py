@@ -59,8 +59,11 @@ def batches(size: int, epochs: int) -> list[list[np.ndarray]]:
     return [np.split(random.permutation(size), cuts) for _ in range(epochs)]
 
 
-def train_in_lucid(make: MakeOptimizer, epochs: int, device: str) -> Run:
-    """Train in Lucid on NumPy (``cpu``) or on MLX (``gpu``)."""
+def train_in_lucid(make: MakeOptimizer, epochs: int, device: str, *, evaluate: bool = True) -> Run:
+    """Train in Lucid on NumPy (``cpu``) or on MLX (``gpu``).
+
+    ``evaluate`` says whether the loss is evaluated before ``backward``, as Lucid advises for MLX.
+    """
     import lucid
     import mlx.core as mx
     from lucid import nn
@@ -88,7 +91,7 @@ def train_in_lucid(make: MakeOptimizer, epochs: int, device: str) -> Run:
             y = lucid.tensor(labels[rows], device=device)
             optimizer.zero_grad()
             loss = functional.cross_entropy(model(x), y)
-            if device == "gpu":
+            if evaluate and device == "gpu":
                 loss.eval()
             loss.backward()
             if device == "gpu":
