@@ -1,7 +1,6 @@
-"""Lets the tests of this folder import their helpers, and leaves the recording scripts alone.
+"""Lets the tests of this folder import their helpers, and runs Lucid itself where it is installed.
 
-The scripts need libraries that the tests do not: torch, which no test imports, and Lucid 2.9,
-which needs Python 3.12.  What runs Lucid itself is collected where it is installed.
+Python 3.11 cannot have Lucid; the recording of what it computes serves everywhere.
 """
 
 import sys
@@ -14,9 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-collect_ignore = ["record_torch.py", "record_lucid2.py"]
-if not any(distributions(name="lucid-dl")):
-    collect_ignore.append("test_lucid2_live.py")
+collect_ignore = [] if any(distributions(name="lucid-dl")) else ["test_lucid2_live.py"]
 
 
 @pytest.fixture
