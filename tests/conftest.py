@@ -1,11 +1,14 @@
 """What every test shares: which files are collected.
 
 The doctests of lucidgen/ are run; helpers and recording scripts in tests/ are no modules to test.
-The tests in tests/lucid need a real Lucid, which runs on Python 3.12 and later.
+The tests in tests/lucid, and those in a world "+lucid", need a real Lucid, which runs on Python
+3.12 and later.
 """
 
 import sys
 from pathlib import Path
+
+import pytest
 
 HAS_LUCID = sys.version_info >= (3, 12)
 
@@ -21,7 +24,15 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if HAS_LUCID:
+        return
+    needy = [item for item in items if "+lucid" in item.name]
+    config.hook.pytest_deselected(items=needy)
+    items[:] = [item for item in items if item not in needy]
+
+
 def pytest_report_header() -> str:
     if HAS_LUCID:
-        return "lucid: tests/lucid runs against the real Lucid"
-    return "lucid: tests/lucid is left out, Lucid needs Python 3.12"
+        return "lucid: the tests with the real Lucid are run"
+    return "lucid: the tests with the real Lucid are left out, it needs Python 3.12"
