@@ -245,6 +245,48 @@ def test_a_lucid_that_cannot_be_imported_is_reported_and_forgotten(run, world, t
     )
 
 
+@pytest.mark.parametrize("world", ["checkout+lucid", "wheel+lucid"])
+@pytest.mark.parametrize("first", ["", "lucidgen.activate()"])
+def test_mlx_parameters_step_by_every_route(run, world, first):
+    run(
+        world,
+        f"""
+        import lucidgen
+        {first}
+        import mlx.core as mx
+        from lucidgen.optim import Adam
+        weight = lucidgen.Parameter(mx.array([1.0, 2.0]))
+        weight.grad = mx.array([1.0, -1.0])
+        Adam([weight], lr=0.5).step()
+        assert mx.allclose(weight.data, mx.array([0.5, 2.5]))
+        """,
+    )
+
+
+@pytest.mark.parametrize("reader", WORLDS)
+@pytest.mark.parametrize("writer", WORLDS)
+def test_a_pickle_is_read_in_every_world(run, writer, reader):
+    written = run(
+        writer,
+        """
+        import lucidgen, pickle
+        lucidgen.activate()
+        from lucid.optim import Adam
+        print(pickle.dumps(Adam([lucidgen.Parameter([1.0])], lr=0.5)).hex())
+        """,
+    )
+    run(
+        reader,
+        f"""
+        import pickle
+        optimizer = pickle.loads(bytes.fromhex({written.strip()!r}))
+        import lucidgen.optim
+        assert type(optimizer) is lucidgen.optim.Adam
+        assert optimizer.param_groups[0]["lr"] == 0.5
+        """,
+    )
+
+
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("module", ["lucidgen", "lucidgen.optim", "lucidgen.runtime"])
 def test_the_compiler_is_not_loaded(run, world, module):
