@@ -1,7 +1,7 @@
 """What generated optimizers run on: groups, state, checkpoints, NumPy and MLX backends.
 
-Knows no equations, and imports neither SymPy nor Jinja2 nor Lucid; MLX only when an MLX array is met.
-All imports within are relative: the package may be copied into another.
+Knows no equations, and imports neither SymPy nor Jinja2 nor Lucid; MLX only when an MLX array is
+met. All imports within are relative: the package may be copied into another.
 """
 
 from .optimizer import GENERATION, Optimizer, constructor

@@ -1,10 +1,11 @@
 """Saving and loading: torch's layout plus names, shapes, class and dialect.
 
 Owns the layout, the matching of saved parameters to present ones, and every check that a load makes
-before it changes anything. Dicts of torch and of Lucid 2 load as well; torch is not imported for it.
+before it changes anything. Dicts of torch and of Lucid 2 load as well; torch is not imported.
 
     {"state": {0: {"step": 10, "exp_avg": array, ...}, ...},
-     "param_groups": [{"lr": 1e-3, ..., "params": [0], "param_names": ["w"], "param_shapes": [(3,)]}],
+     "param_groups": [{"lr": 1e-3, ..., "params": [0],
+                       "param_names": ["w"], "param_shapes": [(3,)]}],
      "class": "Adam", "dialect": "torch"}
 """
 
@@ -227,8 +228,8 @@ def _check_class(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     dialect = state_dict.get("dialect", optimizer.dialect)
     if dialect != optimizer.dialect:
         raise ValueError(
-            f"{label}: the state dict was saved under the dialect {dialect!r}, this optimizer is of "
-            f"{optimizer.dialect!r}; construct it with dialect={dialect!r} to resume that run"
+            f"{label}: the state dict was saved under the dialect {dialect!r}, this optimizer is "
+            f"of {optimizer.dialect!r}; construct it with dialect={dialect!r} to resume that run"
         )
 
 

@@ -1,8 +1,8 @@
 """Scalar functions with IEEE 754 results where Python's ``math`` raises.
 
-``sqrt(-1.0)`` is nan, ``log(0.0)`` is -inf, ``exp(1000.0)`` is inf. Python floats give Python floats;
-NumPy scalars give NumPy scalars, so that arithmetic which was restarted in IEEE mode (``host``)
-stays in it. Owns nothing else: ``+ - * /`` are the caller's.
+``sqrt(-1.0)`` is nan, ``log(0.0)`` is -inf, ``exp(1000.0)`` is inf. Python floats give Python
+floats; NumPy scalars give NumPy scalars, so that arithmetic which was restarted in IEEE mode
+(``host``) stays in it. Owns nothing else: ``+ - * /`` are the caller's.
 """
 
 from __future__ import annotations

@@ -126,39 +126,43 @@ def step_for(bucket: Bucket) -> Step:
     return compiled(settings.rule, "step", settings.arrays, tuple(bucket.choices.items()), known)
 
 
-def run(entries: list[tuple[Slot, Any, Bucket]]) -> list[list[Array]]:
+def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]]) -> list[list[Array]]:
     """The new weights and live states of each entry, evaluated together. Changes nothing."""
     results = []
-    prepared: dict[Any, tuple[Step, list[Array]]] = {}
-    for slot, grad, bucket in entries:
-        w = slot.param.data
-        key = (id(bucket), w.dtype)
-        if key not in prepared:
-            step = step_for(bucket)
-            kind = computing_type(w.dtype)
-            values = [mx.array(bucket.values[name], dtype=kind) for name in step.scalars]
-            prepared[key] = step, values
-        step, values = prepared[key]
-        if slot.arrays is None:
-            settings = bucket.settings
-            states = [state_array(state, slot.entry, settings, w) for state in settings.arrays]
-        else:
-            states = [array for _, array in slot.sources]
-        results.append(step.run(w, grad, states, values))
+    for bucket, entries in parts:
+        settings = bucket.settings
+        step = step_for(bucket)
+        scalars: dict[Any, list[Array]] = {}
+        for slot, grad in entries:
+            w = slot.param.data
+            if slot.arrays is None:
+                states = [state_array(state, slot.entry, settings, w) for state in settings.arrays]
+            else:
+                states = [array for _, array in slot.sources]
+            values = scalars.get(w.dtype)
+            if values is None:
+                kind = computing_type(w.dtype)
+                values = [mx.array(bucket.values[name], dtype=kind) for name in step.scalars]
+                scalars[w.dtype] = values
+            results.append(step.run(w, grad, states, values))
     mx.eval(results)
     return results
 
 
-def commit(entries: list[tuple[Slot, Any, Bucket]], results: list[list[Array]]) -> None:
+def commit(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], results: list[list[Array]]) -> None:
     """Store what ``run`` computed."""
-    for (slot, _, bucket), (w, *states) in zip(entries, results, strict=True):
-        slot.param.data = w
+    remaining = iter(results)
+    for bucket, entries in parts:
         arrays = bucket.settings.arrays
-        slot.data, slot.dtype, slot.shape, slot.arrays = w, w.dtype, w.shape, arrays
-        slot.sources = tuple(
-            (state.key, array) for state, array in zip(arrays, states, strict=True)
-        )
-        slot.entry.update(slot.sources)
+        for slot, _ in entries:
+            w, *states = next(remaining)
+            slot.param.data = w
+            slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
+            slot.arrays = arrays
+            slot.sources = tuple(
+                (state.key, array) for state, array in zip(arrays, states, strict=True)
+            )
+            slot.entry.update(slot.sources)
 
 
 @cache

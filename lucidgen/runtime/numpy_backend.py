@@ -24,6 +24,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 #: Elements per call of an elementwise step: the arrays of a chunk stay in the second-level cache.
 CHUNK = 32_768
 
+#: (which elements, or None for all; the step function's arrays by position) for each call.
+Calls = list[tuple[slice | None, list[tuple[int, Any]]]]
+
 _made: dict[int, tuple[weakref.ref[Array], Callable[[], Any]]] = {}
 
 
@@ -116,39 +119,38 @@ def _state_array(state: State, slot: Slot, settings: Settings, w: Array) -> Arra
 def bind(slot: Slot, settings: Settings, work: WorkArrays) -> None:
     """Make the private copy, the states and the chunks that steps on this parameter use."""
     w = _private(slot.param)
-    slot.data, slot.dtype, slot.shape, slot.order = w, w.dtype, w.shape, _layout(w)
+    slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
+    slot.order = _layout(w)
     arrays = [_state_array(state, slot, settings, w) for state in settings.arrays]
     slot.sources = tuple(
         (state.key, array) for state, array in zip(settings.arrays, arrays, strict=True)
     )
     slot.entry.update(slot.sources)
     slot.arrays = settings.arrays
-    slot.chunks = _chunks(w, arrays, slot.order, settings, work)
+    slot.calls = _calls(w, arrays, slot.order, settings, work)
 
 
-def _chunks(
+def _calls(
     w: Array, states: list[Array], order: Any, settings: Settings, work: WorkArrays
-) -> list[tuple[int, int, list[Any]]]:
-    """(start, stop, the step function's arrays in the order of its plan) for each call."""
+) -> Calls:
+    """What the step function is called with, chunk by chunk."""
     rule = settings.rule
     plan = plan_of(rule)
     flat = {"w": w.reshape(-1, order=order)}
     for state, array in zip(settings.arrays, states, strict=True):
         flat[state.name] = array.reshape(-1, order=order) if state.domain == "element" else array
-    chunks = []
-    size = w.size
-    length = min(CHUNK, size) if rule.elementwise else size
-    for start in range(0, size, max(length, 1)):
-        stop = min(start + length, size)
-        if stop - start == size:
-            parts: dict[str, Any] = dict(flat)
-        else:
-            parts = {
-                name: array[start:stop] if array.ndim else array for name, array in flat.items()
-            }
-        parts["scratch"] = work.of(w.dtype, stop - start, rule.scratch)
-        chunks.append((start, stop, [parts.get(name) for name in plan.arrays]))
-    return chunks
+    calls: Calls = []
+    length = min(CHUNK, w.size) if rule.elementwise else w.size
+    for start in range(0, w.size, max(length, 1)):
+        part = slice(start, min(start + length, w.size))
+        whole = length == w.size
+        found: dict[str, Any] = {
+            name: array if whole or not array.ndim else array[part] for name, array in flat.items()
+        }
+        found["scratch"] = work.of(w.dtype, part.stop - start, rule.scratch)
+        arguments = [(plan.position(name), found.get(name)) for name in plan.arrays]
+        calls.append((None if whole else part, arguments))
+    return calls
 
 
 class WorkArrays:
@@ -179,15 +181,18 @@ def computing_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
 class Plan:
     """Where a step function's positional arguments come from."""
 
-    __slots__ = ("arrays", "function", "grad", "names", "positions")
+    __slots__ = ("arrays", "function", "grad", "names")
 
     def __init__(self, rule: Rule) -> None:
         self.function = rule.numpy
         self.names = names_of(rule.numpy)
         per_parameter = {"w", "scratch", *(state.name for state in rule.arrays)}
         self.arrays = tuple(name for name in self.names if name in per_parameter)
-        self.positions = tuple(self.names.index(name) for name in self.arrays)
-        self.grad = self.names.index("grad")
+        self.grad = self.position("grad")
+
+    def position(self, name: str) -> int:
+        """Where an argument goes."""
+        return self.names.index(name)
 
     def arguments(self, bucket: Bucket) -> list[Any]:
         """The arguments of a bucket; those of each parameter are filled in later."""
@@ -207,46 +212,40 @@ def plan_of(rule: Rule) -> Plan:
     return Plan(rule)
 
 
-def run(entries: list[tuple[Slot, Any, Bucket]], work: WorkArrays) -> None:
+def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], work: WorkArrays) -> None:
     """Update weights and states in place. Gradients are only read."""
     with np.errstate(all="ignore"):
-        for slot, grad, bucket in entries:
+        for bucket, entries in parts:
             settings = bucket.settings
-            if slot.arrays is None:
-                bind(slot, settings, work)
             plan = plan_of(settings.rule)
-            arguments = bucket.arguments
-            if arguments is None:
-                arguments = plan.arguments(bucket)
-            function, positions, at_grad = plan.function, plan.positions, plan.grad
-            flat = grad if grad.ndim == 1 else grad.reshape(-1, order=slot.order)
-            half = slot.dtype.itemsize < 4
-            chunks = slot.chunks
-            for start, stop, arrays in chunks:
-                arguments[at_grad] = flat if len(chunks) == 1 else flat[start:stop]
-                if half:
-                    _run_half(function, arguments, positions, at_grad, arrays)
+            function, at_grad, arguments = plan.function, plan.grad, plan.arguments(bucket)
+            for slot, grad in entries:
+                if slot.arrays is None:
+                    bind(slot, settings, work)
+                if grad.ndim != 1:
+                    grad = grad.reshape(-1, order=slot.order)
+                if slot.dtype.itemsize < 4:
+                    _run_half(function, arguments, at_grad, grad, slot.calls)
                     continue
-                for position, array in zip(positions, arrays, strict=True):
-                    arguments[position] = array
-                function(*arguments)
+                for part, arrays in slot.calls:
+                    arguments[at_grad] = grad if part is None else grad[part]
+                    for position, array in arrays:
+                        arguments[position] = array
+                    function(*arguments)
 
 
 def _run_half(
-    function: Callable[..., None],
-    arguments: list[Any],
-    positions: tuple[int, ...],
-    at_grad: int,
-    arrays: list[Any],
+    function: Callable[..., None], arguments: list[Any], at_grad: int, grad: Array, calls: Calls
 ) -> None:
-    """One call in float32 for float16 arrays."""
-    stored = []
-    arguments[at_grad] = arguments[at_grad].astype(np.float32)
-    for position, array in zip(positions, arrays, strict=True):
-        arguments[position] = array
-        if isinstance(array, np.ndarray):
-            arguments[position] = array.astype(np.float32)
-            stored.append((array, arguments[position]))
-    function(*arguments)
-    for array, result in stored:
-        array[...] = result
+    """The calls of a float16 parameter, computed in float32."""
+    for part, arrays in calls:
+        arguments[at_grad] = (grad if part is None else grad[part]).astype(np.float32)
+        stored = []
+        for position, array in arrays:
+            arguments[position] = array
+            if isinstance(array, np.ndarray):
+                arguments[position] = array.astype(np.float32)
+                stored.append((array, arguments[position]))
+        function(*arguments)
+        for array, result in stored:
+            array[...] = result

@@ -117,26 +117,28 @@ class Optimizer:
 
     def _group_dicts(self, params: Any) -> list[dict[str, Any]]:
         label = type(self).__name__
-        if not hasattr(params, "parameters") and not isinstance(params, str | bytes | Mapping):
-            if hasattr(params, "__iter__") and not hasattr(params, "grad"):
-                params = params if isinstance(params, set | frozenset) else list(params)
-                if not params:
-                    raise ValueError(f"{label}: no parameters to optimize (an empty list)")
-                dicts = [item for item in params if isinstance(item, Mapping)]
-                if len(dicts) == len(params):
-                    return [dict(group) for group in dicts]
-                if dicts:
-                    raise TypeError(
-                        f"{label}: give either parameters or group dicts, not both in one list"
-                    )
-        return [{"params": params}]
+        if hasattr(params, "data") and hasattr(params, "grad"):
+            raise TypeError(
+                f"{label}: expected an iterable of parameters, got one; write [parameter]"
+            )
+        if isinstance(params, str | bytes | Mapping | set | frozenset):
+            return [{"params": params}]  # refused, with a reason, when the group is made
+        if hasattr(params, "parameters") or not hasattr(params, "__iter__"):
+            return [{"params": params}]
+        items = list(params)
+        if not items:
+            raise ValueError(f"{label}: no parameters to optimize (an empty list)")
+        dicts = [dict(item) for item in items if isinstance(item, Mapping)]
+        if dicts and len(dicts) < len(items):
+            raise TypeError(f"{label}: give either parameters or group dicts, not both in one list")
+        return dicts or [{"params": items}]
 
     def _label(self, index: int, group: Mapping[str, Any] | None = None) -> str:
         name = "" if group is None or "name" not in group else f" ({group['name']!r})"
         return f"{type(self).__name__}: group {index}{name}"
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Add a group: a dict with "params" and any hyperparameters that differ from the defaults."""
+        """Add a group: a dict of "params" and the hyperparameters that differ from the defaults."""
         label = self._label(len(self.param_groups))
         if self._tree is not None:
             raise RuntimeError(f"{label}: an optimizer without parameters has one group only")
@@ -326,8 +328,9 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load what ``state_dict`` returned, here, in Lucid 2 or in torch.
 
-        Parameters are matched by name where both sides have names, else by position: then a swap of
-        two parameters of equal shape cannot be seen, so prefer names. A failed load changes nothing.
+        Parameters are matched by name where both sides have names, else by position: then a swap
+        of two parameters of equal shape cannot be seen, so prefer names. A failed load changes
+        nothing.
         """
         checkpoint.load(self, state_dict)
 

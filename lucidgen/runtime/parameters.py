@@ -99,8 +99,6 @@ def collect(source: Any, where: str) -> list[Named]:
     """The (name, parameter) pairs of a module, of pairs, or of plain parameters, in order."""
     if hasattr(source, "parameters") and callable(source.parameters):
         return _from_module(source, where)
-    if hasattr(source, "data") and hasattr(source, "grad"):
-        raise TypeError(f"{where}: expected an iterable of parameters, got one; write [parameter]")
     if isinstance(source, np.ndarray) or is_mlx(source):
         raise TypeError(
             f"{where}: expected an iterable of parameters, got an array; "
@@ -135,8 +133,8 @@ def _from_module(module: Any, where: str) -> list[Named]:
     """The parameters of a module in the order of parameters(), with the names of state_dict()."""
     if is_mlx_module(module):
         raise TypeError(
-            f"{where}: an mlx.nn.Module has no parameters with gradients of their own; construct the "
-            f"optimizer with the module alone, or without one, and use update(model, grads)"
+            f"{where}: the parameters of an mlx.nn.Module have no gradients of their own; "
+            f"construct the optimizer with the module alone, or without one, and use update(model, grads)"
         )
     names: dict[int, list[str]] = {}
     if hasattr(module, "named_parameters"):
@@ -178,7 +176,7 @@ def without_repeats(pairs: list[Named], where: str) -> list[Named]:
 
 
 def warning_level() -> int:
-    """The stacklevel, for a warning in the calling function, of whoever called into this package."""
+    """The stacklevel, for a warning in the calling function, of who called into this package."""
     package = __name__.rpartition(".")[0]
     outermost = level = 1
     frame = sys._getframe(1)

@@ -1,8 +1,8 @@
 """Per-parameter state: a mapping from parameters, by identity, to dicts as in torch.
 
-Owns ``States`` (what ``optimizer.state`` is) and ``Slot``, the record behind one parameter with what
-the backends remember of it between steps. What is remembered can always be made again; it is left
-out of copies and pickles. Does not own how states are made.
+Owns ``States`` (what ``optimizer.state`` is) and ``Slot``, the record behind one parameter with
+what the backends remember of it between steps. What is remembered can always be made again; it is
+left out of copies and pickles. Does not own how states are made.
 """
 
 from __future__ import annotations
@@ -16,11 +16,22 @@ from .rule import State
 class Slot:
     """One parameter, its state, and the arrays that were seen there at the last step.
 
-    As long as ``data`` and the states in ``sources`` are the very same objects, and ``arrays`` is the
-    same tuple of live states, nothing needs to be checked again.
+    As long as ``data`` and the states in ``sources`` are the very same objects, and ``arrays`` is
+    the same tuple of live states, nothing needs to be checked again.
     """
 
-    __slots__ = ("arrays", "chunks", "data", "dtype", "entry", "order", "param", "shape", "sources")
+    __slots__ = (
+        "arrays",
+        "calls",
+        "data",
+        "dtype",
+        "entry",
+        "kind",
+        "order",
+        "param",
+        "shape",
+        "sources",
+    )
 
     def __init__(self, param: Any, entry: dict[str, Any]) -> None:
         self.param = param
@@ -32,7 +43,8 @@ class Slot:
         self.data: Any = None
         self.arrays: tuple[State, ...] | None = None
         self.sources: tuple[tuple[str, Any], ...] = ()
-        self.chunks: Any = None
+        self.calls: Any = None  # what the NumPy step is called with, chunk by chunk
+        self.kind: Any = None  # the class of the arrays
         self.dtype: Any = None
         self.shape: tuple[int, ...] = ()
         self.order = "C"

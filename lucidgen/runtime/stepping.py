@@ -6,7 +6,7 @@ good) and the sorting of parameters into buckets. The arithmetic on arrays is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,22 +17,26 @@ from .host import Bucket
 from .parameters import check_data, describe, is_floating, is_mlx
 from .states import Slot, States
 
-Entry = tuple[Slot, Any, Bucket]
+#: A parameter's record and its gradient.
+Entry = tuple[Slot, Any]
+
+#: The entries of a bucket.
+Part = tuple[Bucket, list[Entry]]
+
+#: A group: how errors call it, its settings, its parameters, their names.
+Checked = tuple[str, Settings, Sequence[Any], Sequence[str] | None]
 
 
-def step(
-    groups: Sequence[tuple[str, Settings, Sequence[Any], Sequence[str] | None]],
-    states: States,
-    work: numpy_backend.WorkArrays,
-) -> None:
-    """Update every parameter that has a gradient.
-
-    A group is (how errors call it, its settings, its parameters, their names).
-    """
-    on_numpy: list[Entry] = []
-    on_mlx: list[Entry] = []
-    for where, settings, params, names in groups:
-        _sort(where, settings, params, names, states, on_numpy, on_mlx)
+def step(groups: Sequence[Checked], states: States, work: numpy_backend.WorkArrays) -> None:
+    """Update every parameter that has a gradient."""
+    on_numpy: list[Part] = []
+    on_mlx: list[Part] = []
+    for group in groups:
+        for bucket, numpy_entries, mlx_entries in _sorted(group, states):
+            if numpy_entries:
+                on_numpy.append((bucket, numpy_entries))
+            if mlx_entries:
+                on_mlx.append((bucket, mlx_entries))
     results: Any = None
     if on_mlx:
         from . import mlx_backend
@@ -46,45 +50,47 @@ def step(
         _advance(on_mlx)
 
 
-def _advance(entries: list[Entry]) -> None:
+def _advance(parts: list[Part]) -> None:
     """Store the step count and the scalar states."""
-    for slot, _, bucket in entries:
+    for bucket, entries in parts:
+        new = dict(bucket.scalars)
         if bucket.t:
-            slot.entry["step"] = bucket.t
-        if bucket.scalars:
-            slot.entry.update(bucket.scalars)
+            new["step"] = bucket.t
+        if new:
+            for slot, _ in entries:
+                slot.entry.update(new)
 
 
-def _sort(
-    where: str,
-    settings: Settings,
-    params: Sequence[Any],
-    names: Sequence[str] | None,
-    states: States,
-    on_numpy: list[Entry],
-    on_mlx: list[Entry],
-) -> None:
-    """Check the parameters of a group and put each with its bucket."""
+def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry], list[Entry]]]:
+    """Check the parameters of a group and put each with its bucket: NumPy ones, MLX ones.
+
+    This runs once per parameter and step, and is most of what a step on small arrays costs: a
+    parameter whose arrays are the objects seen at the last step is let through at once.
+    """
+    where, settings, params, names = group
     slots, arrays, scalars = states.slots, settings.arrays, settings.scalars
     counts = settings.rule.counts_steps
-    buckets: dict[Any, Bucket] = {}
+    on_numpy: list[Entry] = []
+    on_mlx: list[Entry] = []
+    buckets: dict[Any, tuple[Bucket, list[Entry], list[Entry]]] = {}
     key: Any = None
-    bucket: Any = None
+    t = 0
+    firsts: tuple[str, ...] = ()
+    olds: tuple[float, ...] = ()
     for index, param in enumerate(params):
         grad = param.grad
         if grad is None:
             continue
         slot = slots.get(id(param)) or states.slot(param)
-        data = param.data
+        data, entry = param.data, slot.entry
         known = slot.data is data and slot.arrays is arrays
         if known:
-            entry = slot.entry
             for name, array in slot.sources:
                 if entry.get(name) is not array:
                     known = False
         if not (
             known
-            and type(grad) is type(data)
+            and type(grad) is slot.kind
             and grad.dtype == slot.dtype
             and grad.shape == slot.shape
         ):
@@ -93,19 +99,22 @@ def _sort(
                 slot.forget()
                 _check(label, settings, slot, data)
             grad = _checked_gradient(label, grad, data)
-        entry = slot.entry
-        t = entry.get("step", 0) + 1 if counts else 0
+        if counts:
+            t = entry.get("step", 0) + 1
+        if scalars:
+            olds = tuple([_old(settings, entry, state, data) for state in scalars])
         firsts = () if known and not scalars else _firsts(settings, entry)
-        olds = tuple([_old(settings, entry, state, data) for state in scalars]) if scalars else ()
         new_key = (t, firsts, olds)
         if new_key != key:
             key = new_key
-            bucket = buckets.get(key)
-            if bucket is None:
-                bucket = buckets[key] = _bucket(settings, key)
-        (on_numpy if isinstance(data, np.ndarray | np.generic) else on_mlx).append(
-            (slot, grad, bucket)
-        )
+            if key not in buckets:
+                buckets[key] = _bucket(settings, key), [], []
+            _, on_numpy, on_mlx = buckets[key]
+        if slot.kind is np.ndarray or (slot.kind is None and not is_mlx(data)):
+            on_numpy.append((slot, grad))
+        else:
+            on_mlx.append((slot, grad))
+    return buckets.values()
 
 
 def _bucket(settings: Settings, key: tuple[int, tuple[str, ...], tuple[float, ...]]) -> Bucket:

@@ -1,7 +1,7 @@
 """The MLX idiom: parameters and gradients as trees of arrays, state as a tree of arrays.
 
-Owns ``TreeState``: the state that ``mx.compile`` can capture whole, and the update that may run inside
-such a captured step. Nothing is evaluated here. The state is
+Owns ``TreeState``: the state that ``mx.compile`` can capture whole, and the update that may run
+inside such a captured step. Nothing is evaluated here. The state is
 
     {"step": 0-d, "lr": 0-d, <scalar states>: 0-d, "params": {"layers.0.weight": {<states>}}}
 

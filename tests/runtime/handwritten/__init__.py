@@ -2,6 +2,6 @@
 
 from lucidgen.runtime import Optimizer
 
-from .family import Adam, AdamW, Clipped, NAdam, SGD, Slow
+from .family import SGD, Adam, AdamW, Clipped, NAdam, Slow
 
 __all__ = ["SGD", "Adam", "AdamW", "Clipped", "NAdam", "Optimizer", "Slow"]

@@ -108,7 +108,7 @@ def sgd_step(
         np.multiply(g, sign, out=buf)
     else:
         buf *= momentum
-        buf += (sign * (1 - dampening)) * g
+        buf += g if sign * (1 - dampening) == 1 else (sign * (1 - dampening)) * g
     if nesterov:
         w -= lr * (sign * g + momentum * buf)
     else:

@@ -43,9 +43,7 @@ def _copy_of_w(w):
 
 
 _LR = Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0)
-_BETAS = Hyper(
-    name="betas", default=(0.9, 0.999), symbols=("beta1", "beta2"), at_least=0, below=1
-)
+_BETAS = Hyper(name="betas", default=(0.9, 0.999), symbols=("beta1", "beta2"), at_least=0, below=1)
 _MAXIMIZE = Flag(name="maximize", default=False)
 _MOMENTS = (
     State(name="m", key="exp_avg"),
@@ -97,9 +95,7 @@ SGD_RULES = {
         dialect="torch",
         hypers=(
             _LR,
-            Hyper(
-                name="momentum", default=0.0, symbols=("momentum",), at_least=0, special=0.0
-            ),
+            Hyper(name="momentum", default=0.0, symbols=("momentum",), at_least=0, special=0.0),
             Hyper(name="dampening", default=0.0, symbols=("dampening",)),
             Hyper(
                 name="weight_decay",
@@ -118,9 +114,7 @@ SGD_RULES = {
                 first=True,
             ),
         ),
-        requires=(
-            (_nesterov_is_possible, "nesterov needs a momentum above 0 and no dampening"),
-        ),
+        requires=((_nesterov_is_possible, "nesterov needs a momentum above 0 and no dampening"),),
         uses_step=False,
         numpy=numpy_steps.sgd_step,
         mlx=_MLX,
@@ -136,9 +130,7 @@ NADAM = {
             _LR,
             _BETAS,
             Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0),
-            Hyper(
-                name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0
-            ),
+            Hyper(name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0),
         ),
         flags=(_MAXIMIZE,),
         states=(

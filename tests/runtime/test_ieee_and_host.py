@@ -1,0 +1,83 @@
+"""Host arithmetic: by name, in Python floats, with IEEE results where Python raises."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lucidgen.runtime import ieee
+from lucidgen.runtime.host import call, evaluate
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "expected"),
+    [
+        (ieee.sqrt, -1.0, math.nan),
+        (ieee.sqrt, 4.0, 2.0),
+        (ieee.log, 0.0, -math.inf),
+        (ieee.log, -1.0, math.nan),
+        (ieee.log1p, -1.0, -math.inf),
+        (ieee.exp, 1000.0, math.inf),
+        (ieee.expm1, 1000.0, math.inf),
+        (ieee.sqrt, math.nan, math.nan),
+        (ieee.sign, -3.0, -1.0),
+        (ieee.floor, -0.5, -1.0),
+        (ieee.ceil, math.inf, math.inf),
+    ],
+)
+def test_functions_follow_ieee_754_and_keep_python_floats(function, argument, expected):
+    result = function(argument)
+    assert type(result) is float
+    assert result == expected or (math.isnan(result) and math.isnan(expected))
+
+
+def test_power_stays_among_the_reals():
+    assert math.isnan(ieee.power(-1.0, 0.5))
+    assert ieee.power(0.0, -1.0) == math.inf
+    assert ieee.power(2.0, 3.0) == 8.0
+
+
+def test_maximum_and_minimum_propagate_nan():
+    for function in (ieee.maximum, ieee.minimum):
+        assert math.isnan(function(math.nan, 1.0))
+        assert math.isnan(function(1.0, math.nan))
+    assert ieee.maximum(1.0, 2.0) == ieee.minimum(2.0, 3.0) == 2.0
+
+
+def test_a_function_gets_exactly_what_it_names():
+    def scalars(t, lr):
+        return {"x": t * lr}
+
+    assert call(scalars, {"t": 2.0, "lr": 3.0, "eps": 1.0}) == {"x": 6.0}
+
+
+def test_a_name_that_nobody_provides_is_an_error_that_says_so():
+    def scalars(t, learning_rate):
+        return {}
+
+    with pytest.raises(TypeError, match="scalars names learning_rate, which is no hyper"):
+        call(scalars, {"t": 1.0, "lr": 1.0})
+
+
+def test_division_by_zero_gives_the_ieee_result_as_a_python_float():
+    def scalars(t, beta):
+        return {"c": 1 / (1 - beta**t), "n": (1 - beta**t) / (1 - beta), "late": t > 5}
+
+    found = evaluate(scalars, {"t": 1.0, "beta": 1.0})
+    assert found["c"] == math.inf
+    assert math.isnan(found["n"])
+    assert [type(value) for value in found.values()] == [float, float, bool]
+
+
+def test_a_root_of_a_negative_number_is_nan_and_not_complex():
+    found = evaluate(lambda t: {"r": (1 - t) ** 0.5}, {"t": 2.0})
+    assert math.isnan(found["r"])
+
+
+def test_overflow_gives_infinity():
+    assert evaluate(lambda t: {"x": t**t}, {"t": 1e300}) == {"x": math.inf}
+
+
+def test_functions_stay_in_numpy_once_arithmetic_was_restarted_there():
+    assert isinstance(ieee.sqrt(np.float64(2.0)), np.float64)
+    assert evaluate(lambda t: {"x": 1 / ieee.sqrt(t - 1)}, {"t": 1.0}) == {"x": math.inf}
