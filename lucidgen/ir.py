@@ -229,6 +229,8 @@ class Program:
         What it is given and what it leaves behind.
     host, body : tuple of Let
         What runs once per step, and what runs per tensor or element.
+    series : tuple of str
+        The author's names, which code should keep; all others are the compiler's.
     """
 
     name: str
@@ -237,6 +239,7 @@ class Program:
     host: tuple[Let, ...]
     body: tuple[Let, ...]
     outputs: tuple[Output, ...]
+    series: tuple[str, ...] = ()
 
     @cached_property
     def domains(self) -> dict[sympy.Symbol, Domain]:

@@ -257,6 +257,7 @@ class _Lowering:
             host=tuple(let for let in lets if let.domain is Domain.HOST),
             body=tuple(let for let in lets if let.domain is not Domain.HOST),
             outputs=tuple(outputs),
+            series=tuple(s.name for s in self.spec.by_moment("t")),
         )
 
     def inputs(self) -> tuple[Input, ...]:

@@ -14,8 +14,9 @@ from ..spec.functions import Group, When
 def hoist(program: Program) -> Program:
     """The program with no scalar arithmetic left in its body.
 
-    A hoisted scalar keeps the guard of its reader, so that a branch that is not taken is not
-    evaluated. Signs stay in the body, where they become subtractions.
+    A hoisted scalar keeps the host conditions of its reader, so that a branch that is not taken is
+    not evaluated; flags are not asked for it where it can be had without. Signs stay in the body,
+    where they become subtractions.
 
     >>> from lucidgen.passes.examples import beta, grad, lr, program, show, t, w, w_before
     >>> show(hoist(program((w, w_before - lr / (1 - beta**t) * grad))))
@@ -69,7 +70,24 @@ class _Hoister:
         known = self.made.get(expr)
         if known is None:
             known = Let(self.names.fresh(), expr, Domain.HOST, reader.guard, reader.note)
-        guard: Guard = known.guard | reader.guard
+        guard = known.guard | self.conditions_only(reader.guard, expr)
         note = tuple(sorted({*known.note, *reader.note}))
         self.made[expr] = replace(known, guard=guard, note=note)
         return known.target
+
+    def conditions_only(self, guard: Guard, expr: sympy.Expr) -> Guard:
+        """The guard without flags, if everything that the scalar reads is there without them."""
+        wider = guard
+        for name in guard.support:
+            if name not in self.program.conditions:
+                wider = wider.given(name, True) | wider.given(name, False)
+        for let in self.program.host:
+            if expr.has(let.target):
+                cases = [other.guard for other in self.program.host if other.target == let.target]
+                defined = cases[0]
+                for case in cases[1:]:
+                    defined |= case
+                if not wider.implies(defined):
+                    return guard
+        state = {i.symbol for i in self.program.input("state")}
+        return guard if expr.free_symbols & state else wider

@@ -40,7 +40,8 @@ def inline(program: Program) -> Program:
         lets.remove(let)
         for use in uses:
             value = use.value.xreplace({let.target: let.value})
-            note = tuple(sorted({*let.note, *use.note}))
+            own = () if let.value.is_Symbol else let.note
+            note = tuple(sorted({*own, *use.note}))
             lets[lets.index(use)] = replace(use, value=value, note=note)
     return program.with_lets(lets)
 

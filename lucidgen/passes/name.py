@@ -26,7 +26,8 @@ def name(program: Program) -> Program:
     >>> from lucidgen.passes.share import share
     >>> c = 1 - beta**t
     >>> show(name(share(hoist(program((w, w_before - lr / c * grad))))))
-    grad_scale = lr/(1 - beta**t)
+    bias_correction = 1 - beta**t
+    grad_scale = lr/bias_correction
     w = -grad*grad_scale + w[t - 1]
     """
     names = Names(program)

@@ -1,0 +1,84 @@
+"""The MLX target: pure functions on arrays, for mx.compile.
+
+Owns the names of operations in MLX and the shape of a step function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..ir import Program
+from ..spec.domains import Domain
+from .host import scalars
+from .printer import INFIX, Printer
+from .python import aliases, block
+from .statements import code
+
+
+class MLXPrinter(Printer):
+    """MLX expressions."""
+
+    infix: ClassVar[Mapping[str, tuple[str, int]]] = {
+        **{name: sign for name, sign in INFIX.items() if name not in ("and", "or", "pow")},
+        "and": ("&", 5),
+        "or": ("|", 5),
+    }
+    functions: ClassVar[Mapping[str, str]] = {
+        "sqrt": "mx.sqrt",
+        "square": "mx.square",
+        "pow": "mx.power",
+        "abs": "mx.abs",
+        "sign": "mx.sign",
+        "exp": "mx.exp",
+        "expm1": "mx.expm1",
+        "log": "mx.log",
+        "tanh": "mx.tanh",
+        "maximum": "mx.maximum",
+        "minimum": "mx.minimum",
+        "where": "mx.where",
+        "norm": "mx.linalg.norm",
+        "mean": "mx.mean",
+        "total": "mx.sum",
+        "not": "mx.logical_not",
+    }
+    templates: ClassVar[Mapping[str, str]] = {
+        "row_mean": "mx.mean({0}, axis=-1, keepdims=True)",
+        "column_mean": "mx.mean({0}, axis=-2, keepdims=True)",
+    }
+
+
+@dataclass(frozen=True)
+class StepFunction:
+    """A step function, ready for a template."""
+
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scratch: int = 0
+
+
+def step_function(program: Program) -> StepFunction:
+    """The body of a program as a pure function: new w and states from old."""
+    statements = code(program, program.body)
+    lines = [*aliases(statements), *block(statements.statements, MLXPrinter(statements.names))]
+    outputs = tuple(
+        statements.names[output.after]
+        for output in program.outputs
+        if output.domain is not Domain.HOST
+    )
+    return StepFunction(step_parameters(program), tuple(lines), outputs)
+
+
+def step_parameters(program: Program) -> tuple[str, ...]:
+    """What a step is given: w, grad, the array states, the scalars and choices that it reads."""
+    arrays = [
+        i.symbol.name.removesuffix("[t - 1]")
+        for i in program.inputs
+        if i.domain is not Domain.HOST
+    ]
+    asked = {name for let in program.body for name in let.guard.support}
+    asked |= {s.name for let in program.body for s in let.value.free_symbols}
+    read = scalars(program)
+    return (*arrays, *read, *(n for n in program.choices if n in asked and n not in read))

@@ -1,0 +1,235 @@
+"""The NumPy target: calls that write into arrays that exist already.
+
+Owns the choice of the array that each intermediate result goes to. States and w are updated in
+place, everything else lives in a few work arrays; the gradient is never written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from ..ir import Program
+from ..spec.domains import Domain
+from .mlx import StepFunction, step_parameters
+from .operations import Node, Op, reads
+from .printer import INFIX, Printer
+from .python import condition, tag
+from .statements import Assign, If, Statement, code
+
+REDUCTIONS = ("norm", "mean", "total", "row_mean", "column_mean")
+
+UFUNCS = {
+    "add": "np.add",
+    "sub": "np.subtract",
+    "mul": "np.multiply",
+    "div": "np.divide",
+    "neg": "np.negative",
+    "pow": "np.power",
+    "sqrt": "np.sqrt",
+    "abs": "np.abs",
+    "sign": "np.sign",
+    "exp": "np.exp",
+    "expm1": "np.expm1",
+    "log": "np.log",
+    "tanh": "np.tanh",
+    "maximum": "np.maximum",
+    "minimum": "np.minimum",
+    "square": "np.square",
+}
+
+
+class NumPyPrinter(Printer):
+    """NumPy expressions, for what is smaller than a tensor and for conditions."""
+
+    infix: ClassVar[Mapping[str, tuple[str, int]]] = {
+        **{name: sign for name, sign in INFIX.items() if name not in ("and", "or")},
+        "and": ("&", 5),
+        "or": ("|", 5),
+    }
+    functions: ClassVar[Mapping[str, str]] = {
+        **UFUNCS,
+        "where": "np.where",
+        "norm": "np.linalg.norm",
+        "mean": "np.mean",
+        "total": "np.sum",
+        "not": "np.logical_not",
+    }
+    templates: ClassVar[Mapping[str, str]] = {
+        "row_mean": "np.mean({0}, axis=-1, keepdims=True)",
+        "column_mean": "np.mean({0}, axis=-2, keepdims=True)",
+    }
+
+
+def step_function(program: Program) -> StepFunction:
+    """The body of a program as a function that updates w and the states in place."""
+    writer = _Writer(program)
+    lines = writer.function()
+    return StepFunction(
+        parameters=(*step_parameters(program), *(("scratch",) if writer.work else ())),
+        lines=tuple(lines),
+        outputs=(),
+        scratch=len(writer.work),
+    )
+
+
+class _Writer:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.code = code(program, program.body)
+        self.printer = NumPyPrinter(self.code.names)
+        self.in_place = {
+            self.code.names[o.before]: o.domain
+            for o in program.outputs
+            if o.domain is not Domain.HOST
+        }
+        self.work: list[str] = []
+        self.busy: set[str] = set()
+        self.local: dict[str, str] = {}
+
+    def function(self) -> list[str]:
+        body = [*(f"{name} = {source}" for name, source in self.code.aliases)]
+        body += self.block(self.code.statements, "")
+        for output in self.program.outputs:
+            old, new = self.code.names[output.before], self.code.names[output.after]
+            if output.domain is not Domain.HOST and old != new:
+                body.append(self.copy(old, new))
+        if self.work:
+            comma = "," if len(self.work) == 1 else ""
+            body.insert(0, f"{', '.join(self.work)}{comma} = scratch")
+        return body
+
+    def block(self, statements: tuple[Statement, ...], indent: str) -> Iterator[str]:
+        for statement in statements:
+            if isinstance(statement, Assign):
+                yield from self.comment(statement, indent)
+                yield from (indent + line for line in self.assign(statement))
+            else:
+                yield from self.branch(statement, indent, "if")
+
+    def branch(self, statement: If, indent: str, word: str) -> Iterator[str]:
+        yield f"{indent}{word} {condition(statement.guard)}:"
+        yield from self.block(statement.then, indent + "    ")
+        rest = statement.otherwise
+        if len(rest) == 1 and isinstance(rest[0], If):
+            yield from self.branch(rest[0], indent, "elif")
+        elif rest:
+            yield f"{indent}else:"
+            yield from self.block(rest, indent + "    ")
+
+    def comment(self, statement: Assign, indent: str) -> Iterator[str]:
+        """The equation in one line, above the calls that compute it."""
+        if isinstance(statement.value, Op) and statement.domain is Domain.ELEMENT:
+            numbers = "".join(f"({n})" for n in statement.note)
+            text = f"{statement.name} = {_Plain(self.code.names).print(statement.value)}"
+            yield f"{indent}# {numbers} {text}" if numbers else f"{indent}# {text}"
+
+    def assign(self, statement: Assign) -> Iterator[str]:
+        name, value = statement.name, statement.value
+        if statement.domain is not Domain.ELEMENT:
+            text = self.printer.print(value)
+            place = f"{name}[...]" if name in self.in_place else name
+            yield f"{place} = {text}{tag(statement.note)}"
+        elif not isinstance(value, Op):
+            text = self.printer.print(value)
+            yield self.copy(name, text) if name in self.in_place else f"{name} = {text}"
+        else:
+            target = name if name in self.in_place else self.home(name)
+            lines: list[str] = []
+            self.compute(value, target, set(), lines)
+            if target != name and lines[-1].startswith("np.copyto"):
+                lines.append(f"{name} = {target}")
+            elif target != name:
+                lines[-1] = f"{name} = {lines[-1]}"
+            yield from lines
+
+    def copy(self, target: str, source: str) -> str:
+        return f"np.copyto({target}, {source})"
+
+    def home(self, name: str) -> str:
+        """The work array of a local name, its own for the whole function."""
+        if name not in self.local:
+            self.local[name] = self.borrow()
+        return self.local[name]
+
+    def borrow(self) -> str:
+        """A work array that holds nothing now."""
+        for name in self.work:
+            if name not in self.busy:
+                break
+        else:
+            name = f"work{len(self.work) + 1}"
+            self.work.append(name)
+        self.busy.add(name)
+        return name
+
+    def is_array(self, node: Node) -> bool:
+        """Whether the node varies over the elements."""
+        if isinstance(node, Op) and node.name in REDUCTIONS:
+            return False
+        if isinstance(node, Op):
+            return any(map(self.is_array, node.args))
+        return self.program.domains.get(node) is Domain.ELEMENT
+
+    def names_in(self, node: Node) -> set[str]:
+        """The names that the node reads."""
+        return {self.code.names.get(s, s.name) for s in reads(node)}
+
+    def compute(self, node: Op, target: str, later: set[str], lines: list[str]) -> None:
+        """Append calls that leave the node's value in target.
+
+        `later` are the names that are read after that, so that nothing may overwrite them; the
+        last call alone may overwrite what the node itself reads.
+        """
+        if node.name == "where":
+            self.select(node, target, later, lines)
+            return
+        operands: list[str] = []
+        borrowed: list[str] = []
+        for i, arg in enumerate(node.args):
+            rest = later.union(operands, *(self.names_in(other) for other in node.args[i + 1 :]))
+            operands.append(self.operand(arg, target, rest, borrowed, lines))
+        lines.append(f"{UFUNCS[node.name]}({', '.join(operands)}, out={target})")
+        self.busy.difference_update(borrowed)
+
+    def operand(
+        self, node: Node, target: str, later: set[str], borrowed: list[str], lines: list[str]
+    ) -> str:
+        """The text of an operand, after the calls that it needs."""
+        if not isinstance(node, Op) or not self.is_array(node):
+            return self.printer.print(node)
+        place = target
+        if target in later:
+            place = self.borrow()
+            borrowed.append(place)
+        self.compute(node, place, later, lines)
+        return place
+
+    def select(self, node: Op, target: str, later: set[str], lines: list[str]) -> None:
+        """`where` without a new array: one case, then the other where the mask says so."""
+        test, yes, no = node.args
+        borrowed: list[str] = []
+        lines.append(f"mask = {self.printer.print(test)}")
+        chosen = self.operand(yes, target, later | self.names_in(no), borrowed, lines)
+        if chosen == target:
+            other = self.operand(no, target, later | {target}, borrowed, lines)
+            lines.append(f"np.copyto({target}, {other}, where=np.logical_not(mask))")
+        else:
+            other = self.operand(no, target, later | {chosen}, borrowed, lines)
+            if other != target:
+                lines.append(self.copy(target, other))
+            lines.append(f"np.copyto({target}, {chosen}, where=mask)")
+        self.busy.difference_update(borrowed)
+
+
+class _Plain(Printer):
+    """Mathematics in a comment."""
+
+    functions: ClassVar[Mapping[str, str]] = {
+        name: name
+        for name in (
+            "sqrt abs sign exp log tanh maximum minimum where norm mean total "
+            "row_mean column_mean not expm1"
+        ).split()
+    }
+    templates: ClassVar[Mapping[str, str]] = {"square": "{0}**2"}
