@@ -13,45 +13,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .groups import SCHEDULER_NOTES, STRUCTURE, Settings, check_values, settle
-from .numpy_backend import as_numpy
-from .parameters import describe, is_mlx
+from .groups import SCHEDULER_NOTES, Settings
+from .matching import Target, check_shape, matched, parsed
+from .parameters import describe
+from .restoring import copied, new_entry, new_values
 from .rule import Rule
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
-
-#: How torch runs a step, not what it computes: nothing to load.
-TORCH_MACHINERY = ("capturable", "differentiable", "foreach", "fused")
-
-_LAYOUT = (*STRUCTURE, *TORCH_MACHINERY, "param_shapes")
-
-
-@dataclass(frozen=True)
-class Target:
-    """A present parameter. ``handle`` is what the state is kept under."""
-
-    handle: Any
-    name: str | None
-    shape: tuple[int, ...]
-    entry: dict[str, Any]
-    label: str
-
-
-@dataclass(frozen=True)
-class SavedGroup:
-    """A group of a saved dict: its values, and the ids, names and shapes of its parameters."""
-
-    values: dict[str, Any]
-    ids: list[Any]
-    names: list[str] | None
-    shapes: list[tuple[int, ...]] | None
-
 
 # -- saving ---------------------------------------------------------------------------------------
 
@@ -75,13 +46,14 @@ def save(optimizer: Optimizer) -> dict[str, Any]:
         for target in targets:
             if target.entry:
                 state[index] = {
-                    key: _saved_value(optimizer, key, value) for key, value in target.entry.items()
+                    key: _saved_value(optimizer, key, target.entry[key])
+                    for key in sorted(target.entry, key=lambda key: key != "step")
                 }
             index += 1
     return {
         "state": state,
         "param_groups": groups,
-        "class": _class_name(optimizer),
+        "class": class_name(optimizer),
         "dialect": optimizer.dialect,
     }
 
@@ -94,28 +66,15 @@ def _saved_value(optimizer: Optimizer, key: str, value: Any) -> Any:
             return int(value.item())
         if key in scalars:
             return float(value.item())
-    return _copied(value)
+    return copied(value)
 
 
-def _copied(value: Any) -> Any:
-    if is_mlx(value):
-        return type(value)(value)
-    if isinstance(value, np.ndarray):
-        return np.array(value, order="K")
-    return copy.deepcopy(value)
-
-
-def _class_name(optimizer: Optimizer) -> str:
+def class_name(optimizer: Optimizer) -> str:
     """The generated class behind an optimizer: a subclass loads its dicts, and it theirs."""
     for cls in type(optimizer).__mro__:
         if cls.__dict__.get("rules"):
             return cls.__name__
     return type(optimizer).__name__
-
-
-def _steps_by_itself(optimizer: Optimizer) -> bool:
-    """Whether a subclass overrides step(), and may keep states of its own."""
-    return type(optimizer).step.__module__ != __package__ + ".optimizer"
 
 
 def _rules(optimizer: Optimizer) -> Iterator[Rule]:
@@ -157,69 +116,27 @@ def _tree_targets(optimizer: Optimizer) -> list[Target]:
 def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     """Check a saved dict against an optimizer, then load it."""
     label = type(optimizer).__name__
-    groups, state = _parsed(label, state_dict)
+    groups, state = parsed(label, state_dict)
     _check_class(optimizer, state_dict)
     targets = _targets(optimizer)
-    pairs = _matched(label, groups, targets)
+    pairs = matched(label, groups, targets)
     new_groups: list[tuple[dict[str, Any], Settings | None]] = []
     new_states: list[tuple[Target, dict[str, Any]]] = []
     ours = "class" in state_dict
     for index, (present, matches) in enumerate(zip(optimizer.param_groups, pairs, strict=True)):
         saved, ids = matches
         where = optimizer._label(index, present)
-        values, settings = _new_values(optimizer, present, saved, where)
+        values, settings = new_values(optimizer, present, saved, where)
         new_groups.append((values, settings))
         for target, key in zip(targets[index], ids, strict=True):
             entry = state.get(key) or {}
-            _check_shape(saved, key, target)
-            new_states.append((target, _new_entry(optimizer, settings, entry, target, ours)))
+            check_shape(saved, key, target)
+            new_states.append((target, new_entry(optimizer, settings, entry, target, ours)))
     _commit(optimizer, new_groups, new_states)
 
 
-def _parsed(
-    label: str, state_dict: Mapping[str, Any]
-) -> tuple[list[SavedGroup], Mapping[Any, Mapping[str, Any]]]:
-    """The groups and states of a saved dict; Lucid 2 lists tied parameters twice."""
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(f"{label}: a state dict is a dict, got {type(state_dict).__name__}")
-    for key in ("state", "param_groups"):
-        if key not in state_dict:
-            raise ValueError(f"{label}: the state dict has no {key!r}: is it an optimizer's?")
-    groups = []
-    seen: set[Any] = set()
-    for index, group in enumerate(state_dict["param_groups"]):
-        if not isinstance(group, Mapping) or "params" not in group:
-            raise ValueError(f"{label}: saved group {index} has no 'params'")
-        ids = list(dict.fromkeys(group["params"]))
-        names, shapes = group.get("param_names"), group.get("param_shapes")
-        for kind, found in (("names", names), ("shapes", shapes)):
-            if found is not None and len(found) != len(ids):
-                raise ValueError(
-                    f"{label}: saved group {index} has {len(ids)} parameters, {len(found)} {kind}"
-                )
-        groups.append(
-            SavedGroup(
-                values={key: value for key, value in group.items() if key not in _LAYOUT},
-                ids=ids,
-                names=None if names is None else list(names),
-                shapes=None if shapes is None else [tuple(shape) for shape in shapes],
-            )
-        )
-        seen.update(ids)
-    state = state_dict["state"]
-    if not isinstance(state, Mapping):
-        raise TypeError(f"{label}: 'state' is a dict by parameter, got {type(state).__name__}")
-    stray = [key for key in state if key not in seen]
-    if stray:
-        raise ValueError(f"{label}: saved state of {stray!r}, which no saved group lists")
-    for key, entry in state.items():
-        if not isinstance(entry, Mapping):
-            raise TypeError(f"{label}: the saved state of {key!r} is no dict")
-    return groups, state
-
-
 def _check_class(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
-    label, own = type(optimizer).__name__, _class_name(optimizer)
+    label, own = type(optimizer).__name__, class_name(optimizer)
     saved = state_dict.get("class", own)
     if saved != own:
         raise ValueError(
@@ -231,194 +148,6 @@ def _check_class(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
             f"{label}: the state dict was saved under the dialect {dialect!r}, this optimizer is "
             f"of {optimizer.dialect!r}; construct it with dialect={dialect!r} to resume that run"
         )
-
-
-def _matched(
-    label: str, groups: list[SavedGroup], targets: list[list[Target]]
-) -> list[tuple[SavedGroup, list[Any]]]:
-    """For each present group the saved one, and the saved ids in the present order."""
-    if len(groups) != len(targets):
-        raise ValueError(
-            f"{label}: the state dict has {len(groups)} groups, the optimizer {len(targets)}"
-        )
-    named = all(target.name is not None for group in targets for target in group)
-    if named and all(group.names is not None for group in groups):
-        return _matched_by_name(label, groups, targets)
-    for index, (saved, present) in enumerate(zip(groups, targets, strict=True)):
-        if len(saved.ids) != len(present):
-            raise ValueError(
-                f"{label}: group {index} has {len(present)} parameters, the saved one "
-                f"{len(saved.ids)}"
-            )
-    return [(group, group.ids) for group in groups]
-
-
-def _matched_by_name(
-    label: str, groups: list[SavedGroup], targets: list[list[Target]]
-) -> list[tuple[SavedGroup, list[Any]]]:
-    by_name = [dict(zip(group.names or [], group.ids, strict=True)) for group in groups]
-    saved_names = {name for ids in by_name for name in ids}
-    own_names = {target.name for group in targets for target in group if target.name}
-    problems = []
-    if own_names - saved_names:
-        problems.append(f"not in the state dict: {', '.join(sorted(own_names - saved_names))}")
-    if saved_names - own_names:
-        problems.append(f"only in the state dict: {', '.join(sorted(saved_names - own_names))}")
-    if problems:
-        raise ValueError(f"{label}: the parameters differ; {'; '.join(problems)}")
-    pairs = []
-    for index, present in enumerate(targets):
-        names = {target.name for target in present}
-        for group, ids in zip(groups, by_name, strict=True):
-            if names == set(ids):
-                pairs.append((group, [ids[target.name or ""] for target in present]))
-                break
-        else:
-            raise ValueError(
-                f"{label}: no saved group holds just the parameters of group {index} "
-                f"({', '.join(sorted(str(name) for name in names))}); group them as they were saved"
-            )
-    return pairs
-
-
-def _check_shape(saved: SavedGroup, key: Any, target: Target) -> None:
-    if saved.shapes is None:
-        return
-    shape = saved.shapes[saved.ids.index(key)]
-    if shape != target.shape:
-        raise ValueError(
-            f"{target.label}: has shape {target.shape}, but was saved with shape {shape}"
-        )
-
-
-def _new_values(
-    optimizer: Optimizer, present: Mapping[str, Any], saved: SavedGroup, where: str
-) -> tuple[dict[str, Any], Settings | None]:
-    """The checked values of a loaded group; what was not saved stays as it is."""
-    where = f"{where}: saved value"
-    rule = optimizer._rule
-    if rule is None:
-        return copy.deepcopy(saved.values), None
-    found = {}
-    for key, value in saved.values.items():
-        if key in rule.torch_keys:
-            if value != rule.torch_keys[key]:
-                raise ValueError(
-                    f"{where}: {key}={value!r}, but {type(optimizer).__name__} computes what torch "
-                    f"does for {key}={rule.torch_keys[key]!r}"
-                )
-            continue
-        found[key] = copy.deepcopy(value)
-    current = {
-        key: value
-        for key, value in present.items()
-        if key not in STRUCTURE and key not in SCHEDULER_NOTES
-    }
-    values = check_values(rule, optimizer.rules, {**current, **found}, where)
-    return values, settle(rule, values, where)
-
-
-def _new_entry(
-    optimizer: Optimizer,
-    settings: Settings | None,
-    saved: Mapping[str, Any],
-    target: Target,
-    ours: bool,
-) -> dict[str, Any]:
-    """The checked and copied state of a parameter."""
-    found = {key: value for key, value in saved.items() if value is not None}
-    if settings is None or not found:
-        return {key: _copied(value) for key, value in found.items()}
-    rule, label = settings.rule, target.label
-    unknown = [key for key in found if key not in rule.keys and key != "step"]
-    if unknown and not _steps_by_itself(optimizer):
-        raise ValueError(
-            f"{label}: saved state {', '.join(map(repr, unknown))}, but "
-            f"{type(optimizer).__name__} keeps {', '.join(sorted(rule.keys)) or 'no state'}; "
-            f"was the dict saved by another class?"
-        )
-    _check_complete(optimizer, settings, found, target, ours)
-    shapes = {state.key: state.shape(target.shape) for state in rule.arrays}
-    scalars = {state.key for state in rule.scalar_states}
-    entry: dict[str, Any] = {}
-    for key, value in found.items():
-        if key == "step":
-            if rule.counts_steps:
-                entry[key] = _as_count(value, label)
-        elif key in scalars:
-            entry[key] = _as_scalar(key, value, label)
-        elif key in shapes:
-            entry[key] = _as_array(key, value, shapes[key], label)
-        else:
-            entry[key] = _copied(value)
-    return entry
-
-
-def _required(settings: Settings, ours: bool) -> list[str]:
-    """The keys without which a saved state cannot go on.
-
-    A first update makes its state by itself, so its absence is no gap. In a dict of ours a state
-    that depends on choices may be missing as well: it was switched on after the last step.
-    """
-    keys = ["step"] if settings.rule.counts_steps else []
-    for state in (*settings.arrays, *settings.scalars):
-        if not state.first and not (ours and state.live is not None):
-            keys.append(state.key)
-    return keys
-
-
-def _check_complete(
-    optimizer: Optimizer,
-    settings: Settings,
-    found: Mapping[str, Any],
-    target: Target,
-    ours: bool,
-) -> None:
-    missing = [key for key in _required(settings, ours) if key not in found]
-    if not missing:
-        return
-    fitting = [
-        dialect
-        for dialect, rule in optimizer.rules.items()
-        if dialect != optimizer.dialect
-        and rule.keys | {"step"} >= set(found)
-        and all(state.key in found for state in rule.states if state.live is None)
-    ]
-    remedy = (
-        f"construct the optimizer with dialect={' or '.join(map(repr, fitting))}, or remove"
-        if fitting
-        else "remove"
-    )
-    raise ValueError(
-        f"{target.label}: {', '.join(map(repr, missing))} missing from the saved state; {remedy} "
-        f"its entry from state_dict['state'] to start its state afresh"
-    )
-
-
-def _as_count(value: Any, label: str) -> int:
-    number = _as_scalar("step", value, label)
-    if not number >= 0 or number != int(number):
-        raise ValueError(f"{label}: the saved step must be a whole number, got {number!r}")
-    return int(number)
-
-
-def _as_scalar(key: str, value: Any, label: str) -> float:
-    array = as_numpy(value)
-    if array.size != 1 or array.dtype.kind not in "fiu":
-        raise ValueError(f"{label}: the saved {key!r} must be one number, got {value!r}")
-    return float(array.reshape(()))
-
-
-def _as_array(key: str, value: Any, shape: tuple[int, ...], label: str) -> Any:
-    """A copy of a saved array; the backend gives it the parameter's type at the next step."""
-    made = _copied(value) if is_mlx(value) else np.array(as_numpy(value), order="K")
-    if tuple(made.shape) != shape:
-        raise ValueError(
-            f"{label}: the saved {key!r} has shape {tuple(made.shape)}, expected {shape}"
-        )
-    if isinstance(made, np.ndarray) and made.dtype.kind not in "fiu":
-        raise TypeError(f"{label}: the saved {key!r} is of type {made.dtype}, not a real type")
-    return made
 
 
 def _commit(

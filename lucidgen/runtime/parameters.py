@@ -133,8 +133,8 @@ def _from_module(module: Any, where: str) -> list[Named]:
     """The parameters of a module in the order of parameters(), with the names of state_dict()."""
     if is_mlx_module(module):
         raise TypeError(
-            f"{where}: the parameters of an mlx.nn.Module have no gradients of their own; "
-            f"construct the optimizer with the module alone, or without one, and use update(model, grads)"
+            f"{where}: the parameters of an mlx.nn.Module have no gradients; construct "
+            f"the optimizer with the module alone and use update(model, grads)"
         )
     names: dict[int, list[str]] = {}
     if hasattr(module, "named_parameters"):

@@ -214,8 +214,7 @@ def test_a_missing_compiler_is_told_once(monkeypatch):
     monkeypatch.setattr(backend.sys, "platform", "linux")
     backend._warn_without_compiler.cache_clear()
     with pytest.warns(RuntimeWarning, match=r"g\+\+, which is not on the PATH") as caught:
-        backend._warn_without_compiler()
-        backend._warn_without_compiler()
+        [backend._warn_without_compiler() for _ in range(2)]
     assert len(caught) == 1
 
 

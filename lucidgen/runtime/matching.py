@@ -1,0 +1,139 @@
+"""Matching the parameters of a saved dict to those that are there: by name, else by position.
+
+Owns what is read of the dict's layout and the checks of counts, names and shapes. Does not look
+into values and states (``restoring``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .groups import STRUCTURE
+
+#: How torch runs a step, not what it computes: nothing to load.
+TORCH_MACHINERY = ("capturable", "differentiable", "foreach", "fused")
+
+_LAYOUT = (*STRUCTURE, *TORCH_MACHINERY, "param_shapes")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A present parameter. ``handle`` is what the state is kept under."""
+
+    handle: Any
+    name: str | None
+    shape: tuple[int, ...]
+    entry: dict[str, Any]
+    label: str
+
+
+@dataclass(frozen=True)
+class SavedGroup:
+    """A group of a saved dict: its values, and the ids, names and shapes of its parameters."""
+
+    values: dict[str, Any]
+    ids: list[Any]
+    names: list[str] | None
+    shapes: list[tuple[int, ...]] | None
+
+
+def parsed(
+    label: str, state_dict: Mapping[str, Any]
+) -> tuple[list[SavedGroup], Mapping[Any, Mapping[str, Any]]]:
+    """The groups and states of a saved dict; Lucid 2 lists tied parameters twice."""
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"{label}: a state dict is a dict, got {type(state_dict).__name__}")
+    for key in ("state", "param_groups"):
+        if key not in state_dict:
+            raise ValueError(f"{label}: the state dict has no {key!r}: is it an optimizer's?")
+    groups = []
+    seen: set[Any] = set()
+    for index, group in enumerate(state_dict["param_groups"]):
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise ValueError(f"{label}: saved group {index} has no 'params'")
+        ids = list(dict.fromkeys(group["params"]))
+        names, shapes = group.get("param_names"), group.get("param_shapes")
+        for kind, found in (("names", names), ("shapes", shapes)):
+            if found is not None and len(found) != len(ids):
+                raise ValueError(
+                    f"{label}: saved group {index} has {len(ids)} parameters, {len(found)} {kind}"
+                )
+        groups.append(
+            SavedGroup(
+                values={key: value for key, value in group.items() if key not in _LAYOUT},
+                ids=ids,
+                names=None if names is None else list(names),
+                shapes=None if shapes is None else [tuple(shape) for shape in shapes],
+            )
+        )
+        seen.update(ids)
+    state = state_dict["state"]
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{label}: 'state' is a dict by parameter, got {type(state).__name__}")
+    stray = [key for key in state if key not in seen]
+    if stray:
+        raise ValueError(f"{label}: saved state of {stray!r}, which no saved group lists")
+    for key, entry in state.items():
+        if not isinstance(entry, Mapping):
+            raise TypeError(f"{label}: the saved state of {key!r} is no dict")
+    return groups, state
+
+
+def matched(
+    label: str, groups: list[SavedGroup], targets: list[list[Target]]
+) -> list[tuple[SavedGroup, list[Any]]]:
+    """For each present group the saved one, and the saved ids in the present order."""
+    if len(groups) != len(targets):
+        raise ValueError(
+            f"{label}: the state dict has {len(groups)} groups, the optimizer {len(targets)}"
+        )
+    named = all(target.name is not None for group in targets for target in group)
+    if named and all(group.names is not None for group in groups):
+        return _matched_by_name(label, groups, targets)
+    for index, (saved, present) in enumerate(zip(groups, targets, strict=True)):
+        if len(saved.ids) != len(present):
+            raise ValueError(
+                f"{label}: group {index} has {len(present)} parameters, the saved one "
+                f"{len(saved.ids)}"
+            )
+    return [(group, group.ids) for group in groups]
+
+
+def _matched_by_name(
+    label: str, groups: list[SavedGroup], targets: list[list[Target]]
+) -> list[tuple[SavedGroup, list[Any]]]:
+    by_name = [dict(zip(group.names or [], group.ids, strict=True)) for group in groups]
+    saved_names = {name for ids in by_name for name in ids}
+    own_names = {target.name for group in targets for target in group if target.name}
+    problems = []
+    if own_names - saved_names:
+        problems.append(f"not in the state dict: {', '.join(sorted(own_names - saved_names))}")
+    if saved_names - own_names:
+        problems.append(f"only in the state dict: {', '.join(sorted(saved_names - own_names))}")
+    if problems:
+        raise ValueError(f"{label}: the parameters differ; {'; '.join(problems)}")
+    pairs = []
+    for index, present in enumerate(targets):
+        names = {target.name for target in present}
+        for group, ids in zip(groups, by_name, strict=True):
+            if names == set(ids):
+                pairs.append((group, [ids[target.name or ""] for target in present]))
+                break
+        else:
+            raise ValueError(
+                f"{label}: no saved group holds just the parameters of group {index} "
+                f"({', '.join(sorted(str(name) for name in names))}); group them as they were saved"
+            )
+    return pairs
+
+
+def check_shape(saved: SavedGroup, key: Any, target: Target) -> None:
+    if saved.shapes is None:
+        return
+    shape = saved.shapes[saved.ids.index(key)]
+    if shape != target.shape:
+        raise ValueError(
+            f"{target.label}: has shape {target.shape}, but was saved with shape {shape}"
+        )

@@ -1,0 +1,164 @@
+"""Checking and copying what a saved dict holds: the values of groups, the states of parameters.
+
+Owns the conversion of foreign arrays and numbers and the rules for missing or unknown
+keys. Changes nothing; ``checkpoint`` puts the results in place.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .groups import SCHEDULER_NOTES, STRUCTURE, Settings, check_values, settle
+from .matching import SavedGroup, Target
+from .numpy_backend import as_numpy
+from .parameters import is_mlx
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+
+def steps_by_itself(optimizer: Optimizer) -> bool:
+    """Whether a subclass overrides step(), and may keep states of its own."""
+    return type(optimizer).step.__module__ != __package__ + ".optimizer"
+
+
+def copied(value: Any) -> Any:
+    if is_mlx(value):
+        return type(value)(value)
+    if isinstance(value, np.ndarray):
+        return np.array(value, order="K")
+    return copy.deepcopy(value)
+
+
+def new_values(
+    optimizer: Optimizer, present: Mapping[str, Any], saved: SavedGroup, where: str
+) -> tuple[dict[str, Any], Settings | None]:
+    """The checked values of a loaded group; what was not saved stays as it is."""
+    where = f"{where}: saved value"
+    rule = optimizer._rule
+    if rule is None:
+        return copy.deepcopy(saved.values), None
+    found = {}
+    for key, value in saved.values.items():
+        if key in rule.torch_keys:
+            if value != rule.torch_keys[key]:
+                raise ValueError(
+                    f"{where}: {key}={value!r}, but {type(optimizer).__name__} computes what torch "
+                    f"does for {key}={rule.torch_keys[key]!r}"
+                )
+            continue
+        found[key] = copy.deepcopy(value)
+    current = {
+        key: value
+        for key, value in present.items()
+        if key not in STRUCTURE and key not in SCHEDULER_NOTES
+    }
+    values = check_values(rule, optimizer.rules, {**current, **found}, where)
+    return values, settle(rule, values, where)
+
+
+def new_entry(
+    optimizer: Optimizer,
+    settings: Settings | None,
+    saved: Mapping[str, Any],
+    target: Target,
+    ours: bool,
+) -> dict[str, Any]:
+    """The checked and copied state of a parameter."""
+    found = {key: value for key, value in saved.items() if value is not None}
+    if settings is None or not found:
+        return {key: copied(value) for key, value in found.items()}
+    rule, label = settings.rule, target.label
+    unknown = [key for key in found if key not in rule.keys and key != "step"]
+    if unknown and not steps_by_itself(optimizer):
+        raise ValueError(
+            f"{label}: saved state {', '.join(map(repr, unknown))}, but "
+            f"{type(optimizer).__name__} keeps {', '.join(sorted(rule.keys)) or 'no state'}; "
+            f"was the dict saved by another class?"
+        )
+    _check_complete(optimizer, settings, found, target, ours)
+    shapes = {state.key: state.shape(target.shape) for state in rule.arrays}
+    scalars = {state.key for state in rule.scalar_states}
+    entry: dict[str, Any] = {}
+    for key, value in found.items():
+        if key == "step":
+            if rule.counts_steps:
+                entry[key] = _as_count(value, label)
+        elif key in scalars:
+            entry[key] = _as_scalar(key, value, label)
+        elif key in shapes:
+            entry[key] = _as_array(key, value, shapes[key], label)
+        else:
+            entry[key] = copied(value)
+    return entry
+
+
+def _required(settings: Settings, ours: bool) -> list[str]:
+    """The keys without which a saved state cannot go on.
+
+    A first update makes its state by itself, so its absence is no gap. In a dict of ours a state
+    that depends on choices may be missing as well: it was switched on after the last step.
+    """
+    keys = ["step"] if settings.rule.counts_steps else []
+    for state in (*settings.arrays, *settings.scalars):
+        if not state.first and not (ours and state.live is not None):
+            keys.append(state.key)
+    return keys
+
+
+def _check_complete(
+    optimizer: Optimizer,
+    settings: Settings,
+    found: Mapping[str, Any],
+    target: Target,
+    ours: bool,
+) -> None:
+    missing = [key for key in _required(settings, ours) if key not in found]
+    if not missing:
+        return
+    fitting = [
+        dialect
+        for dialect, rule in optimizer.rules.items()
+        if dialect != optimizer.dialect
+        and rule.keys | {"step"} >= set(found)
+        and all(state.key in found for state in rule.states if state.live is None)
+    ]
+    remedy = (
+        f"construct the optimizer with dialect={' or '.join(map(repr, fitting))}, or remove"
+        if fitting
+        else "remove"
+    )
+    raise ValueError(
+        f"{target.label}: {', '.join(map(repr, missing))} missing from the saved state; {remedy} "
+        f"its entry from state_dict['state'] to start its state afresh"
+    )
+
+
+def _as_count(value: Any, label: str) -> int:
+    number = _as_scalar("step", value, label)
+    if not number >= 0 or number != int(number):
+        raise ValueError(f"{label}: the saved step must be a whole number, got {number!r}")
+    return int(number)
+
+
+def _as_scalar(key: str, value: Any, label: str) -> float:
+    array = as_numpy(value)
+    if array.size != 1 or array.dtype.kind not in "fiu":
+        raise ValueError(f"{label}: the saved {key!r} must be one number, got {value!r}")
+    return float(array.reshape(()))
+
+
+def _as_array(key: str, value: Any, shape: tuple[int, ...], label: str) -> Any:
+    """A copy of a saved array; the backend gives it the parameter's type at the next step."""
+    made = copied(value) if is_mlx(value) else np.array(as_numpy(value), order="K")
+    if tuple(made.shape) != shape:
+        raise ValueError(
+            f"{label}: the saved {key!r} has shape {tuple(made.shape)}, expected {shape}"
+        )
+    if isinstance(made, np.ndarray) and made.dtype.kind not in "fiu":
+        raise TypeError(f"{label}: the saved {key!r} is of type {made.dtype}, not a real type")
+    return made
