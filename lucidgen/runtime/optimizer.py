@@ -15,7 +15,13 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, cast
 from . import checkpoint, stepping
 from .groups import Group, Settings, check_values, nearest, settle
 from .numpy_backend import WorkArrays
-from .parameters import collect, describe, is_mlx_module, without_repeats
+from .parameters import (
+    collect,
+    describe,
+    is_mlx_module,
+    make_mlx_types_picklable,
+    without_repeats,
+)
 from .rule import Rule
 from .states import States
 
@@ -88,6 +94,7 @@ class Optimizer:
         self._states = States()
         self._work = WorkArrays()
         self._tree: Any = None
+        make_mlx_types_picklable()
         if params is None or is_mlx_module(params):
             self._start_tree(params)
         else:

@@ -6,6 +6,8 @@ without importing MLX, and the reading of modules, pairs and plain iterables. Do
 
 from __future__ import annotations
 
+import copyreg
+import importlib
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
@@ -34,6 +36,21 @@ def is_floating(array: Any) -> bool:
         mx = sys.modules["mlx.core"]
         return bool(mx.issubdtype(array.dtype, mx.floating))
     return bool(array.dtype.kind == "f")
+
+
+def make_mlx_types_picklable() -> None:
+    """Teach pickle MLX's types, if MLX is loaded: Lucid's parameters hold one, even on the CPU."""
+    mx = sys.modules.get("mlx.core")
+    if mx is not None:
+        copyreg.pickle(mx.Dtype, _reduce_mlx_type)
+
+
+def _reduce_mlx_type(dtype: Any) -> tuple[Any, tuple[str]]:
+    return _mlx_type, (str(dtype).rpartition(".")[2],)
+
+
+def _mlx_type(name: str) -> Any:
+    return getattr(importlib.import_module("mlx.core"), name)
 
 
 class Parameter:

@@ -1,4 +1,4 @@
-"""Saving and loading: round trips, matching, dicts of others, loads that fail and change nothing."""
+"""Saving and loading: round trips, matching, dicts of others, loads that change nothing."""
 
 import copy
 import pickle

@@ -163,7 +163,7 @@ def test_a_reduction_sees_the_whole_tensor_however_large(rng):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_large_arrays_are_updated_in_chunks_with_the_same_result(rng, order):
-    data = np.array(rng.standard_normal((300, 401)), order=order)
+    data = np.array(rng.standard_normal((500, 601)), order=order)
     grads = [np.array(rng.standard_normal(data.shape), order=o) for o in "CFC"]
     p = Parameter(data)
     opt = Adam([p], lr=0.1)

@@ -94,26 +94,18 @@ def sgd_step(
     maximize,
 ):
     (a,) = scratch
+    g = np.negative(grad, out=a) if maximize else grad
     if use_weight_decay:
-        np.multiply(w, -weight_decay if maximize else weight_decay, out=a)
-        g = np.add(a, grad, out=a)
-    else:
-        g = grad
-    sign = -1.0 if maximize else 1.0
-    if not use_momentum:
-        np.multiply(g, lr * sign, out=a)
-        w -= a
-        return
-    if first_buf:
-        np.multiply(g, sign, out=buf)
-    else:
-        buf *= momentum
-        buf += g if sign * (1 - dampening) == 1 else (sign * (1 - dampening)) * g
-    if nesterov:
-        w -= lr * (sign * g + momentum * buf)
-    else:
-        np.multiply(buf, lr, out=a)
-        w -= a
+        g = np.add(weight_decay * w, g, out=a)
+    if use_momentum:
+        if first_buf:
+            np.copyto(buf, g)
+        else:
+            np.multiply(buf, momentum, out=buf)
+            np.add(buf, (1 - dampening) * g if dampening else g, out=buf)
+        g = g + momentum * buf if nesterov else buf
+    np.multiply(g, lr, out=a)
+    np.subtract(w, a, out=w)
 
 
 def nadam_step(
