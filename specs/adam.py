@@ -2,11 +2,17 @@
 
 from lucidgen.spec import Eq, Max, OptimizerSpec, flag, grad, hyper, series, sqrt, t, w, when
 
-lr = hyper("lr", 1e-3, at_least=0)
-beta1, beta2 = betas = hyper("betas", (0.9, 0.999), at_least=0, below=1)
-eps = hyper("eps", 1e-8, at_least=0)
-weight_decay = hyper("weight_decay", 0.0, at_least=0, special=0)
-amsgrad = flag("amsgrad", False)
+lr = hyper("lr", 1e-3, at_least=0, doc="Learning rate.")
+beta1, beta2 = betas = hyper(
+    "betas",
+    (0.9, 0.999),
+    at_least=0,
+    below=1,
+    doc="Decay rates of the moving averages of the gradient and of its square.",
+)
+eps = hyper("eps", 1e-8, at_least=0, doc="Added to the denominator for numerical stability.")
+weight_decay = hyper("weight_decay", 0.0, at_least=0, special=0, doc="Weight decay coefficient.")
+amsgrad = flag("amsgrad", False, doc="Whether to use the AMSGrad variant, with the maximum of v.")
 
 g, m_hat, v_hat = series("g"), series("m_hat"), series("v_hat")
 m = series("m", saved_as="exp_avg")
@@ -19,6 +25,7 @@ Adam = OptimizerSpec(
     "AMSGrad: Reddi et al. 2018, arXiv:1904.09237",
     summary="Adam: adaptive estimates of the gradient's first and second moments.",
     arguments=(lr, betas, eps, weight_decay, amsgrad),
+    torch_keys={"decoupled_weight_decay": False},
     equations=(
         Eq(g[t], grad[t] + weight_decay * w[t - 1]),
         Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * g[t]),
@@ -62,6 +69,7 @@ AdamW = Adam.variant(
     paper="Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2",
     summary="Adam with decoupled weight decay.",
     defaults={"weight_decay": 1e-2},
+    torch_keys={"decoupled_weight_decay": True},
     replace=(
         Eq(g[t], grad[t]),
         Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m_hat[t] / (sqrt(v_hat[t]) + eps)),
@@ -92,6 +100,7 @@ AdamW.dialect("devlog", paper="Lucid's development log, 2025-12-12")
 AdamW.dialect(
     "lucid2",
     base=lucid2,
+    torch_keys={"decoupled_weight_decay": True},
     paper="lucid-dl 2.9.0, lucid/optim/adam.py",
     notes=lucid2.notes,
     ignores=(amsgrad,),

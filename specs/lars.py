@@ -2,10 +2,12 @@
 
 from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, norm, series, t, w, when
 
-lr = hyper("lr", 1e-1, at_least=0)
-momentum = hyper("momentum", 0.9, at_least=0)
-weight_decay = hyper("weight_decay", 5e-4, at_least=0)
-trust_coefficient = hyper("trust_coefficient", 1e-3, at_least=0)
+lr = hyper("lr", 1e-1, at_least=0, doc="Learning rate.")
+momentum = hyper("momentum", 0.9, at_least=0, doc="Momentum factor.")
+weight_decay = hyper("weight_decay", 5e-4, at_least=0, doc="Weight decay, part of the trust ratio.")
+trust_coefficient = hyper(
+    "trust_coefficient", 1e-3, at_least=0, doc="How far a tensor trusts its own update."
+)
 
 g = series("g")
 w_norm, grad_norm, trust_ratio = series("w_norm"), series("grad_norm"), series("trust_ratio")

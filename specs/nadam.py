@@ -17,8 +17,12 @@ from lucidgen.specs.adam import (
     weight_decay,
 )
 
-momentum_decay = hyper("momentum_decay", 4e-3, at_least=0)
-decoupled_weight_decay = flag("decoupled_weight_decay", False)
+momentum_decay = hyper("momentum_decay", 4e-3, at_least=0, doc="Decay of the momentum schedule.")
+decoupled_weight_decay = flag(
+    "decoupled_weight_decay",
+    False,
+    doc="Whether the decay acts on the parameter, as in AdamW, and not through the gradient.",
+)
 
 mu, mu_next = series("mu"), series("mu_next")
 mu_product = series("mu_product")
@@ -30,6 +34,7 @@ NAdam = Adam.variant(
     summary="Adam with Nesterov momentum.",
     notes="The moving average of the gradient keeps beta1; the schedule mu enters the update only.",
     arguments=(lr, betas, eps, weight_decay, momentum_decay, decoupled_weight_decay),
+    torch_keys={},
     defaults={"lr": 2e-3},
     drop=(v_max[t],),
     replace=(

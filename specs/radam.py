@@ -15,7 +15,11 @@ from lucidgen.specs.adam import (
     weight_decay,
 )
 
-decoupled_weight_decay = flag("decoupled_weight_decay", False)
+decoupled_weight_decay = flag(
+    "decoupled_weight_decay",
+    False,
+    doc="Whether the decay acts on the parameter, as in AdamW, and not through the gradient.",
+)
 
 rho_inf, rho = series("rho_inf"), series("rho")
 rect = series("rect")
@@ -26,6 +30,7 @@ RAdam = Adam.variant(
     paper="Liu et al. 2020, arXiv:1908.03265, Algorithm 2; torch's reading",
     summary="Adam whose adaptive learning rate is rectified while its variance is unknown.",
     arguments=(lr, betas, eps, weight_decay, decoupled_weight_decay),
+    torch_keys={},
     drop=(v_max[t], v_hat[t]),
     replace=(
         Eq(g[t], when(decoupled_weight_decay, grad[t], grad[t] + weight_decay * w[t - 1])),

@@ -2,11 +2,13 @@
 
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, keyword_only, series, t, w, when
 
-lr = hyper("lr", 1e-3, at_least=0)
-momentum = hyper("momentum", 0.0, at_least=0, special=0)
-dampening = hyper("dampening", 0.0, special=0)
-weight_decay = hyper("weight_decay", 0.0, at_least=0, special=0)
-nesterov = flag("nesterov", False)
+lr = hyper("lr", 1e-3, at_least=0, doc="Learning rate.")
+momentum = hyper("momentum", 0.0, at_least=0, special=0, doc="Momentum factor.")
+dampening = hyper("dampening", 0.0, special=0, doc="Dampening of the gradient in the momentum.")
+weight_decay = hyper(
+    "weight_decay", 0.0, at_least=0, special=0, doc="Weight decay (L2, added to the gradient)."
+)
+nesterov = flag("nesterov", False, doc="Whether to use Nesterov's momentum.")
 
 g, u = series("g"), series("u")
 b = series("b", saved_as="momentum_buffer")

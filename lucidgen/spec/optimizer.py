@@ -139,6 +139,9 @@ class OptimizerSpec:
         Defaults that differ from those the arguments were declared with.
     ignores : tuple of hyper and flag
         Arguments that are accepted and have no effect (for dialects).
+    torch_keys : mapping
+        Entries of the groups that torch saves which have no argument here, each with the value that
+        means this optimizer: a saved group with another value is refused.
     """
 
     name: str
@@ -150,6 +153,7 @@ class OptimizerSpec:
     requires: tuple[tuple[Any, str], ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     ignores: tuple[Any, ...] = ()
+    torch_keys: Mapping[str, Any] = field(default_factory=dict)
     location: Location = field(default_factory=lambda: caller(2), compare=False)
     reading: str = "torch"
     is_dialect: bool = False
@@ -168,9 +172,9 @@ class OptimizerSpec:
             Equations that replace those with the same left side, or come after the others.
         drop : tuple of series at an index
             Left sides of equations that go, such as `(v_max[t],)`.
-        arguments, paper, summary, notes, requires, defaults, ignores
-            As in OptimizerSpec. `defaults` come on top of the base's; the rest replaces the base's
-            where given, except `paper`, `summary` and `notes`, which are never inherited.
+        arguments, paper, summary, notes, requires, defaults, ignores, torch_keys
+            As in OptimizerSpec. `defaults` come on top of the base's; `arguments`, `requires` and
+            `torch_keys` replace the base's where given; the rest is not inherited.
         """
         return self._derive(name, self.reading, caller(), changes)
 
@@ -209,6 +213,7 @@ class OptimizerSpec:
             problems=self.problems + problems,
             arguments=changes.pop("arguments", self.arguments),
             requires=changes.pop("requires", self.requires),
+            torch_keys=changes.pop("torch_keys", self.torch_keys),
             defaults={**self.defaults, **changes.pop("defaults", {})},
             **changes,
         )

@@ -69,18 +69,19 @@ class Hyper(sympy.Symbol):  # type: ignore[misc]
     default: Any
     bounds: Bounds
     special: Any
+    doc: str
     location: Location
 
     def __new__(
-        cls, name: str, default: Any, bounds: Bounds, special: Any, location: Location
+        cls, name: str, default: Any, bounds: Bounds, special: Any, doc: str, location: Location
     ) -> Hyper:
         self: Hyper = sympy.Symbol.__xnew__(cls, name, real=True)
         self.default, self.bounds, self.special = default, bounds, special
-        self.location = location
+        self.doc, self.location = doc, location
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (self.name, self.default, self.bounds, self.special, self.location), {}
+        return (self.name, self.default, self.bounds, self.special, self.doc, self.location), {}
 
     @property
     def symbols(self) -> tuple[Hyper, ...]:
@@ -94,6 +95,7 @@ class HyperTuple:
 
     name: str
     symbols: tuple[Hyper, ...]
+    doc: str
     location: Location = field(compare=False)
 
     def __iter__(self) -> Iterator[Hyper]:
@@ -109,15 +111,16 @@ class Flag(sympy.Symbol):  # type: ignore[misc]
     """A yes-or-no argument that chooses between equations; see `flag`."""
 
     default: Any
+    doc: str
     location: Location
 
-    def __new__(cls, name: str, default: Any, location: Location) -> Flag:
+    def __new__(cls, name: str, default: Any, doc: str, location: Location) -> Flag:
         self: Flag = sympy.Symbol.__xnew__(cls, name)
-        self.default, self.location = default, location
+        self.default, self.doc, self.location = default, doc, location
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (self.name, self.default, self.location), {}
+        return (self.name, self.default, self.doc, self.location), {}
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,7 @@ def hyper(
     at_most: float | None = None,
     below: float | None = None,
     special: float | None = None,
+    doc: str = "",
 ) -> Any:
     """Declare a hyperparameter, or, when the default is a tuple, several under one argument.
 
@@ -214,6 +218,8 @@ def hyper(
     special : float, optional
         A value at which code disappears: with `special=0`, `weight_decay == 0` costs nothing.
         The hyperparameter can then stand as a condition: `when(momentum, ...)`.
+    doc : str, optional
+        A sentence for the documentation of the class.
 
     Returns
     -------
@@ -223,16 +229,17 @@ def hyper(
     location = caller()
     bounds = Bounds(at_least, above, at_most, below)
     if not isinstance(default, tuple):
-        return Hyper(name, default, bounds, special, location)
+        return Hyper(name, default, bounds, special, doc, location)
     if names is None:
         stem = name.removesuffix("s")
         names = tuple(f"{stem}{i}" for i in range(1, len(default) + 1))
     symbols = tuple(
-        Hyper(n, value, bounds, special, location) for n, value in zip(names, default, strict=True)
+        Hyper(n, value, bounds, special, "", location)
+        for n, value in zip(names, default, strict=True)
     )
-    return HyperTuple(name, symbols, location)
+    return HyperTuple(name, symbols, doc, location)
 
 
-def flag(name: str, default: bool) -> Flag:
-    """Declare a yes-or-no argument, to stand in `when(name, ...)`."""
-    return Flag(name, default, caller())
+def flag(name: str, default: bool, *, doc: str = "") -> Flag:
+    """Declare a yes-or-no argument, to stand in `when(name, ...)`; doc is its documentation."""
+    return Flag(name, default, doc, caller())

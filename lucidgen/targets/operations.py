@@ -160,7 +160,7 @@ class _Reader:
 
     def term_key(self, term: sympy.Basic) -> tuple[object, ...]:
         """Arrays first, a state's last value before new ones, names before what is made of them."""
-        no_memory = not any("[" in s.name for s in term.free_symbols)
+        no_memory = not any("[t - 1]" in s.name for s in term.free_symbols)
         size = sum(1 for _ in sympy.preorder_traversal(term))
         is_symbol = isinstance(term, sympy.Symbol)
         return (

@@ -97,9 +97,11 @@ def _names(
             names[target] = old if is_free(old, target) else f"new_{old}"
             continue
         names[target] = target.name
-        for old in (let.value for let in lets if let.target == target and let.value.is_Symbol):
+        sources = {let.value for let in lets if let.target == target and let.value.is_Symbol}
+        for old in sources if len(sources) == 1 else ():
             array = program.domains[old] is not Domain.HOST
-            may = target.name not in program.series or names[old] == "grad"
+            unchanged = names[old] == "grad" and old.name not in program.series
+            may = target.name not in program.series or unchanged
             if array and may and is_free(names[old], target):
                 names[target] = names[old]
                 break

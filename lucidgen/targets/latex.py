@@ -1,0 +1,166 @@
+"""Equations as LaTeX, for docstrings and `lucidgen show --latex`.
+
+Owns the mathematical typography of names: Greek letters, hats, indices.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+import sympy
+
+from ..spec.domains import Domain, domain_of, infer_domains
+from ..spec.optimizer import Eq, OptimizerSpec
+from ..spec.quantities import At
+from .operations import Node, Op, operations
+from .printer import ATOM, INFIX, Printer
+
+GREEK = set(
+    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi "
+    "psi omega".split()
+)
+#: The letters that the literature uses for what code calls by a longer name.
+LETTERS = {
+    "lr": r"\gamma",
+    "weight_decay": r"\lambda",
+    "eps": r"\epsilon",
+    "momentum": r"\mu",
+    "dampening": r"\tau",
+    "momentum_decay": r"\psi",
+}
+ACCENTS = {"hat": "hat", "bar": "bar", "tilde": "tilde"}
+SUBSCRIPTS = {"inf": r"\infty"}
+
+
+def letter(name: str) -> tuple[str, str, str]:
+    """The base, superscript and subscript of a name.
+
+    >>> letter("m_hat"), letter("beta1"), letter("v_max"), letter("rho_inf")
+    (('\\\\hat{m}', '', ''), ('\\\\beta', '', '1'), ('v', '\\\\max', ''), ('\\\\rho', '', '\\\\infty'))
+    """
+    if name in LETTERS:
+        return LETTERS[name], "", ""
+    head, *marks = name.split("_")
+    match = re.fullmatch(r"([A-Za-z]+?)(\d*)", head)
+    stem, subscript = (match[1], match[2]) if match else (head, "")
+    base = LETTERS.get(stem) or (rf"\{stem}" if stem in GREEK else stem)
+    if len(base) > 1 and not base.startswith("\\"):
+        return r"\mathrm{" + name.replace("_", r"\_") + "}", "", ""
+    superscript = ""
+    for mark in marks:
+        if mark in ACCENTS:
+            base = rf"\{ACCENTS[mark]}{{{base}}}"
+        elif mark in SUBSCRIPTS or mark.isdigit():
+            subscript = SUBSCRIPTS.get(mark, mark)
+        else:
+            superscript += r"\max" if mark == "max" else rf"\mathrm{{{mark}}}"
+    return base, superscript, subscript
+
+
+def typeset(name: str, time: str = "") -> str:
+    """A name with its indices: `m` at `t - 1` is m_{t-1}."""
+    if name == "grad" and time:
+        point = {"t": "t-1", "0": "-1", "1": "0"}.get(time, f"{time}-1")
+        return rf"\nabla f(w_{{{point}}})"
+    base, superscript, subscript = letter(name)
+    index = ",".join(part for part in (subscript, time.replace(" ", "")) if part)
+    return base + (f"^{{{superscript}}}" if superscript else "") + (f"_{{{index}}}" if index else "")
+
+
+class LatexPrinter(Printer):
+    """Mathematics in LaTeX."""
+
+    infix: ClassVar[Mapping[str, tuple[str, int]]] = {
+        **INFIX,
+        "mul": (r"\,", 7),
+        "ge": (r"\ge", 4),
+        "le": (r"\le", 4),
+        "eq": ("=", 4),
+        "ne": (r"\ne", 4),
+        "and": (r"\wedge", 2),
+        "or": (r"\vee", 1),
+    }
+    templates: ClassVar[Mapping[str, str]] = {
+        "sqrt": r"\sqrt{{{0}}}",
+        "abs": r"\left|{0}\right|",
+        "exp": r"\exp\left({0}\right)",
+        "log": r"\ln\left({0}\right)",
+        "tanh": r"\tanh\left({0}\right)",
+        "sign": r"\operatorname{{sign}}\left({0}\right)",
+        "maximum": r"\max\left({0},\, {1}\right)",
+        "minimum": r"\min\left({0},\, {1}\right)",
+        "norm": r"\left\lVert {0} \right\rVert",
+        "mean": r"\operatorname{{mean}}\left({0}\right)",
+        "total": r"\operatorname{{sum}}\left({0}\right)",
+        "row_mean": r"\operatorname{{mean}}_{{\mathrm{{row}}}}\left({0}\right)",
+        "column_mean": r"\operatorname{{mean}}_{{\mathrm{{column}}}}\left({0}\right)",
+        "not": r"\neg {0}",
+    }
+
+    def text(self, node: Node) -> tuple[str, int]:
+        """As in Printer, with typeset names."""
+        if isinstance(node, At):
+            return typeset(node.series.name, str(node.index)), ATOM
+        if isinstance(node, sympy.Symbol):
+            return typeset(node.name), ATOM
+        return super().text(node)
+
+    def print_div(self, top: Node, bottom: Node) -> tuple[str, int]:
+        """A fraction."""
+        return rf"\frac{{{self.print(top)}}}{{{self.print(bottom)}}}", 8
+
+    def print_pow(self, base: Node, exponent: Node) -> tuple[str, int]:
+        """A power; what has indices already is put in parentheses only if it is composed."""
+        text = self.wrapped(base, ATOM)
+        if "^" in text and not text.startswith("("):
+            text = f"({text})"
+        return f"{text}^{{{self.print(exponent)}}}", 9
+
+    def print_where(self, test: Node, yes: Node, no: Node) -> tuple[str, int]:
+        """A case distinction."""
+        cases = [
+            (self.print(yes), r"\text{if } " + self.condition(test)),
+            (self.print(no), r"\text{otherwise}"),
+        ]
+        rows = r" \\ ".join(f"{value} & {when}" for value, when in cases)
+        return rf"\begin{{cases}} {rows} \end{{cases}}", ATOM
+
+    def condition(self, node: Node) -> str:
+        """A condition; flags and special hyperparameters by their names in code."""
+        if isinstance(node, sympy.Symbol):
+            name = node.name.replace("_", r"\_")
+            return rf"\mathtt{{{name}}}"
+        if isinstance(node, Op) and node.name == "not":
+            return r"\neg " + self.condition(node.args[0])
+        if isinstance(node, Op) and node.name in ("and", "or"):
+            left, right = map(self.condition, node.args)
+            return f"{left} {self.infix[node.name][0]} {right}"
+        return self.print(node)
+
+    def number(self, number: sympy.Number) -> str:
+        """Integers and short decimals as they are, other rationals as fractions."""
+        if isinstance(number, sympy.Rational) and not number.is_Integer:
+            decimal = f"{float(number):g}"
+            if sympy.Rational(decimal) != number:
+                return rf"\frac{{{number.p}}}{{{number.q}}}"
+            return decimal
+        return super().number(number)
+
+
+def latex(equation: Eq, spec: OptimizerSpec) -> tuple[str, str]:
+    """The left and right side of an equation.
+
+    >>> from lucidgen.specs.adam import Adam
+    >>> print(*latex(Adam.equations[1], Adam), sep=" = ")
+    m_{t} = \\beta_{1} \\, m_{t-1} + (1 - \\beta_{1}) \\, g_{t}
+    """
+    names = infer_domains(spec)
+
+    def domain(expr: sympy.Basic) -> Domain:
+        known = {at: names.get(at.series.name, Domain.HOST) for at in expr.atoms(At)}
+        return domain_of(expr, known)
+
+    printer = LatexPrinter({})
+    return printer.print(equation.left), printer.print(operations(equation.right, domain))
