@@ -127,6 +127,9 @@ def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
         saved, ids = matches
         where = optimizer._label(index, present)
         values, settings = new_values(optimizer, present, saved, where)
+        if optimizer._tree is not None:
+            for name, value in values.items():
+                optimizer._tree.check_change(name, present.get(name), value)
         new_groups.append((values, settings))
         for target, key in zip(targets[index], ids, strict=True):
             entry = state.get(key) or {}

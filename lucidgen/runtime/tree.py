@@ -148,12 +148,16 @@ class TreeState:
                 self.state["lr"] = mx.array(value, dtype=mx.float32)
             return value
         value = as_argument(argument, value, self.label)
-        if value != group.get(key) and self._is_traced():
+        self.check_change(key, group.get(key), value)
+        return value
+
+    def check_change(self, key: str, old: Any, new: Any) -> None:
+        """Refuse a change that a traced step would not notice: of anything but lr."""
+        if key != "lr" and new != old and self._is_traced():
             raise RuntimeError(
                 f"{self.label}: {key} cannot change after the step was traced by mx.compile, which "
-                f"has fixed {group.get(key)!r}; only lr can. Call init(params) and compile anew"
+                f"has fixed {old!r}; only lr can. Call init(params) and compile anew"
             )
-        return value
 
     def _is_traced(self) -> bool:
         """Whether an update ran inside mx.compile: its step count was a placeholder."""

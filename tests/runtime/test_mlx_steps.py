@@ -1,6 +1,7 @@
 """Steps on MLX parameters."""
 
 import copy
+import pickle
 
 import mlx.core as mx
 import numpy as np
@@ -216,6 +217,11 @@ def test_a_missing_compiler_is_told_once(monkeypatch):
     with pytest.warns(RuntimeWarning, match=r"g\+\+, which is not on the PATH") as caught:
         [backend._warn_without_compiler() for _ in range(2)]
     assert len(caught) == 1
+
+
+def test_mlx_types_can_be_pickled_once_there_is_an_optimizer(make):
+    Adam(make((2,)))
+    assert pickle.loads(pickle.dumps([mx.float32, mx.bfloat16])) == [mx.float32, mx.bfloat16]
 
 
 def test_mlx_is_not_imported_for_numpy_parameters():

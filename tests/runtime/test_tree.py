@@ -175,6 +175,24 @@ def test_other_hypers_are_refused_after_the_step_was_traced():
     opt.param_groups[0]["momentum"] = 0.9
 
 
+def test_a_dict_with_other_hypers_is_refused_after_the_step_was_traced():
+    model = {"w": mx.zeros(2)}
+    opt = SGD(lr=1.0)
+    opt.init(model)
+    saved = opt.state_dict()
+
+    def step(g):
+        model.update(opt.apply_gradients({"w": g}, model))
+
+    mx.compile(step, inputs=[model, opt.state], outputs=[model, opt.state])(mx.ones(2))
+    saved["param_groups"][0]["momentum"] = 0.5
+    with pytest.raises(RuntimeError, match="momentum cannot change after"):
+        opt.load_state_dict(saved)
+    saved["param_groups"][0].update(momentum=0.0, lr=0.5)
+    opt.load_state_dict(saved)
+    assert opt.state["lr"].item() == 0.5
+
+
 @pytest.mark.usefixtures("uncompiled")
 def test_other_hypers_may_change_between_steps_that_nobody_traced():
     tree = {"w": mx.zeros(2)}
