@@ -108,14 +108,20 @@ def assert_same(
     tolerance: Tolerance,
     which: Sequence[int] = ALL,
     since: int = 0,
+    ignored: str = "",
 ) -> None:
-    """Hold every checkpoint of a run against the recording; report all that differs at once."""
+    """Hold every checkpoint of a run against the recording; report all that differs at once.
+
+    A state under the key `ignored` need not be there on either side.
+    """
     held = recording.states(case.name, since) if since else [{"w": w} for w in starts()]
     begin = [state["w"] for state in _chosen(held, which)]
     lines, seen = [], []
     for step, actual in run:
         seen.append(step)
         expected = _chosen(recording.states(case.name, step), which)
+        for state in (*actual, *expected):
+            state.pop(ignored, None)
         found = differences(actual, expected, begin, step - since, tolerance)
         lines += [f"step {step}, {line}" for line in found]
     assert seen == [step for step in CHECKPOINTS if step > since]

@@ -9,6 +9,8 @@ from recording import Recording
 from replay import NOT_0D, assert_same, mlx32, numpy32, numpy64, resume, run, saved_dict
 
 LUCID = Recording("lucid2")
+# Lucid keeps this state and never writes to it; the dialect ignores amsgrad altogether.
+NEVER_WRITTEN = "max_exp_avg_sq"
 CLASSES = ("SGD-momentum=0.9", "Adam", "AdamW-amsgrad", "NAdam-weight_decay=0.1", "RAdam")
 
 
@@ -23,21 +25,21 @@ def test_recorded_from_these_cases() -> None:
 def test_numpy_float64(name: str) -> None:
     case = CASES[name]
     ours = run(case, numpy64, NOT_0D, dialect="lucid2")
-    assert_same(ours, LUCID, case, FLOAT64, NOT_0D)
+    assert_same(ours, LUCID, case, FLOAT64, NOT_0D, ignored=NEVER_WRITTEN)
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_numpy_float32(name: str) -> None:
     case = CASES[name]
     ours = run(case, numpy32, NOT_0D, dialect="lucid2")
-    assert_same(ours, LUCID, case, FLOAT32, NOT_0D)
+    assert_same(ours, LUCID, case, FLOAT32, NOT_0D, ignored=NEVER_WRITTEN)
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_mlx_not_compiled(name: str, uncompiled: None) -> None:
     case = CASES[name]
     ours = run(case, mlx32, NOT_0D, dialect="lucid2")
-    assert_same(ours, LUCID, case, FLOAT32, NOT_0D)
+    assert_same(ours, LUCID, case, FLOAT32, NOT_0D, ignored=NEVER_WRITTEN)
 
 
 @pytest.mark.parametrize("name", LUCID.cases)
@@ -45,4 +47,4 @@ def test_resumes_a_saved_run(name: str) -> None:
     case, held = CASES[name], LUCID.states(name, RESUME_AT)
     saved = saved_dict(LUCID, case, NOT_0D)
     ours = resume(case, numpy64, held, saved, NOT_0D, dialect="lucid2")
-    assert_same(ours, LUCID, case, FLOAT64, NOT_0D, RESUME_AT)
+    assert_same(ours, LUCID, case, FLOAT64, NOT_0D, RESUME_AT, NEVER_WRITTEN)
