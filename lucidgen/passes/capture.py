@@ -85,4 +85,4 @@ def _select(values: list[tuple[Guard, sympy.Expr]], conditions: list[str]) -> sy
     name, *rest = conditions
     yes = _select([(guard.given(name, True), value), (guard, other)], rest)
     no = _select([(guard.given(name, False), value), (guard, other)], rest)
-    return When(sympy.Symbol(name), yes, no)
+    return When(symbol(name), yes, no)

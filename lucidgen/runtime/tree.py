@@ -341,16 +341,22 @@ class _Update:
     ) -> dict[str, Any]:
         settings = self.settings
         t = clock["step"] + 1
-        values: dict[str, Any] = {**settings.values, "t": t.astype(kind)}
-        if "lr" in self.state:
-            values["lr"] = self.state["lr"].astype(kind)
-        for state in settings.scalars:
-            found = clock.get(state.key)
-            if found is None:
-                found = mx.array(settings.start(state, None), dtype=mx.float32)
-            values[state.name] = found.astype(kind)
-        if self.host is not None:
-            values.update(call(self.host, {**values, **choices}))
+        # In double, which the CPU alone has: RAdam's rho in single precision is off by 1e-4.
+        with mx.stream(mx.cpu):
+            values: dict[str, Any] = {**settings.values, "t": t.astype(mx.float64)}
+            if "lr" in self.state:
+                values["lr"] = self.state["lr"].astype(mx.float64)
+            for state in settings.scalars:
+                found = clock.get(state.key)
+                if found is None:
+                    found = mx.array(settings.start(state, None), dtype=mx.float32)
+                values[state.name] = found.astype(mx.float64)
+            if self.host is not None:
+                values.update(call(self.host, {**values, **choices}))
+            values = {
+                name: value.astype(kind) if _is_double(value) else value
+                for name, value in values.items()
+            }
         if id(clock) not in self._advanced:
             self._advanced.add(id(clock))
             new = {"step": t}
@@ -358,6 +364,10 @@ class _Update:
                 new[state.key] = _as_array(values[state.name], mx.float32)
             self._pending.append((clock, new))
         return values
+
+
+def _is_double(value: Any) -> bool:
+    return isinstance(value, mx.array) and value.dtype == mx.float64
 
 
 def _as_array(value: Any, kind: Any) -> Array:

@@ -85,7 +85,10 @@ class _Writer:
         }
         self.work: list[str] = []
         self.busy: set[str] = set()
-        self.local: dict[str, str] = {}
+        # The arrays that a name can stand for, in whatever branch it got its value.
+        self.bound: dict[str, set[str]] = {name: {name} for name in (*self.in_place, "grad")}
+        for name, source in self.code.aliases:
+            self.bound[name] = {source}
 
     def function(self) -> list[str]:
         body = [*(f"{name} = {source}" for name, source in self.code.aliases)]
@@ -132,6 +135,8 @@ class _Writer:
             yield f"{place} = {text}{tag(statement.note)}"
         elif not isinstance(value, Op):
             text = self.printer.print(value)
+            if name not in self.in_place:
+                self.bound.setdefault(name, set()).update(self.arrays_in(value))
             yield self.copy(name, text) if name in self.in_place else f"{name} = {text}"
         else:
             target = name if name in self.in_place else self.home(name)
@@ -147,10 +152,12 @@ class _Writer:
         return f"np.copyto({target}, {source})"
 
     def home(self, name: str) -> str:
-        """The work array of a local name, its own for the whole function."""
-        if name not in self.local:
-            self.local[name] = self.borrow()
-        return self.local[name]
+        """A work array for a local name that no other name can stand for."""
+        others = set().union(*(arrays for n, arrays in self.bound.items() if n != name))
+        own = sorted((self.bound.get(name, set()) & set(self.work)) - others)
+        array = own[0] if own else self.borrow()
+        self.bound.setdefault(name, set()).add(array)
+        return array
 
     def borrow(self) -> str:
         """A work array that holds nothing now."""
@@ -171,14 +178,15 @@ class _Writer:
             return any(map(self.is_array, node.args))
         return self.program.domains.get(node) is Domain.ELEMENT
 
-    def names_in(self, node: Node) -> set[str]:
-        """The names that the node reads."""
-        return {self.code.names.get(s, s.name) for s in reads(node)}
+    def arrays_in(self, node: Node) -> set[str]:
+        """The arrays that the node can read."""
+        names = (self.code.names.get(s, s.name) for s in reads(node))
+        return set().union(*(self.bound.get(name, set()) for name in names))
 
     def compute(self, node: Op, target: str, later: set[str], lines: list[str]) -> None:
         """Append calls that leave the node's value in target.
 
-        `later` are the names that are read after that, so that nothing may overwrite them; the
+        `later` are the arrays that are read after that, so that nothing may overwrite them; the
         last call alone may overwrite what the node itself reads.
         """
         if node.name == "where":
@@ -186,9 +194,11 @@ class _Writer:
             return
         operands: list[str] = []
         borrowed: list[str] = []
+        held: set[str] = set()
         for i, arg in enumerate(node.args):
-            rest = later.union(operands, *(self.names_in(other) for other in node.args[i + 1 :]))
+            rest = later.union(held, *(self.arrays_in(other) for other in node.args[i + 1 :]))
             operands.append(self.operand(arg, target, rest, borrowed, lines))
+            held |= self.arrays_of(arg, operands[-1])
         lines.append(f"{UFUNCS[node.name]}({', '.join(operands)}, out={target})")
         self.busy.difference_update(borrowed)
 
@@ -205,17 +215,23 @@ class _Writer:
         self.compute(node, place, later, lines)
         return place
 
+    def arrays_of(self, node: Node, text: str) -> set[str]:
+        """The arrays that an operand's text stands for."""
+        computed = isinstance(node, Op) and self.is_array(node)
+        return {text} if computed else self.arrays_in(node)
+
     def select(self, node: Op, target: str, later: set[str], lines: list[str]) -> None:
         """`where` without a new array: one case, then the other where the mask says so."""
         test, yes, no = node.args
         borrowed: list[str] = []
         lines.append(f"mask = {self.printer.print(test)}")
-        chosen = self.operand(yes, target, later | self.names_in(no), borrowed, lines)
+        chosen = self.operand(yes, target, later | self.arrays_in(no), borrowed, lines)
         if chosen == target:
             other = self.operand(no, target, later | {target}, borrowed, lines)
             lines.append(f"np.copyto({target}, {other}, where=np.logical_not(mask))")
         else:
-            other = self.operand(no, target, later | {chosen}, borrowed, lines)
+            held = later | self.arrays_of(yes, chosen)
+            other = self.operand(no, target, held, borrowed, lines)
             if other != target:
                 lines.append(self.copy(target, other))
             lines.append(f"np.copyto({target}, {chosen}, where=mask)")

@@ -11,6 +11,7 @@ Do not edit: change the spec and run `lucidgen build`.
 from __future__ import annotations
 
 import mlx.core as mx
+
 from lucidgen.runtime.captured import expm1, log, sqrt, where
 
 

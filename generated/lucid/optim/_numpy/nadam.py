@@ -31,15 +31,15 @@ def nadam_step(
     scratch,
 ):
     """One step of NAdam."""
-    work1, work2, work3 = scratch
+    work1, work2, work3, work4 = scratch
     g = grad
     if maximize:
         # g = -grad
         g = np.negative(grad, out=work1)
     if use_weight_decay and not decoupled_weight_decay:
         # (1) g = g + weight_decay * w
-        np.multiply(weight_decay, w, out=work1)
-        g = np.add(g, work1, out=work1)
+        np.multiply(weight_decay, w, out=work2)
+        g = np.add(g, work2, out=work1)
     if use_weight_decay and decoupled_weight_decay:
         # (11) w_decayed = w_scale * w
         w_decayed = np.multiply(w_scale, w, out=work2)
@@ -55,13 +55,13 @@ def nadam_step(
     np.multiply(one_minus_beta2, work3, out=work3)
     np.add(v, work3, out=v)
     # (4)(5)(6) w = w_decayed - (g_scale * g + m_scale * m) / (sqrt(v) + scaled_eps)
-    np.multiply(g_scale, g, out=w)
-    np.multiply(m_scale, m, out=work3)
-    np.add(w, work3, out=w)
-    np.sqrt(v, out=work3)
-    np.add(work3, scaled_eps, out=work3)
-    np.divide(w, work3, out=w)
-    np.subtract(w_decayed, w, out=w)
+    np.multiply(g_scale, g, out=work3)
+    np.multiply(m_scale, m, out=work4)
+    np.add(work3, work4, out=work3)
+    np.sqrt(v, out=work4)
+    np.add(work4, scaled_eps, out=work4)
+    np.divide(work3, work4, out=work3)
+    np.subtract(w_decayed, work3, out=w)
 
 
 def nadam_paper_step(
@@ -130,8 +130,8 @@ def nadam_devlog_step(
         g = np.negative(grad, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
-        np.multiply(weight_decay, w, out=work1)
-        g = np.add(g, work1, out=work1)
+        np.multiply(weight_decay, w, out=work2)
+        g = np.add(g, work2, out=work1)
     # (2) m = beta1 * m + one_minus_beta1 * g
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, g, out=work2)
@@ -176,8 +176,8 @@ def nadam_lucid2_step(
         g = np.negative(grad, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
-        np.multiply(weight_decay, w, out=work1)
-        g = np.add(g, work1, out=work1)
+        np.multiply(weight_decay, w, out=work2)
+        g = np.add(g, work2, out=work1)
     # (2) m = m_scale * m + one_minus_beta1 * g
     np.multiply(m_scale, m, out=m)
     np.multiply(one_minus_beta1, g, out=work2)

@@ -38,8 +38,8 @@ def radam_step(
         g = np.negative(grad, out=work1)
     if use_weight_decay and not decoupled_weight_decay:
         # (1) g = g + weight_decay * w
-        np.multiply(weight_decay, w, out=work1)
-        g = np.add(g, work1, out=work1)
+        np.multiply(weight_decay, w, out=work2)
+        g = np.add(g, work2, out=work1)
     if use_weight_decay and decoupled_weight_decay:
         # (9) w_decayed = w_scale * w
         w_decayed = np.multiply(w_scale, w, out=work2)
@@ -134,8 +134,8 @@ def radam_devlog_step(
         g = np.negative(grad, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
-        np.multiply(weight_decay, w, out=work1)
-        g = np.add(g, work1, out=work1)
+        np.multiply(weight_decay, w, out=work2)
+        g = np.add(g, work2, out=work1)
     # (2) m = beta1 * m + one_minus_beta1 * g
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, g, out=work2)

@@ -35,8 +35,8 @@ def sgd_step(
         g = np.negative(grad, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
-        np.multiply(weight_decay, w, out=work1)
-        g = np.add(g, work1, out=work1)
+        np.multiply(weight_decay, w, out=work2)
+        g = np.add(g, work2, out=work1)
     if use_momentum:
         if first_b:
             np.copyto(b, g)
@@ -73,8 +73,8 @@ def sgd_paper_step(
         g = np.negative(grad, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
-        np.multiply(weight_decay, w, out=work1)
-        g = np.add(g, work1, out=work1)
+        np.multiply(weight_decay, w, out=work2)
+        g = np.add(g, work2, out=work1)
     if use_momentum:
         # (3) velocity = momentum * velocity - lr * g
         np.multiply(momentum, velocity, out=velocity)

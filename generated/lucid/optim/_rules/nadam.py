@@ -135,7 +135,7 @@ NADAM_RULES = {
             State(name="mu_product", key="mu_product", domain="scalar", start=lambda: 1),
         ),
         scalars=nadam_scalars,
-        scratch=3,
+        scratch=4,
         numpy=_numpy.nadam_step,
         mlx=_MLX,
     ),
