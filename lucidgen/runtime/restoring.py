@@ -16,6 +16,7 @@ from .groups import SCHEDULER_NOTES, STRUCTURE, Settings, check_values, settle
 from .matching import SavedGroup, Target
 from .numpy_backend import as_numpy
 from .parameters import is_mlx
+from .rule import Rule
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -73,6 +74,8 @@ def new_entry(
     if settings is None or not found:
         return {key: copied(value) for key, value in found.items()}
     rule, label = settings.rule, target.label
+    for key in _states_of_ignored_arguments(optimizer, rule):
+        found.pop(key, None)
     unknown = [key for key in found if key not in rule.keys and key != "step"]
     if unknown and not steps_by_itself(optimizer):
         raise ValueError(
@@ -95,6 +98,23 @@ def new_entry(
         else:
             entry[key] = copied(value)
     return entry
+
+
+def _states_of_ignored_arguments(optimizer: Optimizer, rule: Rule) -> frozenset[str]:
+    """The states that other dialects keep for arguments that this one ignores.
+
+    Lucid 2 saves the maximum of AMSGrad, which it never uses.
+    """
+    keys: set[str] = set()
+    for other in optimizer.rules.values():
+        defaults = {name: argument.default for name, argument in other.arguments.items()}
+        choices = Settings(other, defaults).choices
+        ignored = [name for name in rule.ignored if name in choices]
+        off, on = ({**choices, **dict.fromkeys(ignored, value)} for value in (False, True))
+        for state in other.states:
+            if state.live is not None and state.live(on) and not state.live(off):
+                keys.add(state.key)
+    return frozenset(keys) - rule.keys
 
 
 def _required(settings: Settings, ours: bool) -> list[str]:

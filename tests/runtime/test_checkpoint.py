@@ -286,6 +286,22 @@ def test_a_dict_of_lucid_2_loads_with_what_it_lacks_left_as_it_is(make):
     assert opt.param_groups[0]["maximize"] is True
 
 
+def test_a_state_of_an_argument_that_the_dialect_ignores_is_dropped(make):
+    (p,) = make((2,))
+    entry = {"step": 3, "exp_avg": np.ones(2), "exp_avg_sq": np.ones(2)}
+    saved = {
+        "state": {0: {**entry, "max_exp_avg_sq": np.zeros(2)}},
+        "param_groups": [{"params": [0], "lr": 0.1, "amsgrad": True}],
+    }
+    opt = Adam([p], dialect="lucid2")
+    opt.load_state_dict(saved)
+    assert set(opt.state[p]) == {"step", "exp_avg", "exp_avg_sq"}
+    with pytest.raises(ValueError, match="saved state 'max_exp_avg_sq'"):
+        Adam([p], dialect="keras").load_state_dict(
+            {**saved, "param_groups": [{"params": [0], "lr": 0.1}]}
+        )
+
+
 def test_a_missing_state_is_refused_with_the_dialect_that_fits(make):
     (p,) = make((2,))
     saved = {
