@@ -168,6 +168,8 @@ class Names:
         return self.free(f"_{number}")
 
 
+UNBOUNDED = Bounds()
+
 Kind = Literal["step", "hyper", "weight", "grad", "state", "choice"]
 
 
@@ -178,7 +180,7 @@ class Input:
     symbol: sympy.Symbol
     kind: Kind
     domain: Domain
-    bounds: Bounds = Bounds()
+    bounds: Bounds = UNBOUNDED
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """NAdam: Adam with Nesterov momentum and a schedule for it."""
 
-from lucidgen.spec import Eq, Rational, flag, grad, hyper, series, sqrt, t, w, when
 from lucidgen.specs.adam import (
     Adam,
     beta1,
@@ -16,6 +15,8 @@ from lucidgen.specs.adam import (
     v_max,
     weight_decay,
 )
+
+from lucidgen.spec import Eq, Rational, flag, grad, hyper, series, sqrt, t, w, when
 
 momentum_decay = hyper("momentum_decay", 4e-3, at_least=0, doc="Decay of the momentum schedule.")
 decoupled_weight_decay = flag(
@@ -100,8 +101,7 @@ NAdam.dialect(
         Eq(m_hat[t], beta1 * m[t] / (1 - beta1**t) + (1 - beta1) * g[t] / (1 - beta1**t)),
         Eq(
             w[t],
-            w[t - 1]
-            - lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m_hat[t] / (sqrt(v_hat[t]) + eps),
+            w[t - 1] - lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m_hat[t] / (sqrt(v_hat[t]) + eps),
         ),
     ),
 )

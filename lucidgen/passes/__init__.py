@@ -41,9 +41,8 @@ def stages(program: Program) -> Iterator[tuple[str, Program]]:
 
 def optimize(program: Program) -> Program:
     """The program after all passes."""
-    for _, program in stages(program):
-        pass
-    return program
+    *_, (_, optimized) = stages(program)
+    return optimized
 
 
 __all__ = ["PIPELINE", "Pass", "optimize", "resolve", "stages"]

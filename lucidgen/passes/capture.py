@@ -22,7 +22,7 @@ class Expm1(sympy.Function):  # type: ignore[misc]
 
 
 def capture(program: Program) -> Program:
-    """The program without branches on what the host computes, and with accurate powers of t.
+    """The program without branches on what the host computes, and with accurate bias corrections.
 
     `1 - beta**t` in single precision is off by 1e-5; `-expm1(t * log(beta))` is not.
 
@@ -43,8 +43,6 @@ def capture(program: Program) -> Program:
             power = (1 - expr).xreplace(powers)
             if _is_power(power, t):
                 return -Expm1(t * sympy.log(power.base))
-        if _is_power(expr, t):
-            return sympy.exp(t * sympy.log(expr.base), evaluate=False)
         return expr.func(*map(accurate, expr.args))
 
     host = [replace(let, value=accurate(let.value)) for let in program.host]

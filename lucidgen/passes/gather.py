@@ -104,7 +104,6 @@ class _Gatherer:
     def terms_have_scales(self, total: sympy.Add) -> bool:
         """Whether every term of a sum is an array times a scalar that it could share."""
         return all(
-            not self.is_host(term)
-            and self.split(sympy.Mul.make_args(term))[0] not in (1, -1)
+            not self.is_host(term) and self.split(sympy.Mul.make_args(term))[0] not in (1, -1)
             for term in total.args
         )

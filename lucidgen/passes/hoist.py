@@ -44,9 +44,11 @@ class _Hoister:
         if isinstance(expr, sympy.Mul | sympy.Add):
             host = [a for a in expr.args if domain_of(a, self.program.domains) is Domain.HOST]
             rest = [self.visit(a, reader) for a in expr.args if a not in host]
-            return expr.func(self.scalar(expr.func(*host), reader), *rest) if host else (
-                expr.func(*rest)
-            )  # fmt: skip
+            return (
+                expr.func(self.scalar(expr.func(*host), reader), *rest)
+                if host
+                else (expr.func(*rest))
+            )
         if isinstance(expr, When):
             condition, *branches = expr.args
             visited = [self.visit(branch, reader) for branch in branches]

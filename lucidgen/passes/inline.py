@@ -9,7 +9,6 @@ import sympy
 
 from ..ir import Let, Program
 
-
 #: Exponents, up to sign, of powers that read their base once.
 _READS_ONCE = (sympy.S.One, sympy.S.Half)
 

@@ -164,8 +164,8 @@ def describe(expr: sympy.Basic) -> str:
             return f"{describe(top)}_over_{describe(bottom)}"
         return "_times_".join(map(describe, expr.args))
     if expr.is_Pow:
-        words = {2: "{}_squared", sympy.S.Half: "sqrt_{}", -1: "one_over_{}"}
-        template = words.get(expr.exp, "{}_power_{}")
+        templates = {2: "{}_squared", sympy.S.Half: "sqrt_{}", -1: "one_over_{}"}
+        template = templates.get(expr.exp, "{}_power_{}")
         return template.format(describe(expr.base), describe(expr.exp))
     if isinstance(expr, When):
         return f"{describe(expr.args[1])}_or_{describe(expr.args[2])}"

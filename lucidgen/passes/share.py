@@ -125,6 +125,3 @@ def _put(expr: sympy.Basic, old: sympy.Expr, new: sympy.Symbol) -> sympy.Basic:
     if old.is_Pow and old.exp.is_Rational:
         return expr.xreplace({old: new, old.base**-old.exp: 1 / new})
     return expr.xreplace({old: new})
-
-
-

@@ -43,7 +43,8 @@ def _visit(
     base, exponent = expr.base, expr.exp
     power = abs(exponent)
     whole, half = divmod(power, 1)
-    if not 2 <= power <= 4 and power != sympy.Rational(3, 2) or half not in (0, 0.5):
+    small = 2 <= power <= 4 or power == sympy.Rational(3, 2)
+    if not small or half not in (0, sympy.S.Half):
         return expr
     if not base.is_Symbol:
         domains = program.domains | {made.target: made.domain for made in before}

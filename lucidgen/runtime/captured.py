@@ -1,8 +1,8 @@
 """Scalar functions of Python floats and of MLX arrays alike, for a training step captured whole.
 
-There t and lr are arrays while the other hyperparameters are Python floats: what is known as a float
-stays in double (``log(beta2)``), the rest becomes part of the graph. Owns no arithmetic of its own:
-floats go to ``ieee``, arrays to MLX.
+There t and lr are arrays while the other hyperparameters are Python floats: what is known as a
+float stays one (``log(beta2)``), the rest becomes part of the graph. Owns no arithmetic of its
+own: floats go to ``ieee``, arrays to MLX.
 """
 
 from __future__ import annotations

@@ -6,30 +6,23 @@ them. A rule may assume nothing that another rule checks: all of them run on any
 
 from __future__ import annotations
 
-import keyword
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFunction
 
+from .check_arguments import arguments, names
 from .domains import Domain, domain_of, infer_domains
-from .errors import Location, Problem, nearest
+from .errors import Problem, nearest
 from .functions import FUNCTION_NAMES, FUNCTIONS, Reduction, When
 from .optimizer import Eq, OptimizerSpec
-from .quantities import At, Flag, Hyper, HyperTuple, Series, keyword_only, t
+from .quantities import At, Flag, Hyper, Series, symbols_of, t
 
 #: A right side larger than this is an iteration that was not named (measured: one Newton-Schulz
 #: step unnamed is fast past it, every update in the literature is far below it).
 MAX_NODES = 400
-
-#: Names that the compiler or the constructor uses itself.
-RESERVED = frozenset(
-    "t params maximize dialect self np mx math scratch grad w signed_grad update closure".split()
-)
-PREFIXES = ("use_", "first_")
 
 
 def problems_of(spec: OptimizerSpec) -> list[Problem]:
@@ -47,23 +40,36 @@ def left_sides(spec: OptimizerSpec) -> Iterator[Problem]:
     for equation in spec.equations:
         left = equation.left
         if not isinstance(left, At):
-            yield _wrong(equation, f"the left side {left} is not a series at a time",
-                         "Write Eq(x[t], ...) with x = series('x').")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"the left side {left} is not a series at a time",
+                "Write Eq(x[t], ...) with x = series('x').",
+            )
         elif left.series.name == "grad":
-            yield _wrong(equation, "grad is given, not defined",
-                         "Define a series of your own from grad[t].")  # fmt: skip
+            yield _wrong(
+                equation, "grad is given, not defined", "Define a series of your own from grad[t]."
+            )
         elif left.shift is None and left.index not in (0, 1):
-            yield _wrong(equation, f"{left} is at no legal time",
-                         "A left side is x[t], or x[0] for a start, or x[1] for a first update.")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"{left} is at no legal time",
+                "A left side is x[t], or x[0] for a start, or x[1] for a first update.",
+            )
         elif count[equation.key] > 1:
             count[equation.key] = 0
             first = next(e for e in spec.equations if e.key == equation.key)
             again = [e for e in spec.equations if e.key == equation.key][-1]
-            yield _wrong(again, f"{left} is defined twice, first at {first.location}",
-                         "Keep one of the equations, or give the second series its own name.")  # fmt: skip
+            yield _wrong(
+                again,
+                f"{left} is defined twice, first at {first.location}",
+                "Keep one of the equations, or give the second series its own name.",
+            )
     if ("w", "t") not in count:
-        yield Problem(spec.location, f"{spec.name} has no equation for w[t]",
-                      "Say how the parameter moves: Eq(w[t], w[t - 1] - ...).")  # fmt: skip
+        yield Problem(
+            spec.location,
+            f"{spec.name} has no equation for w[t]",
+            "Say how the parameter moves: Eq(w[t], w[t - 1] - ...).",
+        )
 
 
 def times(spec: OptimizerSpec) -> Iterator[Problem]:
@@ -73,58 +79,89 @@ def times(spec: OptimizerSpec) -> Iterator[Problem]:
             name = at.series.name
             if equation.moment == "start":
                 if at.index != 0 or name != "w":
-                    yield _wrong(equation, f"a start reads {at}",
-                                 "A start depends on hyperparameters and w[0] only.")  # fmt: skip
+                    yield _wrong(
+                        equation,
+                        f"a start reads {at}",
+                        "A start depends on hyperparameters and w[0] only.",
+                    )
             elif at.shift is None:
-                yield _wrong(equation, f"{at} is not a time that a step can read",
-                             f"Read {name}[t] or {name}[t - 1]; the start x[0] and the first "
-                             "update x[1] have equations of their own.")  # fmt: skip
+                yield _wrong(
+                    equation,
+                    f"{at} is not a time that a step can read",
+                    f"Read {name}[t] or {name}[t - 1]; the start x[0] and the first "
+                    "update x[1] have equations of their own.",
+                )
             elif at.shift > 0:
-                yield _wrong(equation, f"{at} lies in the future",
-                             f"Only {name}[t] and {name}[t - 1] are known; write what it stands "
-                             "for as an expression in t.")  # fmt: skip
+                yield _wrong(
+                    equation,
+                    f"{at} lies in the future",
+                    f"Only {name}[t] and {name}[t - 1] are known; write what it stands "
+                    "for as an expression in t.",
+                )
             elif at.shift < -1:
-                yield _wrong(equation, f"{at} reaches back {-at.shift} steps",
-                             f"Deeper memory is a further series: Eq({name}_before[t], "
-                             f"{name}[t - 1]), then read {name}_before[t - 1].")  # fmt: skip
+                yield _wrong(
+                    equation,
+                    f"{at} reaches back {-at.shift} steps",
+                    f"Deeper memory is a further series: Eq({name}_before[t], "
+                    f"{name}[t - 1]), then read {name}_before[t - 1].",
+                )
             elif at.shift == -1 and name == "grad":
-                yield _wrong(equation, "the previous gradient is not kept by itself",
-                             "Name it: Eq(g[t], grad[t]), then read g[t - 1].")  # fmt: skip
+                yield _wrong(
+                    equation,
+                    "the previous gradient is not kept by itself",
+                    "Name it: Eq(g[t], grad[t]), then read g[t - 1].",
+                )
         if equation.moment == "start" and equation.right.has(t):
-            yield _wrong(equation, "a start depends on t",
-                         "A start is evaluated before the first step; use t = 1's value.")  # fmt: skip
+            yield _wrong(
+                equation,
+                "a start depends on t",
+                "A start is evaluated before the first step; use t = 1's value.",
+            )
 
 
 def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
     """Every series that is read is defined, every symbol declared and among the arguments."""
     defined = {s.name for s in spec.by_moment("t")} | {"w", "grad"}
     declared = {symbol.name for symbol in (*spec.hypers, *spec.flags)}
-    ignored = {s.name for a in spec.ignores for s in getattr(a, "symbols", (a,))}
+    ignored = {symbol.name for a in spec.ignores for symbol in symbols_of(a)}
     for equation in spec.equations:
         for symbol in sorted(equation.right.free_symbols, key=str):
             if isinstance(symbol, At):
                 name = symbol.series.name
                 if name not in defined:
-                    yield _wrong(equation, f"no equation defines {name}[t]{nearest(name, defined)}",
-                                 f"Add Eq({name}[t], ...), or correct the name.")  # fmt: skip
+                    yield _wrong(
+                        equation,
+                        f"no equation defines {name}[t]{nearest(name, defined)}",
+                        f"Add Eq({name}[t], ...), or correct the name.",
+                    )
             elif symbol != t and symbol.name not in declared | ignored:
                 kind = "hyperparameter" if isinstance(symbol, Hyper) else "symbol"
                 kind = "flag" if isinstance(symbol, Flag) else kind
-                yield _wrong(equation, f"the {kind} {symbol} is not among the arguments"
-                             f"{nearest(symbol.name, declared)}",
-                             f"Declare it with hyper(...) or flag(...) and list it in `arguments` "
-                             f"of {spec.name}.")  # fmt: skip
+                yield _wrong(
+                    equation,
+                    f"the {kind} {symbol} is not among the arguments"
+                    f"{nearest(symbol.name, declared)}",
+                    f"Declare it with hyper(...) or flag(...) and list it in `arguments` "
+                    f"of {spec.name}.",
+                )
     for series in spec.by_moment("start") | spec.by_moment("first"):
         equation = (spec.by_moment("start") | spec.by_moment("first"))[series]
         if series.name not in defined:
-            yield _wrong(equation, f"{series} has no equation at t",
-                         f"Add Eq({series}[t], ...); this one only says how it begins.")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"{series} has no equation at t",
+                f"Add Eq({series}[t], ...); this one only says how it begins.",
+            )
         elif series not in spec.states and series.name != "w":
-            yield _wrong(equation, f"{series} is not state: no equation reads {series}[t - 1]",
-                         "Drop this equation, or declare the series with keep=True.")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"{series} is not state: no equation reads {series}[t - 1]",
+                "Drop this equation, or declare the series with keep=True.",
+            )
         elif series.name == "w" and equation.moment == "start":
-            yield _wrong(equation, "w[0] is the parameter as the user made it",
-                         "Drop this equation.")  # fmt: skip
+            yield _wrong(
+                equation, "w[0] is the parameter as the user made it", "Drop this equation."
+            )
 
 
 def cycles(spec: OptimizerSpec) -> Iterator[Problem]:
@@ -155,8 +192,11 @@ def cycles(spec: OptimizerSpec) -> Iterator[Problem]:
         if path:
             equation = spec.by_moment("t")[path[0]]
             text = " -> ".join(f"{s}[t]" for s in path)
-            yield _wrong(equation, f"a cycle: {text}",
-                         "One of these must read the value of the step before, at t - 1.")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"a cycle: {text}",
+                "One of these must read the value of the step before, at t - 1.",
+            )
             return
 
 
@@ -165,27 +205,43 @@ def expressions(spec: OptimizerSpec) -> Iterator[Problem]:
     for equation in spec.equations:
         right = equation.right
         if not isinstance(right, sympy.Expr) or isinstance(right, Flag):
-            yield _wrong(equation, "the right side is a condition, not a number",
-                         "Use when(condition, a, b) to make a number of it.")  # fmt: skip
+            yield _wrong(
+                equation,
+                "the right side is a condition, not a number",
+                "Use when(condition, a, b) to make a number of it.",
+            )
             continue
         for number in sorted(right.atoms(sympy.Float), key=str):
             exact = sympy.nsimplify(str(number), rational=True)
-            yield _wrong(equation, f"the float {float(number):g} in an equation is not exact",
-                         f"Write Rational({exact.p}, {exact.q}), or make it a hyper(...).")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"the float {float(number):g} in an equation is not exact",
+                f"Write Rational({exact.p}, {exact.q}), or make it a hyper(...).",
+            )
         if right.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
-            yield _wrong(equation, "the right side is infinite, undefined or complex",
-                         "Look for a division by zero or a root of a negative number.")  # fmt: skip
+            yield _wrong(
+                equation,
+                "the right side is infinite, undefined or complex",
+                "Look for a division by zero or a root of a negative number.",
+            )
         strange = {
-            f for f in right.atoms(sympy.Function, sympy.Derivative, sympy.Integral)
+            f
+            for f in right.atoms(sympy.Function, sympy.Derivative, sympy.Integral)
             if not isinstance(f, (*FUNCTIONS, BooleanFunction, Relational))
-        }  # fmt: skip
+        }
         for head in sorted({f.func.__name__ for f in strange}):
-            yield _wrong(equation, f"no target can compute {head}",
-                         f"The language has {FUNCTION_NAMES}, powers and arithmetic.")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"no target can compute {head}",
+                f"The language has {FUNCTION_NAMES}, powers and arithmetic.",
+            )
         nodes = sum(1 for _ in sympy.preorder_traversal(right))
         if nodes > MAX_NODES:
-            yield _wrong(equation, f"the right side has {nodes} nodes, more than {MAX_NODES}",
-                         "Name the intermediate results: give each iterate its own series.")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"the right side has {nodes} nodes, more than {MAX_NODES}",
+                "Name the intermediate results: give each iterate its own series.",
+            )
 
 
 def conditions(spec: OptimizerSpec) -> Iterator[Problem]:
@@ -195,8 +251,11 @@ def conditions(spec: OptimizerSpec) -> Iterator[Problem]:
     for requirement in spec.requirements:
         for symbol in sorted(requirement.condition.free_symbols, key=str):
             if symbol not in (*spec.hypers, *spec.flags):
-                yield Problem(spec.location, f"`requires` of {spec.name} reads {symbol}",
-                              "A constraint is about arguments only.")  # fmt: skip
+                yield Problem(
+                    spec.location,
+                    f"`requires` of {spec.name} reads {symbol}",
+                    "A constraint is about arguments only.",
+                )
 
 
 def _misused(equation: Eq, expr: sympy.Basic) -> Iterator[Problem]:
@@ -207,8 +266,7 @@ def _misused(equation: Eq, expr: sympy.Basic) -> Iterator[Problem]:
         args = expr.args
     for arg in args:
         if isinstance(arg, Flag):
-            yield _wrong(equation, f"the flag {arg} is used as a number",
-                         f"Use when({arg}, a, b).")  # fmt: skip
+            yield _wrong(equation, f"the flag {arg} is used as a number", f"Use when({arg}, a, b).")
         else:
             yield from _misused(equation, arg)
 
@@ -218,14 +276,20 @@ def _bad_condition(equation: Eq, condition: sympy.Basic) -> Iterator[Problem]:
         return
     if isinstance(condition, Hyper):
         if condition.special is None:
-            yield _wrong(equation, f"{condition} as a condition has no meaning",
-                         f"Declare hyper('{condition}', ..., special=0), or compare it.")  # fmt: skip
+            yield _wrong(
+                equation,
+                f"{condition} as a condition has no meaning",
+                f"Declare hyper('{condition}', ..., special=0), or compare it.",
+            )
     elif isinstance(condition, BooleanFunction):
         for arg in condition.args:
             yield from _bad_condition(equation, arg)
     else:
-        yield _wrong(equation, f"{condition} is not a condition",
-                     "Use a flag, a hyperparameter with special=..., or a comparison.")  # fmt: skip
+        yield _wrong(
+            equation,
+            f"{condition} is not a condition",
+            "Use a flag, a hyperparameter with special=..., or a comparison.",
+        )
 
 
 def domains(spec: OptimizerSpec) -> Iterator[Problem]:
@@ -236,95 +300,17 @@ def domains(spec: OptimizerSpec) -> Iterator[Problem]:
         for reduction in sorted(equation.right.atoms(Reduction), key=str):
             inside = domain_of(reduction.args[0], known)
             if inside.rank <= domain_of(reduction, known).rank and inside.rank < 3:
-                yield _wrong(equation, f"{reduction} reduces a per-{inside.value} quantity",
-                             "Only what varies over the elements can be reduced.")  # fmt: skip
+                yield _wrong(
+                    equation,
+                    f"{reduction} reduces a per-{inside.value} quantity",
+                    "Only what varies over the elements can be reduced.",
+                )
         if equation.key == ("w", "t") and domain_of(equation.right, known) is not Domain.ELEMENT:
-            yield _wrong(equation, "w[t] depends neither on w[t - 1] nor on the gradient",
-                         "An update starts from the parameter: w[t - 1] - ...")  # fmt: skip
-
-
-def names(spec: OptimizerSpec) -> Iterator[Problem]:
-    """Names are identifiers, unique over series, arguments and what the compiler makes."""
-    owners: dict[str, tuple[str, Any]] = {}
-
-    def claim(name: str, kind: str, owner: Any, location: Location) -> Iterator[Problem]:
-        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-            yield Problem(location, f"{name!r} cannot be a name in generated code",
-                          "Choose a Python identifier without a leading underscore.")  # fmt: skip
-        elif name in RESERVED or name.startswith(PREFIXES):
-            yield Problem(location, f"the name {name!r} is taken by the compiler",
-                          "Choose another name for this " + kind + ".")  # fmt: skip
-        elif name in owners and owners[name] != (kind, owner):
-            yield Problem(location, f"the {kind} {name!r} shadows the {owners[name][0]} {name!r}",
-                          "Give one of the two another name.")  # fmt: skip
-        owners[name] = (kind, owner)
-
-    for argument in spec.parameters:
-        kind = "flag" if isinstance(argument, Flag) else "hyperparameter"
-        if isinstance(argument, HyperTuple):
-            yield from claim(argument.name, kind, argument, argument.location)
-            for symbol in argument.symbols:
-                yield from claim(symbol.name, kind, symbol, argument.location)
-        else:
-            yield from claim(argument.name, kind, argument, argument.location)
-    everywhere = {at.series for e in spec.equations for at in (e.left, *e.right.atoms(At))
-                  if isinstance(at, At)}  # fmt: skip
-    for series in sorted(everywhere):
-        if series.name not in ("w", "grad"):
-            yield from claim(series.name, "series", series, series.location)
-    saved = Counter(s.saved_as for s in spec.states)
-    for series in spec.states:
-        if saved[series.saved_as] > 1 or series.saved_as == "step":
-            yield Problem(series.location,
-                          f"the state {series} is saved as {series.saved_as!r}, which is taken",
-                          "Give it another saved_as.")  # fmt: skip
-
-
-def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
-    """Arguments are declared, legal by default, listed once and used."""
-    for argument in spec.arguments:
-        if argument is not keyword_only and argument not in spec.parameters:
-            yield Problem(spec.location, f"{argument!r} in `arguments` is no argument",
-                          "List hypers and flags; for betas, the tuple and not its parts.")  # fmt: skip
-    count = Counter(argument.name for argument in spec.parameters)
-    yield from (
-        Problem(spec.location, f"the argument {name!r} is listed twice", "List it once.")
-        for name, times in count.items()
-        if times > 1
-    )
-    for name in sorted(set(spec.defaults) - set(count)):
-        yield Problem(spec.location, f"a default for {name!r}, which is no argument"
-                      f"{nearest(name, count)}", "Name one of " + ", ".join(count) + ".")  # fmt: skip
-    required = {s for r in spec.requirements for s in r.condition.free_symbols}
-    for argument in spec.parameters:
-        yield from _bad_default(spec, argument)
-        symbols = {argument} if isinstance(argument, Flag) else set(argument.symbols)
-        unused = not spec.uses(argument) and not symbols & required
-        if unused and argument not in spec.ignores and spec.base is None:
-            yield Problem(argument.location, f"no equation of {spec.name} uses {argument.name}",
-                          "Use it, or take it out of `arguments`.")  # fmt: skip
-
-
-def _bad_default(spec: OptimizerSpec, argument: Any) -> Iterator[Problem]:
-    value = spec.default(argument)
-    place = argument.location if argument.name not in spec.defaults else spec.location
-    if isinstance(argument, Flag):
-        if not isinstance(value, bool):
-            yield Problem(place, f"the default of the flag {argument.name} is {value!r}",
-                          "A flag is True or False.")  # fmt: skip
-        return
-    values = (value,) if isinstance(argument, Hyper) else value
-    if not isinstance(values, tuple) or len(values) != len(argument.symbols):
-        yield Problem(place, f"the default of {argument.name} is {value!r}",
-                      f"Give a tuple of {len(argument.symbols)} numbers.")  # fmt: skip
-        return
-    for symbol, number in zip(argument.symbols, values, strict=True):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            yield Problem(place, f"the default of {symbol} is {number!r}, which is no number",
-                          "Give a float.")  # fmt: skip
-        elif not symbol.bounds.admits(number):
-            yield Problem(place, f"the default of {symbol} is {number!r}, out of its own range",
-                          f"It must be {symbol.bounds}.")  # fmt: skip
+            yield _wrong(
+                equation,
+                "w[t] depends neither on w[t - 1] nor on the gradient",
+                "An update starts from the parameter: w[t - 1] - ...",
+            )
 
 
 RULES: tuple[Callable[[OptimizerSpec], Iterator[Problem]], ...] = (

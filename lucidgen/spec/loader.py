@@ -1,7 +1,7 @@
 """Spec files: what they define, or what is wrong with them.
 
-Owns running a spec file and turning whatever goes wrong in it into `SpecError`. A spec imported from
-another file (`from lucidgen.specs.adam import Adam`) belongs to the file that defines it.
+Owns running a spec file and turning whatever goes wrong in it into `SpecError`. A spec that is
+imported from another file (`from lucidgen.specs.adam import Adam`) belongs to that file.
 """
 
 from __future__ import annotations
@@ -54,9 +54,12 @@ def load(path: Path) -> SpecFile:
             problems.extend(error.problems)
     if not specs and not problems:
         problems.append(
-            Problem(Location(str(path), 1), "the file defines no optimizer",
-                    "Assign an OptimizerSpec(...) or a variant to a name at the top level.")
-        )  # fmt: skip
+            Problem(
+                Location(str(path), 1),
+                "the file defines no optimizer",
+                "Assign an OptimizerSpec(...) or a variant to a name at the top level.",
+            )
+        )
     if problems:
         raise SpecError(problems)
     return SpecFile(path, (module.__doc__ or "").strip(), tuple(specs))
@@ -70,7 +73,8 @@ def _run(path: Path) -> tuple[ModuleType, list[Problem]]:
     if is_builtin and name in sys.modules:
         return sys.modules[name], []
     found = spec_from_file_location(name, path)
-    assert found is not None and found.loader is not None, path
+    assert found is not None
+    assert found.loader is not None
     module = module_from_spec(found)
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))

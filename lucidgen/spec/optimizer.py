@@ -22,6 +22,7 @@ from .quantities import (
     HyperTuple,
     Series,
     keyword_only,
+    symbols_of,
     t,
 )
 
@@ -191,9 +192,12 @@ class OptimizerSpec:
         derived.arguments = changes.get("arguments", self.arguments)
         if reading in self.dialects or reading == self.reading:
             derived.problems += (
-                Problem(derived.location, f"{self.name} has a dialect {reading!r} already",
-                        "Give it another name, or change the first one."),
-            )  # fmt: skip
+                Problem(
+                    derived.location,
+                    f"{self.name} has a dialect {reading!r} already",
+                    "Give it another name, or change the first one.",
+                ),
+            )
         self.dialects[reading] = derived
         return derived
 
@@ -228,26 +232,35 @@ class OptimizerSpec:
             if equations.pop(key, None) is None:
                 known = nearest(key[0], [name for name, _ in equations])
                 problems.append(
-                    Problem(location, f"cannot drop {left}: {self.name} has no such equation",
-                            f"Its equations define {_lefts(equations.values())}{known}.")
-                )  # fmt: skip
+                    Problem(
+                        location,
+                        f"cannot drop {left}: {self.name} has no such equation",
+                        f"Its equations define {_lefts(equations.values())}{known}.",
+                    )
+                )
         for equation in replace:
             if equation.key not in equations:
                 known = nearest(equation.key[0], [name for name, _ in equations])
                 problems.append(
-                    Problem(equation.location,
-                            f"cannot replace {equation.left}: {self.name} has no such equation",
-                            f"Put it under `add`, or replace one of "
-                            f"{_lefts(equations.values())}{known}.", str(equation))
-                )  # fmt: skip
+                    Problem(
+                        equation.location,
+                        f"cannot replace {equation.left}: {self.name} has no such equation",
+                        f"Put it under `add`, or replace one of "
+                        f"{_lefts(equations.values())}{known}.",
+                        str(equation),
+                    )
+                )
             equations[equation.key] = equation
         for equation in add:
             if equation.key in equations:
                 problems.append(
-                    Problem(equation.location,
-                            f"cannot add {equation.left}: {self.name} defines it already",
-                            "Put the equation under `replace`.", str(equation))
-                )  # fmt: skip
+                    Problem(
+                        equation.location,
+                        f"cannot add {equation.left}: {self.name} defines it already",
+                        "Put the equation under `replace`.",
+                        str(equation),
+                    )
+                )
             equations[equation.key] = equation
         return tuple(equations.values()), tuple(problems)
 
@@ -295,7 +308,7 @@ class OptimizerSpec:
 
     def uses(self, argument: Argument) -> bool:
         """Whether any equation reads the argument."""
-        symbols = {argument} if isinstance(argument, Flag) else set(argument.symbols)
+        symbols = set(symbols_of(argument))
         return any(equation.right.free_symbols & symbols for equation in self.equations)
 
     def by_moment(self, moment: Moment) -> dict[Series, Eq]:
@@ -317,9 +330,7 @@ class OptimizerSpec:
             for at in equation.normalised().atoms(At)
             if at.shift == -1
         }
-        return tuple(
-            s for s in self.by_moment("t") if s.name != "w" and (s in read or s.keep)
-        )
+        return tuple(s for s in self.by_moment("t") if s.name != "w" and (s in read or s.keep))
 
     def number(self, equation: Eq) -> int:
         """The number of an equation in the documentation and in the tags of the generated code."""

@@ -169,6 +169,12 @@ keyword_only = _KeywordOnly()
 
 Argument = Hyper | HyperTuple | Flag
 
+
+def symbols_of(argument: Argument) -> tuple[Hyper | Flag, ...]:
+    """The symbols that an argument stands for in equations."""
+    return argument.symbols if isinstance(argument, Hyper | HyperTuple) else (argument,)
+
+
 #: The parameter that is optimized: `w[t - 1]` before the step, `w[t]` after it.
 w = Series("w", saved_as="w")
 

@@ -27,7 +27,10 @@ class HostPrinter(Printer):
 
     functions: ClassVar[Mapping[str, str]] = {
         name: name
-        for name in "sqrt exp log tanh sign abs maximum minimum where expm1 power".split()
+        for name in (
+            *("sqrt", "exp", "expm1", "log", "tanh", "sign", "abs"),
+            *("maximum", "minimum", "where", "power"),
+        )
     }
     templates: ClassVar[Mapping[str, str]] = {"square": "{0}**2"}
 
@@ -76,9 +79,7 @@ def host_function(program: Program) -> HostFunction:
     results = _results(program, statements)
     lines = [*_defaults(program, statements, results), *block(statements.statements, printer)]
     imports = set().union(*(_imports(s, printer) for s in statements.statements))
-    return HostFunction(
-        _parameters(program, statements), tuple(lines), results, frozenset(imports)
-    )
+    return HostFunction(_parameters(program, statements), tuple(lines), results, frozenset(imports))
 
 
 def scalars(program: Program) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from ..spec.quantities import At
 from .operations import Node, Op, operations
 from .printer import ATOM, INFIX, Printer
 
-GREEK = set(
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi "
-    "psi omega".split()
-)
+GREEK = {
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda"),
+    *("mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"),
+}
 #: The letters that the literature uses for what code calls by a longer name.
 LETTERS = {
     "lr": r"\gamma",
@@ -35,10 +35,10 @@ SUBSCRIPTS = {"inf": r"\infty"}
 
 
 def letter(name: str) -> tuple[str, str, str]:
-    """The base, superscript and subscript of a name.
+    r"""The base, superscript and subscript of a name.
 
-    >>> letter("m_hat"), letter("beta1"), letter("v_max"), letter("rho_inf")
-    (('\\\\hat{m}', '', ''), ('\\\\beta', '', '1'), ('v', '\\\\max', ''), ('\\\\rho', '', '\\\\infty'))
+    >>> print(*letter("m_hat"), *letter("v_max"), *letter("beta1"))
+    \hat{m}   v \max  \beta  1
     """
     if name in LETTERS:
         return LETTERS[name], "", ""
@@ -66,7 +66,9 @@ def typeset(name: str, time: str = "") -> str:
         return rf"\nabla f(w_{{{point}}})"
     base, superscript, subscript = letter(name)
     index = ",".join(part for part in (subscript, time.replace(" ", "")) if part)
-    return base + (f"^{{{superscript}}}" if superscript else "") + (f"_{{{index}}}" if index else "")
+    return (
+        base + (f"^{{{superscript}}}" if superscript else "") + (f"_{{{index}}}" if index else "")
+    )
 
 
 class LatexPrinter(Printer):

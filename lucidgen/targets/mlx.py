@@ -74,9 +74,7 @@ def step_function(program: Program) -> StepFunction:
 def step_parameters(program: Program) -> tuple[str, ...]:
     """What a step is given: w, grad, the array states, the scalars and choices that it reads."""
     arrays = [
-        i.symbol.name.removesuffix("[t - 1]")
-        for i in program.inputs
-        if i.domain is not Domain.HOST
+        i.symbol.name.removesuffix("[t - 1]") for i in program.inputs if i.domain is not Domain.HOST
     ]
     asked = {name for let in program.body for name in let.guard.support}
     asked |= {s.name for let in program.body for s in let.value.free_symbols}

@@ -242,10 +242,6 @@ class _Plain(Printer):
     """Mathematics in a comment."""
 
     functions: ClassVar[Mapping[str, str]] = {
-        name: name
-        for name in (
-            "sqrt abs sign exp log tanh maximum minimum where norm mean total "
-            "row_mean column_mean not expm1"
-        ).split()
+        name: name for name in (*UFUNCS, *REDUCTIONS, "where", "not")
     }
     templates: ClassVar[Mapping[str, str]] = {"square": "{0}**2"}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
+from typing import TypeAlias
 
 import sympy
 from sympy.core.relational import (
@@ -34,7 +35,7 @@ class Op:
     args: tuple[Node, ...]
 
 
-Node = Op | sympy.Symbol | sympy.Number
+Node: TypeAlias = Op | sympy.Symbol | sympy.Number
 
 _FUNCTIONS: dict[type, str] = {
     sympy.Abs: "abs",
@@ -83,6 +84,10 @@ def operations(
     return _Reader(domain).read(expr)
 
 
+def _fold(name: str, a: Node, b: Node) -> Node:
+    return Op(name, (a, b))
+
+
 def walk(node: Node) -> Iterator[Op]:
     """Every operation of a tree, operands first."""
     if isinstance(node, Op):
@@ -115,10 +120,9 @@ class _Reader:
             return self.product(expr)
         if isinstance(expr, When):
             return Op("where", tuple(map(self.read, expr.args)))
-        for kind, name in _FOLDED.items():
-            if isinstance(expr, kind):
-                args = sorted(expr.args, key=self.term_key)
-                return reduce(lambda a, b: Op(name, (a, b)), map(self.read, args))
+        if type(expr) in _FOLDED:
+            args = [self.read(arg) for arg in sorted(expr.args, key=self.term_key)]
+            return reduce(partial(_fold, _FOLDED[type(expr)]), args)
         name = (_FUNCTIONS | _COMPARISONS)[expr.func]
         return Op(name, tuple(map(self.read, expr.args)))
 
@@ -164,8 +168,13 @@ class _Reader:
         size = sum(1 for _ in sympy.preorder_traversal(term))
         is_symbol = isinstance(term, sympy.Symbol)
         return (
-            bool(term.is_Number), -self.domain(term).rank, not is_symbol, no_memory, size, str(term)
-        )  # fmt: skip
+            bool(term.is_Number),
+            -self.domain(term).rank,
+            not is_symbol,
+            no_memory,
+            size,
+            str(term),
+        )
 
     def factor_key(self, factor: sympy.Expr) -> tuple[object, ...]:
         """Numbers, then scalars, then arrays; t first and names before what is made of them."""

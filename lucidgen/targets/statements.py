@@ -87,9 +87,12 @@ def _names(
         """Whether nobody reads the holders of a name any more once the target is written."""
         start = min(i for i, let in enumerate(lets) if let.target == target)
         holders = {s for s, n in names.items() if n == name} - {target}
-        return not any(
-            let.target != target and let.value.free_symbols & holders for let in lets[start:]
-        ) and not holders & outputs
+        return (
+            not any(
+                let.target != target and let.value.free_symbols & holders for let in lets[start:]
+            )
+            and not holders & outputs
+        )
 
     for target in dict.fromkeys(let.target for let in lets):
         if target in outputs:
@@ -124,7 +127,9 @@ def _series(symbol: sympy.Symbol) -> str:
 
 
 def _branches(
-    lets: list[tuple[Let, Guard]], names: dict[sympy.Symbol, str], domain: Callable[[sympy.Basic], Domain]
+    lets: list[tuple[Let, Guard]],
+    names: dict[sympy.Symbol, str],
+    domain: Callable[[sympy.Basic], Domain],
 ) -> list[Statement]:
     """Statements with as few and as shallow branches as the order of the lets allows."""
     out: list[Statement] = []
@@ -189,7 +194,7 @@ def _joined(branch: If) -> If:
     if not branch.then:
         branch = If(~branch.guard, branch.otherwise, ())
     inner = branch.then[0]
-    if len(branch.then) == 1 and isinstance(inner, If) and not branch.otherwise:
-        if not inner.otherwise:
-            return If(branch.guard & inner.guard, inner.then, ())
+    alone = len(branch.then) == 1 and not branch.otherwise
+    if alone and isinstance(inner, If) and not inner.otherwise:
+        return If(branch.guard & inner.guard, inner.then, ())
     return branch

@@ -1,0 +1,140 @@
+"""What can be wrong with the names and the arguments of a spec.
+
+Owns the rules about declarations; `check.py` owns those about equations and runs all of them.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from .errors import Location, Problem, nearest
+from .optimizer import OptimizerSpec
+from .quantities import At, Flag, Hyper, HyperTuple, keyword_only, symbols_of
+
+#: Names that the compiler or the constructor uses itself.
+RESERVED = {
+    *("t", "w", "grad", "signed_grad", "update", "params", "maximize", "dialect", "closure"),
+    *("self", "np", "mx", "mask", "scratch"),
+}
+PREFIXES = ("use_", "first_")
+
+
+def names(spec: OptimizerSpec) -> Iterator[Problem]:
+    """Names are identifiers, unique over series, arguments and what the compiler makes."""
+    owners: dict[str, tuple[str, Any]] = {}
+
+    def claim(name: str, kind: str, owner: Any, location: Location) -> Iterator[Problem]:
+        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+            yield Problem(
+                location,
+                f"{name!r} cannot be a name in generated code",
+                "Choose a Python identifier without a leading underscore.",
+            )
+        elif name in RESERVED or name.startswith(PREFIXES):
+            yield Problem(
+                location,
+                f"the name {name!r} is taken by the compiler",
+                "Choose another name for this " + kind + ".",
+            )
+        elif name in owners and owners[name] != (kind, owner):
+            yield Problem(
+                location,
+                f"the {kind} {name!r} shadows the {owners[name][0]} {name!r}",
+                "Give one of the two another name.",
+            )
+        owners[name] = (kind, owner)
+
+    for argument in spec.parameters:
+        kind = "flag" if isinstance(argument, Flag) else "hyperparameter"
+        if isinstance(argument, HyperTuple):
+            yield from claim(argument.name, kind, argument, argument.location)
+            for symbol in argument.symbols:
+                yield from claim(symbol.name, kind, symbol, argument.location)
+        else:
+            yield from claim(argument.name, kind, argument, argument.location)
+    everywhere = {
+        at.series
+        for e in spec.equations
+        for at in (e.left, *e.right.atoms(At))
+        if isinstance(at, At)
+    }
+    for series in sorted(everywhere):
+        if series.name not in ("w", "grad"):
+            yield from claim(series.name, "series", series, series.location)
+    saved = Counter(s.saved_as for s in spec.states)
+    for series in spec.states:
+        if saved[series.saved_as] > 1 or series.saved_as == "step":
+            yield Problem(
+                series.location,
+                f"the state {series} is saved as {series.saved_as!r}, which is taken",
+                "Give it another saved_as.",
+            )
+
+
+def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
+    """Arguments are declared, legal by default, listed once and used."""
+    for argument in spec.arguments:
+        if argument is not keyword_only and argument not in spec.parameters:
+            yield Problem(
+                spec.location,
+                f"{argument!r} in `arguments` is no argument",
+                "List hypers and flags; for betas, the tuple and not its parts.",
+            )
+    count = Counter(argument.name for argument in spec.parameters)
+    yield from (
+        Problem(spec.location, f"the argument {name!r} is listed twice", "List it once.")
+        for name, times in count.items()
+        if times > 1
+    )
+    for name in sorted(set(spec.defaults) - set(count)):
+        yield Problem(
+            spec.location,
+            f"a default for {name!r}, which is no argument{nearest(name, count)}",
+            "Name one of " + ", ".join(count) + ".",
+        )
+    required = {s for r in spec.requirements for s in r.condition.free_symbols}
+    for argument in spec.parameters:
+        yield from _bad_default(spec, argument)
+        symbols = set(symbols_of(argument))
+        unused = not spec.uses(argument) and not symbols & required
+        if unused and argument not in spec.ignores and spec.base is None:
+            yield Problem(
+                argument.location,
+                f"no equation of {spec.name} uses {argument.name}",
+                "Use it, or take it out of `arguments`.",
+            )
+
+
+def _bad_default(spec: OptimizerSpec, argument: Any) -> Iterator[Problem]:
+    value = spec.default(argument)
+    place = argument.location if argument.name not in spec.defaults else spec.location
+    if isinstance(argument, Flag):
+        if not isinstance(value, bool):
+            yield Problem(
+                place,
+                f"the default of the flag {argument.name} is {value!r}",
+                "A flag is True or False.",
+            )
+        return
+    values = (value,) if isinstance(argument, Hyper) else value
+    if not isinstance(values, tuple) or len(values) != len(argument.symbols):
+        yield Problem(
+            place,
+            f"the default of {argument.name} is {value!r}",
+            f"Give a tuple of {len(argument.symbols)} numbers.",
+        )
+        return
+    for symbol, number in zip(argument.symbols, values, strict=True):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            yield Problem(
+                place, f"the default of {symbol} is {number!r}, which is no number", "Give a float."
+            )
+        elif not symbol.bounds.admits(number):
+            yield Problem(
+                place,
+                f"the default of {symbol} is {number!r}, out of its own range",
+                f"It must be {symbol.bounds}.",
+            )
