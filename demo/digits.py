@@ -20,7 +20,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "Adam": {"lr": 1e-3},
     "AdamW": {"lr": 1e-3},
     "NAdam": {"lr": 1e-3},
-    "RAdam": {"lr": 1e-3},
+    "RAdam": {"lr": 3e-3},
 }
 PICTURE = Path(__file__).resolve().parents[1] / "build" / "demo" / "digits.png"
 
