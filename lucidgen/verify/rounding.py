@@ -1,0 +1,217 @@
+"""How far an emitted step may be from the equations because it computes with floats.
+
+Owns the running error bound of a program and of a trajectory. It evaluates the operation trees that
+the targets print, in the arithmetic of `approximate`, whose docstring has the derivation: host lets
+in double, body lets in the array's own type, and every scalar that a body let reads rounded to that
+type on its way (both targets pass scalars as arrays of it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ..ir import Input, Let, Program
+from ..oracle import Setting
+from ..spec.domains import Domain, domain_of
+from ..spec.quantities import At, Hyper
+from ..targets.operations import Node, Op, operations
+from .approximate import FLOAT64, OPERATIONS, Approximation, Format, Truth
+from .exact import INFINITY, REALS, Value, real
+
+
+class Undecided(ArithmeticError):
+    """A condition on the host lies within its own rounding error: either branch may be taken."""
+
+
+def approximations(values: Any) -> Any:
+    """Exact numbers or arrays of them as what a machine has without error."""
+    if isinstance(values, np.ndarray):
+        return np.frompyfunc(Approximation, 1, 1)(values)
+    return Approximation(values)
+
+
+@cache
+def _trees(program: Program) -> dict[Let, Node]:
+    known = program.domains
+    return {let: operations(let.value, lambda e: domain_of(e, known)) for let in program.lets}
+
+
+def run(
+    program: Program, inputs: Mapping[str, Any], on: Mapping[str, bool], kind: Format
+) -> dict[str, Any]:
+    """What a machine leaves behind that runs a program on arrays of one format.
+
+    Parameters
+    ----------
+    program : Program
+        As the targets print it.
+    inputs : mapping
+        Approximations, or arrays of them, by the names of the inputs.
+    on : mapping
+        The static choices; those of the host are computed.
+    kind : Format
+        The arrays' format.
+
+    Raises
+    ------
+    Undecided
+        If rounding may decide which branch the host takes.
+    """
+    known = {i.symbol: inputs[i.symbol.name] for i in program.inputs if i.symbol.name in inputs}
+    choices = {name: on.get(name, False) for name in program.choices}
+    for let in program.lets:
+        if let.guard.holds(choices):
+            value = _value(_trees(program)[let], known, program, let.domain, kind)
+            known[let.target] = value
+            if isinstance(value, Truth) and let.target.name in choices:
+                if not value.sure:
+                    raise Undecided(f"{program.name}: {let.target}")
+                choices[let.target.name] = value.answer
+    return {
+        output.before.name.removesuffix("[t - 1]"): known[output.after]
+        for output in program.outputs
+        if output.live.holds(choices)
+    }
+
+
+def _value(
+    node: Node,
+    known: Mapping[sympy.Symbol, Any],
+    program: Program,
+    domain: Domain,
+    kind: Format,
+) -> Any:
+    own = FLOAT64 if domain is Domain.HOST else kind
+    if isinstance(node, Op):
+        return OPERATIONS[node.name](
+            own, *(_value(arg, known, program, domain, kind) for arg in node.args)
+        )
+    if isinstance(node, sympy.Symbol):
+        value = known[node]
+        is_host = program.domains[node] is Domain.HOST and isinstance(value, Approximation)
+        return own.stored(value) if is_host else value
+    return own.constant(node)
+
+
+@dataclass
+class Enclosure:
+    """A trajectory of floats: at every step the exact values and how far a machine may be off.
+
+    Errors are carried from step to step in the states and in w, so that the bound holds for the
+    whole trajectory from exact inputs on. Its arguments are those of `oracle.Trajectory`, whose
+    steps it accompanies, with the optimized program and the format of the arrays.
+    """
+
+    setting: Setting
+    program: Program
+    kind: Format
+    w: Any
+    states: dict[str, Any] = field(default_factory=dict)
+    t: int = 0
+
+    def __post_init__(self) -> None:
+        self.w = approximations(real(self.w))
+        self.states = {n: approximations(real(value)) for n, value in self.states.items()}
+
+    def step(self, grad: Any) -> None:
+        """The next step, with an exact gradient."""
+        on = self.choices()
+        inputs = {
+            "t": approximations(real(self.t + 1)),
+            "w[t - 1]": self.w,
+            "grad": approximations(real(grad)),
+            **{h.name: self.hyper(h) for h in self.setting.spec.hypers},
+        }
+        for output in self.program.outputs[1:]:
+            name = output.after.name
+            if output.live.holds(on):
+                made = self.states[name] if name in self.states else self.start(name, output.domain)
+                inputs[output.before.name] = made
+        found = run(self.program, inputs, on, self.kind)
+        shape = np.shape(self.w)
+        for output in self.program.outputs:
+            name = output.after.name
+            if name in found and output.domain is Domain.ELEMENT:
+                found[name] = np.broadcast_to(np.asarray(found[name], dtype=object), shape)
+        self.w, self.t = found.pop("w"), self.t + 1
+        self.states |= found
+
+    def hyper(self, symbol: sympy.Symbol) -> Approximation:
+        """A hyperparameter: the double that it is."""
+        return Approximation(real(self.setting.hyper(symbol)))
+
+    def choices(self) -> dict[str, bool]:
+        """The static choices of the coming step."""
+        on = {"maximize": self.setting.maximize, "first_w": self.t == 0}
+        on |= {flag.name: self.setting.flag(flag) for flag in self.setting.spec.flags}
+        for hyper in self.setting.spec.hypers:
+            if hyper.special is not None:
+                on[f"use_{hyper.name}"] = self.setting.is_away(hyper)
+        for series in self.setting.spec.by_moment("first"):
+            if series.name != "w":
+                on[f"first_{series.name}"] = series.name not in self.states
+        return on
+
+    def start(self, name: str, domain: Domain) -> Any:
+        """A state's first value, computed in double from hyperparameters, in its own type."""
+        series = next(s for s in self.setting.spec.states if s.name == name)
+        equation = self.setting.spec.by_moment("start").get(series)
+        value = approximations(real(0))
+        if equation is not None:
+            tree = operations(equation.right)
+            where = Domain.ELEMENT if equation.right.atoms(At) else Domain.HOST
+            known = {at: self.w for at in equation.right.atoms(At)}
+            known |= {h: self.hyper(h) for h in equation.right.atoms(Hyper)}
+            program = _domains_of(self.program, known, where)
+            value = _value(tree, known, program, where, self.kind)
+        if domain is Domain.HOST:
+            return value
+        stored = np.frompyfunc(self.kind.stored, 1, 1)(value)
+        return np.broadcast_to(np.asarray(stored, dtype=object), np.shape(self.w))
+
+
+def _domains_of(program: Program, known: Mapping[sympy.Symbol, Any], array: Domain) -> Program:
+    """A program whose domains cover the symbols of a start."""
+    inputs = tuple(Input(s, "hyper", array if isinstance(s, At) else Domain.HOST) for s in known)
+    return Program(program.name, (), inputs, (), (), ())
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Computed numbers against the truth: how many bounds each is away, where there is a bound."""
+
+    ratios: tuple[float, ...]
+    excluded: int
+
+    @property
+    def worst(self) -> float:
+        """The largest ratio; up to 1 everything is as it should be."""
+        return max(self.ratios, default=0.0)
+
+
+def compare(computed: Any, truth: Value, enclosure: Any) -> Comparison:
+    """The distances of computed numbers from the truth, in units of their bounds.
+
+    Numbers without a bound (an intermediate result may overflow, or a divisor vanish) are excluded
+    and counted. A computed nan or infinity where there is a bound is infinitely far away.
+    """
+    ratios, excluded = [], 0
+    numbers = np.ravel(np.asarray(computed, dtype=np.float64))
+    truths = np.ravel(np.asarray(truth, dtype=object))
+    bounds = np.ravel(np.asarray(enclosure, dtype=object))
+    for number, value, bound in zip(numbers, truths, bounds, strict=True):
+        if not bound.error < INFINITY or not REALS.isfinite(value):
+            excluded += 1
+        elif not np.isfinite(number):
+            ratios.append(float("inf"))
+        else:
+            distance = abs(real(float(number)) - value)
+            ratios.append(float(distance / bound.error) if bound.error else
+                          float("inf") if distance else 0.0)  # fmt: skip
+    return Comparison(tuple(ratios), excluded)
