@@ -66,6 +66,9 @@ class Optimizer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("lucid.optim.") and __name__.startswith("lucidgen."):
+            # A pickle names lucidgen.optim: lucid.optim may be Lucid's own where it is read.
+            cls.__module__ = "lucidgen" + cls.__module__.removeprefix("lucid")
         if cls.generation != GENERATION:
             raise ImportError(
                 f"{cls.__module__}.{cls.__qualname__} was generated for generation "
