@@ -166,7 +166,7 @@ class Enclosure:
         if equation is not None:
             tree = operations(equation.right)
             where = Domain.ELEMENT if equation.right.atoms(At) else Domain.HOST
-            known = {at: self.w for at in equation.right.atoms(At)}
+            known = dict.fromkeys(equation.right.atoms(At), self.w)
             known |= {h: self.hyper(h) for h in equation.right.atoms(Hyper)}
             program = _domains_of(self.program, known, where)
             value = _value(tree, known, program, where, self.kind)

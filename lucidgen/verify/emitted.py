@@ -1,0 +1,90 @@
+"""Emitted code as something to run: packages built in a folder, and all that can be asked of them.
+
+Owns the enumeration of a spec's static choices and the constructor's arguments for each.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import count, product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import sympy
+
+from ..documentation import unsupported
+from ..compiled import compile_file
+from ..emit import package_files
+from ..oracle import Setting
+from ..spec.loader import SpecFile
+from ..spec.optimizer import OptimizerSpec
+from ..spec.quantities import Flag, Hyper
+
+#: A value away from every special one, and no dyadic fraction.
+AWAY = 0.1
+
+_numbers = count(1)
+
+
+def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator[Setting]:
+    """Every legal combination of flags, special values and maximize of one reading of a class."""
+    fixed = set(unsupported(main or spec, spec)) | {a.name for a in spec.ignores}
+    hypers = [h for h in spec.hypers if h.special is not None and h.name not in fixed]
+    flags = [f for f in spec.flags if f.name not in fixed]
+    for on in product((False, True), repeat=len(hypers) + len(flags) + 1):
+        values = {
+            h.name: AWAY if yes else float(h.special)
+            for h, yes in zip(hypers, on, strict=False)
+        }
+        chosen = dict(zip((f.name for f in flags), on[len(hypers) : -1], strict=True))
+        setting = Setting(spec, values, chosen, on[-1])
+        if is_legal(setting):
+            yield setting
+
+
+def is_legal(setting: Setting) -> bool:
+    """Whether the constraints across arguments hold."""
+    spec = setting.spec
+    away: dict[sympy.Basic, Any] = {h: sympy.sympify(setting.is_away(h)) for h in spec.hypers}
+    away |= {f: sympy.sympify(setting.flag(f)) for f in spec.flags}
+    return all(r.condition.xreplace(away) is sympy.true for r in spec.requirements)
+
+
+def arguments(setting: Setting, main: OptimizerSpec | None = None) -> dict[str, Any]:
+    """The constructor's arguments for a setting."""
+    spec = setting.spec
+    fixed = set(unsupported(main or spec, spec))
+    found: dict[str, Any] = {"maximize": setting.maximize}
+    for argument in spec.parameters:
+        if argument.name in fixed:
+            continue
+        if isinstance(argument, Flag):
+            found[argument.name] = setting.flag(argument)
+        elif isinstance(argument, Hyper):
+            found[argument.name] = setting.hyper(argument)
+        else:
+            found[argument.name] = tuple(setting.hyper(s) for s in argument.symbols)
+    return found
+
+
+def build(specs: Sequence[OptimizerSpec], folder: Path) -> ModuleType:
+    """The package of some specs, as the compiler emits it, written to a folder and imported.
+
+    The folder must hold nothing of that name; each package gets a name of its own.
+    """
+    name = f"emitted_{next(_numbers)}"
+    source = folder / f"{name}.py"
+    source.write_text("")
+    package = folder / name
+    module = compile_file(SpecFile(source, "Optimizers.", tuple(specs)))
+    for path, text in package_files([module]).items():
+        (package / path).parent.mkdir(parents=True, exist_ok=True)
+        (package / path).write_text(text, encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))

@@ -1,0 +1,206 @@
+"""Random legal specs: what an author could have written, for property tests.
+
+Owns a small grammar of equations. It draws through a function that picks from a list, so that any
+source of choices will do; it knows neither the test framework nor the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from ..spec.functions import (
+    Abs,
+    Max,
+    Min,
+    Rational,
+    exp,
+    group,
+    log,
+    mean,
+    norm,
+    sign,
+    sqrt,
+    tanh,
+    total,
+    when,
+)
+from ..spec.optimizer import Eq, OptimizerSpec
+from ..spec.quantities import Series, flag, grad, hyper, series, t, w
+
+Pick = Callable[[Sequence[Any]], Any]
+
+lr = hyper("lr", 0.1, at_least=0)
+beta1, beta2 = betas = hyper("betas", (0.5, 0.9), at_least=0, below=1)
+eps = hyper("eps", 1e-3, at_least=0)
+decay = hyper("decay", 0.0, at_least=0, special=0)
+power = hyper("power", 1.0, special=1)
+free = hyper("free", -0.3)
+early, late = flag("early", False), flag("late", True)
+ARGUMENTS = (lr, betas, eps, decay, power, free, early, late)
+
+#: Values of the hyperparameters, legal edges among them.
+VALUES = {
+    "lr": (0.1, 1.5, 0.0),
+    "beta1": (0.9, 0.5, 0.0),
+    "beta2": (0.999, 0.7, 0.0),
+    "eps": (1e-3, 1e-8, 0.0),
+    "decay": (0.0, 0.01, 2.0),
+    "power": (1.0, 0.75, -1.3),
+    "free": (-0.3, 0.0, 2.5),
+}
+
+
+@dataclass
+class Author:
+    """Writes equations by picking from lists."""
+
+    pick: Pick
+    elements: list[Any] = field(default_factory=lambda: [grad[t], w[t - 1]])
+    scalars: list[Any] = field(default_factory=lambda: [lr, beta1, beta2, eps, decay, free])
+
+    def number(self) -> Any:
+        """A rational constant."""
+        return self.pick([sympy.Integer(2), sympy.Integer(-1), Rational(1, 3), Rational(3, 2)])
+
+    def scalar(self, depth: int = 2) -> Any:
+        """An expression of host scalars."""
+        if depth == 0:
+            return self.pick([*self.scalars, self.number()])
+        a, b = self.scalar(depth - 1), self.scalar(depth - 1)
+        return self.pick(
+            [
+                lambda: a,
+                lambda: a + b,
+                lambda: a * b,
+                lambda: 1 - a,
+                lambda: 1 - beta1**t,
+                lambda: beta2**t,
+                lambda: 1 / t,
+                lambda: a / (1 - beta2**t),
+                lambda: sqrt(a**2 + b**2),
+                lambda: exp(-Abs(a)),
+                lambda: Max(a, b),
+                lambda: log(1 + Abs(a)),
+                lambda: (1 + Abs(a)) ** power,
+                lambda: when(self.condition(), a, b),
+            ]
+        )()
+
+    def condition(self, arrays: bool = False, depth: int = 1) -> Any:
+        """A condition on flags, special values and scalars; on elements too if arrays."""
+        a, b = self.scalar(1), self.scalar(0)
+        choices = [
+            lambda: early,
+            lambda: late,
+            lambda: decay,
+            lambda: ~power,
+            lambda: a > b,
+            lambda: t >= 2,
+        ]
+        if arrays:
+            x = self.pick(self.elements)
+            choices += [lambda: x > 0, lambda: x * grad[t] < self.number(), lambda: x <= a]
+        if depth:
+            p, q = self.condition(arrays, depth - 1), self.condition(arrays, depth - 1)
+            choices += [lambda: p & q, lambda: p | q, lambda: ~p]
+        found = sympy.sympify(self.pick(choices)())
+        return found
+
+    def element(self, depth: int = 2) -> Any:
+        """An expression that varies over the elements."""
+        if depth == 0:
+            return self.pick(self.elements)
+        x, y = self.element(depth - 1), self.element(self.pick([0, depth - 1]))
+        a, b = self.scalar(1), self.scalar(1)
+        return self.pick(
+            [
+                lambda: x,
+                lambda: a * x,
+                lambda: a * x + b * y,
+                lambda: a * x + (1 - a) * y**2,
+                lambda: x + y,
+                lambda: x - y,
+                lambda: x * y,
+                lambda: a * x / (sqrt(b * y**2) + eps),
+                lambda: a * x / (sqrt(Abs(y) / (1 - beta2**t)) + eps),
+                lambda: x / (1 + Abs(y)),
+                lambda: x**3 / (1 + Abs(x) ** 3),
+                lambda: Abs(x) ** Rational(3, 2),
+                lambda: 1 / (eps + x**2),
+                lambda: sign(x) * a,
+                lambda: Max(x, y),
+                lambda: Min(x, a),
+                lambda: Max(x, y, -x),
+                lambda: tanh(x),
+                lambda: exp(-Abs(x)) * y,
+                lambda: sqrt(x**2 + y**2),
+                lambda: group(x + y) - y,
+                lambda: group(a * x) + b,
+                lambda: when(self.condition(), x, y),
+                lambda: when(self.condition(), a * x, y),
+                lambda: when(self.condition(True), x, y),
+                lambda: when(self.condition(True), a * x, b * y),
+                lambda: x / (norm(y) + 1),
+                lambda: x - mean(y),
+                lambda: mean(y) * a + x,
+                lambda: x * Min(1, 1 / (1 + Abs(total(y)))),
+                lambda: decay * x + y,
+                lambda: power * x + y,
+                lambda: (1 - lr * decay) * x,
+            ]
+        )()
+
+    def spec(self) -> OptimizerSpec:
+        """A spec of a few scalar and element series, in any order."""
+        equations: list[Eq] = []
+        for index in range(self.pick([0, 1, 1, 2])):
+            self.define(series(f"s{index}"), self.scalars, lambda: self.scalar(), equations)
+        count = self.pick([1, 2, 3, 4])
+        own = [series(f"x{index}", keep=self.pick([False, False, True])) for index in range(count)]
+        self.elements += [x[t - 1] for x in own]
+        for x in own:
+            self.define(x, self.elements, lambda: self.element(), equations)
+        equations.append(Eq(w[t], w[t - 1] - lr * self.element()))
+        if self.pick([False, False, False, True]):
+            equations.append(Eq(w[1], w[0] - lr * grad[1] / 2))
+        spec = OptimizerSpec("Random", self.used(equations), self.shuffled(equations))
+        spec.arguments = tuple(a for a in spec.arguments)
+        return spec
+
+    def define(
+        self, x: Series, known: list[Any], value: Callable[[], Any], equations: list[Eq]
+    ) -> None:
+        """An equation for a series, with a start or a first update now and then."""
+        right = value()
+        if self.pick([True, True, False]):
+            right = beta1 * x[t - 1] + (1 - beta1) * right
+        equations.append(Eq(x[t], right))
+        known += [x[t], x[t - 1]]
+        if right.has(x[t - 1]):
+            begin = self.pick(["zero", "zero", "start", "first"])
+            if begin == "start":
+                equations.append(Eq(x[0], self.pick([sympy.Integer(1), lr, 1 - beta1, free])))
+            elif begin == "first":
+                first = self.scalars[0] if known is self.scalars else grad[1]
+                equations.append(Eq(x[1], self.pick([first, first / 2])))
+
+    def used(self, equations: Sequence[Eq]) -> tuple[Any, ...]:
+        """The arguments that some equation reads."""
+        read = set().union(*(e.right.free_symbols for e in equations))
+        return tuple(a for a in ARGUMENTS if read & {a, *getattr(a, "symbols", ())})
+
+    def shuffled(self, items: Sequence[Eq]) -> tuple[Eq, ...]:
+        """The equations in any order."""
+        rest, out = list(items), []
+        while rest:
+            out.append(rest.pop(self.pick(range(len(rest)))))
+        return tuple(out)
+
+
+def random_spec(pick: Pick) -> OptimizerSpec:
+    """A spec from a function that picks an element of a list."""
+    return Author(pick).spec()

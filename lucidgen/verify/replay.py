@@ -1,0 +1,111 @@
+"""Generated classes next to the oracle: the same steps, and how far they come apart.
+
+Owns driving a class on NumPy and MLX parameters. The truth and the bound are computed once for all
+machines of one format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..ir import Program
+from ..oracle import Setting, Trajectory
+from ..runtime import Parameter
+from .approximate import FLOAT32, FLOAT64
+from .emitted import arguments
+from .rounding import Comparison, Enclosure, Undecided, compare
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is run: a class and one of its readings, with all arguments, on some gradients.
+
+    `states` are what exists before the first step by the names of the series, and `t` the steps
+    done by then.
+    """
+
+    cls: type
+    setting: Setting
+    program: Program
+    w: Array
+    grads: Sequence[Array]
+    states: Mapping[str, Any]
+    t: int = 0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One comparison: on which machine, after which step, of what."""
+
+    machine: str
+    step: int
+    name: str
+    comparison: Comparison
+
+    def __str__(self) -> str:
+        return f"{self.machine}, step {self.step}, {self.name}: {self.comparison.worst:.3g} bounds"
+
+
+def replay(run: Run, machines: Iterable[str] = ("numpy", "mlx")) -> list[Finding]:
+    """Step the class on each machine and compare w and every live state after each step.
+
+    The comparison ends where rounding may decide a branch on the host.
+    """
+    setting, kind = run.setting, FLOAT32 if run.w.dtype == np.float32 else FLOAT64
+    truth = Trajectory(setting, run.w, dict(run.states), run.t)
+    enclosure = Enclosure(setting, run.program, kind, run.w, dict(run.states), run.t)
+    drivers = [(machine, _Driver(machine, run)) for machine in machines]
+    found = []
+    for number, grad in enumerate(run.grads, start=run.t + 1):
+        truth.step(grad)
+        try:
+            enclosure.step(grad)
+        except Undecided:
+            break
+        for machine, driver in drivers:
+            computed = driver.step(grad)
+            for name, values in computed.items():
+                exact = truth.w if name == "w" else truth.states[name]
+                bound = enclosure.w if name == "w" else enclosure.states[name]
+                found.append(Finding(machine, number, name, compare(values, exact, bound)))
+    return found
+
+
+class _Driver:
+    """A class with one parameter on one machine."""
+
+    def __init__(self, machine: str, run: Run) -> None:
+        self.mx: ModuleType | None = None
+        if machine == "mlx":
+            import mlx.core
+
+            self.mx = mlx.core
+        self.parameter = Parameter(self.array(run.w))
+        chosen = arguments(run.setting, run.setting.spec.base if run.setting.spec.is_dialect else None)
+        reading = run.setting.spec.reading
+        self.optimizer: Any = run.cls([self.parameter], dialect=reading, **chosen)
+        self.keys = {s.name: s.saved_as for s in run.setting.states()}
+        state = {self.keys[name]: self.array(value) for name, value in run.states.items()}
+        if run.t:
+            state["step"] = run.t
+        self.optimizer.state[self.parameter] = state
+
+    def array(self, value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        return self.mx.array(value) if self.mx else value.copy()
+
+    def step(self, grad: Array) -> dict[str, Any]:
+        self.parameter.grad = self.array(grad)
+        self.optimizer.step()
+        state = self.optimizer.state[self.parameter]
+        found = {"w": self.parameter.data}
+        found |= {name: state[key] for name, key in self.keys.items()}
+        return found
