@@ -1,365 +1,150 @@
-"""From spec files to the files of a package: compile, render, format.
+"""From compiled spec files to the files of a package: render, format.
 
 Owns what is in the generated package. Which files are written, and when, is `build.py`'s.
 """
 
 from __future__ import annotations
 
-import re
+import importlib
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+import textwrap
+from collections.abc import Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import sympy
 
 from . import __version__
-from .documentation import ClassDoc, class_doc, unsupported, value_text
-from .ir import Guard, Output, Program, symbol
-from .lower import lower
-from .passes import optimize
-from .passes.capture import capture
+from .compiled import CompiledModule, CompiledRule, compile_file
 from .paths import templates_folder
 from .runtime import GENERATION
-
-from .spec.functions import Reduction
-from .spec.loader import SpecFile
-from .spec.optimizer import OptimizerSpec
-from .spec.quantities import At, Flag, Hyper, HyperTuple
-from .targets import metal, mlx, numpy
-from .targets.host import HostFunction, HostPrinter, host_function
-from .targets.mlx import StepFunction
-from .targets.operations import operations
+from .writing import MARK
 
 LINE_LENGTH = 100
+#: The style of generated code, whatever ruff is told elsewhere. Imports are sorted as they are in
+#: this repository, where lucidgen is at home.
+STYLE = (
+    "--isolated",
+    "--no-cache",
+    "--quiet",
+    f"--line-length={LINE_LENGTH}",
+    "--target-version=py311",
+    "--config=lint.isort.known-first-party=['lucidgen']",
+)
+RUNTIME = "lucidgen.runtime"
+#: The runtime of a self-contained package, as its top level names it.
+OWN_RUNTIME = "._runtime"
 
 
-@dataclass(frozen=True)
-class CompiledRule:
-    """One reading of an optimizer, compiled for all targets.
-
-    `name` is that of its functions; a reading that computes what an earlier one computes shares
-    that one's functions and is not `is_own`.
-    """
-
-    spec: OptimizerSpec
-    main: OptimizerSpec
-    program: Program
-    name: str
-    is_own: bool
-
-    @property
-    def title(self) -> str:
-        """The reading in words."""
-        default = self.spec is self.main
-        return self.main.name if default else f'{self.main.name} (dialect "{self.spec.reading}")'
-
-    @property
-    def dialect(self) -> str:
-        """The reading's name."""
-        return self.spec.reading
-
-    @cached_property
-    def host(self) -> HostFunction | None:
-        """The scalar arithmetic, if there is any."""
-        function = host_function(self.program)
-        return function if function.results else None
-
-    @cached_property
-    def captured(self) -> HostFunction:
-        """The scalar arithmetic as array code."""
-        return host_function(capture(self.program).check())
-
-    @cached_property
-    def numpy(self) -> StepFunction:
-        """The NumPy step."""
-        return numpy.step_function(self.program)
-
-    @cached_property
-    def mlx(self) -> StepFunction:
-        """The MLX step."""
-        return mlx.step_function(self.program)
-
-    @cached_property
-    def captured_step(self) -> StepFunction | None:
-        """The MLX step with selects, if the host decides anything for it."""
-        asked = {name for let in self.program.body for name in let.guard.support}
-        if not asked & set(self.program.conditions):
-            return None
-        return mlx.step_function(capture(self.program))
-
-    @cached_property
-    def metal(self) -> metal.Kernel:
-        """The Metal kernel."""
-        return metal.kernel(self.program)
-
-    @property
-    def outputs(self) -> str:
-        """What a step gives, for its docstring."""
-        return ", ".join(self.mlx.outputs)
-
-    # Data of the rule
-
-    @property
-    def hypers(self) -> list[str]:
-        """The arguments of `Hyper(...)`, for each hyperparameter."""
-        found = []
-        for argument in self.spec.parameters:
-            if isinstance(argument, Hyper | HyperTuple):
-                fields = {
-                    "name": repr(argument.name).replace("'", '"'),
-                    "default": value_text(self.spec.default(argument)),
-                    "symbols": _tuple(f'"{s.name}"' for s in argument.symbols),
-                }
-                first = argument.symbols[0]
-                limits = {k: getattr(first.bounds, k) for k in
-                          ("at_least", "above", "at_most", "below")} | {"special": first.special}  # fmt: skip
-                fields |= {k: value_text(v) for k, v in limits.items() if v is not None}
-                found.append(", ".join(f"{k}={v}" for k, v in fields.items()))
-        return found
-
-    @property
-    def flags(self) -> list[Mapping[str, Any]]:
-        """The flags, `maximize` among them."""
-        flags = [a for a in self.spec.parameters if isinstance(a, Flag)]
-        own = [{"name": f.name, "default": self.spec.default(f)} for f in flags]
-        return [*own, {"name": "maximize", "default": False}]
-
-    @property
-    def states(self) -> list[str]:
-        """The arguments of `State(...)`, for each state."""
-        return [self._state(output) for output in self.program.outputs[1:]]
-
-    def _state(self, output: Output) -> str:
-        name = output.after.name
-        series = next(s for s in self.spec.states if s.name == name)
-        fields = {
-            "name": f'"{name}"',
-            "key": f'"{series.saved_as}"',
-            "domain": f'"{output.domain.value}"',
-        }
-        if not output.live.is_always:
-            fields["live"] = f"lambda on: {_condition(output.live)}"
-        start = self.spec.by_moment("start").get(series)
-        if start is not None:
-            fields["start"] = self._start(start.right)
-        if series in self.spec.by_moment("first"):
-            fields["first"] = "True"
-        return ", ".join(f"{key}={value}" for key, value in fields.items())
-
-    def _start(self, value: sympy.Expr) -> str:
-        """The start of a state as a function of what it reads; `w` is the parameter."""
-        value = value.xreplace({at: symbol("w") for at in value.atoms(At)})
-        value = value.xreplace({s: symbol(s.name) for s in value.atoms(Hyper)})
-        parameters = ", ".join(sorted(s.name for s in value.free_symbols))
-        text = HostPrinter({}, self.program).print(operations(value))
-        return f"lambda {parameters}: {text}" if parameters else f"lambda: {text}"
-
-    @property
-    def options(self) -> dict[str, str]:
-        """The other arguments of `Rule(...)`, those at their defaults left out."""
-        found = {}
-        if self.spec.ignores:
-            found["ignored"] = _tuple(f'"{a.name}"' for a in self.spec.ignores)
-        missing = unsupported(self.main, self.spec)
-        if missing:
-            found["unsupported"] = _tuple(f'"{name}"' for name in missing)
-        if self.spec.requires:
-            found["requires"] = _tuple(
-                f'({self._requirement(r.condition)}, "{r.message}")'
-                for r in self.spec.requirements
-            )
-        if self.spec.torch_keys:
-            found["torch_keys"] = repr(dict(self.spec.torch_keys)).replace("'", '"')
-        if not self._uses_step:
-            found["uses_step"] = "False"
-        if not self._is_elementwise:
-            found["elementwise"] = "False"
-        if self.host:
-            found["scalars"] = f"{self.name}_scalars"
-        if self.numpy.scratch:
-            found["scratch"] = str(self.numpy.scratch)
-        return found
-
-    def _requirement(self, condition: sympy.Basic) -> str:
-        specials = {
-            h: sympy.Ne(symbol(h.name), h.special, evaluate=False)
-            for h in self.spec.hypers
-            if h.special is not None
-        }
-        text = _Requirement({}, self.program).print(operations(_truth(condition, specials)))
-        return f"lambda {', '.join(sorted(s.name for s in condition.free_symbols))}: {text}"
-
-    @property
-    def _uses_step(self) -> bool:
-        reads = {s for let in self.program.lets for s in let.value.free_symbols}
-        return symbol("t") in reads
-
-    @property
-    def _is_elementwise(self) -> bool:
-        return not any(let.value.has(Reduction) for let in self.program.body)
-
-
-class _Requirement(HostPrinter):
-    """Conditions on arguments; `not` is an operator here."""
-
-    def print_not(self, operand: Any) -> tuple[str, int]:
-        """`not x`."""
-        return f"not {self.wrapped(operand, 4)}", 3
-
-
-def _truth(condition: sympy.Basic, specials: Mapping[sympy.Symbol, sympy.Basic]) -> sympy.Basic:
-    """A condition in which a bare hyperparameter is compared with its special value."""
-    if condition in specials:
-        return specials[condition]
-    if isinstance(condition, sympy.Not) and condition.args[0] in specials:
-        compared = specials[condition.args[0]]
-        return sympy.Eq(*compared.args, evaluate=False)
-    if isinstance(condition, sympy.And | sympy.Or | sympy.Not):
-        return condition.func(*(_truth(a, specials) for a in condition.args), evaluate=False)
-    return condition
-
-
-def _tuple(items: Iterable[str]) -> str:
-    items = tuple(items)
-    return f"({', '.join(items)},)" if len(items) == 1 else f"({', '.join(items)})"
-
-
-def _condition(guard: Guard) -> str:
-    """A guard over `on`, the mapping of static choices."""
-    names = re.escape("|".join(guard.support)).replace(r"\|", "|")
-    return re.sub(rf"\b({names})\b", r'on["\1"]', str(guard))
-
-
-@dataclass(frozen=True)
-class CompiledModule:
-    """A spec file, compiled: its classes and the rules of each."""
-
-    file: SpecFile
-    rules: tuple[CompiledRule, ...]
-    classes: tuple[ClassDoc, ...]
-
-    def rules_of(self, doc: ClassDoc) -> list[CompiledRule]:
-        """The rules of one class, its default first."""
-        return [rule for rule in self.rules if rule.main.name == doc.name]
-
-
-def compile_file(file: SpecFile) -> CompiledModule:
-    """Compile every optimizer of a spec file in every reading."""
-    rules: list[CompiledRule] = []
-    classes = []
-    for main in file.specs:
-        first = len(rules)
-        for spec in main.readings.values():
-            program = optimize(lower(spec))
-            name = main.name.lower() if spec is main else f"{main.name.lower()}_{spec.reading}"
-            twin = next((r for r in rules[first:] if _same(r.program, program)), None)
-            rules.append(CompiledRule(spec, main, program, twin.name if twin else name, not twin))
-        classes.append(class_doc(main, rules[first].program))
-    return CompiledModule(file, tuple(rules), tuple(classes))
-
-
-def _same(a: Program, b: Program) -> bool:
-    """Whether two programs compute the same, whatever their equations are numbered."""
-
-    def content(program: Program) -> tuple[object, ...]:
-        lets = tuple((let.target, let.value, let.guard) for let in program.lets)
-        return program.choices, program.inputs, lets, program.outputs
-
-    return content(a) == content(b)
-
-
-# Rendering
+class FormatError(Exception):
+    """The formatter is missing, or cannot read what was generated."""
 
 
 def package_files(
-    modules: Sequence[CompiledModule], *, runtime: str = "lucidgen.runtime", doc: str = ""
+    modules: Sequence[CompiledModule],
+    *,
+    others: Mapping[str, Sequence[str]] | None = None,
+    runtime: str = RUNTIME,
+    doc: str = "",
 ) -> dict[str, str]:
     """The text of every file of the package, by path, formatted.
 
     Parameters
     ----------
     modules : sequence of CompiledModule
-        What the package holds, in order.
+        What is rendered.
+    others : mapping of str to sequence of str, optional
+        Modules that the package holds besides, with their classes.
     runtime : str
-        The module that generated code imports the runtime from.
+        The module that generated code imports the runtime from, as seen from the package's top
+        level. A relative one is copied into the package.
     doc : str
         The first line of the package's docstring.
     """
-    files: dict[str, str] = {}
-    header = f"{_made_by()}; do not edit: change the spec and run `lucidgen build`."
-    listing = [
-        {"name": m.file.name, "classes": sorted(c.name for c in m.classes)} for m in modules
-    ]
-    shared = {"runtime": runtime, "header": header, "generation": GENERATION}
-    package_doc = doc or "Optimizers, generated from their equations."
-    files["__init__.py"] = _render("__init__.py", package_doc=package_doc, modules=listing, **shared)
+    header = f"{MARK} {__version__}; do not edit: change the spec and run `lucidgen build`."
+    made = {m.file.name: sorted(c.name for c in m.classes) for m in modules}
+    listing = dict(sorted({**(others or {}), **made}.items()))
+    exported = sorted({"Optimizer", *(name for names in listing.values() for name in names)})
+    shared = {"header": header, "generation": GENERATION}
+    files = {
+        "__init__.py": _render(
+            "__init__.py",
+            package_doc=doc or "Optimizers, generated from their equations.",
+            modules=listing,
+            exported=exported,
+            **{**shared, "runtime": runtime},
+        )
+    }
+    inside = f".{runtime}" if runtime.startswith(".") else runtime
     for folder in ("_rules", "_numpy", "_mlx"):
         files[f"{folder}/__init__.py"] = _render(f"{folder}/__init__.py", **shared)
     for module in modules:
-        files |= _module_files(module, shared)
-    return _formatted(files)
+        files |= _module_files(module, {**shared, "runtime": runtime, "inside": inside})
+    files = _formatted(files)
+    return files | (_runtime_files(runtime) if runtime.startswith(".") else {})
 
 
 def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str, str]:
     file = module.file
     digest = sha256(file.path.read_bytes()).hexdigest()[:16]
-    header = (
-        f"{_made_by()} from {file.path.name} (sha256 {digest}).\n"
-        f"Do not edit: change the spec and run `lucidgen build`."
-    )
-    own = [rule for rule in module.rules if rule.is_own]
-    host_imports = set().union(*(r.host.imports for r in own if r.host))
-    mlx_imports = set().union(*(r.captured.imports for r in own if r.host))
-    text = " ".join(line for r in own for line in r.mlx.lines)
-    text += " ".join(line for r in own if r.captured_step for line in r.captured_step.lines)
     context = {
         **shared,
-        "header": header,
-        "header_lines": header.splitlines(),
+        "header": f"{MARK} {__version__} from {file.path.name} (sha256 {digest}).\n"
+        "Do not edit: change the spec and run `lucidgen build`.",
         "name": file.name,
-        "doc": (file.doc.splitlines() or [f"{file.name}."])[0],
+        "doc": _first_line(file.doc) or f"The optimizers of {file.path.name}.",
+        "module": module,
         "rules": module.rules,
+        "own_rules": [rule for rule in module.rules if rule.is_own],
         "classes": module.classes,
-        "uses_mx": "mx." in text,
-        "uses_data": _data_classes(module),
-        "choices": list(dict.fromkeys(c for r in own for c in r.metal.choices)),
     }
-    tables = [
-        {"table": c.table, "rules": module.rules_of(c)} for c in module.classes
-    ]
-    return {
-        f"{file.name}.py": _render("module.py", **context),
-        f"_rules/{file.name}.py": _render(
-            "_rules/module.py", **{**context, "classes": tables, "imports": sorted(host_imports)}
-        ),
-        f"_numpy/{file.name}.py": _render("_numpy/module.py", **context),
-        f"_mlx/{file.name}.py": _render(
-            "_mlx/module.py", **{**context, "imports": sorted(mlx_imports)}
-        ),
-        f"_metal/{file.name}.metal": _render("_metal/module.metal", **context),
+    paths = {
+        "module.py": f"{file.name}.py",
+        "_rules/module.py": f"_rules/{file.name}.py",
+        "_numpy/module.py": f"_numpy/{file.name}.py",
+        "_mlx/module.py": f"_mlx/{file.name}.py",
+        "_metal/module.metal": f"_metal/{file.name}.metal",
     }
+    return {path: _render(template, **context) for template, path in paths.items()}
 
 
-def _data_classes(module: CompiledModule) -> list[str]:
-    used = {"Flag", "Rule"}
-    used |= {"Hyper"} if any(r.hypers for r in module.rules) else set()
-    used |= {"State"} if any(r.states for r in module.rules) else set()
-    return sorted(used)
+def _first_line(text: str) -> str:
+    """The first sentence or line of a docstring, ready to stand in another one."""
+    return (text.splitlines() or [""])[0].replace("\\", "\\\\").replace('"""', "'''").strip()
 
 
-def _made_by() -> str:
-    return f"Generated by lucidgen {__version__}"
+def rule_text(rule: CompiledRule, target: str) -> str:
+    """What a target emits for one rule: `numpy`, `mlx` or `metal`."""
+    if target == "metal":
+        return _render("_metal/rule.metal", rule=rule).strip() + "\n"
+    path = f"{target}.py"
+    return _formatted({path: _render(f"_{target}/rule.py", rule=rule)})[path].strip() + "\n"
+
+
+def _runtime_files(runtime: str) -> dict[str, str]:
+    """The runtime's own files, for a package that needs no lucidgen."""
+    found = importlib.import_module(RUNTIME)
+    folder = Path(found.__path__[0])
+    files = {}
+    for path in sorted(folder.rglob("*.py")):
+        inside = path.relative_to(folder).as_posix()
+        header = (
+            f"# {MARK} {__version__}: a copy of lucidgen/runtime/{inside}.\n"
+            "# Do not edit: run `lucidgen build --into` again.\n"
+        )
+        files[f"{runtime.lstrip('.')}/{inside}"] = header + path.read_text(encoding="utf-8")
+    return files
+
+
+# Rendering
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates_folder() / "package"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -367,6 +152,18 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    environment.filters["paragraph"] = paragraph
+    return environment
+
+
+def paragraph(text: str, indent: int = 0, prefix: str = "") -> str:
+    """The text in lines that fit, all but the first indented; words are never broken."""
+    return textwrap.fill(
+        text,
+        LINE_LENGTH - indent - len(prefix),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).replace("\n", "\n" + prefix + " " * indent)
 
 
 def _render(template: str, **context: Any) -> str:
@@ -374,20 +171,45 @@ def _render(template: str, **context: Any) -> str:
 
 
 def _formatted(files: Mapping[str, str]) -> dict[str, str]:
-    """The files with their Python in ruff's style; one process for all of them."""
-    from ruff.__main__ import find_ruff_bin
+    """The files with their Python in ruff's style; one process a command for all of them.
 
+    They lie in a folder of their own inside an empty one: what else is in the working directory
+    must not decide which imports ruff takes for local.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+        root = Path(folder) / "package"
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(text, encoding="utf-8", newline="\n")
         for command in (["check", "--select=I", "--fix"], ["format"]):
-            subprocess.run(
-                [find_ruff_bin(), *command, "--isolated", "--no-cache", "--quiet",
-                 f"--line-length={LINE_LENGTH}", "--target-version=py311", str(root)],
-                check=True,
-            )  # fmt: skip
+            _ruff([*command, *STYLE, "package"], folder)
         return {path: (root / path).read_text(encoding="utf-8") for path in files}
 
 
+def _ruff(arguments: Sequence[str], folder: str) -> None:
+    try:
+        find: Any = importlib.import_module("ruff.__main__")
+        command = [find.find_ruff_bin(), *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    except (ImportError, FileNotFoundError, PermissionError) as error:
+        remedy = "install it with `python -m pip install 'ruff==0.17.6'`"
+        raise FormatError(
+            f"ruff, which formats the code, does not run ({error}); {remedy}"
+        ) from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise FormatError(
+            f"the generated code is not valid Python, which is a bug in lucidgen; ruff says: {said}"
+        )
+
+
+__all__ = [
+    "LINE_LENGTH",
+    "OWN_RUNTIME",
+    "RUNTIME",
+    "CompiledModule",
+    "FormatError",
+    "compile_file",
+    "package_files",
+    "rule_text",
+]

@@ -1,0 +1,266 @@
+"""`lucidgen build`: which files are made from which specs, and when.
+
+Owns the decision whether anything has to be done, the reading of a whole folder of specs, and what
+may be written or removed. What the files hold is `emit`'s, how they reach the disk `writing`'s.
+SymPy is imported only once something must be compiled.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import Failure, WrongUsage, nearest
+from .manifest import Manifest, inputs_digest
+from .writing import is_generated, package_paths, replace_files
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to build: spec files, all or some, into a folder.
+
+    `self_contained` asks for a package that brings the runtime along.
+    """
+
+    specs: Path
+    out: Path
+    names: tuple[str, ...] = ()
+    self_contained: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What tells its record from that of another kind of build into the same folder."""
+        return "self-contained" if self.self_contained else "package"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The files that a job wants, and generated files that have no place any more."""
+
+    files: Mapping[str, str]
+    extra: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a build did. All of it is empty when everything was up to date."""
+
+    written: Sequence[str] = ()
+    removed: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file that is not as a build would leave it; `kind` is stale, missing or extra."""
+
+    path: str
+    kind: str
+    before: str
+    after: str
+
+
+def build(job: Job) -> Outcome:
+    """Bring the folder up to date; on any error it stays as it was."""
+    paths = spec_paths(job.specs)
+    if _is_up_to_date(job, paths):
+        return Outcome()
+    plan, manifest = _compile(job, paths)
+    written, removed = replace_files(job.out, plan.files, plan.extra)
+    manifest.save(job.out, job.kind)
+    return Outcome(written, removed)
+
+
+def check(job: Job) -> list[Difference]:
+    """Compare the folder with what a build would write; write nothing."""
+    paths = spec_paths(job.specs)
+    if _is_up_to_date(job, paths):
+        return []
+    plan, _ = _compile(job, paths)
+    found = []
+    for path, after in sorted(plan.files.items()):
+        before = _text(job.out / path)
+        if before is None:
+            found.append(Difference(path, "missing", "", after))
+        elif before != after:
+            found.append(Difference(path, "stale", before, after))
+    found += [Difference(p, "extra", _text(job.out / p) or "", "") for p in plan.extra]
+    return found
+
+
+def _text(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    return path.read_bytes().decode(errors="backslashreplace")
+
+
+# Reading
+
+
+def spec_paths(folder: Path) -> list[Path]:
+    """The spec files of a folder, each fit to become a module."""
+    if not folder.exists():
+        raise WrongUsage(f"there is no folder {folder}")
+    if not folder.is_dir():
+        raise WrongUsage(f"{folder} is a file; name the folder of the spec files: {folder.parent}")
+    paths = sorted(path for path in folder.iterdir() if path.suffix == ".py")
+    problems = [problem for path in paths for problem in _name_problems(path)]
+    lower: dict[str, Path] = {}
+    for path in paths:
+        first = lower.setdefault(path.name.lower(), path)
+        if first is not path:
+            problems.append(f"{path}: differs from {first.name} in case only; rename one")
+    if problems:
+        raise Failure("\n".join(problems))
+    if not paths:
+        raise Failure(
+            f"there are no spec files (*.py) in {folder}; `lucidgen new` writes one to start from"
+        )
+    return paths
+
+
+def _name_problems(path: Path) -> Iterable[str]:
+    if path.is_dir():
+        yield f"{path}: is a folder, not a spec file; rename it or move it away"
+    elif path.stem.startswith("_"):
+        yield (
+            f"{path}: a spec file's name cannot start with an underscore, since generated "
+            "packages have such modules themselves; rename it or move it away"
+        )
+    elif not path.stem.isidentifier() or keyword.iskeyword(path.stem):
+        yield f"{path}: {path.stem!r} cannot be the name of a module; rename it, as in my_adam.py"
+
+
+def _chosen(job: Job, paths: Sequence[Path], classes: Mapping[str, Path]) -> list[Path]:
+    """The spec files that a job names, by stem or by a class in them."""
+    if not job.names:
+        return list(paths)
+    by_name = {name.lower(): path for name, path in classes.items()}
+    by_name |= {path.stem.lower(): path for path in paths}
+    by_name |= classes
+    by_name |= {path.stem: path for path in paths}
+    chosen = []
+    for name in job.names:
+        path = by_name.get(name) or by_name.get(name.lower())
+        if path is None:
+            known = [*classes, *(p.stem for p in paths)]
+            raise WrongUsage(
+                f"no spec file or class is called {name!r}{nearest(name, known)}; "
+                f"in {job.specs} there are {', '.join(sorted(set(known), key=str.lower))}"
+            )
+        chosen.append(path)
+    return [path for path in paths if path in chosen]
+
+
+def _is_up_to_date(job: Job, paths: Sequence[Path]) -> bool:
+    manifest = Manifest.of(job.out, job.kind)
+    if not manifest.modules:
+        return False
+    by_stem = {path.stem: path for path in paths}
+    classes = {
+        name: by_stem[stem]
+        for stem, names in manifest.listing.items()
+        if stem in by_stem
+        for name in names
+    }
+    try:
+        chosen = _chosen(job, paths, classes)
+    except WrongUsage:
+        return False
+    now = inputs_digest(paths, map(Path, manifest.also))
+    if any(manifest.modules.get(path.stem) != now for path in chosen):
+        return False
+    if not job.names and set(manifest.modules) != set(by_stem):
+        return False
+    return manifest.holds(job.out, _generated(job.out))
+
+
+# Compiling
+
+
+def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
+    """All files of the package, and the record of what they were made from."""
+    _refuse_foreign(job.out)
+    from . import emit
+    from .reading import compile_all, fresh_imports, load_all
+
+    before = inputs_digest(paths)
+    with fresh_imports(job.specs) as also:
+        files = _files(job, paths)
+        loaded = load_all(files)
+    others = _others(job.out, {f.name for f in loaded}) if job.names else {}
+    modules = compile_all(loaded, others)
+    runtime = emit.OWN_RUNTIME if job.self_contained else emit.RUNTIME
+    try:
+        rendered = emit.package_files(modules, others=others, runtime=runtime)
+    except emit.FormatError as error:
+        raise Failure(str(error)) from None
+    present = {path.as_posix() for path in _generated(job.out)}
+    extra = () if job.names else tuple(sorted(present - set(rendered)))
+    manifest = Manifest.of(job.out, job.kind) if job.names else Manifest()
+    if inputs_digest(paths) == before:
+        manifest.also = sorted(str(path) for path in also if path not in paths)
+        now = inputs_digest(paths, map(Path, manifest.also))
+        manifest.modules |= {module.file.name: now for module in modules}
+        manifest.listing |= {m.file.name: [c.name for c in m.classes] for m in modules}
+        manifest.record(rendered)
+    return Plan(rendered, extra), manifest
+
+
+def _files(job: Job, paths: Sequence[Path]) -> list[Path]:
+    """The spec files to read. Only a name that is no file's makes others be read, for classes."""
+    stems = {path.stem for path in paths}
+    if all(name in stems for name in job.names):
+        return _chosen(job, paths, {})
+    from .reading import load_what_loads
+
+    loaded, error = load_what_loads(paths)
+    classes = {spec.name: file.path for file in loaded for spec in file.specs}
+    try:
+        return _chosen(job, paths, classes)
+    except WrongUsage:
+        if error is not None:
+            raise error from None
+        raise
+
+
+def _generated(folder: Path) -> list[Path]:
+    return [path for path in package_paths(folder) if is_generated(folder / path)]
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise unless every Python file in the output folder is ours or empty."""
+    if folder.exists() and not folder.is_dir():
+        raise WrongUsage(f"{folder} is a file, where a folder is to be written")
+    foreign = [
+        path.as_posix()
+        for path in package_paths(folder)
+        if path.suffix == ".py"
+        and not is_generated(folder / path)
+        and (folder / path).read_bytes().strip()
+    ]
+    if foreign:
+        shown = ", ".join(foreign[:5]) + (", ..." if len(foreign) > 5 else "")
+        raise Failure(
+            f"{folder} holds Python files that lucidgen did not make ({shown}); "
+            "choose a new or an empty folder, or move them away"
+        )
+
+
+def _others(folder: Path, without: set[str]) -> dict[str, list[str]]:
+    """The modules that the folder holds already, with their classes."""
+    found = {}
+    for path in _generated(folder):
+        if len(path.parts) == 1 and path.stem not in without and path.stem != "__init__":
+            found[path.stem] = _exported(folder / path)
+    return found
+
+
+def _exported(path: Path) -> list[str]:
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names: list[str] = ast.literal_eval(node.value)
+            return sorted(names)
+    return []

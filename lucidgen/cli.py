@@ -1,0 +1,230 @@
+"""The command line: `lucidgen build | list | show | diff | new`.
+
+Owns the options, what is printed, and the exit code: 1 for a failure, 2 for wrong usage. The work
+is done elsewhere, and imported only by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import __version__
+from .errors import Failure, WrongUsage
+from .paths import optim_folder, specs_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .build import Difference, Job
+
+app = typer.Typer(
+    name="lucidgen",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Optimizers for Lucid, MLX and NumPy, compiled from the equations of their papers.",
+)
+
+Specs = Annotated[
+    Path | None,
+    typer.Option("--specs", metavar="DIR", help="Folder of the spec files [default: built-in]."),
+]
+
+#: How many lines of each file's difference `build --check` shows.
+DIFF_LINES = 40
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that never breaks lines: paths and code stay whole when piped."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Say what went wrong in one message, and leave with the right exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except typer.Exit:
+        raise
+    except (Failure, WrongUsage) as error:
+        fail(str(error), 2 if isinstance(error, WrongUsage) else 1)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}", 1)
+    except Exception as error:
+        if type(error).__name__ != "SpecError":
+            fail(
+                f"{type(error).__name__}: {error}\nThis is a bug in lucidgen; please report it.", 1
+            )
+        fail_spec(error)
+
+
+def fail(message: str, code: int) -> None:
+    """Print an error and leave."""
+    out = console(stderr=True)
+    out.print("error:", style="bold red", end=" ")
+    out.print(message)
+    raise typer.Exit(code)
+
+
+def fail_spec(error: Exception) -> None:
+    """Print everything that is wrong with spec files, each with place, equation and remedy."""
+    from .spec.errors import SpecError
+
+    assert isinstance(error, SpecError)
+    out = console(stderr=True)
+    for problem in error.problems:
+        out.print(f"{problem.location}:", style="bold", end=" ")
+        out.print(problem.what)
+        if problem.equation:
+            out.print(f"    in  {problem.equation}", style="cyan")
+        out.print(f"    {problem.remedy}", style="dim")
+    number = len(error.problems)
+    files = len({problem.location.file for problem in error.problems})
+    out.print(
+        f"error: {number} problem{'s' * (number != 1)} in {files} spec file{'s' * (files != 1)}",
+        style="bold red",
+    )
+    raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Set up nothing; only `--version` is answered here."""
+    if version:
+        console().print(f"lucidgen {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def build(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Spec files or classes [default: all]."),
+    ] = None,
+    specs: Specs = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The package to write [default: lucid.optim]."),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--into", metavar="DIR", help="Write a package that brings the runtime along."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; show what a build would change.")
+    ] = False,
+) -> None:
+    """Compile specs to an importable package."""
+    with reported():
+        from .build import Job
+        from .build import build as run
+
+        if out is not None and into is not None:
+            raise WrongUsage("--out and --into exclude each other")
+        if specs is not None and out is None and into is None:
+            raise WrongUsage(
+                "your own specs need a folder of their own to be written to; "
+                f"for example: lucidgen build --specs {specs} --out my_optim"
+            )
+        folder = (into or out or optim_folder()).absolute()
+        job = Job(
+            (specs or specs_folder()).absolute(), folder, tuple(names or ()), into is not None
+        )
+        if check:
+            _check(job, _command(names, specs, out, into))
+        outcome = run(job)
+        shown = _short(folder)
+        if not outcome.written and not outcome.removed:
+            console().print(f"{shown} is up to date")
+            return
+        for path in outcome.removed:
+            console().print(f"removed {shown}/{path}")
+        number = len(outcome.written)
+        console().print(f"wrote {number} file{'s' * (number != 1)} to {shown}")
+
+
+def _command(
+    names: Sequence[str] | None, specs: Path | None, out: Path | None, into: Path | None
+) -> str:
+    options = {"--specs": specs, "--out": out, "--into": into}
+    given = [part for name, path in options.items() if path for part in (name, str(path))]
+    return shlex.join(["lucidgen", "build", *(names or ()), *given])
+
+
+def _short(path: Path) -> str:
+    """A path as seen from here, if it lies below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _check(job: Job, command: str) -> None:
+    from .build import check as compare
+
+    found = compare(job)
+    if not found:
+        console().print(f"{_short(job.out)} is up to date")
+        raise typer.Exit(0)
+    for difference in found:
+        _print_difference(difference, _short(job.out))
+    out = console()
+    out.print(f"{len(found)} file{'s' * (len(found) != 1)} in {_short(job.out)} not up to date:")
+    for difference in found:
+        out.print(f"  {difference.kind:<8} {difference.path}")
+    out.print("Run this, and commit what it changes:", style="bold")
+    out.print(f"  {command}")
+    raise typer.Exit(1)
+
+
+def _print_difference(difference: Difference, folder: str) -> None:
+    from difflib import unified_diff
+
+    path = f"{folder}/{difference.path}"
+    lines = list(
+        unified_diff(
+            difference.before.splitlines(),
+            difference.after.splitlines(),
+            f"{path} (on disk)" if difference.kind != "missing" else "(missing)",
+            f"{path} (built)" if difference.kind != "extra" else "(no spec)",
+            lineterm="",
+        )
+    )
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    out = console()
+    for line in lines[:DIFF_LINES]:
+        out.print(line, style=styles.get(line[:1], ""))
+    if len(lines) > DIFF_LINES:
+        out.print(f"... {len(lines) - DIFF_LINES} more lines", style="dim")
+    out.print()
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+"""Spec files, compiled: every reading of every optimizer, for all targets.
+
+Owns what a generated module is made of, as strings and lists. How it is laid out is the templates'
+business, which files there are `emit`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sympy
+
+from .documentation import ClassDoc, class_doc, unsupported, value_text
+from .ir import Guard, Output, Program, symbol
+from .lower import lower
+from .passes import optimize
+from .passes.capture import capture
+from .spec.functions import Reduction
+from .spec.loader import SpecFile
+from .spec.optimizer import OptimizerSpec
+from .spec.quantities import At, Flag, Hyper, HyperTuple
+from .targets import metal, mlx, numpy
+from .targets.host import HostFunction, HostPrinter, host_function
+from .targets.mlx import StepFunction
+from .targets.operations import operations
+
+LIMITS = ("at_least", "above", "at_most", "below")
+
+
+@dataclass(frozen=True)
+class CompiledRule:
+    """One reading of an optimizer, compiled for all targets.
+
+    `name` is that of its functions; a reading that computes what an earlier one computes shares
+    that one's functions and is not `is_own`.
+    """
+
+    spec: OptimizerSpec
+    main: OptimizerSpec
+    program: Program
+    name: str
+    is_own: bool
+
+    @property
+    def title(self) -> str:
+        """The reading in words."""
+        default = self.spec is self.main
+        return self.main.name if default else f'{self.main.name} (dialect "{self.spec.reading}")'
+
+    @property
+    def dialect(self) -> str:
+        """The reading's name."""
+        return self.spec.reading
+
+    @cached_property
+    def host(self) -> HostFunction | None:
+        """The scalar arithmetic, if there is any."""
+        function = host_function(self.program)
+        return function if function.results else None
+
+    @cached_property
+    def captured(self) -> HostFunction:
+        """The scalar arithmetic as array code."""
+        return host_function(capture(self.program).check())
+
+    @cached_property
+    def numpy(self) -> StepFunction:
+        """The NumPy step."""
+        return numpy.step_function(self.program)
+
+    @cached_property
+    def mlx(self) -> StepFunction:
+        """The MLX step."""
+        return mlx.step_function(self.program)
+
+    @cached_property
+    def captured_step(self) -> StepFunction | None:
+        """The MLX step with selects, if the host decides anything for it."""
+        asked = {name for let in self.program.body for name in let.guard.support}
+        if not asked & set(self.program.conditions):
+            return None
+        return mlx.step_function(capture(self.program))
+
+    @cached_property
+    def metal(self) -> metal.Kernel:
+        """The Metal kernel."""
+        return metal.kernel(self.program)
+
+    @property
+    def outputs(self) -> str:
+        """What a step gives, for its docstring."""
+        return ", ".join(self.mlx.outputs)
+
+    # Data of the rule
+
+    @property
+    def hypers(self) -> list[str]:
+        """The arguments of `Hyper(...)`, for each hyperparameter."""
+        found = []
+        for argument in self.spec.parameters:
+            if isinstance(argument, Hyper | HyperTuple):
+                fields = {
+                    "name": f'"{argument.name}"',
+                    "default": value_text(self.spec.default(argument)),
+                    "symbols": _tuple(f'"{s.name}"' for s in argument.symbols),
+                }
+                first = argument.symbols[0]
+                limits = {k: getattr(first.bounds, k) for k in LIMITS} | {"special": first.special}
+                fields |= {k: value_text(v) for k, v in limits.items() if v is not None}
+                found.append(", ".join(f"{k}={v}" for k, v in fields.items()))
+        return found
+
+    @property
+    def flags(self) -> list[Mapping[str, Any]]:
+        """The flags, `maximize` among them."""
+        flags = [a for a in self.spec.parameters if isinstance(a, Flag)]
+        own = [{"name": f.name, "default": self.spec.default(f)} for f in flags]
+        return [*own, {"name": "maximize", "default": False}]
+
+    @property
+    def states(self) -> list[str]:
+        """The arguments of `State(...)`, for each state."""
+        return [self._state(output) for output in self.program.outputs[1:]]
+
+    def _state(self, output: Output) -> str:
+        name = output.after.name
+        series = next(s for s in self.spec.states if s.name == name)
+        fields = {
+            "name": f'"{name}"',
+            "key": f'"{series.saved_as}"',
+            "domain": f'"{output.domain.value}"',
+        }
+        if not output.live.is_always:
+            fields["live"] = f"lambda on: {_condition(output.live)}"
+        start = self.spec.by_moment("start").get(series)
+        if start is not None:
+            fields["start"] = self._start(start.right)
+        if series in self.spec.by_moment("first"):
+            fields["first"] = "True"
+        return ", ".join(f"{key}={value}" for key, value in fields.items())
+
+    def _start(self, value: sympy.Expr) -> str:
+        """The start of a state as a function of what it reads; `w` is the parameter."""
+        value = value.xreplace({at: symbol("w") for at in value.atoms(At)})
+        value = value.xreplace({s: symbol(s.name) for s in value.atoms(Hyper)})
+        parameters = ", ".join(sorted(s.name for s in value.free_symbols))
+        text = HostPrinter({}, self.program).print(operations(value))
+        return f"lambda {parameters}: {text}" if parameters else f"lambda: {text}"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The other arguments of `Rule(...)`, those at their defaults left out."""
+        found = {}
+        if self.spec.ignores:
+            found["ignored"] = _tuple(f'"{a.name}"' for a in self.spec.ignores)
+        missing = unsupported(self.main, self.spec)
+        if missing:
+            found["unsupported"] = _tuple(f'"{name}"' for name in missing)
+        if self.spec.requires:
+            found["requires"] = _tuple(
+                f"({self._requirement(r.condition)}, {json.dumps(r.message, ensure_ascii=False)})"
+                for r in self.spec.requirements
+            )
+        if self.spec.torch_keys:
+            found["torch_keys"] = repr(dict(self.spec.torch_keys))
+        if not self._uses_step:
+            found["uses_step"] = "False"
+        if not self._is_elementwise:
+            found["elementwise"] = "False"
+        if self.host:
+            found["scalars"] = f"{self.name}_scalars"
+        if self.numpy.scratch:
+            found["scratch"] = str(self.numpy.scratch)
+        return found
+
+    def _requirement(self, condition: sympy.Basic) -> str:
+        specials = {
+            h: sympy.Ne(symbol(h.name), h.special, evaluate=False)
+            for h in self.spec.hypers
+            if h.special is not None
+        }
+        text = _Requirement({}, self.program).print(operations(_truth(condition, specials)))
+        return f"lambda {', '.join(sorted(s.name for s in condition.free_symbols))}: {text}"
+
+    @property
+    def _uses_step(self) -> bool:
+        reads = {s for let in self.program.lets for s in let.value.free_symbols}
+        return symbol("t") in reads
+
+    @property
+    def _is_elementwise(self) -> bool:
+        return not any(let.value.has(Reduction) for let in self.program.body)
+
+
+class _Requirement(HostPrinter):
+    """Conditions on arguments; `not` is an operator here."""
+
+    def print_not(self, operand: Any) -> tuple[str, int]:
+        """`not x`."""
+        return f"not {self.wrapped(operand, 4)}", 3
+
+
+def _truth(condition: sympy.Basic, specials: Mapping[sympy.Symbol, sympy.Basic]) -> sympy.Basic:
+    """A condition in which a bare hyperparameter is compared with its special value."""
+    if condition in specials:
+        return specials[condition]
+    if isinstance(condition, sympy.Not) and condition.args[0] in specials:
+        compared = specials[condition.args[0]]
+        return sympy.Eq(*compared.args, evaluate=False)
+    if isinstance(condition, sympy.And | sympy.Or | sympy.Not):
+        return condition.func(*(_truth(a, specials) for a in condition.args), evaluate=False)
+    return condition
+
+
+def _tuple(items: Iterable[str]) -> str:
+    items = tuple(items)
+    return f"({', '.join(items)},)" if len(items) == 1 else f"({', '.join(items)})"
+
+
+def _condition(guard: Guard) -> str:
+    """A guard over `on`, the mapping of static choices."""
+    names = re.escape("|".join(guard.support)).replace(r"\|", "|")
+    return re.sub(rf"\b({names})\b", r'on["\1"]', str(guard))
+
+
+@dataclass(frozen=True)
+class CompiledModule:
+    """A spec file, compiled: its classes and the rules of each."""
+
+    file: SpecFile
+    rules: tuple[CompiledRule, ...]
+    classes: tuple[ClassDoc, ...]
+
+    def rules_of(self, doc: ClassDoc) -> list[CompiledRule]:
+        """The rules of one class, its default first."""
+        return [rule for rule in self.rules if rule.main.name == doc.name]
+
+    def complete(self) -> None:
+        """Compute everything now, so that nothing can fail while files are rendered."""
+        for rule in self.own:
+            _ = rule.host, rule.numpy, rule.mlx, rule.captured_step, rule.metal
+            _ = rule.captured if rule.host else None
+        for rule in self.rules:
+            _ = rule.hypers, rule.flags, rule.states, rule.options
+
+    @property
+    def own(self) -> list[CompiledRule]:
+        """The rules that have functions of their own."""
+        return [rule for rule in self.rules if rule.is_own]
+
+    @property
+    def data_classes(self) -> list[str]:
+        """The classes of the runtime that the rules' data is made of."""
+        used = {"Flag", "Rule"}
+        used |= {"Hyper"} if any(r.hypers for r in self.rules) else set()
+        used |= {"State"} if any(r.states for r in self.rules) else set()
+        return sorted(used)
+
+    @property
+    def host_imports(self) -> list[str]:
+        """The functions that scalar arithmetic calls."""
+        return sorted({name for r in self.own if r.host for name in r.host.imports})
+
+    @property
+    def captured_imports(self) -> list[str]:
+        """The functions that scalar arithmetic as array code calls."""
+        return sorted({name for r in self.own if r.host for name in r.captured.imports})
+
+    @property
+    def uses_mlx(self) -> bool:
+        """Whether any MLX step calls a function of MLX."""
+        steps = [step for r in self.own for step in (r.mlx, r.captured_step) if step]
+        return any("mx." in line for step in steps for line in step.lines)
+
+    @property
+    def kernel_choices(self) -> list[str]:
+        """The static choices of all Metal kernels."""
+        return list(dict.fromkeys(choice for r in self.own for choice in r.metal.choices))
+
+
+def compile_file(file: SpecFile) -> CompiledModule:
+    """Compile every optimizer of a spec file in every reading."""
+    rules: list[CompiledRule] = []
+    classes = []
+    for main in file.specs:
+        first = len(rules)
+        for spec in main.readings.values():
+            program = optimize(lower(spec))
+            name = main.name.lower() if spec is main else f"{main.name.lower()}_{spec.reading}"
+            twin = next((r for r in rules[first:] if _same(r.program, program)), None)
+            rules.append(CompiledRule(spec, main, program, twin.name if twin else name, not twin))
+        classes.append(class_doc(main, rules[first].program))
+    return CompiledModule(file, tuple(rules), tuple(classes))
+
+
+def _same(a: Program, b: Program) -> bool:
+    """Whether two programs compute the same, whatever their equations are numbered."""
+
+    def content(program: Program) -> tuple[object, ...]:
+        lets = tuple((let.target, let.value, let.guard) for let in program.lets)
+        return program.choices, program.inputs, lets, program.outputs
+
+    return content(a) == content(b)
