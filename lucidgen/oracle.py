@@ -58,11 +58,11 @@ class Setting:
 
     def resolved(self, expr: sympy.Basic) -> sympy.Basic:
         """An expression with all flags and special values put in; comparisons stay open."""
-        known: dict[sympy.Basic, sympy.Basic] = {}
-        for symbol in expr.free_symbols:
-            if isinstance(symbol, Hyper) and symbol.special is not None:
-                if not self.is_away(symbol):
-                    known[symbol] = sympy.nsimplify(symbol.special, rational=True)
+        known = {
+            symbol: sympy.nsimplify(symbol.special, rational=True)
+            for symbol in expr.atoms(Hyper)
+            if symbol.special is not None and not self.is_away(symbol)
+        }
         return self._decided(expr).xreplace(known)
 
     def _decided(self, expr: sympy.Basic) -> sympy.Basic:
@@ -172,7 +172,8 @@ class _Moment:
     def now(self, name: str) -> Value:
         """The value of a series after the step."""
         if name not in self.done:
-            created = self.before.t == 0 if name == "w" else name not in self.before.states
+            is_state = any(s.name == name for s in self.setting.spec.states)
+            created = name not in self.before.states if is_state else self.before.t == 0
             first = self.firsts.get(name) if created else None
             equation = first or self.equations[name]
             self.done[name] = self.shaped(name, evaluate(self.setting.value(equation), self.leaf))

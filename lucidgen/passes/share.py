@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 import sympy
@@ -32,11 +32,12 @@ def share(program: Program) -> Program:
 
 
 def _without_copies(program: Program) -> Program:
-    """The program without provisional names for what has another name."""
+    """The program without provisional names for what has another name in every case."""
+    times = Counter(let.target for let in program.host)
     copies = {
         let.target: let.value
         for let in program.host
-        if let.target.name.startswith("_") and let.value.is_Symbol
+        if let.target.name.startswith("_") and let.value.is_Symbol and times[let.target] == 1
     }
     return program.with_lets(
         replace(let, value=let.value.xreplace(copies))

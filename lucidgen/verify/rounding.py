@@ -148,13 +148,14 @@ class Enclosure:
 
     def choices(self) -> dict[str, bool]:
         """The static choices of the coming step."""
-        on = {"maximize": self.setting.maximize, "first_w": self.t == 0}
+        on = dict.fromkeys(self.program.choices, False)
+        on |= {"maximize": self.setting.maximize, "first_w": self.t == 0}
         on |= {flag.name: self.setting.flag(flag) for flag in self.setting.spec.flags}
         for hyper in self.setting.spec.hypers:
             if hyper.special is not None:
                 on[f"use_{hyper.name}"] = self.setting.is_away(hyper)
         for series in self.setting.spec.by_moment("first"):
-            if series.name != "w":
+            if series in self.setting.spec.states:
                 on[f"first_{series.name}"] = series.name not in self.states
         return on
 
