@@ -300,6 +300,8 @@ class Program:
             for name in let.guard.support:
                 if name in self.conditions and symbol(name) not in written:
                     raise InvalidProgram(f"{self.name}: {let.target} waits for {name}")
+            if self.domains[let.target] is not let.domain:
+                raise InvalidProgram(f"{self.name}: {let.target} is of two domains")
             if not let.guard.excludes(written.get(let.target, ~self.always)):
                 raise InvalidProgram(f"{self.name}: {let.target} is assigned twice")
             found = domain_of(let.value, self.domains)

@@ -24,7 +24,7 @@ from .ir import Guard, Input, Let, Output, Program, symbol
 from .spec.domains import Domain, domain_of, infer_domains
 from .spec.functions import When
 from .spec.optimizer import OptimizerSpec
-from .spec.quantities import At, Flag, Hyper, t
+from .spec.quantities import At, Flag, Hyper, Series, t
 
 GRAD, SIGNED_GRAD = symbol("grad"), symbol("signed_grad")
 
@@ -97,7 +97,7 @@ class _Lowering:
                     value = sympy.nsimplify(part.special, rational=True)
                     self.specials[choices[-1]] = (symbol(part.name), value)
         choices.append("maximize")
-        choices += [f"first_{s.name}" for s in spec.by_moment("first")]
+        choices += dict.fromkeys(map(self.first_choice, spec.by_moment("first")))
         self.values = {SIGNED_GRAD: When(choice("maximize"), -GRAD, GRAD)}
         for series, equation in spec.by_moment("t").items():
             value = self.translate(equation.normalised())
@@ -105,12 +105,16 @@ class _Lowering:
             first = spec.by_moment("first").get(series)
             if first is not None:
                 start = self.translate(first.normalised())
-                value = When(choice(f"first_{series.name}"), start, value)
+                value = When(choice(self.first_choice(series)), start, value)
                 notes.insert(0, spec.number(first))
             self.values[symbol(series.name)] = value
             self.notes[symbol(series.name)] = tuple(sorted(notes))
         self.choices = (*choices, *self.conditions)
         self.values |= {symbol(name): value for name, value in self.conditions.items()}
+
+    def first_choice(self, series: Series) -> str:
+        """The choice that this is a first update: of a state, or, without one, of the parameter."""
+        return f"first_{series.name if series in self.spec.states else 'w'}"
 
     # Expressions
 
@@ -241,7 +245,8 @@ class _Lowering:
         after, previous = self.needs()
         for target in self.values:
             if target in after:
-                self.define(target, self.values[target], after[target], self.notes.get(target, ()))
+                value = self.values[target]
+                self.define(target, value, after[target], self.notes.get(target, ()))
         lets = self.ordered()
         states = [(s, previous.get(symbol(s.name))) for s in self.spec.states]
         outputs = [Output(before("w"), symbol("w"), Domain.ELEMENT, Guard.always(self.choices))]
@@ -272,9 +277,18 @@ class _Lowering:
         )
 
     def define(
-        self, target: sympy.Symbol, value: sympy.Basic, guard: Guard, note: tuple[int, ...]
+        self,
+        target: sympy.Symbol,
+        value: sympy.Basic,
+        guard: Guard,
+        note: tuple[int, ...],
+        domain: Domain | None = None,
     ) -> None:
-        """Add the lets of one target, split as little as the static choices allow."""
+        """Add the lets of one target, split as little as the static choices allow.
+
+        All cases of a target are of one domain, that of the whole value.
+        """
+        domain = domain or self.domains.get(target.name) or self.domain(value)
         name = self.next_choice(value, guard)
         if name is None:
             value = self.settle(value, guard)
@@ -283,20 +297,20 @@ class _Lowering:
                 merged = Let(target, value, same[0].domain, same[0].guard | guard, note)
                 self.lets[target][self.lets[target].index(same[0])] = merged
             else:
-                let = Let(target, value, self.domain(value), guard, note)
+                let = Let(target, value, domain, guard, note)
                 self.lets.setdefault(target, []).append(let)
             return
         value = self.settle(value, guard)
         part, rebuild = self.smallest(value, name)
         if part == value:
             literal = Guard.of(name, self.choices)
-            self.define(target, self.assume(value, name, True), guard & literal, note)
-            self.define(target, self.assume(value, name, False), guard & ~literal, note)
+            for answer, branch in ((True, guard & literal), (False, guard & ~literal)):
+                self.define(target, self.assume(value, name, answer), branch, note, domain)
         else:
             self.fresh += 1
             temporary = symbol(f"_{self.fresh}")
             self.define(temporary, part, guard, note)
-            self.define(target, rebuild(temporary), guard, note)
+            self.define(target, rebuild(temporary), guard, note, domain)
 
     def next_choice(self, value: sympy.Basic, guard: Guard) -> str | None:
         """The choice to split on first: one of a leading `when`, else the outermost in nesting."""

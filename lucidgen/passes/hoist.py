@@ -1,4 +1,4 @@
-"""Hoist maximal scalar subexpressions to the host: computed once per step, in double."""
+"""Hoist what does not vary over the elements: scalars to the host, per-tensor values out of loops."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from dataclasses import dataclass, field, replace
 import sympy
 
 from ..ir import Guard, Let, Names, Program
-from ..spec.domains import Domain, domain_of
-from ..spec.functions import Group, When
+from ..spec.domains import Domain, domain_of, join
+from ..spec.functions import Group
 
 
 def hoist(program: Program) -> Program:
-    """The program with no scalar arithmetic left in its body.
+    """The program in which every let computes in its own domain only.
 
-    A hoisted scalar keeps the host conditions of its reader, so that a branch that is not taken is
-    not evaluated; flags are not asked for it where it can be had without. Signs stay in the body,
-    where they become subtractions.
+    Host scalars go to the host, where they are computed once per step and in double; what is per
+    tensor, row or column gets a let of its own. A hoisted scalar keeps the host conditions of its
+    reader, so that a branch that is not taken is not evaluated; flags are not asked for it where it
+    can be had without. Signs stay where they are and become subtractions.
 
     >>> from lucidgen.passes.examples import beta, grad, lr, program, show, t, w, w_before
-    >>> show(hoist(program((w, w_before - lr / (1 - beta**t) * grad))))
+    >>> from lucidgen.spec import norm
+    >>> show(hoist(program((w, w_before - lr / (1 - beta**t) * grad / norm(grad)))))
     _1 = lr/(1 - beta**t)
-    w = -_1*grad + w[t - 1]
+    _2 = 1/Norm(grad)
+    _3 = _1*_2
+    w = -_3*grad + w[t - 1]
     """
     hoister = _Hoister(program, Names(program))
-    body = [replace(let, value=hoister.visit(let.value, let)) for let in program.body]
-    return program.with_lets([*program.host, *hoister.made.values(), *body])
+    body: list[Let] = []
+    for let in program.body:
+        value = hoister.visit(let.value, let)
+        body += [*hoister.before, replace(let, value=value)]
+        hoister.before.clear()
+    made = [hoister.made.get(let.value, let) for let in body]
+    return program.with_lets([*program.host, *hoister.host(), *made])
 
 
 @dataclass
@@ -33,45 +42,60 @@ class _Hoister:
     program: Program
     names: Names
     made: dict[sympy.Expr, Let] = field(default_factory=dict)
+    before: list[Let] = field(default_factory=list)
+
+    def host(self) -> list[Let]:
+        """The hoisted host scalars."""
+        return [let for let in self.made.values() if let.domain is Domain.HOST]
+
+    def domain(self, expr: sympy.Basic) -> Domain:
+        known = self.program.domains | {let.target: let.domain for let in self.made.values()}
+        return domain_of(expr, known)
 
     def visit(self, expr: sympy.Basic, reader: Let) -> sympy.Basic:
-        if expr.is_Atom or isinstance(expr, sympy.logic.boolalg.BooleanAtom):
-            return expr
-        if domain_of(expr, self.program.domains) is Domain.HOST:
-            return self.scalar(expr, reader)
-        if isinstance(expr, Group):
-            return expr.func(self.visit_inside_group(expr.args[0], reader))
-        if isinstance(expr, sympy.Mul | sympy.Add):
-            host = [a for a in expr.args if domain_of(a, self.program.domains) is Domain.HOST]
-            rest = [self.visit(a, reader) for a in expr.args if a not in host]
-            return (
-                expr.func(self.scalar(expr.func(*host), reader), *rest)
-                if host
-                else (expr.func(*rest))
-            )
-        if isinstance(expr, When):
-            condition, *branches = expr.args
-            visited = [self.visit(branch, reader) for branch in branches]
-            return When(self.visit(condition, reader), *visited)
-        return expr.func(*(self.visit(arg, reader) for arg in expr.args))
-
-    def visit_inside_group(self, expr: sympy.Expr, reader: Let) -> sympy.Expr:
-        """The inside of a group keeps its shape; only whole scalar arguments leave it."""
+        """The expression with names for its parts of lower domains."""
         if expr.is_Atom:
             return expr
-        if domain_of(expr, self.program.domains) is Domain.HOST:
-            return self.scalar(expr, reader)
-        return expr.func(*(self.visit_inside_group(arg, reader) for arg in expr.args))
+        if self.domain(expr).rank < reader.domain.rank:
+            return self.hoisted(expr, reader)
+        if isinstance(expr, Group):
+            return expr.func(self.visit_arguments(expr.args[0], reader))
+        if isinstance(expr, sympy.Mul | sympy.Add):
+            return self.visit_parts(expr, reader)
+        return self.visit_arguments(expr, reader)
 
-    def scalar(self, expr: sympy.Expr, reader: Let) -> sympy.Expr:
-        """The name of a scalar; bare symbols and numbers are names enough."""
+    def visit_arguments(self, expr: sympy.Basic, reader: Let) -> sympy.Basic:
+        """The expression with its arguments visited, its own shape untouched."""
+        if expr.is_Atom:
+            return expr
+        return expr.func(*(self.visit(arg, reader) for arg in expr.args))
+
+    def visit_parts(self, expr: sympy.Add | sympy.Mul, reader: Let) -> sympy.Basic:
+        """A sum or product: what is of a lower domain is put together first, lowest first."""
+        lower = [arg for arg in expr.args if self.domain(arg).rank < reader.domain.rank]
+        rest = [self.visit(arg, reader) for arg in expr.args if arg not in lower]
+        host = [arg for arg in lower if self.domain(arg) is Domain.HOST]
+        parts = [self.hoisted(expr.func(*host), reader)] if host else []
+        parts += [self.hoisted(arg, reader) for arg in lower if arg not in host]
+        together = join(self.domain(part) for part in parts)
+        if len(parts) > 1 and together.rank < reader.domain.rank:
+            parts = [self.hoisted(expr.func(*parts), reader)]
+        return expr.func(*parts, *rest)
+
+    def hoisted(self, expr: sympy.Expr, reader: Let) -> sympy.Expr:
+        """The name of a part of a lower domain; bare symbols and numbers are names enough."""
         if expr.is_Mul and expr.could_extract_minus_sign():
-            return -self.scalar(-expr, reader)
+            return -self.hoisted(-expr, reader)
         if expr.is_Atom:
             return expr
         known = self.made.get(expr)
+        domain = self.domain(expr)
         if known is None:
-            known = Let(self.names.fresh(), expr, Domain.HOST, reader.guard, reader.note)
+            own = replace(reader, domain=domain)
+            value = expr if domain is Domain.HOST else self.visit(expr, own)
+            known = Let(self.names.fresh(), value, domain, reader.guard, reader.note)
+            if domain is not Domain.HOST:
+                self.before.append(known)
         guard = known.guard | self.conditions_only(reader.guard, expr)
         note = tuple(sorted({*known.note, *reader.note}))
         self.made[expr] = replace(known, guard=guard, note=note)
@@ -83,13 +107,12 @@ class _Hoister:
         for name in guard.support:
             if name not in self.program.conditions:
                 wider = wider.given(name, True) | wider.given(name, False)
-        for let in self.program.host:
-            if expr.has(let.target):
-                cases = [other.guard for other in self.program.host if other.target == let.target]
-                defined = cases[0]
-                for case in cases[1:]:
-                    defined |= case
-                if not wider.implies(defined):
-                    return guard
+        for symbol in expr.free_symbols:
+            cases = [let.guard for let in self.program.lets if let.target == symbol]
+            defined = ~self.program.always
+            for case in cases:
+                defined |= case
+            if cases and not wider.implies(defined):
+                return guard
         state = {i.symbol for i in self.program.input("state")}
         return guard if expr.free_symbols & state else wider

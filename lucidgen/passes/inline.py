@@ -30,9 +30,12 @@ def inline(program: Program) -> Program:
     lets = list(program.lets)
     for target in dict.fromkeys(let.target for let in program.body):
         cases = [let for let in lets if let.target == target]
-        if target in outputs or len(cases) > 1:
+        if len(cases) > 1:
             continue
         let = cases[0]
+        if target in outputs:
+            lets = _read_source(lets, let)
+            continue
         uses = [other for other in lets if other.value.has(let.target)]
         if _repeats_work(let, uses) or any(use.domain is not let.domain for use in uses):
             continue
@@ -43,6 +46,14 @@ def inline(program: Program) -> Program:
             note = tuple(sorted({*own, *use.note}))
             lets[lets.index(use)] = replace(use, value=value, note=note)
     return program.with_lets(lets)
+
+
+def _read_source(lets: list[Let], output: Let) -> list[Let]:
+    """The lets with an output that only has another name replaced by what it names."""
+    if not output.value.is_Symbol or not output.guard.is_always:
+        return lets
+    names = {output.target: output.value}
+    return [let if let is output else replace(let, value=let.value.xreplace(names)) for let in lets]
 
 
 def _repeats_work(let: Let, uses: list[Let]) -> bool:

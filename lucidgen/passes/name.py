@@ -74,7 +74,7 @@ def _wanted(own: list[Let], lets: list[Let]) -> str:
             return special
     readers = [let for let in lets if let.value.has(target)]
     for reader in readers:
-        if reader.domain is not Domain.HOST:
+        if reader.domain is not Domain.HOST and own[0].domain is Domain.HOST:
             role = _role(target, value, reader)
             if role:
                 return role

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sympy
 
@@ -23,7 +23,11 @@ def order(program: Program) -> Program:
 
 
 def _ordered(program: Program, lets: Sequence[Let]) -> list[Let]:
-    """List scheduling over targets: of those that can run, the earliest like the last one."""
+    """List scheduling over targets: of those that can run, the earliest like the last one.
+
+    A state is written after all who read its last value, where that is possible, so that it can be
+    updated in place.
+    """
     cases: dict[sympy.Symbol, list[Let]] = {}
     for let in lets:
         cases.setdefault(let.target, []).append(let)
@@ -36,9 +40,12 @@ def _ordered(program: Program, lets: Sequence[Let]) -> list[Let]:
         }
         for target, own in cases.items()
     }
+    before = {output.after: output.before for output in program.outputs}
     done: list[Let] = []
     while waits:
         ready = [target for target, reads in waits.items() if not reads & set(waits)]
+        early = {t for t in ready if _overwrites(t, before, waits, cases)}
+        ready = [t for t in ready if t not in early] or ready
         branch = set(done[-1].guard.support) if done else set()
         alike = [t for t in ready if branch and set(cases[t][0].guard.support) & branch]
         unbranched = [t for t in ready if not cases[t][0].guard.support]
@@ -46,3 +53,16 @@ def _ordered(program: Program, lets: Sequence[Let]) -> list[Let]:
         del waits[chosen]
         done += cases[chosen]
     return done
+
+
+def _overwrites(
+    target: sympy.Symbol,
+    before: dict[sympy.Symbol, sympy.Symbol],
+    waiting: Iterable[sympy.Symbol],
+    cases: dict[sympy.Symbol, list[Let]],
+) -> bool:
+    """Whether the target is a state whose last value another waiting let still reads."""
+    old = before.get(target)
+    return old is not None and any(
+        let.value.has(old) for other in waiting if other != target for let in cases[other]
+    )

@@ -137,6 +137,12 @@ def _calls(
     """What the step function is called with, chunk by chunk."""
     rule = settings.rule
     plan = plan_of(rule)
+    if rule.shaped:
+        arrays = {"w": w, **dict(zip((s.name for s in settings.arrays), states, strict=True))}
+        views = work.of(w.dtype, w.size, rule.scratch)
+        scratch = tuple(view.reshape(w.shape, order=order) for view in views)
+        given: dict[str, Any] = {**arrays, "scratch": scratch}
+        return [(None, [(plan.position(name), given.get(name)) for name in plan.arrays])]
     flat = {"w": w.reshape(-1, order=order)}
     for state, array in zip(settings.arrays, states, strict=True):
         flat[state.name] = array.reshape(-1, order=order) if state.domain == "element" else array
@@ -234,7 +240,7 @@ def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], work: WorkArrays) ->
                 if slot.dtype is not dtype:
                     dtype = slot.dtype
                     arguments = plan.arguments(bucket, slot.dtype)
-                if grad.ndim != 1:
+                if grad.ndim != 1 and not settings.rule.shaped:
                     grad = grad.reshape(-1, order=slot.order)
                 if slot.dtype.itemsize < 4:
                     _run_half(function, arguments, at_grad, grad, slot.calls)

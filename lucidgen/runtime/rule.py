@@ -14,7 +14,7 @@ from typing import Any
 Number = float | tuple[float, ...]
 HostFunction = Callable[..., dict[str, float | bool]]
 
-DOMAINS = ("element", "tensor", "scalar")
+DOMAINS = ("element", "row", "column", "tensor", "scalar")
 
 
 @cache
@@ -89,6 +89,10 @@ class State:
 
     def shape(self, of: tuple[int, ...]) -> tuple[int, ...]:
         """The state's shape for a parameter of shape ``of``."""
+        if self.domain == "row":
+            return (*of[:-1], 1)
+        if self.domain == "column":
+            return (*of[:-2], 1, of[-1])
         return of if self.domain == "element" else ()
 
 
@@ -99,6 +103,8 @@ class Rule:
     ``ignored`` arguments are accepted without effect, ``unsupported`` ones only with the class's
     default. ``torch_keys`` are entries of torch's saved groups that the class has no argument for,
     each with the value that says the same as this rule (``{"decoupled_weight_decay": True}``).
+    ``elementwise`` steps may be called on parts of flattened arrays; ``shaped`` ones need arrays of
+    at least two dimensions as they are, since they reduce along rows or columns.
     """
 
     name: str
@@ -112,6 +118,7 @@ class Rule:
     torch_keys: Mapping[str, object] = field(default_factory=dict)
     uses_step: bool = True
     elementwise: bool = True
+    shaped: bool = False
     scratch: int = 0
     scalars: HostFunction | None = None
     numpy: Callable[..., None]

@@ -147,6 +147,11 @@ def _old(settings: Settings, entry: dict[str, Any], state: Any, w: Any) -> float
 def _check(label: str, settings: Settings, slot: Slot, data: Any) -> None:
     """Refuse data that is no floating array, or that the state does not fit."""
     check_data(data, label)
+    if settings.rule.shaped and len(data.shape) < 2:
+        raise ValueError(
+            f"{label}: a parameter of shape {tuple(data.shape)} has no rows and columns, which "
+            f"this optimizer reduces along; give it to another optimizer"
+        )
     for state in settings.arrays:
         found = slot.entry.get(state.key)
         if found is not None and tuple(np.shape(found)) != state.shape(tuple(data.shape)):

@@ -144,15 +144,15 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
                     f"Declare it with hyper(...) or flag(...) and list it in `arguments` "
                     f"of {spec.name}.",
                 )
-    for series in spec.by_moment("start") | spec.by_moment("first"):
-        equation = (spec.by_moment("start") | spec.by_moment("first"))[series]
+    starts, firsts = spec.by_moment("start"), spec.by_moment("first")
+    for series, equation in (*starts.items(), *firsts.items()):
         if series.name not in defined:
             yield _wrong(
                 equation,
                 f"{series} has no equation at t",
                 f"Add Eq({series}[t], ...); this one only says how it begins.",
             )
-        elif series not in spec.states and series.name != "w":
+        elif equation.moment == "start" and series.name != "w" and series not in spec.states:
             yield _wrong(
                 equation,
                 f"{series} is not state: no equation reads {series}[t - 1]",

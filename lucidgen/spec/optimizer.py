@@ -33,7 +33,8 @@ class Eq:
     """An equation: `Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * g[t])`.
 
     Unlike SymPy's, it is never evaluated. `Eq(x[0], ...)` is the start of a state (else 0) and
-    `Eq(x[1], ...)` its first update, in which index 1 means t and index 0 means t - 1.
+    `Eq(x[1], ...)` its first update, in which index 1 means t and index 0 means t - 1: that of the
+    state, whenever it is created; for w, and for what is no state, the parameter's first step.
 
     Parameters
     ----------

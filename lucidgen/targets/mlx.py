@@ -6,15 +6,16 @@ Owns the names of operations in MLX and the shape of a step function.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..ir import Program
 from ..spec.domains import Domain
 from .host import scalars
+from .operations import Op, reads
 from .printer import INFIX, Printer
 from .python import aliases, block
-from .statements import code
+from .statements import If, Statement, code
 
 
 class MLXPrinter(Printer):
@@ -46,6 +47,7 @@ class MLXPrinter(Printer):
     templates: ClassVar[Mapping[str, str]] = {
         "row_mean": "mx.mean({0}, axis=-1, keepdims=True)",
         "column_mean": "mx.mean({0}, axis=-2, keepdims=True)",
+        "filled": "mx.full(w.shape, {0}, w.dtype)",
     }
 
 
@@ -62,13 +64,28 @@ class StepFunction:
 def step_function(program: Program) -> StepFunction:
     """The body of a program as a pure function: new w and states from old."""
     statements = code(program, program.body)
-    lines = [*aliases(statements), *block(statements.statements, MLXPrinter(statements.names))]
+    printer = MLXPrinter(statements.names)
+    states = {statements.names[o.after] for o in program.outputs if o.domain is Domain.ELEMENT}
+    filled = tuple(_filled(s, states, program) for s in statements.statements)
+    lines = [*aliases(statements), *block(filled, printer)]
     outputs = tuple(
         statements.names[output.after]
         for output in program.outputs
         if output.domain is not Domain.HOST
     )
     return StepFunction(step_parameters(program), tuple(lines), outputs)
+
+
+def _filled(statement: Statement, states: set[str], program: Program) -> Statement:
+    """The statement with states that become a mere scalar spread over the parameter's shape."""
+    if isinstance(statement, If):
+        then = tuple(_filled(s, states, program) for s in statement.then)
+        otherwise = tuple(_filled(s, states, program) for s in statement.otherwise)
+        return If(statement.guard, then, otherwise)
+    varies = any(program.domains.get(s) is Domain.ELEMENT for s in reads(statement.value))
+    if statement.name not in states or varies:
+        return statement
+    return replace(statement, value=Op("filled", (statement.value,)))
 
 
 def step_parameters(program: Program) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ class _Writer:
         }
         self.work: list[str] = []
         self.busy: set[str] = set()
+        self.masks = 0
         # The arrays that a name can stand for, in whatever branch it got its value.
         self.bound: dict[str, set[str]] = {name: {name} for name in (*self.in_place, "grad")}
         for name, source in self.code.aliases:
@@ -224,17 +225,20 @@ class _Writer:
         """`where` without a new array: one case, then the other where the mask says so."""
         test, yes, no = node.args
         borrowed: list[str] = []
-        lines.append(f"mask = {self.printer.print(test)}")
+        self.masks += 1
+        mask = "mask" if self.masks == 1 else f"mask{self.masks}"
+        lines.append(f"{mask} = {self.printer.print(test)}")
         chosen = self.operand(yes, target, later | self.arrays_in(no), borrowed, lines)
         if chosen == target:
             other = self.operand(no, target, later | {target}, borrowed, lines)
-            lines.append(f"np.copyto({target}, {other}, where=np.logical_not(mask))")
+            lines.append(f"np.copyto({target}, {other}, where=np.logical_not({mask}))")
         else:
             held = later | self.arrays_of(yes, chosen)
             other = self.operand(no, target, held, borrowed, lines)
             if other != target:
                 lines.append(self.copy(target, other))
-            lines.append(f"np.copyto({target}, {chosen}, where=mask)")
+            lines.append(f"np.copyto({target}, {chosen}, where={mask})")
+        self.masks -= 1
         self.busy.difference_update(borrowed)
 
 

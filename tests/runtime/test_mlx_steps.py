@@ -6,7 +6,6 @@ import pickle
 import mlx.core as mx
 import numpy as np
 import pytest
-import reference
 from handwritten import SGD, Adam, AdamW, Clipped, NAdam, Slow
 
 from lucidgen.runtime import Parameter

@@ -5,7 +5,6 @@ import gc
 
 import numpy as np
 import pytest
-import reference
 from handwritten import SGD, Adam, Clipped, NAdam, Slow
 
 from lucidgen.runtime import Parameter

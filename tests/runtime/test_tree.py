@@ -7,7 +7,6 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-import reference
 from handwritten import SGD, Adam, Clipped, NAdam, Slow
 
 from lucidgen.runtime import Parameter

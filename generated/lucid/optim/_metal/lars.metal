@@ -12,15 +12,14 @@ inline void lars_step(
     thread float& w,
     float grad,
     thread float& velocity,
-    float lr,
+    float lr_times_trust_ratio,
     float momentum,
-    float trust_ratio,
     float weight_decay,
     bool maximize) {
     if (maximize) {
         grad = -grad;
     }
-    velocity = momentum * velocity + lr * trust_ratio * (grad + weight_decay * w);  // (4)(5)
+    velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w);  // (4)(5)
     w = w - velocity;  // (6)
 }
 
@@ -31,11 +30,10 @@ kernel void lars(
     device T* w [[buffer(0)]],
     const device T* grad [[buffer(1)]],
     device T* velocity [[buffer(2)]],
-    constant float& lr [[buffer(3)]],
+    constant float& lr_times_trust_ratio [[buffer(3)]],
     constant float& momentum [[buffer(4)]],
-    constant float& trust_ratio [[buffer(5)]],
-    constant float& weight_decay [[buffer(6)]],
-    constant uint& size [[buffer(7)]],
+    constant float& weight_decay [[buffer(5)]],
+    constant uint& size [[buffer(6)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -43,14 +41,14 @@ kernel void lars(
     float w_i = float(w[i]);
     float velocity_i = float(velocity[i]);
     lars_step(
-        w_i, float(grad[i]), velocity_i, lr, momentum, trust_ratio, weight_decay, maximize);
+        w_i, float(grad[i]), velocity_i, lr_times_trust_ratio, momentum, weight_decay, maximize);
     w[i] = T(w_i);
     velocity[i] = T(velocity_i);
 }
 
 template [[host_name("lars_float")]] kernel void lars<float>(
-    device float*, const device float*, device float*, constant float&, constant float&, constant float&, constant float&, constant uint&, uint);
+    device float*, const device float*, device float*, constant float&, constant float&, constant float&, constant uint&, uint);
 template [[host_name("lars_half")]] kernel void lars<half>(
-    device half*, const device half*, device half*, constant float&, constant float&, constant float&, constant float&, constant uint&, uint);
+    device half*, const device half*, device half*, constant float&, constant float&, constant float&, constant uint&, uint);
 template [[host_name("lars_bfloat")]] kernel void lars<bfloat>(
-    device bfloat*, const device bfloat*, device bfloat*, constant float&, constant float&, constant float&, constant float&, constant uint&, uint);
+    device bfloat*, const device bfloat*, device bfloat*, constant float&, constant float&, constant float&, constant uint&, uint);

@@ -25,6 +25,7 @@ def lars_step(w, grad, velocity, trust_coefficient, weight_decay, lr, momentum, 
         trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm),
         1,
     )  # (3)
-    velocity = momentum * velocity + lr * trust_ratio * (grad + weight_decay * w)  # (4)(5)
+    lr_times_trust_ratio = lr * trust_ratio  # (4)(5)
+    velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w)  # (4)(5)
     w = w - velocity  # (6)
     return w, velocity
