@@ -1,4 +1,4 @@
-"""Hoist what does not vary over the elements: scalars to the host, per-tensor values out of loops."""
+"""Hoist what does not vary over the elements, to the host or to a let of its own domain."""
 
 from __future__ import annotations
 

@@ -122,8 +122,8 @@ def times(spec: OptimizerSpec) -> Iterator[Problem]:
 def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
     """Every series that is read is defined, every symbol declared and among the arguments."""
     defined = {s.name for s in spec.by_moment("t")} | {"w", "grad"}
-    declared = {symbol.name for symbol in (*spec.hypers, *spec.flags)}
-    ignored = {symbol.name for a in spec.ignores for symbol in symbols_of(a)}
+    declared = {s.name for argument in spec.parameters for s in symbols_of(argument)}
+    ignored = {s.name for argument in spec.ignores for s in symbols_of(argument)}
     for equation in spec.equations:
         for symbol in sorted(equation.right.free_symbols, key=str):
             if isinstance(symbol, At):
