@@ -15,12 +15,13 @@ from typing import Any
 
 import sympy
 
+from .cases import tested
 from .documentation import ClassDoc, class_doc, unsupported, value_text
 from .ir import Guard, Output, Program, symbol
 from .lower import lower
 from .passes import optimize
 from .passes.capture import capture
-from .spec.functions import Reduction
+from .spec.functions import ColumnMean, Reduction, RowMean
 from .spec.loader import SpecFile
 from .spec.optimizer import OptimizerSpec
 from .spec.quantities import At, Flag, Hyper, HyperTuple
@@ -172,6 +173,8 @@ class CompiledRule:
             found["uses_step"] = "False"
         if not self._is_elementwise:
             found["elementwise"] = "False"
+        if any(let.value.has(RowMean, ColumnMean) for let in self.program.body):
+            found["shaped"] = "True"
         if self.host:
             found["scalars"] = f"{self.name}_scalars"
         if self.numpy.scratch:
@@ -179,12 +182,7 @@ class CompiledRule:
         return found
 
     def _requirement(self, condition: sympy.Basic) -> str:
-        specials = {
-            h: sympy.Ne(symbol(h.name), h.special, evaluate=False)
-            for h in self.spec.hypers
-            if h.special is not None
-        }
-        text = _Requirement({}, self.program).print(operations(_truth(condition, specials)))
+        text = _Requirement({}, self.program).print(operations(tested(condition)))
         return f"lambda {', '.join(sorted(s.name for s in condition.free_symbols))}: {text}"
 
     @property
@@ -203,18 +201,6 @@ class _Requirement(HostPrinter):
     def print_not(self, operand: Any) -> tuple[str, int]:
         """`not x`."""
         return f"not {self.wrapped(operand, 4)}", 3
-
-
-def _truth(condition: sympy.Basic, specials: Mapping[sympy.Symbol, sympy.Basic]) -> sympy.Basic:
-    """A condition in which a bare hyperparameter is compared with its special value."""
-    if condition in specials:
-        return specials[condition]
-    if isinstance(condition, sympy.Not) and condition.args[0] in specials:
-        compared = specials[condition.args[0]]
-        return sympy.Eq(*compared.args, evaluate=False)
-    if isinstance(condition, sympy.And | sympy.Or | sympy.Not):
-        return condition.func(*(_truth(a, specials) for a in condition.args), evaluate=False)
-    return condition
 
 
 def _tuple(items: Iterable[str]) -> str:
