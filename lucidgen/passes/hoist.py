@@ -33,7 +33,8 @@ def hoist(program: Program) -> Program:
         value = hoister.visit(let.value, let)
         body += [*hoister.before, replace(let, value=value)]
         hoister.before.clear()
-    made = [hoister.made.get(let.value, let) for let in body]
+    final = {let.target: let for let in hoister.made.values()}
+    made = [final.get(let.target, let) for let in body]
     return program.with_lets([*program.host, *hoister.host(), *made])
 
 
@@ -90,9 +91,10 @@ class _Hoister:
             return expr
         known = self.made.get(expr)
         domain = self.domain(expr)
+        # A further reader visits it again, so that its own parts are there too where it is read.
+        own = replace(reader, domain=domain)
+        value = expr if domain is Domain.HOST else self.visit(expr, own)
         if known is None:
-            own = replace(reader, domain=domain)
-            value = expr if domain is Domain.HOST else self.visit(expr, own)
             known = Let(self.names.fresh(), value, domain, reader.guard, reader.note)
             if domain is not Domain.HOST:
                 self.before.append(known)
@@ -107,8 +109,9 @@ class _Hoister:
         for name in guard.support:
             if name not in self.program.conditions:
                 wider = wider.given(name, True) | wider.given(name, False)
+        lets = [*self.program.lets, *self.made.values()]
         for symbol in expr.free_symbols:
-            cases = [let.guard for let in self.program.lets if let.target == symbol]
+            cases = [let.guard for let in lets if let.target == symbol]
             defined = ~self.program.always
             for case in cases:
                 defined |= case

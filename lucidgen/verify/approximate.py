@@ -282,7 +282,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sign": _sign,
     "square": _square,
     "pow": _pow,
-    "sqrt": _monotone(REALS.sqrt, least=ZERO, ulps=0),
+    "sqrt": _monotone(exact.root, least=ZERO, ulps=0),
     "exp": _monotone(exact.exponential),
     "expm1": _monotone(exact.expm1),
     "tanh": _monotone(REALS.tanh),

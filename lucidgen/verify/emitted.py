@@ -15,8 +15,8 @@ from typing import Any
 
 import sympy
 
-from ..documentation import unsupported
 from ..compiled import compile_file
+from ..documentation import unsupported
 from ..emit import package_files
 from ..oracle import Setting
 from ..spec.loader import SpecFile

@@ -67,7 +67,8 @@ def _divided(a: Any, b: Any) -> Any:
     return a / b
 
 
-def _root(a: Any) -> Any:
+def root(a: Any) -> Any:
+    """The square root; nan of a negative number."""
     return NAN if a < 0 else REALS.sqrt(a)
 
 
@@ -145,7 +146,7 @@ _UNARY: dict[type, Callable[[Value], Value]] = {
     Expm1: _elementwise(expm1, 1),
     Group: lambda a: a,
 }
-_root_of = _elementwise(_root, 1)
+_root_of = _elementwise(root, 1)
 
 
 def total(array: Value, axis: int | None = None) -> Value:
@@ -164,7 +165,7 @@ def mean(array: Value, axis: int | None = None) -> Value:
 
 def norm(array: Value) -> Value:
     """The Euclidean norm."""
-    return _root(total(multiply(array, array)))
+    return root(total(multiply(array, array)))
 
 
 _REDUCTIONS: dict[type, Callable[[Value], Value]] = {

@@ -37,7 +37,7 @@ lr = hyper("lr", 0.1, at_least=0)
 beta1, beta2 = betas = hyper("betas", (0.5, 0.9), at_least=0, below=1)
 eps = hyper("eps", 1e-3, at_least=0)
 decay = hyper("decay", 0.0, at_least=0, special=0)
-power = hyper("power", 1.0, special=1)
+power = hyper("order", 1.0, special=1)
 free = hyper("free", -0.3)
 early, late = flag("early", False), flag("late", True)
 ARGUMENTS = (lr, betas, eps, decay, power, free, early, late)
@@ -49,7 +49,7 @@ VALUES = {
     "beta2": (0.999, 0.7, 0.0),
     "eps": (1e-3, 1e-8, 0.0),
     "decay": (0.0, 0.01, 2.0),
-    "power": (1.0, 0.75, -1.3),
+    "order": (1.0, 0.75, -1.3),
     "free": (-0.3, 0.0, 2.5),
 }
 

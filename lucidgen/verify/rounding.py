@@ -174,6 +174,8 @@ class Enclosure:
         if domain is Domain.HOST:
             return value
         stored = np.frompyfunc(self.kind.stored, 1, 1)(value)
+        if domain is not Domain.ELEMENT:
+            return stored
         return np.broadcast_to(np.asarray(stored, dtype=object), np.shape(self.w))
 
 
