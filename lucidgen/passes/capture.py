@@ -12,6 +12,7 @@ import sympy
 
 from ..ir import Guard, Let, Program, symbol
 from ..spec.functions import When
+from .order import order
 
 
 class Expm1(sympy.Function):  # type: ignore[misc]
@@ -46,7 +47,7 @@ def capture(program: Program) -> Program:
         return expr.func(*map(accurate, expr.args))
 
     host = [replace(let, value=accurate(let.value)) for let in program.host]
-    return program.with_lets(_selected(program, [*host, *program.body]))
+    return order(program.with_lets(_selected(program, [*host, *program.body])))
 
 
 def _is_power(expr: sympy.Basic, t: sympy.Symbol) -> bool:
@@ -55,32 +56,41 @@ def _is_power(expr: sympy.Basic, t: sympy.Symbol) -> bool:
 
 def _selected(program: Program, lets: list[Let]) -> list[Let]:
     """The lets with host conditions taken out of their guards and put into their values."""
-    chosen: dict[tuple[sympy.Symbol, Guard], Let] = {}
+    cases: dict[sympy.Symbol, list[Let]] = {}
     for let in lets:
-        conditions = [name for name in let.guard.support if name in program.conditions]
+        cases.setdefault(let.target, []).append(let)
+    return [made for own in cases.values() for made in _merged(program, own)]
+
+
+def _merged(program: Program, cases: list[Let]) -> list[Let]:
+    """The cases of one target, one for each of the flags' assignments that still tell them apart."""
+    asked = [n for n in program.conditions if any(n in let.guard.support for let in cases)]
+    if not asked:
+        return cases
+    regions = [program.always]
+    for let in cases:
         wider = let.guard
-        for name in conditions:
+        for name in asked:
             wider = wider.given(name, True) | wider.given(name, False)
-        key = (let.target, wider)
-        other = chosen.get(key)
-        if other is None:
-            chosen[key] = replace(let, guard=wider)
-            continue
-        values = [(let.guard, let.value), (~let.guard, other.value)]
-        value = _select(values, conditions)
-        note = tuple(sorted({*let.note, *other.note}))
-        chosen[key] = replace(other, value=value, note=note)
-    return list(chosen.values())
+        split = [part for region in regions for part in (region & wider, region & ~wider)]
+        regions = [region for region in split if region]
+    note = tuple(sorted({number for let in cases for number in let.note}))
+    made: dict[sympy.Basic, Let] = {}
+    for region in regions:
+        value = _select([(let.guard & region, let.value) for let in cases], asked)
+        if value is not None:
+            guard = region | made[value].guard if value in made else region
+            made[value] = replace(cases[0], value=value, guard=guard, note=note)
+    return list(made.values())
 
 
-def _select(values: list[tuple[Guard, sympy.Expr]], conditions: list[str]) -> sympy.Expr:
-    """The value of the first guard that holds, as nested selects on the conditions."""
-    (guard, value), (_, other) = values
-    if not guard:
-        return other
-    if guard.is_always or not conditions:
-        return value
+def _select(cases: list[tuple[Guard, sympy.Basic]], conditions: list[str]) -> sympy.Basic | None:
+    """The value of the case that holds, as nested selects; None where no case ever does."""
+    live = [(guard, value) for guard, value in cases if guard]
+    if len({value for _, value in live}) <= 1 or not conditions:
+        return live[0][1] if live else None
     name, *rest = conditions
-    yes = _select([(guard.given(name, True), value), (guard, other)], rest)
-    no = _select([(guard.given(name, False), value), (guard, other)], rest)
+    yes, no = (_select([(g.given(name, on), v) for g, v in live], rest) for on in (True, False))
+    if yes is None or no is None:
+        return no if yes is None else yes
     return When(symbol(name), yes, no)
