@@ -86,4 +86,4 @@ class Bucket:
                 {name: value for name, value in found.items() if isinstance(value, bool)}
             )
         self.scalars = {state.key: self.values[state.name] for state in states}
-        self.arguments: dict[Any, list[Any]] = {}  # the NumPy step's, by type of the weights
+        self.arguments: dict[Any, tuple[Any, ...]] = {}  # the NumPy step's, by type of the weights

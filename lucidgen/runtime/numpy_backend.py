@@ -8,7 +8,7 @@ not own checks of gradients and groups (``stepping``).
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -25,8 +25,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 #: chunks cost more calls than they save memory traffic (measured from 8 thousand to 262 thousand).
 CHUNK = 131_072
 
-#: (which elements, or None for all; the step function's arrays by position) for each call.
-Calls = list[tuple[slice | None, list[tuple[int, Any]]]]
+#: For each call: which elements (None for all), those of w, and the states and work arrays.
+Calls = list[tuple[slice | None, Array, tuple[Any, ...]]]
 
 _made: dict[int, tuple[weakref.ref[Array], Callable[[], Any]]] = {}
 
@@ -137,26 +137,27 @@ def _calls(
     """What the step function is called with, chunk by chunk."""
     rule = settings.rule
     plan = plan_of(rule)
+    names = [state.name for state in settings.arrays]
     if rule.shaped:
-        arrays = {"w": w, **dict(zip((s.name for s in settings.arrays), states, strict=True))}
         views = work.of(w.dtype, w.size, rule.scratch)
         scratch = tuple(view.reshape(w.shape, order=order) for view in views)
-        given: dict[str, Any] = {**arrays, "scratch": scratch}
-        return [(None, [(plan.position(name), given.get(name)) for name in plan.arrays])]
-    flat = {"w": w.reshape(-1, order=order)}
-    for state, array in zip(settings.arrays, states, strict=True):
-        flat[state.name] = array.reshape(-1, order=order) if state.domain == "element" else array
+        return [(None, w, plan.tail(dict(zip(names, states, strict=True)), scratch))]
+    w = w.reshape(-1, order=order)
+    flat = {
+        state.name: array.reshape(-1, order=order) if state.domain == "element" else array
+        for state, array in zip(settings.arrays, states, strict=True)
+    }
     calls: Calls = []
     length = min(CHUNK, w.size) if rule.elementwise else w.size
     for start in range(0, w.size, max(length, 1)):
-        part = slice(start, min(start + length, w.size))
-        whole = length == w.size
-        found: dict[str, Any] = {
-            name: array if whole or not array.ndim else array[part] for name, array in flat.items()
+        part = None if length == w.size else slice(start, min(start + length, w.size))
+        size = w.size if part is None else part.stop - start
+        found = {
+            name: array if part is None or not array.ndim else array[part]
+            for name, array in flat.items()
         }
-        found["scratch"] = work.of(w.dtype, part.stop - start, rule.scratch)
-        arguments = [(plan.position(name), found.get(name)) for name in plan.arrays]
-        calls.append((None if whole else part, arguments))
+        tail = plan.tail(found, work.of(w.dtype, size, rule.scratch))
+        calls.append((part, w if part is None else w[part], tail))
     return calls
 
 
@@ -186,37 +187,48 @@ def computing_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 class Plan:
-    """Where a step function's positional arguments come from."""
+    """A step function and where its arguments come from.
 
-    __slots__ = ("arrays", "function", "grad", "names")
+    Its first parameters are w, grad, the states and `scratch`: they differ from call to call. The
+    rest are scalars and static choices, which the parameters of a bucket have in common.
+    """
+
+    __slots__ = ("common", "function", "own")
 
     def __init__(self, rule: Rule) -> None:
         self.function = rule.numpy
-        self.names = names_of(rule.numpy)
-        per_parameter = {"w", "scratch", *(state.name for state in rule.arrays)}
-        self.arrays = tuple(name for name in self.names if name in per_parameter)
-        self.grad = self.position("grad")
+        names = names_of(rule.numpy)
+        arrays = {"w", "grad", "scratch", *(state.name for state in rule.arrays)}
+        count = sum(name in arrays for name in names)
+        if names[:2] != ("w", "grad") or not arrays.issuperset(names[:count]):
+            raise TypeError(
+                f"{rule.numpy.__qualname__} must take w, grad, states and scratch first; "
+                f"run `lucidgen build`"
+            )
+        self.own, self.common = names[2:count], names[count:]
 
-    def position(self, name: str) -> int:
-        """Where an argument goes."""
-        return self.names.index(name)
+    def tail(self, states: Mapping[str, Array], scratch: tuple[Array, ...]) -> tuple[Any, ...]:
+        """The arguments after w and grad that belong to one call."""
+        known = {**states, "scratch": scratch}
+        return tuple(known.get(name) for name in self.own)
 
-    def arguments(self, bucket: Bucket, dtype: np.dtype[Any]) -> list[Any]:
-        """The arguments of a bucket for this type; those of each parameter are filled in later.
+    def arguments(self, bucket: Bucket, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+        """The arguments that a bucket has in common, for weights of this type.
 
         Scalars are 0-d arrays: NumPy takes them in a third of the time that a Python float costs.
         """
         arguments = bucket.arguments.get(dtype)
         if arguments is None:
             values = bucket.values
-            known = {*values, *self.arrays, "grad"}
-            if not known.issuperset(self.names):
-                raise unknown_name(self.function, dict.fromkeys(known))
+            if not values.keys() >= set(self.common):
+                raise unknown_name(
+                    self.function, {**values, **dict.fromkeys(("w", "grad", *self.own))}
+                )
             kind = computing_type(dtype)
-            found = [values.get(name) for name in self.names]
-            arguments = bucket.arguments[dtype] = [
-                np.array(value, kind) if type(value) is float else value for value in found
-            ]
+            arguments = bucket.arguments[dtype] = tuple(
+                np.array(values[name], kind) if type(values[name]) is float else values[name]
+                for name in self.common
+            )
         return arguments
 
 
@@ -231,39 +243,34 @@ def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], work: WorkArrays) ->
     with np.errstate(all="ignore"):
         for bucket, entries in parts:
             settings = bucket.settings
+            shaped = settings.rule.shaped
             plan = plan_of(settings.rule)
-            function, at_grad = plan.function, plan.grad
-            dtype, arguments = None, []
+            function = plan.function
+            dtype, common = None, ()
             for slot, grad in entries:
                 if slot.arrays is None:
                     bind(slot, settings, work)
                 if slot.dtype is not dtype:
                     dtype = slot.dtype
-                    arguments = plan.arguments(bucket, slot.dtype)
-                if grad.ndim != 1 and not settings.rule.shaped:
+                    common = plan.arguments(bucket, slot.dtype)
+                if grad.ndim != 1 and not shaped:
                     grad = grad.reshape(-1, order=slot.order)
                 if slot.dtype.itemsize < 4:
-                    _run_half(function, arguments, at_grad, grad, slot.calls)
+                    _run_half(function, grad, slot.calls, common)
                     continue
-                for part, arrays in slot.calls:
-                    arguments[at_grad] = grad if part is None else grad[part]
-                    for position, array in arrays:
-                        arguments[position] = array
-                    function(*arguments)
+                for part, w, tail in slot.calls:
+                    function(w, grad if part is None else grad[part], *tail, *common)
 
 
 def _run_half(
-    function: Callable[..., None], arguments: list[Any], at_grad: int, grad: Array, calls: Calls
+    function: Callable[..., None], grad: Array, calls: Calls, common: tuple[Any, ...]
 ) -> None:
     """The calls of a float16 parameter, computed in float32."""
-    for part, arrays in calls:
-        arguments[at_grad] = (grad if part is None else grad[part]).astype(np.float32)
-        stored = []
-        for position, array in arrays:
-            arguments[position] = array
+    for part, w, tail in calls:
+        given = [w, *tail]
+        wide = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in given]
+        half_grad = grad if part is None else grad[part]
+        function(wide[0], half_grad.astype(np.float32), *wide[1:], *common)
+        for array, result in zip(given, wide, strict=True):
             if isinstance(array, np.ndarray):
-                arguments[position] = array.astype(np.float32)
-                stored.append((array, arguments[position]))
-        function(*arguments)
-        for array, result in stored:
-            array[...] = result
+                array[...] = result

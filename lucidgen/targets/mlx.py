@@ -88,12 +88,15 @@ def _filled(statement: Statement, states: set[str], program: Program) -> Stateme
     return replace(statement, value=Op("filled", (statement.value,)))
 
 
-def step_parameters(program: Program) -> tuple[str, ...]:
-    """What a step is given: w, grad, the array states, the scalars and choices that it reads."""
+def step_parameters(program: Program, own: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What a step is given: w, grad, the array states, the scalars and choices that it reads.
+
+    `own` are further arguments that belong to one parameter, as the arrays do.
+    """
     arrays = [
         i.symbol.name.removesuffix("[t - 1]") for i in program.inputs if i.domain is not Domain.HOST
     ]
     asked = {name for let in program.body for name in let.guard.support}
     asked |= {s.name for let in program.body for s in let.value.free_symbols}
     read = scalars(program)
-    return (*arrays, *read, *(n for n in program.choices if n in asked and n not in read))
+    return (*arrays, *own, *read, *(n for n in program.choices if n in asked and n not in read))

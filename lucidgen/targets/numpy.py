@@ -66,7 +66,7 @@ def step_function(program: Program) -> StepFunction:
     writer = _Writer(program)
     lines = writer.function()
     return StepFunction(
-        parameters=(*step_parameters(program), *(("scratch",) if writer.work else ())),
+        parameters=step_parameters(program, ("scratch",) if writer.work else ()),
         lines=tuple(lines),
         outputs=(),
         scratch=len(writer.work),

@@ -18,6 +18,7 @@ def adam_step(
     m,
     v,
     v_max,
+    scratch,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -28,7 +29,6 @@ def adam_step(
     use_weight_decay,
     amsgrad,
     maximize,
-    scratch,
 ):
     """One step of Adam."""
     work1, work2, work3 = scratch
@@ -69,6 +69,7 @@ def adam_paper_step(
     m,
     v,
     v_max,
+    scratch,
     beta1,
     one_minus_beta1,
     beta2,
@@ -79,7 +80,6 @@ def adam_paper_step(
     lr,
     amsgrad,
     maximize,
-    scratch,
 ):
     """One step of Adam (dialect "paper")."""
     work1, work2, work3, work4, work5 = scratch
@@ -118,6 +118,7 @@ def adam_lucid2_step(
     grad,
     m,
     v,
+    scratch,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -127,7 +128,6 @@ def adam_lucid2_step(
     m_scale,
     use_weight_decay,
     maximize,
-    scratch,
 ):
     """One step of Adam (dialect "lucid2")."""
     work1, work2, work3 = scratch
@@ -162,6 +162,7 @@ def adamw_step(
     m,
     v,
     v_max,
+    scratch,
     beta1,
     one_minus_beta1,
     beta2,
@@ -172,7 +173,6 @@ def adamw_step(
     use_weight_decay,
     amsgrad,
     maximize,
-    scratch,
 ):
     """One step of AdamW."""
     work1, work2, work3 = scratch
@@ -211,6 +211,7 @@ def adamw_paper_step(
     m,
     v,
     v_max,
+    scratch,
     beta1,
     one_minus_beta1,
     beta2,
@@ -221,7 +222,6 @@ def adamw_paper_step(
     use_weight_decay,
     amsgrad,
     maximize,
-    scratch,
 ):
     """One step of AdamW (dialect "paper")."""
     work1, work2, work3 = scratch
@@ -259,6 +259,7 @@ def adamw_lucid2_step(
     grad,
     m,
     v,
+    scratch,
     beta1,
     one_minus_beta1,
     beta2,
@@ -268,7 +269,6 @@ def adamw_lucid2_step(
     m_scale,
     use_weight_decay,
     maximize,
-    scratch,
 ):
     """One step of AdamW (dialect "lucid2")."""
     work1, work2, work3 = scratch

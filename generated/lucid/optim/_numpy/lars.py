@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def lars_step(w, grad, velocity, trust_coefficient, weight_decay, lr, momentum, maximize, scratch):
+def lars_step(w, grad, velocity, scratch, trust_coefficient, weight_decay, lr, momentum, maximize):
     """One step of LARS."""
     work1, work2 = scratch
     w_norm = np.linalg.norm(w)  # (1)

@@ -17,6 +17,7 @@ def nadam_step(
     grad,
     m,
     v,
+    scratch,
     weight_decay,
     w_scale,
     beta1,
@@ -29,7 +30,6 @@ def nadam_step(
     use_weight_decay,
     decoupled_weight_decay,
     maximize,
-    scratch,
 ):
     """One step of NAdam."""
     work1, work2, work3, work4 = scratch
@@ -70,6 +70,7 @@ def nadam_paper_step(
     grad,
     m,
     v,
+    scratch,
     mu,
     one_minus_mu,
     beta2,
@@ -79,7 +80,6 @@ def nadam_paper_step(
     signed_grad_scale,
     v_scale,
     maximize,
-    scratch,
 ):
     """One step of NAdam (dialect "paper")."""
     work1, work2, work3 = scratch
@@ -111,6 +111,7 @@ def nadam_devlog_step(
     grad,
     m,
     v,
+    scratch,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -121,7 +122,6 @@ def nadam_devlog_step(
     scaled_eps,
     use_weight_decay,
     maximize,
-    scratch,
 ):
     """One step of NAdam (dialect "devlog")."""
     work1, work2, work3 = scratch
@@ -157,6 +157,7 @@ def nadam_lucid2_step(
     grad,
     m,
     v,
+    scratch,
     weight_decay,
     m_scale,
     one_minus_beta1,
@@ -167,7 +168,6 @@ def nadam_lucid2_step(
     scaled_eps,
     use_weight_decay,
     maximize,
-    scratch,
 ):
     """One step of NAdam (dialect "lucid2")."""
     work1, work2, work3 = scratch

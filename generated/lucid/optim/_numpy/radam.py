@@ -17,6 +17,7 @@ def radam_step(
     grad,
     m,
     v,
+    scratch,
     weight_decay,
     w_scale,
     beta1,
@@ -29,7 +30,6 @@ def radam_step(
     decoupled_weight_decay,
     maximize,
     rho_above_5,
-    scratch,
 ):
     """One step of RAdam."""
     work1, work2, work3, work4 = scratch
@@ -73,6 +73,7 @@ def radam_paper_step(
     grad,
     m,
     v,
+    scratch,
     beta1,
     one_minus_beta1,
     beta2,
@@ -81,7 +82,6 @@ def radam_paper_step(
     scaled_eps,
     maximize,
     rho_above_4,
-    scratch,
 ):
     """One step of RAdam (dialect "paper")."""
     work1, work2, work3 = scratch
@@ -115,6 +115,7 @@ def radam_devlog_step(
     grad,
     m,
     v,
+    scratch,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -125,7 +126,6 @@ def radam_devlog_step(
     use_weight_decay,
     maximize,
     rho_above_4,
-    scratch,
 ):
     """One step of RAdam (dialect "devlog")."""
     work1, work2, work3 = scratch

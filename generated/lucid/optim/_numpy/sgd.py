@@ -16,6 +16,7 @@ def sgd_step(
     w,
     grad,
     b,
+    scratch,
     weight_decay,
     one_minus_dampening,
     momentum,
@@ -26,7 +27,6 @@ def sgd_step(
     nesterov,
     maximize,
     first_b,
-    scratch,
 ):
     """One step of SGD."""
     work1, work2, work3, work4 = scratch
@@ -64,7 +64,7 @@ def sgd_step(
 
 
 def sgd_paper_step(
-    w, grad, velocity, weight_decay, lr, momentum, use_momentum, use_weight_decay, maximize, scratch
+    w, grad, velocity, scratch, weight_decay, lr, momentum, use_momentum, use_weight_decay, maximize
 ):
     """One step of SGD (dialect "paper")."""
     work1, work2 = scratch
@@ -91,7 +91,7 @@ def sgd_paper_step(
 
 
 def sgd_devlog_step(
-    w, grad, b, momentum, weight_decay, lr, use_momentum, use_weight_decay, maximize, scratch
+    w, grad, b, scratch, momentum, weight_decay, lr, use_momentum, use_weight_decay, maximize
 ):
     """One step of SGD (dialect "devlog")."""
     work1, work2, work3 = scratch
@@ -120,6 +120,7 @@ def sgd_lucid2_step(
     w,
     grad,
     b,
+    scratch,
     weight_decay,
     momentum,
     lr,
@@ -127,7 +128,6 @@ def sgd_lucid2_step(
     use_weight_decay,
     maximize,
     first_b,
-    scratch,
 ):
     """One step of SGD (dialect "lucid2")."""
     work1, work2, work3 = scratch
