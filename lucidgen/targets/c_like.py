@@ -46,6 +46,10 @@ class CPrinter(Printer):
         """Logical not."""
         return "!" + self.wrapped(operand, ATOM), NEGATION
 
+    def truth(self, value: bool) -> str:
+        """C's words for it."""
+        return str(value).lower()
+
     def number(self, number: sympy.Number) -> str:
         """A float literal: a double would make the whole expression double."""
         text = repr(float(number))

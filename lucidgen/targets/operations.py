@@ -20,6 +20,7 @@ from sympy.core.relational import (
     StrictLessThan,
     Unequality,
 )
+from sympy.logic.boolalg import BooleanAtom
 
 from ..ir import Square
 from ..passes.capture import Expm1
@@ -108,7 +109,7 @@ class _Reader:
         self.domain = domain
 
     def read(self, expr: sympy.Basic) -> Node:
-        if isinstance(expr, sympy.Symbol | sympy.Number):
+        if isinstance(expr, sympy.Symbol | sympy.Number | BooleanAtom):
             return expr
         if expr is sympy.pi or expr is sympy.E:
             return sympy.Float(expr, 17)

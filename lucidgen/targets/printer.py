@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import sympy
+from sympy.logic.boolalg import BooleanAtom
 
 from .operations import Node, Op
 
@@ -50,6 +51,8 @@ class Printer:
         """The text of a tree and its precedence."""
         if isinstance(node, sympy.Symbol):
             return self.names.get(node, node.name), ATOM
+        if isinstance(node, BooleanAtom):
+            return self.truth(bool(node)), ATOM
         if not isinstance(node, Op):
             return self.number(node), ATOM if node >= 0 else NEGATION
         method = getattr(self, f"print_{node.name}", None)
@@ -78,6 +81,10 @@ class Printer:
         """The text of an operand, in parentheses if it binds less tightly."""
         text, own = self.text(node)
         return text if own >= precedence else f"({text})"
+
+    def truth(self, value: bool) -> str:
+        """A condition that is decided already."""
+        return str(value)
 
     def number(self, number: sympy.Number) -> str:
         """A constant."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import sympy
+from sympy.logic.boolalg import BooleanAtom
 
 from ..ir import Input, Let, Program
 from ..oracle import Setting
@@ -96,6 +97,8 @@ def _value(
         value = known[node]
         is_host = program.domains[node] is Domain.HOST and isinstance(value, Approximation)
         return own.stored(value) if is_host else value
+    if isinstance(node, BooleanAtom):
+        return Truth(bool(node), sure=True)
     return own.constant(node)
 
 
