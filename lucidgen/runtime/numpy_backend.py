@@ -254,7 +254,7 @@ def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], work: WorkArrays) ->
                     dtype = slot.dtype
                     common = plan.arguments(bucket, slot.dtype)
                 if grad.ndim != 1 and not shaped:
-                    grad = grad.reshape(-1, order=slot.order)
+                    grad = grad.ravel(slot.order)
                 if slot.dtype.itemsize < 4:
                     _run_half(function, grad, slot.calls, common)
                     continue
