@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy
 
-from .cases import tested
+from .cases import compared_with_special
 from .documentation import ClassDoc, class_doc, unsupported, value_text
 from .ir import Guard, Output, Program, symbol
 from .lower import lower
@@ -182,7 +182,7 @@ class CompiledRule:
         return found
 
     def _requirement(self, condition: sympy.Basic) -> str:
-        text = _Requirement({}, self.program).print(operations(tested(condition)))
+        text = _Requirement({}, self.program).print(operations(compared_with_special(condition)))
         return f"lambda {', '.join(sorted(s.name for s in condition.free_symbols))}: {text}"
 
     @property

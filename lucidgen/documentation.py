@@ -5,22 +5,21 @@ Owns the words and their order; a template owns the layout. Nothing here is code
 
 from __future__ import annotations
 
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .ir import Program
+from .cases import Case, cases
+from .ir import Guard, Program
 from .spec.optimizer import Eq, OptimizerSpec
 from .spec.quantities import Argument, Bounds, Flag, HyperTuple
-from .targets.latex import LETTERS, latex, typeset
+from .targets.latex import LETTERS, LatexPrinter, latex, typeset
+from .targets.operations import Node, Op, operations
 
-
-@dataclass(frozen=True)
-class Equation:
-    """An equation in LaTeX with its number."""
-
-    number: int
-    left: str
-    right: str
+#: How long a line of LaTeX may be: what is left beside the indent of a docstring's block.
+WIDTH = 92
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,16 @@ class ArgumentDoc:
 
 @dataclass(frozen=True)
 class DialectDoc:
-    """A dialect: what it is, and the equations in which it differs from the default."""
+    """A dialect: what it is, and the equations in which it differs from the default, in LaTeX."""
 
     name: str
     text: str
-    equations: tuple[Equation, ...]
+    equations: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ClassDoc:
-    """Everything that a class's documentation says."""
+    """Everything that a class's documentation says; `equations` are lines of LaTeX."""
 
     name: str
     summary: str
@@ -54,8 +53,8 @@ class ClassDoc:
     symbols: str
     starts: str
     requirements: str
-    states: str
-    equations: tuple[Equation, ...]
+    states: tuple[str, ...]
+    equations: tuple[str, ...]
     arguments: tuple[ArgumentDoc, ...]
     positional: tuple[ArgumentDoc, ...]
     dialects: tuple[DialectDoc, ...]
@@ -77,13 +76,13 @@ def class_doc(spec: OptimizerSpec, program: Program) -> ClassDoc:
     return ClassDoc(
         name=spec.name,
         summary=_sentence(spec.summary or f"The optimizer {spec.name}."),
-        notes=spec.notes,
-        paper=_sentence(spec.paper) if spec.paper else "None given.",
+        notes=_sentence(spec.notes),
+        paper=_sentence(spec.paper),
         symbols=_symbols(spec),
         starts=_starts(spec),
-        requirements="".join(f"; {message}" for _, message in spec.requires),
-        states=", ".join(_state(spec, program)),
-        equations=tuple(_equation(spec, e) for e in spec.equations),
+        requirements="".join(f"; {_quotable(message)}" for _, message in spec.requires),
+        states=tuple(_state(spec, program)),
+        equations=equation_block(spec, spec.equations),
         arguments=arguments,
         positional=arguments[: spec.positional],
         dialects=tuple(_dialect(spec, other) for other in spec.readings.values()),
@@ -126,9 +125,90 @@ def bounds_text(bounds: Bounds) -> str:
     return " and ".join(f"{word} {limit:g}" for word, limit in words if limit is not None)
 
 
-def _equation(spec: OptimizerSpec, equation: Eq) -> Equation:
-    left, right = latex(equation, spec)
-    return Equation(spec.number(equation), left, right)
+# Equations
+
+
+class _Conditions(LatexPrinter):
+    """Conditions in words, with flags by their names in code."""
+
+    def text(self, node: Node) -> tuple[str, int]:
+        """As in LatexPrinter."""
+        if isinstance(node, Flag):
+            name = node.name.replace("_", r"\_")
+            return rf"\mathtt{{{name}}}", 10
+        if isinstance(node, Op) and node.name in ("and", "or"):
+            left, right = (self.wrapped(arg, 2) for arg in node.args)
+            return rf"{left} \text{{ {node.name} }} {right}", 2 if node.name == "and" else 1
+        if isinstance(node, Op) and node.name == "not":
+            return rf"\text{{not }} {self.wrapped(node.args[0], 3)}", 3
+        return super().text(node)
+
+
+def equation_block(spec: OptimizerSpec, equations: Sequence[Eq]) -> tuple[str, ...]:
+    """Equations in LaTeX with their numbers, as the lines of an `aligned` block.
+
+    >>> from lucidgen.specs.sgd import SGD
+    >>> print(*equation_block(SGD, SGD.equations[3:]), sep="\\n")
+    u_{t} &= \\begin{cases}
+        g_{t} + \\mu \\, b_{t} & \\text{if } \\mu \\ne 0 \\text{ and } \\mathtt{nesterov} \\\\
+        b_{t} & \\text{if } \\mu \\ne 0 \\\\
+        g_{t} & \\text{otherwise}
+    \\end{cases} && (4) \\\\
+    w_{t} &= w_{t-1} - \\gamma \\, u_{t} && (5)
+    """
+    lines: list[str] = []
+    for equation in equations:
+        end = rf" && ({spec.number(equation)})"
+        end += r" \\" if equation is not equations[-1] else ""
+        found = cases(equation.right)
+        left = latex(equation, spec)[0]
+        if len(found) == 1:
+            lines += _filled(f"{left} &= {_value(equation, found[0], spec)}{end}")
+            continue
+        lines.append(rf"{left} &= \begin{{cases}}")
+        for case in found:
+            row = f"    {_value(equation, case, spec)} & {_condition(case)}"
+            lines += _filled(row + (r" \\" if case is not found[-1] else ""))
+        lines.append(rf"\end{{cases}}{end}")
+    return tuple(lines)
+
+
+def _filled(line: str) -> list[str]:
+    """A long line in several: broken before top-level operators, or else at any space."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    pieces, depth = [""], 0
+    for word in re.findall(r"\\text\{[^}]*\}|\S+", line):
+        breaks = depth == 0 and word in ("+", "-", "&", "&&")
+        pieces += [word] if breaks else [f"{pieces.pop()} {word}".strip()]
+        depth += word.count("{") + word.count("(") - word.count("}") - word.count(")")
+    lines = [indent]
+    for piece in pieces:
+        for part in (
+            (piece,)
+            if len(piece) < WIDTH - 8
+            else textwrap.wrap(piece.replace("}{", "} {"), WIDTH - 8)
+        ):
+            if len(lines[-1]) + 1 + len(part) > WIDTH and lines[-1].strip():
+                lines.append(f"{indent}    ")
+            lines[-1] += part if not lines[-1].strip() else f" {part}"
+    return lines
+
+
+def _value(equation: Eq, case: Case, spec: OptimizerSpec) -> str:
+    return latex(Eq(equation.left, case.value), spec)[1]
+
+
+def _condition(case: Case) -> str:
+    if not case.conditions:
+        return r"\text{otherwise}"
+    printer = _Conditions({})
+    return r"\text{if } " + r" \text{ and } ".join(
+        printer.wrapped(operations(condition), 2 if len(case.conditions) > 1 else 0)
+        for condition in case.conditions
+    )
+
+
+# Words
 
 
 def _argument(spec: OptimizerSpec, argument: Argument) -> ArgumentDoc:
@@ -148,20 +228,24 @@ def _argument(spec: OptimizerSpec, argument: Argument) -> ArgumentDoc:
 
 
 def _symbols(spec: OptimizerSpec) -> str:
-    """Which letter stands for which argument, for those that do not say it themselves."""
-    used = [h for h in spec.hypers if h.name in LETTERS]
-    said = [f":math:`{typeset(h.name)}` is ``{h.name}``" for h in used]
-    return ", ".join(said)
+    """Which letters stand for which argument, for those that do not say it themselves."""
+    said = []
+    for argument in spec.parameters:
+        symbols = () if isinstance(argument, Flag) else argument.symbols
+        if isinstance(argument, HyperTuple) or argument.name in LETTERS:
+            letters = _listed([f":math:`{typeset(symbol.name)}`" for symbol in symbols])
+            said.append(f"{letters} {'is' if len(symbols) == 1 else 'are'} ``{argument.name}``")
+    return _listed(said)
 
 
 def _starts(spec: OptimizerSpec) -> str:
     """How the states begin, where it is not from zero."""
     started = {e.series for e in spec.equations if e.moment == "start"}
-    first = [s for s in spec.by_moment("first")]
+    first = list(spec.by_moment("first"))
     zero = [s for s in spec.states if s not in started and s not in first]
     parts = []
     if zero:
-        names = ", ".join(f":math:`{typeset(s.name, '0')}`" for s in zero)
+        names = _listed([f":math:`{typeset(s.name, '0')}`" for s in zero])
         parts.append(f"{names} {'is' if len(zero) == 1 else 'are'} 0.")
     for series in first:
         number = spec.number(spec.by_moment("first")[series])
@@ -172,45 +256,53 @@ def _starts(spec: OptimizerSpec) -> str:
     return " ".join(parts)
 
 
-def _state(spec: OptimizerSpec, program: Program) -> list[str]:
-    found = []
+def _state(spec: OptimizerSpec, program: Program) -> Iterator[str]:
     for output in program.outputs[1:]:
         series = next(s for s in spec.states if s.name == output.after.name)
-        where = "" if output.live.is_always else f" (if {_reading(str(output.live))})"
         kind = {"scalar": "one number", "tensor": "one number", "element": "like the parameter"}
-        shape = kind.get(output.domain.value, f"one value per {output.domain.value}")
-        found.append(f"``{series.saved_as}``, :math:`{typeset(series.name)}`, {shape}{where}")
-    return found
+        shape = kind.get(output.domain.value, f"one number per {output.domain.value}")
+        where = "" if output.live.is_always else f"; only if ``{_in_words(spec, output.live)}``"
+        yield f"``{series.saved_as}``: :math:`{typeset(series.name)}`, {shape}{where}"
 
 
-def _reading(guard: str) -> str:
-    return guard.replace("use_", "")
+def _in_words(spec: OptimizerSpec, guard: Guard) -> str:
+    """A guard as a condition on arguments."""
+    special = {f"use_{h.name}": h for h in spec.hypers if h.special is not None}
+    text = guard.text("not {}", " and ", " or ")
+    for name, argument in special.items():
+        compared = f"{argument.name} {{}} {argument.special:g}"
+        text = re.sub(rf"\bnot {name}\b", compared.format("=="), text)
+        text = re.sub(rf"\b{name}\b", compared.format("!="), text)
+    return text
 
 
 def _dialect(spec: OptimizerSpec, other: OptimizerSpec) -> DialectDoc:
     changed = differing(spec, other)
-    text = [_sentence(other.paper)] if other.paper else []
-    text += [other.notes] if other.notes else []
-    text += [_sentence(text_) for text_ in _argument_changes(spec, other)]
+    kept = {e.key for e in other.equations}
+    if any(e.key not in kept for e in spec.equations):
+        # What is missing shows only where all is shown; and the numbers are other ones.
+        changed = list(other.equations)
+    text = [_sentence(part) for part in (other.paper, other.notes) if part]
+    text += _argument_changes(spec, other)
     if not changed and not other.notes:
         text.append("The same equations as the default.")
-    return DialectDoc(
-        other.reading, " ".join(text), tuple(_equation(other, equation) for equation in changed)
-    )
+    return DialectDoc(other.reading, " ".join(text), equation_block(other, changed))
 
 
 def _argument_changes(spec: OptimizerSpec, other: OptimizerSpec) -> list[str]:
+    """What is different about the arguments, as far as the notes do not say it."""
     found = []
     for argument in spec.parameters:
         default = other.default(argument)
-        if default != spec.default(argument):
-            found.append(f"The default of ``{argument.name}`` is {value_text(default)}")
-    ignored = [f"``{a.name}``" for a in other.ignores]
+        if default != spec.default(argument) and f"default of {argument.name}" not in other.notes:
+            found.append(f"The default of ``{argument.name}`` is {value_text(default)}.")
+    ignored = [a.name for a in other.ignores if f"{a.name} has no effect" not in other.notes]
     if ignored:
-        found.append(f"{', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no effect")
+        names = _listed([f"``{name}``" for name in ignored])
+        found.append(f"{names} {'has' if len(ignored) == 1 else 'have'} no effect.")
     missing = [f"``{name}``" for name in unsupported(spec, other)]
     if missing:
-        found.append(f"Has no {', '.join(missing)}")
+        found.append(f"It has no {_listed(missing, 'or')}.")
     return found
 
 
@@ -227,6 +319,16 @@ def unsupported(spec: OptimizerSpec, reading: OptimizerSpec) -> tuple[str, ...]:
     )
 
 
+def _listed(parts: Sequence[str], word: str = "and") -> str:
+    """Parts as in a sentence: a, b and c."""
+    return f" {word} ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def _quotable(text: str) -> str:
+    """An author's words as they can stand in a docstring."""
+    return " ".join(text.replace('"""', "'''").split())
+
+
 def _sentence(text: str) -> str:
-    text = text.strip()
+    text = _quotable(text)
     return text if not text or text.endswith((".", "!", "?")) else text + "."

@@ -156,14 +156,22 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def paragraph(text: str, indent: int = 0, prefix: str = "") -> str:
-    """The text in lines that fit, all but the first indented; words are never broken."""
-    return textwrap.fill(
+def paragraph(text: str, indent: int = 0, prefix: str = "", lead: int = 0) -> str:
+    """The text in lines that fit; words are never broken.
+
+    The template sets the first line, `indent + lead` characters in; the others begin with the
+    prefix and the indent.
+    """
+    before = prefix + " " * indent
+    lines = textwrap.wrap(
         text,
-        LINE_LENGTH - indent - len(prefix),
+        LINE_LENGTH,
+        initial_indent=" " * (indent + lead),
+        subsequent_indent=before,
         break_long_words=False,
         break_on_hyphens=False,
-    ).replace("\n", "\n" + prefix + " " * indent)
+    )
+    return "\n".join(lines)[indent + lead :]
 
 
 def _render(template: str, **context: Any) -> str:
@@ -181,7 +189,7 @@ def _formatted(files: Mapping[str, str]) -> dict[str, str]:
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(text, encoding="utf-8", newline="\n")
-        for command in (["check", "--select=I", "--fix"], ["format"]):
+        for command in (["check", "--select=I,RUF021,RUF022", "--fix"], ["format"]):
             _ruff([*command, *STYLE, "package"], folder)
         return {path: (root / path).read_text(encoding="utf-8") for path in files}
 

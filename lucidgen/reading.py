@@ -25,6 +25,7 @@ def fresh_imports(folder: Path) -> Iterator[list[Path]]:
     they print goes to stderr, since stdout is the command's.
     """
     found: list[Path] = []
+    folder = folder.resolve()
     before = set(sys.modules)
     bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     importlib.invalidate_caches()

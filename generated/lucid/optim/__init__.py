@@ -12,11 +12,11 @@ from .radam import RAdam
 from .sgd import SGD
 
 __all__ = [
+    "LARS",
+    "SGD",
     "Adam",
     "AdamW",
-    "LARS",
     "NAdam",
     "Optimizer",
     "RAdam",
-    "SGD",
 ]

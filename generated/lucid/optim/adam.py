@@ -27,12 +27,16 @@ class Adam(Optimizer):
         v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
         v^{\max}_{t} &= \max\left(v^{\max}_{t-1},\, v_{t}\right) && (4) \\
         \hat{m}_{t} &= \frac{m_{t}}{1 - \beta_{1}^{t}} && (5) \\
-        \hat{v}_{t} &= \frac{\begin{cases} v^{\max}_{t} & \text{if } \mathtt{amsgrad} \\ v_{t} & \text{otherwise} \end{cases}}{1 - \beta_{2}^{t}} && (6) \\
+        \hat{v}_{t} &= \begin{cases}
+            \frac{v^{\max}_{t}}{1 - \beta_{2}^{t}} & \text{if } \mathtt{amsgrad} \\
+            \frac{v_{t}}{1 - \beta_{2}^{t}} & \text{otherwise}
+        \end{cases} && (6) \\
         w_{t} &= w_{t-1} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (7)
         \end{aligned}
 
-    Here :math:`\gamma` is ``lr``, :math:`\epsilon` is ``eps``, :math:`\lambda` is ``weight_decay``.
-    :math:`m_{0}`, :math:`v_{0}`, :math:`v^{\max}_{0}` are 0.
+    Here :math:`\gamma` is ``lr``, :math:`\beta_{1}` and :math:`\beta_{2}` are ``betas``,
+    :math:`\epsilon` is ``eps`` and :math:`\lambda` is ``weight_decay``.
+    :math:`m_{0}`, :math:`v_{0}` and :math:`v^{\max}_{0}` are 0.
 
     Parameters
     ----------
@@ -61,36 +65,49 @@ class Adam(Optimizer):
 
     Notes
     -----
-    State of a parameter: ``exp_avg``, :math:`m`, like the parameter, ``exp_avg_sq``, :math:`v`, like the parameter,
-    ``max_exp_avg_sq``, :math:`v^{\max}`, like the parameter (if amsgrad).
+    The state of a parameter, by key:
+
+    - ``exp_avg``: :math:`m`, like the parameter
+    - ``exp_avg_sq``: :math:`v`, like the parameter
+    - ``max_exp_avg_sq``: :math:`v^{\max}`, like the parameter; only if ``amsgrad``
 
     Dialect "paper": Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; AMSGrad: Reddi et al. 2018,
-    arXiv:1904.09237. With amsgrad there is no bias correction (Reddi et al. 2018, Algorithm 2).
-    Has no ``weight_decay``.
+    arXiv:1904.09237. With amsgrad there is no bias correction (Reddi et al. 2018, Algorithm 2). It
+    has no ``weight_decay``.
 
     .. math::
 
         \begin{aligned}
-        g_{t} &= \nabla f(w_{t-1}) \\
-        \hat{m}_{t} &= \begin{cases} m_{t} & \text{if } \mathtt{amsgrad} \\ \frac{m_{t}}{1 - \beta_{1}^{t}} & \text{otherwise} \end{cases} \\
-        \hat{v}_{t} &= \begin{cases} v^{\max}_{t} & \text{if } \mathtt{amsgrad} \\ \frac{v_{t}}{1 - \beta_{2}^{t}} & \text{otherwise} \end{cases}
+        g_{t} &= \nabla f(w_{t-1}) && (1) \\
+        \hat{m}_{t} &= \begin{cases}
+            m_{t} & \text{if } \mathtt{amsgrad} \\
+            \frac{m_{t}}{1 - \beta_{1}^{t}} & \text{otherwise}
+        \end{cases} && (5) \\
+        \hat{v}_{t} &= \begin{cases}
+            v^{\max}_{t} & \text{if } \mathtt{amsgrad} \\
+            \frac{v_{t}}{1 - \beta_{2}^{t}} & \text{otherwise}
+        \end{cases} && (6)
         \end{aligned}
 
     Dialect "devlog": Lucid's development log, 2025-12-12. The same equations as the default.
 
-    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/adam.py. eps is added before the bias correction; amsgrad has no
-    effect, since the maximum is never stored. ``amsgrad`` has no effect.
+    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/adam.py. eps is added before the bias correction;
+    amsgrad has no effect, since the maximum is never stored.
 
     .. math::
 
         \begin{aligned}
-        w_{t} &= w_{t-1} - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, m_{t}}{(1 - \beta_{1}^{t}) \, (\sqrt{v_{t}} + \epsilon)}
+        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} && (1) \\
+        m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
+        v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
+        w_{t} &= w_{t-1}
+            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, m_{t}} {(1 - \beta_{1}^{t}) \,
+            (\sqrt{v_{t}} + \epsilon)} && (4)
         \end{aligned}
 
     References
     ----------
-    Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; AMSGrad: Reddi et al. 2018,
-    arXiv:1904.09237.
+    Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; AMSGrad: Reddi et al. 2018, arXiv:1904.09237.
     """
 
     rules = ADAM_RULES
@@ -132,12 +149,17 @@ class AdamW(Optimizer):
         v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
         v^{\max}_{t} &= \max\left(v^{\max}_{t-1},\, v_{t}\right) && (4) \\
         \hat{m}_{t} &= \frac{m_{t}}{1 - \beta_{1}^{t}} && (5) \\
-        \hat{v}_{t} &= \frac{\begin{cases} v^{\max}_{t} & \text{if } \mathtt{amsgrad} \\ v_{t} & \text{otherwise} \end{cases}}{1 - \beta_{2}^{t}} && (6) \\
-        w_{t} &= (1 - \gamma \, \lambda) \, w_{t-1} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (7)
+        \hat{v}_{t} &= \begin{cases}
+            \frac{v^{\max}_{t}}{1 - \beta_{2}^{t}} & \text{if } \mathtt{amsgrad} \\
+            \frac{v_{t}}{1 - \beta_{2}^{t}} & \text{otherwise}
+        \end{cases} && (6) \\
+        w_{t} &= (1 - \gamma \, \lambda) \, w_{t-1}
+            - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (7)
         \end{aligned}
 
-    Here :math:`\gamma` is ``lr``, :math:`\epsilon` is ``eps``, :math:`\lambda` is ``weight_decay``.
-    :math:`m_{0}`, :math:`v_{0}`, :math:`v^{\max}_{0}` are 0.
+    Here :math:`\gamma` is ``lr``, :math:`\beta_{1}` and :math:`\beta_{2}` are ``betas``,
+    :math:`\epsilon` is ``eps`` and :math:`\lambda` is ``weight_decay``.
+    :math:`m_{0}`, :math:`v_{0}` and :math:`v^{\max}_{0}` are 0.
 
     Parameters
     ----------
@@ -166,31 +188,43 @@ class AdamW(Optimizer):
 
     Notes
     -----
-    State of a parameter: ``exp_avg``, :math:`m`, like the parameter, ``exp_avg_sq``, :math:`v`, like the parameter,
-    ``max_exp_avg_sq``, :math:`v^{\max}`, like the parameter (if amsgrad).
+    The state of a parameter, by key:
 
-    Dialect "paper": Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2. The decay follows the schedule's
-    multiplier and not lr itself; hence the default of weight_decay is 1e-5, which at the
-    default lr is as strong as torch's 1e-2. The default of ``weight_decay`` is 1e-5.
+    - ``exp_avg``: :math:`m`, like the parameter
+    - ``exp_avg_sq``: :math:`v`, like the parameter
+    - ``max_exp_avg_sq``: :math:`v^{\max}`, like the parameter; only if ``amsgrad``
+
+    Dialect "paper": Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2. The decay follows the
+    schedule's multiplier and not lr itself; hence the default of weight_decay is 1e-5, which at the
+    default lr is as strong as torch's 1e-2.
 
     .. math::
 
         \begin{aligned}
-        w_{t} &= (1 - \eta_{t} \, \lambda) \, w_{t-1} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} \\
-        \gamma_{0,0} &= \gamma \\
-        \gamma_{0,t} &= \gamma_{0,t-1} \\
-        \eta_{t} &= \begin{cases} \frac{\gamma}{\gamma_{0,t}} & \text{if } \gamma_{0,t} > 0 \\ 1 & \text{otherwise} \end{cases}
+        w_{t} &= (1 - \eta_{t} \, \lambda) \, w_{t-1}
+            - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (7) \\
+        \gamma_{0,0} &= \gamma && (8) \\
+        \gamma_{0,t} &= \gamma_{0,t-1} && (9) \\
+        \eta_{t} &= \begin{cases}
+            \frac{\gamma}{\gamma_{0,t}} & \text{if } \gamma_{0,t} > 0 \\
+            1 & \text{otherwise}
+        \end{cases} && (10)
         \end{aligned}
 
     Dialect "devlog": Lucid's development log, 2025-12-12. The same equations as the default.
 
-    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/adam.py. eps is added before the bias correction; amsgrad has no
-    effect, since the maximum is never stored. ``amsgrad`` has no effect.
+    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/adam.py. eps is added before the bias correction;
+    amsgrad has no effect, since the maximum is never stored.
 
     .. math::
 
         \begin{aligned}
-        w_{t} &= (1 - \gamma \, \lambda) \, w_{t-1} - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, m_{t}}{(1 - \beta_{1}^{t}) \, (\sqrt{v_{t}} + \epsilon)}
+        g_{t} &= \nabla f(w_{t-1}) && (1) \\
+        m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
+        v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
+        w_{t} &= (1 - \gamma \, \lambda) \, w_{t-1}
+            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, m_{t}} {(1 - \beta_{1}^{t}) \,
+            (\sqrt{v_{t}} + \epsilon)} && (4)
         \end{aligned}
 
     References

@@ -24,13 +24,20 @@ class LARS(Optimizer):
         \begin{aligned}
         w^{\mathrm{norm}}_{t} &= \left\lVert w_{t-1} \right\rVert && (1) \\
         \mathrm{grad\_norm}_{t} &= \left\lVert \nabla f(w_{t-1}) \right\rVert && (2) \\
-        \mathrm{trust\_ratio}_{t} &= \begin{cases} \frac{\mathrm{trust\_coefficient} \, w^{\mathrm{norm}}_{t}}{\mathrm{grad\_norm}_{t} + \lambda \, w^{\mathrm{norm}}_{t}} & \text{if } \mathrm{grad\_norm}_{t} > 0 \wedge w^{\mathrm{norm}}_{t} > 0 \\ 1 & \text{otherwise} \end{cases} && (3) \\
+        \mathrm{trust\_ratio}_{t} &= \begin{cases}
+            \frac{\mathrm{trust\_coefficient} \, w^{\mathrm{norm}}_{t}} {\mathrm{grad\_norm}_{t}
+                + \lambda \, w^{\mathrm{norm}}_{t}}
+                & \text{if } \mathrm{grad\_norm}_{t} > 0 \text{ and } w^{\mathrm{norm}}_{t} > 0 \\
+            1 & \text{otherwise}
+        \end{cases} && (3) \\
         g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} && (4) \\
-        \mathrm{velocity}_{t} &= \mu \, \mathrm{velocity}_{t-1} + \gamma \, \mathrm{trust\_ratio}_{t} \, g_{t} && (5) \\
+        \mathrm{velocity}_{t} &= \mu \, \mathrm{velocity}_{t-1}
+            + \gamma \, \mathrm{trust\_ratio}_{t} \, g_{t} && (5) \\
         w_{t} &= w_{t-1} - \mathrm{velocity}_{t} && (6)
         \end{aligned}
 
-    Here :math:`\gamma` is ``lr``, :math:`\mu` is ``momentum``, :math:`\lambda` is ``weight_decay``.
+    Here :math:`\gamma` is ``lr``, :math:`\mu` is ``momentum`` and :math:`\lambda` is
+    ``weight_decay``.
     :math:`\mathrm{velocity}_{0}` is 0.
 
     A tensor whose weights or whose gradient is zero takes a plain step with lr.
@@ -51,7 +58,7 @@ class LARS(Optimizer):
     maximize : bool, default False
         Whether to follow the gradient upwards.
     dialect : {"paper"}, default "paper"
-        Whose reading of the equations to compute; see below.
+        Whose reading of the equations to compute.
 
     Raises
     ------
@@ -60,7 +67,9 @@ class LARS(Optimizer):
 
     Notes
     -----
-    State of a parameter: ``momentum_buffer``, :math:`\mathrm{velocity}`, like the parameter.
+    The state of a parameter, by key:
+
+    - ``momentum_buffer``: :math:`\mathrm{velocity}`, like the parameter
 
     References
     ----------

@@ -22,21 +22,32 @@ class NAdam(Optimizer):
     .. math::
 
         \begin{aligned}
-        g_{t} &= \begin{cases} \nabla f(w_{t-1}) & \text{if } \mathtt{decoupled\_weight\_decay} \\ \nabla f(w_{t-1}) + \lambda \, w_{t-1} & \text{otherwise} \end{cases} && (1) \\
+        g_{t} &= \begin{cases}
+            \nabla f(w_{t-1}) & \text{if } \mathtt{decoupled\_weight\_decay} \\
+            \nabla f(w_{t-1}) + \lambda \, w_{t-1} & \text{otherwise}
+        \end{cases} && (1) \\
         m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
         v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
-        \hat{m}_{t} &= \frac{\mu^{\mathrm{next}}_{t} \, m_{t}}{1 - \mu^{\mathrm{next}}_{t} \, \mu^{\mathrm{product}}_{t}} + \frac{(1 - \mu_{t}) \, g_{t}}{1 - \mu^{\mathrm{product}}_{t}} && (4) \\
+        \hat{m}_{t} &= \frac{\mu^{\mathrm{next}}_{t} \, m_{t}} {1 - \mu^{\mathrm{next}}_{t}
+            \, \mu^{\mathrm{product}}_{t}}
+            + \frac{(1 - \mu_{t}) \, g_{t}}{1 - \mu^{\mathrm{product}}_{t}} && (4) \\
         \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (5) \\
-        w_{t} &= w^{\mathrm{decayed}}_{t} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (6) \\
+        w_{t} &= w^{\mathrm{decayed}}_{t}
+            - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (6) \\
         \mu_{t} &= \beta_{1} \, (1 - 0.5 \, 0.96^{t \, \psi}) && (7) \\
         \mu^{\mathrm{next}}_{t} &= \beta_{1} \, (1 - 0.5 \, 0.96^{\psi \, (t + 1)}) && (8) \\
         \mu^{\mathrm{product}}_{0} &= 1 && (9) \\
         \mu^{\mathrm{product}}_{t} &= \mu_{t} \, \mu^{\mathrm{product}}_{t-1} && (10) \\
-        w^{\mathrm{decayed}}_{t} &= \begin{cases} (1 - \gamma \, \lambda) \, w_{t-1} & \text{if } \mathtt{decoupled\_weight\_decay} \\ w_{t-1} & \text{otherwise} \end{cases} && (11)
+        w^{\mathrm{decayed}}_{t} &= \begin{cases}
+            (1 - \gamma \, \lambda) \, w_{t-1} & \text{if } \mathtt{decoupled\_weight\_decay} \\
+            w_{t-1} & \text{otherwise}
+        \end{cases} && (11)
         \end{aligned}
 
-    Here :math:`\gamma` is ``lr``, :math:`\epsilon` is ``eps``, :math:`\lambda` is ``weight_decay``, :math:`\psi` is ``momentum_decay``.
-    :math:`m_{0}`, :math:`v_{0}` are 0.
+    Here :math:`\gamma` is ``lr``, :math:`\beta_{1}` and :math:`\beta_{2}` are ``betas``,
+    :math:`\epsilon` is ``eps``, :math:`\lambda` is ``weight_decay`` and :math:`\psi` is
+    ``momentum_decay``.
+    :math:`m_{0}` and :math:`v_{0}` are 0.
 
     The moving average of the gradient keeps beta1; the schedule mu enters the update only.
 
@@ -69,42 +80,62 @@ class NAdam(Optimizer):
 
     Notes
     -----
-    State of a parameter: ``exp_avg``, :math:`m`, like the parameter, ``exp_avg_sq``, :math:`v`, like the parameter,
-    ``mu_product``, :math:`\mu^{\mathrm{product}}`, one number.
+    The state of a parameter, by key:
 
-    Dialect "paper": Dozat 2016, ICLR workshop, Algorithm 2. The schedule mu also drives the moving average of
-    the gradient. Has no ``weight_decay``, ``decoupled_weight_decay``.
+    - ``exp_avg``: :math:`m`, like the parameter
+    - ``exp_avg_sq``: :math:`v`, like the parameter
+    - ``mu_product``: :math:`\mu^{\mathrm{product}}`, one number
+
+    Dialect "paper": Dozat 2016, ICLR workshop, Algorithm 2. The schedule mu also drives the moving
+    average of the gradient. It has no ``weight_decay`` or ``decoupled_weight_decay``.
 
     .. math::
 
         \begin{aligned}
-        g_{t} &= \nabla f(w_{t-1}) \\
-        m_{t} &= \mu_{t} \, m_{t-1} + (1 - \mu_{t}) \, g_{t} \\
-        \hat{v}_{t} &= \frac{\beta_{2} \, v_{t}}{1 - \beta_{2}^{t}} \\
-        w_{t} &= w_{t-1} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon}
+        g_{t} &= \nabla f(w_{t-1}) && (1) \\
+        m_{t} &= \mu_{t} \, m_{t-1} + (1 - \mu_{t}) \, g_{t} && (2) \\
+        v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
+        \hat{m}_{t} &= \frac{\mu^{\mathrm{next}}_{t} \, m_{t}} {1 - \mu^{\mathrm{next}}_{t}
+            \, \mu^{\mathrm{product}}_{t}}
+            + \frac{(1 - \mu_{t}) \, g_{t}}{1 - \mu^{\mathrm{product}}_{t}} && (4) \\
+        \hat{v}_{t} &= \frac{\beta_{2} \, v_{t}}{1 - \beta_{2}^{t}} && (5) \\
+        w_{t} &= w_{t-1} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (6) \\
+        \mu_{t} &= \beta_{1} \, (1 - 0.5 \, 0.96^{t \, \psi}) && (7) \\
+        \mu^{\mathrm{next}}_{t} &= \beta_{1} \, (1 - 0.5 \, 0.96^{\psi \, (t + 1)}) && (8) \\
+        \mu^{\mathrm{product}}_{0} &= 1 && (9) \\
+        \mu^{\mathrm{product}}_{t} &= \mu_{t} \, \mu^{\mathrm{product}}_{t-1} && (10)
         \end{aligned}
 
-    Dialect "devlog": Lucid's development log, 2025-12-12. No schedule of the momentum, so momentum_decay has no
-    effect. ``momentum_decay`` has no effect. Has no ``decoupled_weight_decay``.
+    Dialect "devlog": Lucid's development log, 2025-12-12. No schedule of the momentum, so
+    momentum_decay has no effect. It has no ``decoupled_weight_decay``.
 
     .. math::
 
         \begin{aligned}
-        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} \\
-        \hat{m}_{t} &= \frac{\beta_{1} \, m_{t}}{1 - \beta_{1}^{t}} + \frac{(1 - \beta_{1}) \, g_{t}}{1 - \beta_{1}^{t}} \\
-        w_{t} &= w_{t-1} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon}
+        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} && (1) \\
+        m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
+        v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
+        \hat{m}_{t} &= \frac{\beta_{1} \, m_{t}}{1 - \beta_{1}^{t}}
+            + \frac{(1 - \beta_{1}) \, g_{t}}{1 - \beta_{1}^{t}} && (4) \\
+        \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (5) \\
+        w_{t} &= w_{t-1} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (6)
         \end{aligned}
 
-    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/adam.py. Bias is corrected twice; momentum_decay shrinks the
-    moving average at every step. Has no ``decoupled_weight_decay``.
+    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/adam.py. Bias is corrected twice; momentum_decay
+    shrinks the moving average at every step. It has no ``decoupled_weight_decay``.
 
     .. math::
 
         \begin{aligned}
-        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} \\
-        m_{t} &= \beta_{1} \, (1 - \psi) \, m_{t-1} + (1 - \beta_{1}) \, g_{t} \\
-        \hat{m}_{t} &= \frac{\beta_{1} \, m_{t}}{1 - \beta_{1}^{t}} + \frac{(1 - \beta_{1}) \, g_{t}}{1 - \beta_{1}^{t}} \\
-        w_{t} &= w_{t-1} - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, \hat{m}_{t}}{(1 - \beta_{1}^{t}) \, (\sqrt{\hat{v}_{t}} + \epsilon)}
+        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} && (1) \\
+        m_{t} &= \beta_{1} \, (1 - \psi) \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
+        v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
+        \hat{m}_{t} &= \frac{\beta_{1} \, m_{t}}{1 - \beta_{1}^{t}}
+            + \frac{(1 - \beta_{1}) \, g_{t}}{1 - \beta_{1}^{t}} && (4) \\
+        \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (5) \\
+        w_{t} &= w_{t-1}
+            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, \hat{m}_{t}} {(1 - \beta_{1}^{t}) \,
+            (\sqrt{\hat{v}_{t}} + \epsilon)} && (6)
         \end{aligned}
 
     References

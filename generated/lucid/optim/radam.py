@@ -22,19 +22,32 @@ class RAdam(Optimizer):
     .. math::
 
         \begin{aligned}
-        g_{t} &= \begin{cases} \nabla f(w_{t-1}) & \text{if } \mathtt{decoupled\_weight\_decay} \\ \nabla f(w_{t-1}) + \lambda \, w_{t-1} & \text{otherwise} \end{cases} && (1) \\
+        g_{t} &= \begin{cases}
+            \nabla f(w_{t-1}) & \text{if } \mathtt{decoupled\_weight\_decay} \\
+            \nabla f(w_{t-1}) + \lambda \, w_{t-1} & \text{otherwise}
+        \end{cases} && (1) \\
         m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
         v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
         \hat{m}_{t} &= \frac{m_{t}}{1 - \beta_{1}^{t}} && (4) \\
-        w_{t} &= w^{\mathrm{decayed}}_{t} - \gamma \, \hat{m}_{t} \, \begin{cases} \frac{\mathrm{rect}_{t} \, \sqrt{1 - \beta_{2}^{t}}}{\sqrt{v_{t}} + \epsilon} & \text{if } \rho_{t} > 5 \\ 1 & \text{otherwise} \end{cases} && (5) \\
+        w_{t} &= \begin{cases}
+            w^{\mathrm{decayed}}_{t}
+                - \frac{\gamma \, \mathrm{rect}_{t} \, \sqrt{1 - \beta_{2}^{t}} \, \hat{m}_{t}}
+                {\sqrt{v_{t}} + \epsilon} & \text{if } \rho_{t} > 5 \\
+            w^{\mathrm{decayed}}_{t} - \gamma \, \hat{m}_{t} & \text{otherwise}
+        \end{cases} && (5) \\
         \rho_{\infty,t} &= \frac{2}{1 - \beta_{2}} - 1 && (6) \\
         \rho_{t} &= \rho_{\infty,t} - \frac{2 \, t \, \beta_{2}^{t}}{1 - \beta_{2}^{t}} && (7) \\
-        \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} - 4)}{\rho_{t} \, (\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
-        w^{\mathrm{decayed}}_{t} &= \begin{cases} (1 - \gamma \, \lambda) \, w_{t-1} & \text{if } \mathtt{decoupled\_weight\_decay} \\ w_{t-1} & \text{otherwise} \end{cases} && (9)
+        \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} -
+            4)} {\rho_{t} \, (\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
+        w^{\mathrm{decayed}}_{t} &= \begin{cases}
+            (1 - \gamma \, \lambda) \, w_{t-1} & \text{if } \mathtt{decoupled\_weight\_decay} \\
+            w_{t-1} & \text{otherwise}
+        \end{cases} && (9)
         \end{aligned}
 
-    Here :math:`\gamma` is ``lr``, :math:`\epsilon` is ``eps``, :math:`\lambda` is ``weight_decay``.
-    :math:`m_{0}`, :math:`v_{0}` are 0.
+    Here :math:`\gamma` is ``lr``, :math:`\beta_{1}` and :math:`\beta_{2}` are ``betas``,
+    :math:`\epsilon` is ``eps`` and :math:`\lambda` is ``weight_decay``.
+    :math:`m_{0}` and :math:`v_{0}` are 0.
 
     Parameters
     ----------
@@ -63,42 +76,79 @@ class RAdam(Optimizer):
 
     Notes
     -----
-    State of a parameter: ``exp_avg``, :math:`m`, like the parameter, ``exp_avg_sq``, :math:`v`, like the parameter.
+    The state of a parameter, by key:
 
-    Dialect "paper": Liu et al. 2020, arXiv:1908.03265, Algorithm 2. Rectified from rho > 4. The paper has no
-    eps; eps=0 is its formula to the letter. Has no ``weight_decay``,
+    - ``exp_avg``: :math:`m`, like the parameter
+    - ``exp_avg_sq``: :math:`v`, like the parameter
+
+    Dialect "paper": Liu et al. 2020, arXiv:1908.03265, Algorithm 2. Rectified from rho > 4. The
+    paper has no eps; eps=0 is its formula to the letter. It has no ``weight_decay`` or
     ``decoupled_weight_decay``.
 
     .. math::
 
         \begin{aligned}
-        g_{t} &= \nabla f(w_{t-1}) \\
-        w_{t} &= w_{t-1} - \gamma \, \hat{m}_{t} \, \begin{cases} \frac{\mathrm{rect}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} & \text{if } \rho_{t} > 4 \\ 1 & \text{otherwise} \end{cases} \\
-        \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}}
+        g_{t} &= \nabla f(w_{t-1}) && (1) \\
+        m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
+        v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
+        \hat{m}_{t} &= \frac{m_{t}}{1 - \beta_{1}^{t}} && (4) \\
+        w_{t} &= \begin{cases}
+            w_{t-1}
+                - \frac{\gamma \, \mathrm{rect}_{t} \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon}
+                & \text{if } \rho_{t} > 4 \\
+            w_{t-1} - \gamma \, \hat{m}_{t} & \text{otherwise}
+        \end{cases} && (5) \\
+        \rho_{\infty,t} &= \frac{2}{1 - \beta_{2}} - 1 && (6) \\
+        \rho_{t} &= \rho_{\infty,t} - \frac{2 \, t \, \beta_{2}^{t}}{1 - \beta_{2}^{t}} && (7) \\
+        \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} -
+            4)} {\rho_{t} \, (\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
+        \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (9)
         \end{aligned}
 
-    Dialect "devlog": Lucid's development log, 2025-12-12. Rectified from rho > 4, by a factor that lacks rho in
-    its denominator. Has no ``decoupled_weight_decay``.
+    Dialect "devlog": Lucid's development log, 2025-12-12. Rectified from rho > 4, by a factor that
+    lacks rho in its denominator. It has no ``decoupled_weight_decay``.
 
     .. math::
 
         \begin{aligned}
-        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} \\
-        w_{t} &= w_{t-1} - \gamma \, \hat{m}_{t} \, \begin{cases} \frac{\mathrm{rect}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} & \text{if } \rho_{t} > 4 \\ 1 & \text{otherwise} \end{cases} \\
-        \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} - 4)}{(\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} \\
-        \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}}
+        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} && (1) \\
+        m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
+        v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
+        \hat{m}_{t} &= \frac{m_{t}}{1 - \beta_{1}^{t}} && (4) \\
+        w_{t} &= \begin{cases}
+            w_{t-1}
+                - \frac{\gamma \, \mathrm{rect}_{t} \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon}
+                & \text{if } \rho_{t} > 4 \\
+            w_{t-1} - \gamma \, \hat{m}_{t} & \text{otherwise}
+        \end{cases} && (5) \\
+        \rho_{\infty,t} &= \frac{2}{1 - \beta_{2}} - 1 && (6) \\
+        \rho_{t} &= \rho_{\infty,t} - \frac{2 \, t \, \beta_{2}^{t}}{1 - \beta_{2}^{t}} && (7) \\
+        \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} -
+            4)} {(\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
+        \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (9)
         \end{aligned}
 
-    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/adam.py. As the development log prints it: the step is far too
-    large late in training. Has no ``decoupled_weight_decay``.
+    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/adam.py. As the development log prints it: the
+    step is far too large late in training. It has no ``decoupled_weight_decay``.
 
     .. math::
 
         \begin{aligned}
-        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} \\
-        w_{t} &= w_{t-1} - \gamma \, \hat{m}_{t} \, \begin{cases} \frac{\mathrm{rect}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} & \text{if } \rho_{t} > 4 \\ 1 & \text{otherwise} \end{cases} \\
-        \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} - 4)}{(\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} \\
-        \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}}
+        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} && (1) \\
+        m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
+        v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
+        \hat{m}_{t} &= \frac{m_{t}}{1 - \beta_{1}^{t}} && (4) \\
+        w_{t} &= \begin{cases}
+            w_{t-1}
+                - \frac{\gamma \, \mathrm{rect}_{t} \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon}
+                & \text{if } \rho_{t} > 4 \\
+            w_{t-1} - \gamma \, \hat{m}_{t} & \text{otherwise}
+        \end{cases} && (5) \\
+        \rho_{\infty,t} &= \frac{2}{1 - \beta_{2}} - 1 && (6) \\
+        \rho_{t} &= \rho_{\infty,t} - \frac{2 \, t \, \beta_{2}^{t}}{1 - \beta_{2}^{t}} && (7) \\
+        \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} -
+            4)} {(\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
+        \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (9)
         \end{aligned}
 
     References

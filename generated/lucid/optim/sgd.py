@@ -25,11 +25,16 @@ class SGD(Optimizer):
         g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} && (1) \\
         b_{1} &= g_{1} && (2) \\
         b_{t} &= \mu \, b_{t-1} + (1 - \tau) \, g_{t} && (3) \\
-        u_{t} &= \begin{cases} \begin{cases} g_{t} + \mu \, b_{t} & \text{if } \mathtt{nesterov} \\ b_{t} & \text{otherwise} \end{cases} & \text{if } \mathtt{momentum} \\ g_{t} & \text{otherwise} \end{cases} && (4) \\
+        u_{t} &= \begin{cases}
+            g_{t} + \mu \, b_{t} & \text{if } \mu \ne 0 \text{ and } \mathtt{nesterov} \\
+            b_{t} & \text{if } \mu \ne 0 \\
+            g_{t} & \text{otherwise}
+        \end{cases} && (4) \\
         w_{t} &= w_{t-1} - \gamma \, u_{t} && (5)
         \end{aligned}
 
-    Here :math:`\gamma` is ``lr``, :math:`\mu` is ``momentum``, :math:`\tau` is ``dampening``, :math:`\lambda` is ``weight_decay``.
+    Here :math:`\gamma` is ``lr``, :math:`\mu` is ``momentum``, :math:`\tau` is ``dampening`` and
+    :math:`\lambda` is ``weight_decay``.
     Equation (2) holds in the step in which :math:`b` is created.
 
     The momentum buffer starts as the first gradient, without dampening.
@@ -57,41 +62,56 @@ class SGD(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or out of its range; Nesterov momentum needs momentum > 0 and dampening == 0.
+        If an argument is of the wrong kind or out of its range; Nesterov momentum needs momentum >
+        0 and dampening == 0.
 
     Notes
     -----
-    State of a parameter: ``momentum_buffer``, :math:`b`, like the parameter (if momentum).
+    The state of a parameter, by key:
 
-    Dialect "paper": Sutskever et al. 2013, Proc. ICML, equations (1) and (2). The velocity holds the learning
-    rate: a change of lr acts on new gradients only. Has no ``dampening``, ``nesterov``.
+    - ``momentum_buffer``: :math:`b`, like the parameter; only if ``momentum != 0``
+
+    Dialect "paper": Sutskever et al. 2013, Proc. ICML, equations (1) and (2). The velocity holds
+    the learning rate: a change of lr acts on new gradients only. It has no ``dampening`` or
+    ``nesterov``.
 
     .. math::
 
         \begin{aligned}
-        w_{t} &= w_{t-1} + \begin{cases} \mathrm{velocity}_{t} & \text{if } \mathtt{momentum} \\ -\gamma \, g_{t} & \text{otherwise} \end{cases} \\
-        \mathrm{velocity}_{t} &= \mu \, \mathrm{velocity}_{t-1} - \gamma \, g_{t}
+        g_{t} &= \nabla f(w_{t-1}) + \lambda \, w_{t-1} && (1) \\
+        w_{t} &= \begin{cases}
+            w_{t-1} + \mathrm{velocity}_{t} & \text{if } \mu \ne 0 \\
+            w_{t-1} - \gamma \, g_{t} & \text{otherwise}
+        \end{cases} && (2) \\
+        \mathrm{velocity}_{t} &= \mu \, \mathrm{velocity}_{t-1} - \gamma \, g_{t} && (3)
         \end{aligned}
 
-    Dialect "devlog": Lucid's development log, 2025-12-12. The decay stays outside the momentum buffer. Has no
-    ``dampening``, ``nesterov``.
+    Dialect "devlog": Lucid's development log, 2025-12-12. The decay stays outside the momentum
+    buffer. It has no ``dampening`` or ``nesterov``.
 
     .. math::
 
         \begin{aligned}
-        b_{t} &= \nabla f(w_{t-1}) + \mu \, b_{t-1} \\
-        u_{t} &= \lambda \, w_{t-1} + \begin{cases} b_{t} & \text{if } \mathtt{momentum} \\ \nabla f(w_{t-1}) & \text{otherwise} \end{cases}
+        b_{t} &= \nabla f(w_{t-1}) + \mu \, b_{t-1} && (1) \\
+        u_{t} &= \begin{cases}
+            b_{t} + \lambda \, w_{t-1} & \text{if } \mu \ne 0 \\
+            \nabla f(w_{t-1}) + \lambda \, w_{t-1} & \text{otherwise}
+        \end{cases} && (2) \\
+        w_{t} &= w_{t-1} - \gamma \, u_{t} && (3)
         \end{aligned}
 
-    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/sgd.py. The first buffer is the raw gradient: its decay term is
-    lost. Has no ``dampening``, ``nesterov``.
+    Dialect "lucid2": lucid-dl 2.9.0, lucid/optim/sgd.py. The first buffer is the raw gradient: its
+    decay term is lost. It has no ``dampening`` or ``nesterov``.
 
     .. math::
 
         \begin{aligned}
-        b_{1} &= \nabla f(w_{0}) \\
-        b_{t} &= g_{t} + \mu \, b_{t-1} \\
-        u_{t} &= \begin{cases} b_{t} & \text{if } \mathtt{momentum} \\ g_{t} & \text{otherwise} \end{cases}
+        b_{1} &= \nabla f(w_{0}) && (2) \\
+        b_{t} &= g_{t} + \mu \, b_{t-1} && (3) \\
+        u_{t} &= \begin{cases}
+            b_{t} & \text{if } \mu \ne 0 \\
+            g_{t} & \text{otherwise}
+        \end{cases} && (4)
         \end{aligned}
 
     References

@@ -56,7 +56,7 @@ SGD_RULES = {
         requires=(
             (
                 lambda dampening, momentum, nesterov: (
-                    not nesterov or dampening == 0 and momentum != 0
+                    not nesterov or (dampening == 0 and momentum != 0)
                 ),
                 "Nesterov momentum needs momentum > 0 and dampening == 0",
             ),
