@@ -45,6 +45,12 @@ class _Hoister:
     made: dict[sympy.Expr, Let] = field(default_factory=dict)
     before: list[Let] = field(default_factory=list)
 
+    @property
+    def overwritten(self) -> set[sympy.Symbol]:
+        """The last values of scalar states, which the body can read under names of their own only:
+        when it runs, the host has the new ones already."""
+        return {i.symbol for i in self.program.input("state") if i.domain is Domain.HOST}
+
     def host(self) -> list[Let]:
         """The hoisted host scalars."""
         return [let for let in self.made.values() if let.domain is Domain.HOST]
@@ -55,7 +61,7 @@ class _Hoister:
 
     def visit(self, expr: sympy.Basic, reader: Let) -> sympy.Basic:
         """The expression with names for its parts of lower domains."""
-        if expr.is_Atom:
+        if expr.is_Atom and expr not in self.overwritten:
             return expr
         if self.domain(expr).rank < reader.domain.rank:
             return self.hoisted(expr, reader)
@@ -68,7 +74,7 @@ class _Hoister:
     def visit_arguments(self, expr: sympy.Basic, reader: Let) -> sympy.Basic:
         """The expression with its arguments visited, its own shape untouched."""
         if expr.is_Atom:
-            return expr
+            return self.visit(expr, reader)
         return expr.func(*(self.visit(arg, reader) for arg in expr.args))
 
     def visit_parts(self, expr: sympy.Add | sympy.Mul, reader: Let) -> sympy.Basic:
@@ -87,7 +93,7 @@ class _Hoister:
         """The name of a part of a lower domain; bare symbols and numbers are names enough."""
         if expr.is_Mul and expr.could_extract_minus_sign():
             return -self.hoisted(-expr, reader)
-        if expr.is_Atom:
+        if expr.is_Atom and expr not in self.overwritten:
             return expr
         known = self.made.get(expr)
         domain = self.domain(expr)
@@ -95,7 +101,9 @@ class _Hoister:
         own = replace(reader, domain=domain)
         value = expr if domain is Domain.HOST else self.visit(expr, own)
         if known is None:
-            known = Let(self.names.fresh(), value, domain, reader.guard, reader.note)
+            stem = expr.name.removesuffix("[t - 1]") if expr.is_Symbol else ""
+            target = self.names.free(f"{stem}_before") if stem else self.names.fresh()
+            known = Let(target, value, domain, reader.guard, reader.note)
             if domain is not Domain.HOST:
                 self.before.append(known)
         guard = known.guard | self.conditions_only(reader.guard, expr)

@@ -101,14 +101,14 @@ def _term_of_the_field(value: sympy.Expr) -> str | None:
         taken = -value.args[1]
         if taken.is_Symbol:
             power = re.fullmatch(r"(\w+?)_power_t", taken.name)
-            return _bias_correction(power[1]) if power else f"one_minus_{taken.name}"
+            return _bias_correction(power[1]) if power else f"one_minus_{_stem(taken)}"
         if taken.is_Pow and taken.base.is_Symbol and taken.exp == symbol("t"):
-            return _bias_correction(taken.base.name)
+            return _bias_correction(_stem(taken.base))
     if value.is_Pow and value.base.is_Symbol:
         if value.exp == sympy.S.Half:
-            return f"sqrt_{value.base.name}"
+            return f"sqrt_{_stem(value.base)}"
         if value.exp == symbol("t"):
-            return f"{value.base.name}_power_t"
+            return f"{_stem(value.base)}_power_t"
     return None
 
 
@@ -131,7 +131,7 @@ def _role(target: sympy.Symbol, value: sympy.Expr, reader: Let) -> str | None:
         if expr.is_Add and target in expr.args:
             hypers = [a for a in value.args if a.is_Symbol] if value.is_Mul else []
             if hypers:
-                return f"scaled_{hypers[-1].name if len(hypers) == 1 else hypers[0].name}"
+                return f"scaled_{_stem(hypers[-1] if len(hypers) == 1 else hypers[0])}"
             return f"{_stem(reader.target)}_shift"
     return None
 

@@ -58,7 +58,7 @@ def code(program: Program, lets: Sequence[Let]) -> Code:
     kept = [
         let
         for let in lets
-        if not (let.value.is_Symbol and (names[let.target], names[let.value]) in same)
+        if not (let.value.is_Symbol and (names[let.target], names.get(let.value)) in same)
     ]
     known = program.domains | {let.target: let.domain for let in lets}
 
@@ -87,6 +87,9 @@ def _names(
         """Whether nobody reads the holders of a name any more once the target is written."""
         start = min(i for i, let in enumerate(lets) if let.target == target)
         holders = {s for s, n in names.items() if n == name} - {target}
+        for let in lets:  # what is another name of a holder shares its array
+            if let.value in holders and let.target != target:
+                holders.add(let.target)
         return (
             not any(
                 let.target != target and let.value.free_symbols & holders for let in lets[start:]
@@ -101,7 +104,7 @@ def _names(
             continue
         names[target] = target.name
         sources = {let.value for let in lets if let.target == target and let.value.is_Symbol}
-        for old in sources if len(sources) == 1 else ():
+        for old in sources & set(names) if len(sources) == 1 else ():
             array = program.domains[old] is not Domain.HOST
             unchanged = names[old] == "grad" and old.name not in program.series
             may = target.name not in program.series or unchanged
