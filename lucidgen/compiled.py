@@ -22,6 +22,7 @@ from .lower import lower
 from .passes import optimize
 from .passes.capture import capture
 from .spec.functions import ColumnMean, Reduction, RowMean
+from .spec.errors import Problem, SpecError
 from .spec.loader import SpecFile
 from .spec.optimizer import OptimizerSpec
 from .spec.quantities import At, Flag, Hyper, HyperTuple
@@ -88,9 +89,15 @@ class CompiledRule:
         return mlx.step_function(capture(self.program))
 
     @cached_property
-    def metal(self) -> metal.Kernel:
-        """The Metal kernel."""
-        return metal.kernel(self.program)
+    def metal(self) -> metal.Kernel | None:
+        """The Metal kernel, if the rule has one."""
+        try:
+            return metal.kernel(self.program, self.name)
+        except metal.TooManyBuffers as error:
+            remedy = "compute more on the host, or keep fewer states"
+            raise SpecError(
+                [Problem(self.spec.location, f"{self.title}: {error}", remedy)]
+            ) from None
 
     @property
     def outputs(self) -> str:
@@ -264,9 +271,9 @@ class CompiledModule:
         return any("mx." in line for step in steps for line in step.lines)
 
     @property
-    def kernel_choices(self) -> list[str]:
-        """The static choices of all Metal kernels."""
-        return list(dict.fromkeys(choice for r in self.own for choice in r.metal.choices))
+    def metal_helpers(self) -> list[str]:
+        """The functions of ours that Metal kernels call."""
+        return list(dict.fromkeys(t for r in self.own if r.metal for t in r.metal.helper_texts))
 
 
 def compile_file(file: SpecFile) -> CompiledModule:

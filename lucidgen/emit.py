@@ -79,11 +79,11 @@ def package_files(
         )
     }
     inside = f".{runtime}" if runtime.startswith(".") else runtime
-    for folder in ("_rules", "_numpy", "_mlx"):
+    for folder in ("_rules", "_numpy", "_mlx", "_metal"):
         files[f"{folder}/__init__.py"] = _render(f"{folder}/__init__.py", **shared)
     for module in modules:
         files |= _module_files(module, {**shared, "runtime": runtime, "inside": inside})
-    files = _formatted(files)
+    files = formatted(files)
     return files | (_runtime_files(runtime) if runtime.startswith(".") else {})
 
 
@@ -106,6 +106,7 @@ def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str
         "_rules/module.py": f"_rules/{file.name}.py",
         "_numpy/module.py": f"_numpy/{file.name}.py",
         "_mlx/module.py": f"_mlx/{file.name}.py",
+        "_metal/module.py": f"_metal/{file.name}.py",
         "_metal/module.metal": f"_metal/{file.name}.metal",
     }
     return {path: _render(template, **context) for template, path in paths.items()}
@@ -121,7 +122,7 @@ def rule_text(rule: CompiledRule, target: str) -> str:
     if target == "metal":
         return _render("_metal/rule.metal", rule=rule).strip() + "\n"
     path = f"{target}.py"
-    return _formatted({path: _render(f"_{target}/rule.py", rule=rule)})[path].strip() + "\n"
+    return formatted({path: _render(f"_{target}/rule.py", rule=rule)})[path].strip() + "\n"
 
 
 def _runtime_files(runtime: str) -> dict[str, str]:
@@ -178,7 +179,7 @@ def _render(template: str, **context: Any) -> str:
     return _environment().get_template(f"{template}.j2").render(context)
 
 
-def _formatted(files: Mapping[str, str]) -> dict[str, str]:
+def formatted(files: Mapping[str, str]) -> dict[str, str]:
     """The files with their Python in ruff's style; one process a command for all of them.
 
     They lie in a folder of their own inside an empty one: what else is in the working directory
@@ -218,6 +219,7 @@ __all__ = [
     "CompiledModule",
     "FormatError",
     "compile_file",
+    "formatted",
     "package_files",
     "rule_text",
 ]

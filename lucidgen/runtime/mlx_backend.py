@@ -20,6 +20,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from . import metal_backend
 from .groups import Settings
 from .host import Bucket, unknown_name
 from .numpy_backend import as_numpy
@@ -119,31 +120,47 @@ def compiled(
     return Step(scalars, mx.compile(step))
 
 
-def step_for(bucket: Bucket) -> Step:
-    """The compiled step of a bucket; its choices are static, host conditions included."""
-    settings = bucket.settings
+def chosen(
+    kernel: str,
+    w: Array,
+    rule: Rule,
+    suffix: str,
+    arrays: tuple[State, ...],
+    choices: tuple[tuple[str, bool], ...],
+    known: tuple[str, ...],
+) -> Step | metal_backend.Step:
+    """The step of a parameter: by a Metal kernel where MLX runs on Metal, or as compiled."""
+    reference = compiled(rule, suffix, arrays, choices, known)
+    if kernel == "mlx" or (kernel == "auto" and not metal_backend.is_available()):
+        return reference
+    return metal_backend.step(kernel, reference, w, rule, arrays, choices, known)
+
+
+def step_for(bucket: Bucket, kernel: str, w: Array) -> Step | metal_backend.Step:
+    """The step of a bucket; its choices are static, host conditions included."""
+    settings, choices = bucket.settings, tuple(bucket.choices.items())
     known = tuple(name for name in bucket.values if name not in bucket.choices)
-    return compiled(settings.rule, "step", settings.arrays, tuple(bucket.choices.items()), known)
+    return chosen(kernel, w, settings.rule, "step", settings.arrays, choices, known)
 
 
-def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]]) -> list[list[Array]]:
+def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], kernel: str) -> list[list[Array]]:
     """The new weights and live states of each entry, evaluated together. Changes nothing."""
     results = []
     for bucket, entries in parts:
         settings = bucket.settings
-        step = step_for(bucket)
-        scalars: dict[Any, list[Array]] = {}
+        steps: dict[Any, tuple[Any, list[Array]]] = {}
         for slot, grad in entries:
             w = slot.param.data
             if slot.arrays is None:
                 states = [state_array(state, slot.entry, settings, w) for state in settings.arrays]
             else:
                 states = [array for _, array in slot.sources]
-            values = scalars.get(w.dtype)
-            if values is None:
-                kind = computing_type(w.dtype)
+            key = w.dtype, w.size > metal_backend.MOST_ELEMENTS
+            if key not in steps:
+                step, kind = step_for(bucket, kernel, w), computing_type(w.dtype)
                 values = [mx.array(bucket.values[name], dtype=kind) for name in step.scalars]
-                scalars[w.dtype] = values
+                steps[key] = step, values
+            step, values = steps[key]
             results.append(step.run(w, grad, states, values))
     mx.eval(results)
     return results

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, cast
 
 from . import checkpoint, stepping
 from .groups import Group, Settings, check_values, nearest, settle
+from .kernels import checked_kernel
 from .numpy_backend import WorkArrays
 from .parameters import (
     collect,
@@ -63,6 +64,8 @@ class Optimizer:
 
     rules: ClassVar[Mapping[str, Rule]] = {}
     generation: ClassVar[int] = GENERATION
+    #: What updates MLX arrays: Metal kernels, the compiled MLX functions, or what is best here.
+    kernel: str = "auto"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -81,10 +84,12 @@ class Optimizer:
         defaults: Mapping[str, Any] | None = None,
         *,
         dialect: str | None = None,
+        kernel: str = "auto",
         **arguments: Any,
     ) -> None:
         given: frozenset[str] | None = self.__dict__.pop("_given", None)
         label = type(self).__name__
+        self.kernel = checked_kernel(kernel, label)
         if dialect is None:
             dialect = next(iter(self.rules), "")
         elif dialect not in self.rules:
@@ -247,7 +252,7 @@ class Optimizer:
                 f"{type(self).__name__}: constructed without parameters, so there is nothing to "
                 f"step; give it parameters, or use update(model, grads)"
             )
-        stepping.step(self._settled(rule), self._states, self._work)
+        stepping.step(self._settled(rule), self._states, self._work, self.kernel)
         return loss
 
     def zero_grad(self) -> None:
@@ -310,7 +315,7 @@ class Optimizer:
         if isinstance(self._tree, _Unready):
             from .tree import TreeState
 
-            self._tree = TreeState(rule, label, self._tree.state, self._tree.shapes)
+            self._tree = TreeState(rule, label, self._tree.state, self._tree.shapes, self.kernel)
         if group.watch is None:
             group.watch = self._tree.watch
         return group.settings

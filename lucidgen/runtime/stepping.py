@@ -27,8 +27,13 @@ Part = tuple[Bucket, list[Entry]]
 Checked = tuple[str, Settings, Sequence[Any], Sequence[str] | None]
 
 
-def step(groups: Sequence[Checked], states: States, work: numpy_backend.WorkArrays) -> None:
-    """Update every parameter that has a gradient."""
+def step(
+    groups: Sequence[Checked],
+    states: States,
+    work: numpy_backend.WorkArrays,
+    kernel: str = "auto",
+) -> None:
+    """Update every parameter that has a gradient; ``kernel`` is about MLX arrays."""
     on_numpy: list[Part] = []
     on_mlx: list[Part] = []
     for group in groups:
@@ -41,7 +46,7 @@ def step(groups: Sequence[Checked], states: States, work: numpy_backend.WorkArra
     if on_mlx:
         from . import mlx_backend
 
-        results = mlx_backend.run(on_mlx)
+        results = mlx_backend.run(on_mlx, kernel)
     if on_numpy:
         numpy_backend.run(on_numpy, work)
         _advance(on_numpy)

@@ -18,9 +18,10 @@ import mlx.core as mx
 
 from .groups import Group, Settings, as_argument, as_hyper, nearest
 from .host import call
+from .metal_backend import demand
 from .mlx_backend import (
     as_mlx,
-    compiled,
+    chosen,
     computing_type,
     function_of,
     required_function,
@@ -79,8 +80,10 @@ class TreeState:
         label: str,
         state: dict[str, Any],
         shapes: dict[str, tuple[int, ...]],
+        kernel: str = "auto",
     ) -> None:
         self.rule = rule
+        self.kernel = kernel
         self.label = label
         self.state = state
         self.shapes = shapes
@@ -174,6 +177,7 @@ class TreeState:
     def apply(self, grads: Any, params: Any, settings: Settings) -> Any:
         """The tree of updated parameters. Those without a gradient stay as they are."""
         params = parameters_of(params)
+        demand(self.kernel, self.label)
         if not self.ready:
             self.init(params, settings)
         arrays, gradients = dict(leaves(params)), dict(leaves(grads))
@@ -285,6 +289,7 @@ class _Update:
     def __init__(self, owner: TreeState, settings: Settings) -> None:
         rule = owner.rule
         self.state, self.settings, self.rule = owner.state, settings, rule
+        self.kernel = owner.kernel
         self.suffix = "step" if function_of(rule, "captured_step") is None else "captured_step"
         self.host: Callable[..., Any] | None = (
             None if rule.scalars is None else required_function(rule, "scalars")
@@ -302,7 +307,8 @@ class _Update:
         started = self.marks_start and "started" in entry
         choices, values = self._host_values(clock, kind, entry, 0 if started else 1)
         arrays = self.settings.arrays
-        step = compiled(self.rule, self.suffix, arrays, tuple(choices.items()), tuple(values))
+        on, known = tuple(choices.items()), tuple(values)
+        step = chosen(self.kernel, w, self.rule, self.suffix, arrays, on, known)
         given = [_as_array(values[scalar], kind) for scalar in step.scalars]
         states = [state_array(state, entry, self.settings, w) for state in arrays]
         new_w, *new_states = step.run(w, grad, states, given)

@@ -17,7 +17,7 @@ from .quantities import At, Flag, Hyper, HyperTuple, keyword_only, symbols_of
 #: Names that the compiler or the constructor uses itself.
 RESERVED = {
     *("t", "w", "grad", "signed_grad", "update", "params", "maximize", "dialect", "closure"),
-    *("self", "np", "mx", "mask", "scratch"),
+    *("kernel", "self", "np", "mx", "mask", "scratch"),
 }
 PREFIXES = ("use_", "first_")
 

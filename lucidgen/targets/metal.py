@@ -1,30 +1,59 @@
-"""The Metal target: one function for one element, and a kernel that loads, calls and stores.
+"""The Metal target: one function for one element, and kernels that load, call and store.
 
-Owns the names of operations in Metal and what its functions take. Reductions over a tensor are not
-part of a kernel: their results arrive as scalars.
+Owns the names of operations in Metal and what its kernels take. Two kernels share the function: the
+body that MLX wraps (`mx.fast.metal_kernel`: outputs are new arrays, static choices are template
+arguments) and a complete one for a `.metal` file (it updates in place, static choices are arguments
+like any other). Reductions over a tensor are no part of a kernel: MLX code computes them first, and
+their results arrive as scalars.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import ClassVar
 
 import sympy
 
-from ..ir import Let, Program
-from ..spec.domains import Domain
-from .c_like import CPrinter, c_block
-from .statements import code
+from ..ir import Let, Names, Output, Program
+from ..spec.domains import Domain, domain_of
+from ..spec.functions import Reduction
+from .c_like import CPrinter, c_block, c_condition
+from .metal_names import renamed
+from .mlx import MLXPrinter
+from .operations import Op
+from .python import aliases, block
+from .statements import Assign, Code, Statement, code
 
 #: Metal gives a kernel no more buffers than this.
 MAX_BUFFERS = 31
+
+#: What Metal's own functions do not do: they prefer a number to a nan, which would hide it.
+HELPERS = {
+    "maximum": (
+        "/// The larger number, or nan if one of them is nan.\n"
+        "inline float maximum(float a, float b) {\n"
+        "    return metal::isnan(a) || a > b ? a : b;\n"
+        "}"
+    ),
+    "minimum": (
+        "/// The smaller number, or nan if one of them is nan.\n"
+        "inline float minimum(float a, float b) {\n"
+        "    return metal::isnan(a) || a < b ? a : b;\n"
+        "}"
+    ),
+}
+
+
+class TooManyBuffers(ValueError):
+    """A kernel would need more buffers than Metal has."""
 
 
 class MetalPrinter(CPrinter):
     """Metal expressions."""
 
-    functions: ClassVar[Mapping[str, str]] = {
+    functions: ClassVar[dict[str, str]] = {
         "sqrt": "metal::precise::sqrt",
         "pow": "metal::precise::pow",
         "exp": "metal::precise::exp",
@@ -32,9 +61,102 @@ class MetalPrinter(CPrinter):
         "tanh": "metal::precise::tanh",
         "abs": "metal::abs",
         "sign": "metal::sign",
-        "maximum": "metal::max",
-        "minimum": "metal::min",
+        "maximum": "maximum",
+        "minimum": "minimum",
     }
+
+
+@dataclass(frozen=True)
+class BodyText:
+    """The body that MLX wraps, for one set of live states."""
+
+    live: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """The complete kernel: its parameters with their buffers, and its lines."""
+
+    buffers: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """MLX code for what is one number per tensor."""
+
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+    results: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel, ready for a template.
+
+    `parameters` and `lines` are those of the function for one element. `scalars`, `conditions` and
+    `choices` are named as in the program, `template` as in the text. `helpers` are the names of the
+    functions of ours that are called.
+    """
+
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+    states: tuple[str, ...]
+    helpers: tuple[str, ...]
+    scalars: tuple[str, ...]
+    tensor_scalars: tuple[str, ...]
+    conditions: tuple[str, ...]
+    choices: tuple[str, ...]
+    template: tuple[str, ...]
+    bodies: tuple[BodyText, ...]
+    standalone: Standalone
+    tensors: Tensors | None
+
+    @property
+    def helper_texts(self) -> tuple[str, ...]:
+        """The functions of ours that are called."""
+        return tuple(HELPERS[name] for name in self.helpers)
+
+
+def kernel(program: Program, name: str) -> Kernel | None:
+    """The element part of a program in Metal; None if it has rows or columns.
+
+    Raises
+    ------
+    TooManyBuffers
+        If the kernel would need more buffers than Metal has.
+    """
+    if {Domain.ROW, Domain.COLUMN} & set(program.domains.values()):
+        return None
+    split = _split(program)
+    plain, names = renamed(split)
+    old_names = {new: old for old, new in names.items()}
+    parts = _Parts(plain, name)
+    tensor_reads = tuple(s for s in parts.scalars if plain.domains[s] is Domain.TENSOR)
+    scalars = tuple(old_names[s.name] for s in parts.scalars)
+    tensor_scalars = tuple(old_names[s.name] for s in tensor_reads)
+    found = Kernel(
+        parameters=parts.parameters,
+        lines=parts.lines,
+        states=parts.states,
+        helpers=parts.helpers,
+        scalars=scalars,
+        tensor_scalars=tensor_scalars,
+        conditions=tuple(old_names[c] for c in parts.conditions),
+        choices=tuple(old_names[c] for c in parts.choices),
+        template=parts.choices,
+        bodies=tuple(parts.body(live, old_names) for live in parts.live_sets()),
+        standalone=parts.standalone(),
+        tensors=_tensors(split, tensor_scalars),
+    )
+    most = max(len(b.inputs) + len(b.outputs) for b in found.bodies)
+    most = max(most, len(found.standalone.buffers))
+    if most > MAX_BUFFERS:
+        raise TooManyBuffers(f"its Metal kernel would need {most} buffers; Metal has {MAX_BUFFERS}")
+    return found
 
 
 def _first_read(body: Sequence[Let]) -> Callable[[sympy.Symbol], tuple[int, str]]:
@@ -42,54 +164,214 @@ def _first_read(body: Sequence[Let]) -> Callable[[sympy.Symbol], tuple[int, str]
     return lambda s: (next(i for i, let in enumerate(body) if let.value.has(s)), str(s))
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A kernel, ready for a template.
+class _Parts:
+    """The texts of a kernel, of a program whose names Metal can have."""
 
-    `states` are read and written, `scalars` and `choices` are the same for all elements.
-    """
+    def __init__(self, program: Program, name: str) -> None:
+        self.name = name
+        self.program = program
+        self.body_lets = tuple(let for let in program.body if let.domain is Domain.ELEMENT)
+        self.outputs = [o for o in program.outputs if o.domain is Domain.ELEMENT]
+        code_of = code(replace(program, body=self.body_lets), self.body_lets)
+        names, made = code_of.names, {let.target for let in self.body_lets}
+        reads = {s for let in self.body_lets for s in let.value.free_symbols} - made
+        constant = (s for s in reads if program.domains[s] is not Domain.ELEMENT)
+        self.scalars = sorted(constant, key=_first_read(self.body_lets))
+        self.states = tuple(names[o.before] for o in self.outputs[1:])
+        self.live = dict(zip(self.states, (o.live for o in self.outputs[1:]), strict=True))
+        guards = [*(let.guard for let in self.body_lets), *self.live.values()]
+        asked = {name for guard in guards for name in guard.support}
+        self.conditions = tuple(n for n in program.choices if n in asked & set(program.conditions))
+        self.choices = tuple(n for n in program.choices if n in asked and n not in self.conditions)
+        self.lines = self._function(code_of)
+        self.helpers = tuple(sorted(_called(code_of.statements) & set(HELPERS)))
 
-    states: tuple[str, ...]
-    scalars: tuple[str, ...]
-    choices: tuple[str, ...]
-    lines: tuple[str, ...]
-
-
-def kernel(program: Program) -> Kernel:
-    """The element part of a program as a Metal function.
-
-    Raises
-    ------
-    ValueError
-        If the kernel would need more buffers than Metal has.
-    """
-    body = tuple(let for let in program.body if let.domain is Domain.ELEMENT)
-    part = replace(program, body=body)
-    statements = code(part, body)
-    made = {let.target for let in body}
-    reads = {s for let in body for s in let.value.free_symbols} - made
-    domains = program.domains
-    scalars = sorted((s for s in reads if domains[s] is not Domain.ELEMENT), key=_first_read(body))
-    states = tuple(
-        statements.names[o.before] for o in program.outputs[1:] if o.domain is Domain.ELEMENT
-    )
-    asked = {name for let in body for name in let.guard.support}
-    choices = tuple(name for name in program.choices if name in asked)
-    declared = {"w", "grad", *states, *(s.name for s in scalars)}
-    lines = [f"float {name} = {source};" for name, source in statements.aliases]
-    declared |= {name for name, _ in statements.aliases}
-    printer = MetalPrinter(statements.names)
-    lines += c_block(statements.statements, printer, declared, "")
-    names = statements.names
-    lines += [
-        f"{names[o.before]} = {names[o.after]};"
-        for o in program.outputs
-        if o.domain is Domain.ELEMENT and names[o.before] != names[o.after]
-    ]
-    buffers = 3 + len(states) + len(scalars)
-    if buffers > MAX_BUFFERS:
-        raise ValueError(
-            f"{program.name} needs {buffers} buffers; Metal gives a kernel {MAX_BUFFERS}. "
-            "Compute more on the host, or keep fewer states."
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters of the function."""
+        return (
+            "thread float& w",
+            "float grad",
+            *(f"thread float& {state}" for state in self.states),
+            *(f"float {scalar}" for scalar in self.scalars),
+            *(f"bool {name}" for name in (*self.conditions, *self.choices)),
         )
-    return Kernel(states, tuple(s.name for s in scalars), choices, tuple(lines))
+
+    def _function(self, code_of: Code) -> tuple[str, ...]:
+        names = code_of.names
+        declared = {"w", "grad", *self.states, *(s.name for s in self.scalars)}
+        lines = [f"float {name} = {source};" for name, source in code_of.aliases]
+        declared |= {name for name, _ in code_of.aliases}
+        lines += c_block(code_of.statements, MetalPrinter(names), declared, "")
+        lines += [
+            f"{names[o.before]} = {names[o.after]};"
+            for o in self.outputs
+            if names[o.before] != names[o.after]
+        ]
+        return tuple(lines)
+
+    def _call(self) -> list[str]:
+        """The call of the function, with its arguments in lines of their own kinds."""
+        kinds = (
+            ["w_i", "float(grad[i])", *(f"{state}_i" for state in self.states)],
+            [s.name for s in self.scalars],
+            [*self.conditions, *self.choices],
+        )
+        rows = [row for kind in kinds for row in _rows(kind)]
+        ends = [","] * (len(rows) - 1) + [");"]
+        return [f"lucidgen::{self.name}_step("] + [
+            f"    {row}{end}" for row, end in zip(rows, ends, strict=True)
+        ]
+
+    def live_sets(self) -> list[tuple[str, ...]]:
+        """Every set of states that static choices may need, the smallest first."""
+        support = sorted({n for guard in self.live.values() for n in guard.support})
+        found = set()
+        for values in product((False, True), repeat=len(support)):
+            on = dict.fromkeys(self.program.choices, False) | dict(
+                zip(support, values, strict=True)
+            )
+            found.add(tuple(s for s in self.states if self.live[s].holds(on)))
+        return sorted(found, key=lambda live: (len(live), live))
+
+    def body(self, live: tuple[str, ...], old_names: dict[str, str]) -> BodyText:
+        """What MLX wraps, where these states are live."""
+        constants = [*(s.name for s in self.scalars), *self.conditions]
+        lines = [
+            "uint i = thread_position_in_grid.x;",
+            "if (i >= size) {",
+            "    return;",
+            "}",
+            "float w_i = float(w[i]);",
+            *(f"float {s}_i = {f'float({s}[i])' if s in live else '0.0f'};" for s in self.states),
+            *self._call(),
+            "new_w[i] = T(w_i);",
+            *(f"new_{s}[i] = T({s}_i);" for s in live),
+        ]
+        return BodyText(
+            live=tuple(old_names[s] for s in live),
+            inputs=("w", "grad", *live, *constants, "size"),
+            outputs=("new_w", *(f"new_{s}" for s in live)),
+            lines=tuple(lines),
+        )
+
+    def standalone(self) -> Standalone:
+        """The kernel of a `.metal` file. Where a state is not live, its buffer is not touched."""
+        parameters = [
+            "device T* w",
+            "const device T* grad",
+            *(f"device T* {state}" for state in self.states),
+            *(f"constant float& {scalar}" for scalar in self.scalars),
+            *(f"constant bool& {name}" for name in (*self.conditions, *self.choices)),
+            "constant uint& size",
+        ]
+        where = {s: c_condition(self.live[s]) for s in self.states if not self.live[s].is_always}
+        lines = ["if (i >= size) {", "    return;", "}", "float w_i = float(w[i]);"]
+        for s in self.states:
+            test = (
+                f"{_wrapped(where[s])} ? float({s}[i]) : 0.0f" if s in where else f"float({s}[i])"
+            )
+            lines.append(f"float {s}_i = {test};")
+        lines += [*self._call(), "w[i] = T(w_i);"]
+        for s in self.states:
+            store = f"{s}[i] = T({s}_i);"
+            lines += [f"if ({where[s]}) {{", f"    {store}", "}"] if s in where else [store]
+        buffers = tuple(f"{text} [[buffer({i})]]" for i, text in enumerate(parameters))
+        return Standalone(buffers, tuple(lines))
+
+
+def _rows(words: Sequence[str], width: int = 76) -> list[str]:
+    """Words joined by commas, in lines that fit."""
+    rows: list[str] = []
+    for word in words:
+        if rows and len(rows[-1]) + len(word) + 2 <= width:
+            rows[-1] += f", {word}"
+        else:
+            rows.append(word)
+    return rows
+
+
+def _wrapped(condition: str) -> str:
+    return f"({condition})" if " " in condition else condition
+
+
+def _called(statements: Sequence[Statement]) -> set[str]:
+    """The operations that statements use."""
+    found: set[str] = set()
+    for statement in statements:
+        if isinstance(statement, Assign):
+            work = [statement.value]
+            while work:
+                node = work.pop()
+                if isinstance(node, Op):
+                    found.add(node.name)
+                    work += node.args
+        else:
+            found |= _called((*statement.then, *statement.otherwise))
+    return found
+
+
+# What is one number per tensor
+
+
+def _split(program: Program) -> Program:
+    """The program with every reduction in a let of its own, outside the element lets."""
+    names = Names(program)
+    lets: list[Let] = []
+    for let in program.lets:
+        value = let.value
+        if let.domain is Domain.ELEMENT and value.has(Reduction):
+            for part in _reduced(value, program):
+                target = names.free(f"{let.target.name}_scalar")
+                lets.append(Let(target, part, Domain.TENSOR, let.guard, let.note))
+                value = value.xreplace({part: target})
+        lets.append(replace(let, value=value))
+    return program.with_lets(lets).check()
+
+
+def _reduced(value: sympy.Basic, program: Program) -> list[sympy.Basic]:
+    """The largest parts of an expression that are one number per tensor and reduce something."""
+    if not value.has(Reduction):
+        return []
+    if domain_of(value, program.domains) is Domain.TENSOR and isinstance(value, sympy.Expr):
+        return [value]
+    parts = (part for arg in value.args for part in _reduced(arg, program))
+    return list(dict.fromkeys(parts))
+
+
+def _tensors(program: Program, scalars: Sequence[str]) -> Tensors | None:
+    """MLX code for tensor scalars and for states that are 0-d arrays."""
+    states = [o for o in program.outputs if o.domain is Domain.TENSOR]
+    wanted = {s for s in program.domains if s.name in scalars} | {o.after for o in states}
+    if not wanted:
+        return None
+    body = _needed(program, wanted)
+    part = replace(program, body=body, outputs=_outputs_of(program, body))
+    code_of = code(part, body)
+    lines = [*aliases(code_of), *block(code_of.statements, MLXPrinter(code_of.names))]
+    reads = {s for let in body for s in let.value.free_symbols}
+    asked = {name for let in body for name in let.guard.support}
+    inputs = [code_of.names[i.symbol] for i in program.inputs if i.symbol in reads]
+    hosts = [let.target.name for let in program.host if let.target in reads]
+    choices = [name for name in program.choices if name in asked and name not in hosts]
+    given = tuple(dict.fromkeys([*inputs, *hosts, *choices]))
+    results = [(name, code_of.names.get(s, name)) for name in scalars for s in wanted
+               if s.name == name]  # fmt: skip
+    results += [(code_of.names[o.before], code_of.names[o.after]) for o in states]
+    return Tensors(given, tuple(lines), tuple(results))
+
+
+def _needed(program: Program, wanted: set[sympy.Symbol]) -> tuple[Let, ...]:
+    """The lets of the body that some symbols depend on."""
+    needed = set(wanted)
+    kept: list[Let] = []
+    for let in reversed(program.body):
+        if let.target in needed:
+            needed |= let.value.free_symbols
+            kept.append(let)
+    return tuple(reversed(kept))
+
+
+def _outputs_of(program: Program, body: Sequence[Let]) -> tuple[Output, ...]:
+    made = {let.target for let in body}
+    return tuple(o for o in program.outputs if o.after in made)

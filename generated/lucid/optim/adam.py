@@ -57,6 +57,9 @@ class Adam(Optimizer):
         Whether to follow the gradient upwards.
     dialect : {"torch", "paper", "devlog", "lucid2"}, default "torch"
         Whose reading of the equations to compute; see below.
+    kernel : {"auto", "metal", "mlx"}, default "auto"
+        What updates MLX arrays: Metal kernels where MLX runs on Metal and they agree with the
+        compiled MLX functions there, only kernels, or only those functions.
 
     Raises
     ------
@@ -125,10 +128,12 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
         dialect: str = "torch",
+        kernel: str = "auto",
     ) -> None:
         super().__init__(
             params,
             dialect=dialect,
+            kernel=kernel,
             lr=lr,
             betas=betas,
             eps=eps,
@@ -180,6 +185,9 @@ class AdamW(Optimizer):
         Whether to follow the gradient upwards.
     dialect : {"torch", "paper", "devlog", "lucid2"}, default "torch"
         Whose reading of the equations to compute; see below.
+    kernel : {"auto", "metal", "mlx"}, default "auto"
+        What updates MLX arrays: Metal kernels where MLX runs on Metal and they agree with the
+        compiled MLX functions there, only kernels, or only those functions.
 
     Raises
     ------
@@ -247,10 +255,12 @@ class AdamW(Optimizer):
         *,
         maximize: bool = False,
         dialect: str = "torch",
+        kernel: str = "auto",
     ) -> None:
         super().__init__(
             params,
             dialect=dialect,
+            kernel=kernel,
             lr=lr,
             betas=betas,
             eps=eps,

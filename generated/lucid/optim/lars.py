@@ -59,6 +59,9 @@ class LARS(Optimizer):
         Whether to follow the gradient upwards.
     dialect : {"paper"}, default "paper"
         Whose reading of the equations to compute.
+    kernel : {"auto", "metal", "mlx"}, default "auto"
+        What updates MLX arrays: Metal kernels where MLX runs on Metal and they agree with the
+        compiled MLX functions there, only kernels, or only those functions.
 
     Raises
     ------
@@ -90,10 +93,12 @@ class LARS(Optimizer):
         *,
         maximize: bool = False,
         dialect: str = "paper",
+        kernel: str = "auto",
     ) -> None:
         super().__init__(
             params,
             dialect=dialect,
+            kernel=kernel,
             lr=lr,
             momentum=momentum,
             weight_decay=weight_decay,

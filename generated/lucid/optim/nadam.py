@@ -72,6 +72,9 @@ class NAdam(Optimizer):
         Whether to follow the gradient upwards.
     dialect : {"torch", "paper", "devlog", "lucid2"}, default "torch"
         Whose reading of the equations to compute; see below.
+    kernel : {"auto", "metal", "mlx"}, default "auto"
+        What updates MLX arrays: Metal kernels where MLX runs on Metal and they agree with the
+        compiled MLX functions there, only kernels, or only those functions.
 
     Raises
     ------
@@ -159,10 +162,12 @@ class NAdam(Optimizer):
         *,
         maximize: bool = False,
         dialect: str = "torch",
+        kernel: str = "auto",
     ) -> None:
         super().__init__(
             params,
             dialect=dialect,
+            kernel=kernel,
             lr=lr,
             betas=betas,
             eps=eps,

@@ -15,6 +15,7 @@ from lucidgen.runtime.ieee import sqrt
 from .._numpy import adam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adam"
+_METAL = __package__.removesuffix("_rules") + "_metal.adam"
 
 
 def adam_scalars(t, lr, beta1, beta2, eps):
@@ -164,6 +165,7 @@ ADAM_RULES = {
         scratch=3,
         numpy=_numpy.adam_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "paper": Rule(
         name="adam_paper",
@@ -203,6 +205,7 @@ ADAM_RULES = {
         scratch=5,
         numpy=_numpy.adam_paper_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "devlog": Rule(
         name="adam",
@@ -241,6 +244,7 @@ ADAM_RULES = {
         scratch=3,
         numpy=_numpy.adam_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "lucid2": Rule(
         name="adam_lucid2",
@@ -277,6 +281,7 @@ ADAM_RULES = {
         scratch=3,
         numpy=_numpy.adam_lucid2_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
 }
 ADAMW_RULES = {
@@ -317,6 +322,7 @@ ADAMW_RULES = {
         scratch=3,
         numpy=_numpy.adamw_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "paper": Rule(
         name="adamw_paper",
@@ -362,6 +368,7 @@ ADAMW_RULES = {
         scratch=3,
         numpy=_numpy.adamw_paper_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "devlog": Rule(
         name="adamw",
@@ -400,6 +407,7 @@ ADAMW_RULES = {
         scratch=3,
         numpy=_numpy.adamw_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "lucid2": Rule(
         name="adamw_lucid2",
@@ -436,5 +444,6 @@ ADAMW_RULES = {
         scratch=3,
         numpy=_numpy.adamw_lucid2_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
 }

@@ -14,6 +14,7 @@ from lucidgen.runtime import Flag, Hyper, Rule, State
 from .._numpy import lars as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.lars"
+_METAL = __package__.removesuffix("_rules") + "_metal.lars"
 
 
 LARS_RULES = {
@@ -35,5 +36,6 @@ LARS_RULES = {
         scratch=2,
         numpy=_numpy.lars_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
 }

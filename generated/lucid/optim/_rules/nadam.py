@@ -15,6 +15,7 @@ from lucidgen.runtime.ieee import sqrt
 from .._numpy import nadam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.nadam"
+_METAL = __package__.removesuffix("_rules") + "_metal.nadam"
 
 
 def nadam_scalars(t, lr, beta1, beta2, eps, weight_decay, momentum_decay, mu_product):
@@ -139,6 +140,7 @@ NADAM_RULES = {
         scratch=4,
         numpy=_numpy.nadam_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "paper": Rule(
         name="nadam_paper",
@@ -176,6 +178,7 @@ NADAM_RULES = {
         scratch=3,
         numpy=_numpy.nadam_paper_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "devlog": Rule(
         name="nadam_devlog",
@@ -213,6 +216,7 @@ NADAM_RULES = {
         scratch=3,
         numpy=_numpy.nadam_devlog_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "lucid2": Rule(
         name="nadam_lucid2",
@@ -249,5 +253,6 @@ NADAM_RULES = {
         scratch=3,
         numpy=_numpy.nadam_lucid2_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
 }

@@ -15,6 +15,7 @@ from lucidgen.runtime.ieee import sqrt
 from .._numpy import radam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.radam"
+_METAL = __package__.removesuffix("_rules") + "_metal.radam"
 
 
 def radam_scalars(t, lr, beta1, beta2, weight_decay):
@@ -130,6 +131,7 @@ RADAM_RULES = {
         scratch=4,
         numpy=_numpy.radam_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "paper": Rule(
         name="radam_paper",
@@ -165,6 +167,7 @@ RADAM_RULES = {
         scratch=3,
         numpy=_numpy.radam_paper_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "devlog": Rule(
         name="radam_devlog",
@@ -200,6 +203,7 @@ RADAM_RULES = {
         scratch=3,
         numpy=_numpy.radam_devlog_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "lucid2": Rule(
         name="radam_devlog",
@@ -235,5 +239,6 @@ RADAM_RULES = {
         scratch=3,
         numpy=_numpy.radam_devlog_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
 }

@@ -14,6 +14,7 @@ from lucidgen.runtime import Flag, Hyper, Rule, State
 from .._numpy import sgd as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.sgd"
+_METAL = __package__.removesuffix("_rules") + "_metal.sgd"
 
 
 def sgd_scalars(dampening):
@@ -66,6 +67,7 @@ SGD_RULES = {
         scratch=4,
         numpy=_numpy.sgd_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "paper": Rule(
         name="sgd_paper",
@@ -99,6 +101,7 @@ SGD_RULES = {
         scratch=2,
         numpy=_numpy.sgd_paper_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "devlog": Rule(
         name="sgd_devlog",
@@ -132,6 +135,7 @@ SGD_RULES = {
         scratch=3,
         numpy=_numpy.sgd_devlog_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
     "lucid2": Rule(
         name="sgd_lucid2",
@@ -166,5 +170,6 @@ SGD_RULES = {
         scratch=3,
         numpy=_numpy.sgd_lucid2_step,
         mlx=_MLX,
+        metal=_METAL,
     ),
 }
