@@ -23,7 +23,7 @@ def hoist(program: Program) -> Program:
     >>> from lucidgen.spec import norm
     >>> show(hoist(program((w, w_before - lr / (1 - beta**t) * grad / norm(grad)))))
     _1 = lr/(1 - beta**t)
-    _2 = 1/Norm(grad)
+    _2 = 1/norm(grad)
     _3 = _1*_2
     w = -_3*grad + w[t - 1]
     """

@@ -19,11 +19,24 @@ RESERVED = {
     *("t", "w", "grad", "signed_grad", "update", "params", "maximize", "dialect", "closure"),
     *("kernel", "self", "np", "mx", "mask", "scratch"),
 }
+#: Names that every generated module imports.
+RESERVED_CLASSES = {"Any", "Iterable", "Optimizer", "constructor"}
 PREFIXES = ("use_", "first_")
 
 
 def names(spec: OptimizerSpec) -> Iterator[Problem]:
     """Names are identifiers, unique over series, arguments and what the compiler makes."""
+    for kind, name in (("class", spec.name), ("dialect", spec.reading)):
+        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+            yield Problem(
+                spec.location,
+                f"{name!r} cannot be the name of a {kind}",
+                "Choose a Python identifier without a leading underscore.",
+            )
+    if spec.name in RESERVED_CLASSES:
+        yield Problem(
+            spec.location, f"the class name {spec.name!r} is taken", "Choose another name."
+        )
     owners: dict[str, tuple[str, Any]] = {}
 
     def claim(name: str, kind: str, owner: Any, location: Location) -> Iterator[Problem]:

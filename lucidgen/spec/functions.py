@@ -13,7 +13,15 @@ from sympy import Abs, Max, Min, Rational, exp, log, sign, sqrt, tanh
 from sympy.logic.boolalg import Boolean
 
 
-class When(sympy.Function):  # type: ignore[misc]
+class _Operator(sympy.Function):  # type: ignore[misc]
+    """A function of the language, which messages print as authors write it."""
+
+    def _sympystr(self, printer: Any) -> str:
+        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self).__name__)
+        return f"{name.lstrip('_')}({', '.join(map(printer.doprint, self.args))})"
+
+
+class When(_Operator):
     """`when(condition, a, b)`: a where the condition holds, b elsewhere."""
 
     nargs = 3
@@ -28,14 +36,14 @@ class When(sympy.Function):  # type: ignore[misc]
         return a if a == b else None
 
 
-class Group(sympy.Function):  # type: ignore[misc]
+class Group(_Operator):
     """`group(x)`: x, computed on its own; no pass opens it and no term leaves or enters."""
 
     nargs = 1
     is_real = True
 
 
-class Reduction(sympy.Function):  # type: ignore[misc]
+class Reduction(_Operator):
     """A function of a whole array that gives fewer values than it gets."""
 
     nargs = 1

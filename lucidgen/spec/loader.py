@@ -52,6 +52,7 @@ def load(path: Path) -> SpecFile:
             spec.check()
         except SpecError as error:
             problems.extend(error.problems)
+    problems += _clashes(specs)
     if not specs and not problems:
         problems.append(
             Problem(
@@ -63,6 +64,23 @@ def load(path: Path) -> SpecFile:
     if problems:
         raise SpecError(problems)
     return SpecFile(path, (module.__doc__ or "").strip(), tuple(specs))
+
+
+def _clashes(specs: list[OptimizerSpec]) -> list[Problem]:
+    """Optimizers whose generated functions would have the same name."""
+    seen: dict[str, OptimizerSpec] = {}
+    problems = []
+    for spec in specs:
+        first = seen.setdefault(spec.name.lower(), spec)
+        if first is not spec:
+            problems.append(
+                Problem(
+                    spec.location,
+                    f"{spec.name} and {first.name} ({first.location}) differ in case at most",
+                    "Give one of the optimizers another name.",
+                )
+            )
+    return problems
 
 
 def _run(path: Path) -> tuple[ModuleType, list[Problem]]:
