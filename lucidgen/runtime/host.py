@@ -78,6 +78,8 @@ class Bucket:
         self.choices = settings.choices_at(t, firsts)
         self.values: dict[str, Any] = {"t": float(t), **settings.values, **self.choices}
         states = settings.scalars
+        # A scalar state that these choices do not need is still a parameter of the function.
+        self.values.update({state.name: 0.0 for state in rule.scalar_states})
         self.values.update({state.name: old for state, old in zip(states, scalars, strict=True)})
         if rule.scalars is not None:
             found = evaluate(rule.scalars, self.values)

@@ -36,8 +36,7 @@ def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator
     flags = [f for f in spec.flags if f.name not in fixed]
     for on in product((False, True), repeat=len(hypers) + len(flags) + 1):
         values = {
-            h.name: AWAY if yes else float(h.special)
-            for h, yes in zip(hypers, on, strict=False)
+            h.name: AWAY if yes else float(h.special) for h, yes in zip(hypers, on, strict=False)
         }
         chosen = dict(zip((f.name for f in flags), on[len(hypers) : -1], strict=True))
         setting = Setting(spec, values, chosen, on[-1])

@@ -88,7 +88,9 @@ class _Driver:
 
             self.mx = mlx.core
         self.parameter = Parameter(self.array(run.w))
-        chosen = arguments(run.setting, run.setting.spec.base if run.setting.spec.is_dialect else None)
+        chosen = arguments(
+            run.setting, run.setting.spec.base if run.setting.spec.is_dialect else None
+        )
         reading = run.setting.spec.reading
         self.optimizer: Any = run.cls([self.parameter], dialect=reading, **chosen)
         self.keys = {s.name: s.saved_as for s in run.setting.states()}

@@ -1,0 +1,165 @@
+"""Every emitted step against the equations of its spec in 50-digit arithmetic.
+
+The classes run on NumPy and MLX through the real runtime; w and every state must lie within the
+running error bound of lucidgen/verify/approximate.py, on tame and on hostile numbers.
+"""
+
+from collections.abc import Iterator
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from lucidgen import optim
+from lucidgen.lower import lower
+from lucidgen.oracle import Setting
+from lucidgen.passes import optimize
+from lucidgen.spec import Eq, OptimizerSpec, grad, sqrt, t, w
+from lucidgen.specs.adam import (
+    Adam,
+    AdamW,
+    beta1,
+    beta2,
+    eps,
+    lr,
+    m,
+    m_hat,
+    v,
+    v_hat,
+    weight_decay,
+)
+from lucidgen.specs.lars import LARS
+from lucidgen.specs.nadam import NAdam
+from lucidgen.specs.radam import RAdam
+from lucidgen.specs.sgd import SGD
+from lucidgen.verify.emitted import settings
+from lucidgen.verify.replay import Finding, Run, replay
+
+READINGS = [
+    pytest.param(main, spec, id=f"{main.name}-{name}")
+    for main in (SGD, Adam, AdamW, NAdam, RAdam, LARS)
+    for name, spec in main.readings.items()
+]
+LATE = 10**6
+
+#: Numbers that step on the edges of float32; float64 has edges of its own.
+HOSTILE = {
+    np.float32: [0.0, -3e-41, 1e18, -1e-18, 0.1, -1e-45],
+    np.float64: [0.0, -3e-310, 1e18, -1e-18, 0.1, -5e-324],
+}
+
+
+@pytest.fixture(autouse=True)
+def uncompiled() -> Iterator[None]:
+    mx.disable_compile()
+    yield
+    mx.enable_compile()
+
+
+def numbers(rng: np.random.Generator, dtype: type) -> np.ndarray:
+    """Random numbers of mixed scale, and hostile ones in random order."""
+    tame = rng.standard_normal(2) * 10.0 ** rng.integers(-6, 3, 2)
+    return np.concatenate([tame.astype(dtype), rng.permutation(np.array(HOSTILE[dtype], dtype))])
+
+
+def states_of(setting: Setting, rng: np.random.Generator, dtype: type) -> dict[str, object]:
+    """What a late step may find: second moments are not negative, scalars lie between 0 and 1."""
+    found: dict[str, object] = {}
+    for output in optimize(lower(setting.spec)).outputs[1:]:
+        name = output.after.name
+        if output.domain.value == "scalar":
+            found[name] = float(rng.uniform(0.1, 0.9))
+        else:
+            array = numbers(rng, dtype)
+            found[name] = np.abs(array) if name in ("v", "v_max") else array
+    live = {series.name for series in setting.states()}
+    return {name: value for name, value in found.items() if name in live}
+
+
+def findings(
+    spec: OptimizerSpec, setting: Setting, cls: type, dtype: type, t: int, seed: int = 1
+) -> list[Finding]:
+    rng = np.random.default_rng(seed)
+    start = numbers(rng, dtype)
+    grads = [numbers(rng, dtype) for _ in range(2)]
+    states = states_of(setting, rng, dtype) if t else {}
+    machines = ("numpy", "mlx") if dtype is np.float32 else ("numpy",)
+    return replay(Run(cls, setting, optimize(lower(spec)), start, grads, states, t), machines)
+
+
+@pytest.mark.parametrize(("main", "spec"), READINGS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("steps_before", [0, LATE - 1])
+def test_steps_stay_within_the_error_bound_for_every_static_choice(
+    main: OptimizerSpec, spec: OptimizerSpec, dtype: type, steps_before: int
+) -> None:
+    compared = excluded = 0
+    for setting in settings(spec, main):
+        for finding in findings(spec, setting, getattr(optim, main.name), dtype, steps_before):
+            assert finding.comparison.worst <= 1, f"{setting}: {finding}"
+            compared += len(finding.comparison.ratios)
+            excluded += finding.comparison.excluded
+    assert compared > excluded, "most numbers must have a bound"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("main", [SGD, Adam, AdamW, NAdam, RAdam, LARS], ids=lambda spec: spec.name)
+def test_the_error_bound_is_not_far_above_the_errors(main: OptimizerSpec, dtype: type) -> None:
+    setting = next(settings(main))
+    ratios = [
+        ratio
+        for seed in range(3)
+        for finding in findings(main, setting, getattr(optim, main.name), dtype, 0, seed)
+        for ratio in finding.comparison.ratios
+        if ratio
+    ]
+    assert np.median(ratios) > 1e-2
+
+
+def update(m_hat: object, v_hat: object) -> Eq:
+    return Eq(w[t], w[t - 1] - lr * m_hat / (sqrt(v_hat) + eps))
+
+
+MUTANTS = {
+    "eps inside the root": (Eq(w[t], w[t - 1] - lr * m_hat[t] / sqrt(v_hat[t] + eps)),),
+    "betas swapped": (
+        Eq(m[t], beta2 * m[t - 1] + (1 - beta2) * grad[t]),
+        Eq(v[t], beta1 * v[t - 1] + (1 - beta1) * grad[t] ** 2),
+    ),
+    "no correction of m": (update(m[t], v_hat[t]),),
+    "no correction of v": (update(m_hat[t], v[t]),),
+    "corrected with the step before": (Eq(m_hat[t], m[t] / (1 - beta1 ** (t + 1))),),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutated_spec_violates_the_error_bound(name: str, dtype: type) -> None:
+    mutant = Adam.variant("Adam", replace=MUTANTS[name])
+    found = findings(mutant, Setting(mutant, {"lr": 0.1}), optim.Adam, dtype, 0)
+    assert max(finding.comparison.worst for finding in found) > 10
+
+
+def test_a_relative_change_of_1e_10_violates_the_bound_of_float64() -> None:
+    mutant = Adam.variant("Adam", replace=(Eq(m_hat[t], m[t] / (1 - beta1**t) * (1 + eps / 100)),))
+    found = findings(mutant, Setting(mutant, {"lr": 0.1}), optim.Adam, np.float64, 0)
+    assert max(finding.comparison.worst for finding in found) > 10
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_wrong_sign_of_the_decay_violates_the_error_bound(sign: int) -> None:
+    decayed = (1 + sign * lr * weight_decay) * w[t - 1]
+    mutant = AdamW.variant(
+        "AdamW", replace=(Eq(w[t], decayed - lr * m_hat[t] / (sqrt(v_hat[t]) + eps)),)
+    )
+    found = findings(mutant, Setting(mutant, {"lr": 0.1}), optim.AdamW, np.float32, 0)
+    assert (max(finding.comparison.worst for finding in found) > 10) is (sign > 0)
+
+
+def test_an_intermediate_overflow_is_excluded_and_counted() -> None:
+    big = np.array([1e30, 1.0], np.float32)
+    run = Run(optim.Adam, Setting(Adam), optimize(lower(Adam)), big, [big], {})
+    found = {(f.machine, f.name): f.comparison for f in replay(run)}
+    assert found["numpy", "v"].excluded == 1
+    assert found["numpy", "m"].excluded == 0
+    assert found["mlx", "w"].excluded == 1
