@@ -21,11 +21,11 @@ from .ir import Guard, Output, Program, symbol
 from .lower import lower
 from .passes import optimize
 from .passes.capture import capture
-from .spec.functions import ColumnMean, Reduction, RowMean
 from .spec.errors import Problem, SpecError
+from .spec.functions import ColumnMean, Reduction, RowMean
 from .spec.loader import SpecFile
 from .spec.optimizer import OptimizerSpec
-from .spec.quantities import At, Flag, Hyper, HyperTuple
+from .spec.quantities import Argument, At, Flag, Hyper, HyperTuple
 from .targets import metal, mlx, numpy
 from .targets.host import HostFunction, HostPrinter, host_function
 from .targets.mlx import StepFunction
@@ -110,7 +110,7 @@ class CompiledRule:
     def hypers(self) -> list[str]:
         """The arguments of `Hyper(...)`, for each hyperparameter."""
         found = []
-        for argument in self.spec.parameters:
+        for argument in self._supported:
             if isinstance(argument, Hyper | HyperTuple):
                 fields = {
                     "name": f'"{argument.name}"',
@@ -126,9 +126,15 @@ class CompiledRule:
     @property
     def flags(self) -> list[Mapping[str, Any]]:
         """The flags, `maximize` among them."""
-        flags = [a for a in self.spec.parameters if isinstance(a, Flag)]
+        flags = [a for a in self._supported if isinstance(a, Flag)]
         own = [{"name": f.name, "default": self.spec.default(f)} for f in flags]
         return [*own, {"name": "maximize", "default": False}]
+
+    @property
+    def _supported(self) -> list[Argument]:
+        """The arguments of the class that this reading has."""
+        missing = unsupported(self.main, self.spec)
+        return [a for a in self.spec.parameters if a.name not in missing]
 
     @property
     def states(self) -> list[str]:

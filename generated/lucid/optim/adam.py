@@ -104,7 +104,7 @@ class Adam(Optimizer):
         m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
         v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
         w_{t} &= w_{t-1}
-            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, m_{t}} {(1 - \beta_{1}^{t}) \,
+            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, m_{t}}{(1 - \beta_{1}^{t}) \,
             (\sqrt{v_{t}} + \epsilon)} && (4)
         \end{aligned}
 
@@ -231,7 +231,7 @@ class AdamW(Optimizer):
         m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
         v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
         w_{t} &= (1 - \gamma \, \lambda) \, w_{t-1}
-            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, m_{t}} {(1 - \beta_{1}^{t}) \,
+            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, m_{t}}{(1 - \beta_{1}^{t}) \,
             (\sqrt{v_{t}} + \epsilon)} && (4)
         \end{aligned}
 

@@ -25,7 +25,7 @@ class LARS(Optimizer):
         w^{\mathrm{norm}}_{t} &= \left\lVert w_{t-1} \right\rVert && (1) \\
         \mathrm{grad\_norm}_{t} &= \left\lVert \nabla f(w_{t-1}) \right\rVert && (2) \\
         \mathrm{trust\_ratio}_{t} &= \begin{cases}
-            \frac{\mathrm{trust\_coefficient} \, w^{\mathrm{norm}}_{t}} {\mathrm{grad\_norm}_{t}
+            \frac{\mathrm{trust\_coefficient} \, w^{\mathrm{norm}}_{t}}{\mathrm{grad\_norm}_{t}
                 + \lambda \, w^{\mathrm{norm}}_{t}}
                 & \text{if } \mathrm{grad\_norm}_{t} > 0 \text{ and } w^{\mathrm{norm}}_{t} > 0 \\
             1 & \text{otherwise}

@@ -28,7 +28,7 @@ class NAdam(Optimizer):
         \end{cases} && (1) \\
         m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, g_{t} && (2) \\
         v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
-        \hat{m}_{t} &= \frac{\mu^{\mathrm{next}}_{t} \, m_{t}} {1 - \mu^{\mathrm{next}}_{t}
+        \hat{m}_{t} &= \frac{\mu^{\mathrm{next}}_{t} \, m_{t}}{1 - \mu^{\mathrm{next}}_{t}
             \, \mu^{\mathrm{product}}_{t}}
             + \frac{(1 - \mu_{t}) \, g_{t}}{1 - \mu^{\mathrm{product}}_{t}} && (4) \\
         \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (5) \\
@@ -98,7 +98,7 @@ class NAdam(Optimizer):
         g_{t} &= \nabla f(w_{t-1}) && (1) \\
         m_{t} &= \mu_{t} \, m_{t-1} + (1 - \mu_{t}) \, g_{t} && (2) \\
         v_{t} &= \beta_{2} \, v_{t-1} + (1 - \beta_{2}) \, g_{t}^{2} && (3) \\
-        \hat{m}_{t} &= \frac{\mu^{\mathrm{next}}_{t} \, m_{t}} {1 - \mu^{\mathrm{next}}_{t}
+        \hat{m}_{t} &= \frac{\mu^{\mathrm{next}}_{t} \, m_{t}}{1 - \mu^{\mathrm{next}}_{t}
             \, \mu^{\mathrm{product}}_{t}}
             + \frac{(1 - \mu_{t}) \, g_{t}}{1 - \mu^{\mathrm{product}}_{t}} && (4) \\
         \hat{v}_{t} &= \frac{\beta_{2} \, v_{t}}{1 - \beta_{2}^{t}} && (5) \\
@@ -137,7 +137,7 @@ class NAdam(Optimizer):
             + \frac{(1 - \beta_{1}) \, g_{t}}{1 - \beta_{1}^{t}} && (4) \\
         \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (5) \\
         w_{t} &= w_{t-1}
-            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, \hat{m}_{t}} {(1 - \beta_{1}^{t}) \,
+            - \frac{\gamma \, \sqrt{1 - \beta_{2}^{t}} \, \hat{m}_{t}}{(1 - \beta_{1}^{t}) \,
             (\sqrt{\hat{v}_{t}} + \epsilon)} && (6)
         \end{aligned}
 

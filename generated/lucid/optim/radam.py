@@ -38,7 +38,7 @@ class RAdam(Optimizer):
         \rho_{\infty,t} &= \frac{2}{1 - \beta_{2}} - 1 && (6) \\
         \rho_{t} &= \rho_{\infty,t} - \frac{2 \, t \, \beta_{2}^{t}}{1 - \beta_{2}^{t}} && (7) \\
         \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} -
-            4)} {\rho_{t} \, (\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
+            4)}{\rho_{t} \, (\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
         w^{\mathrm{decayed}}_{t} &= \begin{cases}
             (1 - \gamma \, \lambda) \, w_{t-1} & \text{if } \mathtt{decoupled\_weight\_decay} \\
             w_{t-1} & \text{otherwise}
@@ -104,7 +104,7 @@ class RAdam(Optimizer):
         \rho_{\infty,t} &= \frac{2}{1 - \beta_{2}} - 1 && (6) \\
         \rho_{t} &= \rho_{\infty,t} - \frac{2 \, t \, \beta_{2}^{t}}{1 - \beta_{2}^{t}} && (7) \\
         \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} -
-            4)} {\rho_{t} \, (\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
+            4)}{\rho_{t} \, (\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
         \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (9)
         \end{aligned}
 
@@ -127,7 +127,7 @@ class RAdam(Optimizer):
         \rho_{\infty,t} &= \frac{2}{1 - \beta_{2}} - 1 && (6) \\
         \rho_{t} &= \rho_{\infty,t} - \frac{2 \, t \, \beta_{2}^{t}}{1 - \beta_{2}^{t}} && (7) \\
         \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} -
-            4)} {(\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
+            4)}{(\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
         \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (9)
         \end{aligned}
 
@@ -150,7 +150,7 @@ class RAdam(Optimizer):
         \rho_{\infty,t} &= \frac{2}{1 - \beta_{2}} - 1 && (6) \\
         \rho_{t} &= \rho_{\infty,t} - \frac{2 \, t \, \beta_{2}^{t}}{1 - \beta_{2}^{t}} && (7) \\
         \mathrm{rect}_{t} &= \sqrt{\frac{\rho_{\infty,t} \, (\rho_{t} - 2) \, (\rho_{t} -
-            4)} {(\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
+            4)}{(\rho_{\infty,t} - 2) \, (\rho_{\infty,t} - 4)}} && (8) \\
         \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (9)
         \end{aligned}
 

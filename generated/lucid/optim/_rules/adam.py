@@ -180,13 +180,6 @@ ADAM_RULES = {
                 below=1.0,
             ),
             Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                at_least=0.0,
-                special=0.0,
-            ),
         ),
         flags=(
             Flag(name="amsgrad", default=False),

@@ -155,19 +155,9 @@ NADAM_RULES = {
                 below=1.0,
             ),
             Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                at_least=0.0,
-                special=0.0,
-            ),
             Hyper(name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0.0),
         ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(name="m", key="exp_avg", domain="element"),
             State(name="v", key="exp_avg_sq", domain="element"),
@@ -202,10 +192,7 @@ NADAM_RULES = {
             ),
             Hyper(name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0.0),
         ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(name="m", key="exp_avg", domain="element"),
             State(name="v", key="exp_avg_sq", domain="element"),
@@ -240,10 +227,7 @@ NADAM_RULES = {
             ),
             Hyper(name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0.0),
         ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(name="m", key="exp_avg", domain="element"),
             State(name="v", key="exp_avg_sq", domain="element"),

@@ -146,18 +146,8 @@ RADAM_RULES = {
                 below=1.0,
             ),
             Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                at_least=0.0,
-                special=0.0,
-            ),
         ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(name="m", key="exp_avg", domain="element"),
             State(name="v", key="exp_avg_sq", domain="element"),
@@ -190,10 +180,7 @@ RADAM_RULES = {
                 special=0.0,
             ),
         ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(name="m", key="exp_avg", domain="element"),
             State(name="v", key="exp_avg_sq", domain="element"),
@@ -226,10 +213,7 @@ RADAM_RULES = {
                 special=0.0,
             ),
         ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(name="m", key="exp_avg", domain="element"),
             State(name="v", key="exp_avg_sq", domain="element"),

@@ -75,7 +75,6 @@ SGD_RULES = {
         hypers=(
             Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
             Hyper(name="momentum", default=0.0, symbols=("momentum",), at_least=0.0, special=0.0),
-            Hyper(name="dampening", default=0.0, symbols=("dampening",), special=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
@@ -84,10 +83,7 @@ SGD_RULES = {
                 special=0.0,
             ),
         ),
-        flags=(
-            Flag(name="nesterov", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(
                 name="velocity",
@@ -109,7 +105,6 @@ SGD_RULES = {
         hypers=(
             Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
             Hyper(name="momentum", default=0.0, symbols=("momentum",), at_least=0.0, special=0.0),
-            Hyper(name="dampening", default=0.0, symbols=("dampening",), special=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
@@ -118,10 +113,7 @@ SGD_RULES = {
                 special=0.0,
             ),
         ),
-        flags=(
-            Flag(name="nesterov", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(
                 name="b",
@@ -143,7 +135,6 @@ SGD_RULES = {
         hypers=(
             Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
             Hyper(name="momentum", default=0.0, symbols=("momentum",), at_least=0.0, special=0.0),
-            Hyper(name="dampening", default=0.0, symbols=("dampening",), special=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
@@ -152,10 +143,7 @@ SGD_RULES = {
                 special=0.0,
             ),
         ),
-        flags=(
-            Flag(name="nesterov", default=False),
-            Flag(name="maximize", default=False),
-        ),
+        flags=(Flag(name="maximize", default=False),),
         states=(
             State(
                 name="b",
