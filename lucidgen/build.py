@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import Failure, WrongUsage, nearest
 from .manifest import Manifest, inputs_digest
-from .writing import is_generated, package_paths, replace_files
+from .writing import KEPT, is_generated, package_paths, replace_files
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files that a job wants, and generated files that have no place any more."""
+    """The files that a job wants, generated files that have no place any more, and the classes."""
 
     files: Mapping[str, str]
     extra: tuple[str, ...]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a build did. All of it is empty when everything was up to date."""
+    """What a build did, and the classes that it compiled; nothing if all was up to date."""
 
     written: Sequence[str] = ()
     removed: Sequence[str] = ()
+    classes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def build(job: Job) -> Outcome:
     plan, manifest = _compile(job, paths)
     written, removed = replace_files(job.out, plan.files, plan.extra)
     manifest.save(job.out, job.kind)
-    return Outcome(written, removed)
+    return Outcome(written, removed, plan.classes)
 
 
 def check(job: Job) -> list[Difference]:
@@ -194,7 +196,7 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
     modules = compile_all(loaded, others)
     runtime = emit.OWN_RUNTIME if job.self_contained else emit.RUNTIME
     try:
-        rendered = emit.package_files(modules, others=others, runtime=runtime)
+        rendered = emit.package_files(modules, others=others, runtime=runtime, kept=_kept(job))
     except emit.FormatError as error:
         raise Failure(str(error)) from None
     present = {path.as_posix() for path in _generated(job.out)}
@@ -206,7 +208,8 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
         manifest.modules |= {module.file.name: now for module in modules}
         manifest.listing |= {m.file.name: [c.name for c in m.classes] for m in modules}
         manifest.record(rendered)
-    return Plan(rendered, extra), manifest
+    classes = tuple(c.name for module in modules for c in module.classes)
+    return Plan(rendered, extra, classes), manifest
 
 
 def _files(job: Job, paths: Sequence[Path]) -> list[Path]:
@@ -224,6 +227,12 @@ def _files(job: Job, paths: Sequence[Path]) -> list[Path]:
         if error is not None:
             raise error from None
         raise
+
+
+def _kept(job: Job) -> str:
+    """A subpackage that is not ours and that a self-contained package goes on to export."""
+    found = job.self_contained and (job.out / KEPT / "__init__.py").is_file()
+    return KEPT if found else ""
 
 
 def _generated(folder: Path) -> list[Path]:

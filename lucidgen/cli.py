@@ -11,6 +11,8 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -162,7 +164,8 @@ def build(
         for path in outcome.removed:
             console().print(f"removed {shown}/{path}")
         number = len(outcome.written)
-        console().print(f"wrote {number} file{'s' * (number != 1)} to {shown}")
+        classes = ", ".join(outcome.classes)
+        console().print(f"wrote {number} file{'s' * (number != 1)} to {shown}: {classes}")
 
 
 def _command(
@@ -189,7 +192,8 @@ def _check(job: Job, command: str) -> None:
         console().print(f"{_short(job.out)} is up to date")
         raise typer.Exit(0)
     for difference in found:
-        _print_difference(difference, _short(job.out))
+        if difference.kind == "stale":
+            _print_difference(difference, f"{_short(job.out)}/{difference.path}")
     out = console()
     out.print(f"{len(found)} file{'s' * (len(found) != 1)} in {_short(job.out)} not up to date:")
     for difference in found:
@@ -199,19 +203,12 @@ def _check(job: Job, command: str) -> None:
     raise typer.Exit(1)
 
 
-def _print_difference(difference: Difference, folder: str) -> None:
+def _print_difference(difference: Difference, path: str) -> None:
     from difflib import unified_diff
 
-    path = f"{folder}/{difference.path}"
-    lines = list(
-        unified_diff(
-            difference.before.splitlines(),
-            difference.after.splitlines(),
-            f"{path} (on disk)" if difference.kind != "missing" else "(missing)",
-            f"{path} (built)" if difference.kind != "extra" else "(no spec)",
-            lineterm="",
-        )
-    )
+    before, after = difference.before.splitlines(), difference.after.splitlines()
+    names = f"{path} (on disk)", f"{path} (built)"
+    lines = list(unified_diff(before, after, *names, lineterm=""))
     styles = {"+": "green", "-": "red", "@": "cyan"}
     out = console()
     for line in lines[:DIFF_LINES]:
@@ -221,8 +218,152 @@ def _print_difference(difference: Difference, folder: str) -> None:
     out.print()
 
 
+class Stage(StrEnum):
+    """What `show` can print."""
+
+    equations = "equations"
+    program = "program"
+    numpy = "numpy"
+    mlx = "mlx"
+    metal = "metal"
+
+
+@app.command(name="list")
+def list_(specs: Specs = None) -> None:
+    """List the optimizers: where they are, their dialects, state and cost."""
+    with reported():
+        from rich.console import Console
+        from rich.table import Table
+
+        from .catalog import catalog
+        from .describe import row
+
+        found = catalog(specs, built_in=False)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for title in ("class", "file", "dialects", "state", "cost per element", "paper"):
+            table.add_column(title, overflow="fold")
+        for entry in found.entries:
+            line = row(entry)
+            table.add_row(line.name, line.file, line.dialects, line.states, line.cost, line.paper)
+        out = Console(highlight=False, markup=False, emoji=False)
+        Console(
+            highlight=False, markup=False, emoji=False, width=out.width if out.is_terminal else 400
+        ).print(table)
+        if found.error is not None:
+            raise found.error
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A class, as in Adam or Adam:lucid2.")],
+    dialect: Annotated[
+        str | None, typer.Option("--dialect", metavar="NAME", help="Another reading of it.")
+    ] = None,
+    stage: Annotated[
+        Stage, typer.Option("--stage", help="How far on the way from equations to code.")
+    ] = Stage.equations,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the equations in LaTeX.")] = False,
+    specs: Specs = None,
+) -> None:
+    """Show an optimizer: its equations, or what the compiler makes of them."""
+    with reported():
+        if latex and stage is not Stage.equations:
+            raise WrongUsage("--latex is for the equations; leave out --stage")
+        from . import describe
+        from .catalog import catalog
+
+        entry = catalog(specs).find(name, dialect)
+        if latex:
+            _print_code(describe.latex_text(entry.spec), "latex")
+        elif stage is Stage.equations:
+            console().print(describe.overview(entry))
+        elif stage is Stage.program:
+            console().print(describe.program_text(entry.spec))
+        else:
+            text = describe.code_text(entry, stage.value)
+            _print_code(text, "cpp" if stage is Stage.metal else "python")
+
+
+def _print_code(text: str, language: str) -> None:
+    """Print code in colours on a terminal, and as it is elsewhere."""
+    out = console()
+    if out.is_terminal:
+        from rich.syntax import Syntax
+
+        out.print(Syntax(text, language, theme="ansi_dark", background_color="default"))
+    else:
+        out.print(text)
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A class, as in Adam or Adam:lucid2.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    specs: Specs = None,
+) -> None:
+    """Show the equations, state and defaults in which two optimizers differ."""
+    with reported():
+        from .catalog import catalog
+        from .describe import differences
+
+        known = catalog(specs)
+        left, right = known.find(a), known.find(b)
+        found = differences(left, right)
+        out = console()
+        if not found:
+            out.print(f"{left.name} and {right.name} are the same: equations, state and defaults")
+            return
+        out.print(f"--- {left.name}", style="red")
+        out.print(f"+++ {right.name}", style="green")
+        for kind, changes in found.items():
+            out.print(f"{kind}:", style="bold")
+            for change in changes:
+                for line in change.left:
+                    out.print(f"- {line}", style="red")
+                for line in change.right:
+                    out.print(f"+ {line}", style="green")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The class, as in MyAdam.")],
+    base: Annotated[
+        str | None, typer.Option("--from", metavar="CLASS", help="The optimizer to start from.")
+    ] = None,
+    specs: Annotated[
+        Path, typer.Option("--specs", metavar="DIR", help="The folder to write to.")
+    ] = Path("specs"),
+) -> None:
+    """Write a short spec file to start from; it builds at once."""
+    with reported():
+        from .catalog import catalog
+        from .scaffold import check_name, file_name, new_spec
+        from .writing import replace_files
+
+        check_name(name)
+        if specs.exists() and not specs.is_dir():
+            raise WrongUsage(f"{specs} is a file, where a folder is to be written")
+        path = specs / file_name(name)
+        if path.exists():
+            raise Failure(f"{path} exists already; remove it, or choose another name")
+        text = new_spec(name, catalog(None).find(base) if base else None)
+        replace_files(specs, {path.name: text})
+        built_in = specs.resolve() == specs_folder().resolve()
+        folder = "" if built_in else f" --specs {shlex.quote(str(specs))}"
+        package = "lucidgen.optim" if built_in else "my_optim"
+        console().print(
+            f"wrote {path}; edit it, and then\n\n"
+            f"  lucidgen show {name}{folder}\n"
+            f"  lucidgen build{folder}{'' if built_in else f' --out {package}'}\n"
+            f'  python -c "from {package} import {name}; help({name})"'
+        )
+
+
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
 
 

@@ -191,7 +191,7 @@ def _filled(line: str) -> list[str]:
             if len(lines[-1]) + 1 + len(part) > WIDTH and lines[-1].strip():
                 lines.append(f"{indent}    ")
             lines[-1] += part if not lines[-1].strip() else f" {part}"
-    return lines
+    return [line.replace("} {", "}{") for line in lines]
 
 
 def _value(equation: Eq, case: Case, spec: OptimizerSpec) -> str:

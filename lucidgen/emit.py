@@ -49,6 +49,7 @@ def package_files(
     others: Mapping[str, Sequence[str]] | None = None,
     runtime: str = RUNTIME,
     doc: str = "",
+    kept: str = "",
 ) -> dict[str, str]:
     """The text of every file of the package, by path, formatted.
 
@@ -63,6 +64,8 @@ def package_files(
         level. A relative one is copied into the package.
     doc : str
         The first line of the package's docstring.
+    kept : str
+        A subpackage that is not generated, to be exported as well.
     """
     header = f"{MARK} {__version__}; do not edit: change the spec and run `lucidgen build`."
     made = {m.file.name: sorted(c.name for c in m.classes) for m in modules}
@@ -74,7 +77,8 @@ def package_files(
             "__init__.py",
             package_doc=doc or "Optimizers, generated from their equations.",
             modules=listing,
-            exported=exported,
+            exported=sorted({*exported, kept} - {""}),
+            kept=kept,
             **{**shared, "runtime": runtime},
         )
     }

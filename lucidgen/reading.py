@@ -77,6 +77,7 @@ def compile_all(
             module = compile_file(file)
             module.complete()
             modules.append(module)
+            problems.extend(_twins(module))
         except SpecError as error:
             problems.extend(error.problems)
         except Exception as error:
@@ -90,29 +91,21 @@ def compile_all(
 
 
 def _clashes(files: Sequence[SpecFile], others: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
-    """Class names that cannot stand in one package, and names that cannot be Python's."""
+    """Classes that cannot stand in one package."""
     owners = {name: f"{module}.py" for module, names in others.items() for name in names}
     for file in files:
-        lower: dict[str, str] = {}
         for spec in file.specs:
-            remedy = "Give one of the two another name."
-            if not spec.name.isidentifier() or spec.name.startswith("_"):
-                yield Problem(spec.location, f"{spec.name!r} cannot be the name of a class",
-                              "Write a name as in OptimizerSpec('MyAdam', ...).")  # fmt: skip
-            if spec.name == "Optimizer":
-                yield Problem(spec.location, "Optimizer is the name of the base class",
-                              "Choose another name.")  # fmt: skip
             if spec.name in owners:
-                yield Problem(spec.location,
-                              f"the class {spec.name} is defined in {owners[spec.name]} too",
-                              remedy)  # fmt: skip
-            elif spec.name.lower() in lower:
-                other = lower[spec.name.lower()]
-                yield Problem(spec.location,
-                              f"{spec.name} and {other} differ in case only", remedy)  # fmt: skip
-            owners[spec.name] = lower[spec.name.lower()] = file.path.name
-            lower[spec.name.lower()] = spec.name
-            for reading, dialect in spec.readings.items():
-                if not reading.isidentifier():
-                    yield Problem(dialect.location, f"{reading!r} cannot be a dialect's name",
-                                  "Choose a Python identifier, such as 'paper'.")  # fmt: skip
+                text = f"the class {spec.name} is defined in {owners[spec.name]} too"
+                yield Problem(spec.location, text, "Give one of the two another name.")
+            owners[spec.name] = file.path.name
+
+
+def _twins(module: CompiledModule) -> Iterator[Problem]:
+    """Readings of different classes whose functions would have the same name."""
+    seen: dict[str, str] = {}
+    for rule in module.own:
+        if rule.name in seen:
+            text = f"{rule.title} and {seen[rule.name]} would share the name {rule.name}_step"
+            yield Problem(rule.spec.location, text, "Rename the class or the dialect.")
+        seen[rule.name] = rule.title
