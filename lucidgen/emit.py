@@ -158,6 +158,7 @@ def _environment() -> jinja2.Environment:
         autoescape=False,
     )
     environment.filters["paragraph"] = paragraph
+    environment.filters["fitted"] = _fitted
     return environment
 
 
@@ -177,6 +178,15 @@ def paragraph(text: str, indent: int = 0, prefix: str = "", lead: int = 0) -> st
         break_on_hyphens=False,
     )
     return "\n".join(lines)[indent + lead :]
+
+
+def _fitted(line: str, indent: int) -> str:
+    """A line of C, with the comment before it if there is no room behind it."""
+    code, mark, comment = line.rpartition("  // ")
+    if not mark or indent + len(line) <= LINE_LENGTH:
+        return line
+    space = " " * (len(code) - len(code.lstrip()))
+    return f"{space}// {comment}\n{' ' * indent}{code}"
 
 
 def _render(template: str, **context: Any) -> str:

@@ -49,7 +49,8 @@ inline void nadam_step(
     }
     m = beta1 * m + one_minus_beta1 * g;  // (2)
     v = beta2 * v + one_minus_beta2 * (g * g);  // (3)
-    w = w_decayed - (g_scale * g + m_scale * m) / (metal::precise::sqrt(v) + scaled_eps);  // (4)(5)(6)
+    // (4)(5)(6)
+    w = w_decayed - (g_scale * g + m_scale * m) / (metal::precise::sqrt(v) + scaled_eps);
 }
 
 }  // namespace lucidgen
@@ -133,7 +134,8 @@ inline void nadam_paper_step(
     }
     m = mu * m + one_minus_mu * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
-    w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * metal::precise::sqrt(v) + eps);  // (4)(5)(6)
+    // (4)(5)(6)
+    w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * metal::precise::sqrt(v) + eps);
 }
 
 }  // namespace lucidgen

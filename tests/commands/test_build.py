@@ -1,0 +1,212 @@
+"""`lucidgen build`: what is written, and when."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from building import DERIVED, PLAIN, ROOT, contents, python, run
+
+from lucidgen import build
+from lucidgen.paths import optim_folder
+
+# What a build writes
+
+
+def test_an_authors_package_is_importable_and_its_classes_work(place, monkeypatch):
+    (place / "specs/derived.py").write_text(DERIVED)
+    code, output = run()
+    assert (code, output) == (0, "wrote 17 files to my_optim: Derived, Plain\n")
+    monkeypatch.syspath_prepend(place)
+    from my_optim import Derived
+    from my_optim.plain import Plain
+
+    from lucidgen import Parameter
+
+    for kind in (Derived, Plain):
+        p = Parameter(np.ones(3))
+        p.grad = np.ones(3)
+        kind([p], lr=0.5).step()
+        assert p.data == pytest.approx(0.5), kind
+    import my_optim
+
+    assert my_optim.__all__ == ["Derived", "Optimizer", "Plain"]
+
+
+def test_siblings_are_importable_and_a_change_of_one_is_seen(place):
+    (place / "specs/sub").mkdir()
+    (place / "specs/sub/__init__.py").write_text("HALF = 2\n")
+    (place / "specs/derived.py").write_text(
+        "from lucidgen.spec import Eq, grad, t\nfrom plain import Plain, m\nfrom sub import HALF\n"
+        'Derived = Plain.variant("Derived", replace=(Eq(m[t], m[t - 1] / HALF + grad[t]),))\n'
+    )
+    assert run()[0] == 0
+    assert "0.5 * m" in Path("my_optim/_mlx/derived.py").read_text()
+    (place / "specs/sub/__init__.py").write_text("HALF = 4\n")
+    code, output = run()
+    assert code == 0, output
+    assert "0.25 * m" in Path("my_optim/_mlx/derived.py").read_text()
+    (place / "specs/plain.py").write_text(PLAIN.replace("1e-2", "2e-2"))
+    assert run()[0] == 0
+    assert "lr: float = 2e-2" in Path("my_optim/derived.py").read_text()
+    assert not list(place.rglob("__pycache__")), "specs leave no bytecode that could go stale"
+
+
+def test_the_built_in_package_is_what_is_committed_under_any_hash_seed(tmp_path):
+    committed = {
+        path.relative_to(optim_folder()): path.read_bytes()
+        for path in optim_folder().rglob("*")
+        if path.suffix in (".py", ".metal")
+    }
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        subprocess.run(
+            [sys.executable, "-m", "lucidgen.cli", "build", "--out", str(out)],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path if seed == "1" else ROOT,
+            check=True,
+            capture_output=True,
+        )
+        built = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+        assert built == committed
+
+
+def test_generated_lines_fit_and_first_lines_are_short():
+    for path in optim_folder().rglob("*.py"):
+        lines = path.read_text().splitlines()
+        assert max(map(len, lines)) <= 100, path
+        assert path.name == "__init__.py" or not lines[1], f"{path}: one line says what it is"
+
+
+def test_texts_of_authors_cannot_break_the_generated_code(place):
+    hostile = 'r"""It\'s \\\\ {{ x }} {% x %} \\N \\"\\"\\" here"""'
+    (place / "specs/plain.py").write_text(
+        PLAIN.replace("'''A small spec.'''", '"""A \\\\beta and \'\'\' in\n\nlong."""').replace(
+            'OptimizerSpec(\n    "Plain",',
+            f"OptimizerSpec('Plain', summary={hostile}, notes={hostile}, paper={hostile}, "
+            f"requires=((lr > 0, {hostile}),),",
+        )
+    )
+    code, output = run()
+    assert code == 0, output
+    python("import my_optim", place, ROOT, Path(np.__file__).parents[1])
+
+
+# When it writes
+
+
+def test_a_second_build_writes_nothing_and_imports_no_compiler(place):
+    assert run()[0] == 0
+    before = contents()
+    code = (
+        "import sys; from lucidgen.cli import app; "
+        "app(['build', '--specs', 'specs', '--out', 'my_optim'], standalone_mode=False); "
+        "print(sorted({'sympy', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "my_optim is up to date\n[]\n", done.stderr
+    assert contents() == before
+
+
+def test_a_cold_build_and_a_second_one_are_quick(tmp_path):
+    times = []
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "lucidgen.cli", "build", "--out", str(tmp_path / "out")],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            check=True,
+            capture_output=True,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    # Processor time: the machine may be doing other things, too.
+    assert times[0] < 5
+    assert times[1] < 1
+
+
+def test_only_what_changed_is_written(place):
+    (place / "specs/derived.py").write_text(DERIVED)
+    run()
+    before = contents()
+    (place / "specs/plain.py").write_text(PLAIN.replace("1e-2", "3e-2"))
+    assert run()[0] == 0
+    after = contents()
+    changed = {path for path in after if after[path] != before[path]}
+    assert changed
+    assert all("plain" in path for path in changed)
+
+
+def test_a_file_changed_by_hand_or_deleted_is_written_again(place):
+    run()
+    wanted = {path: data for path, (data, _) in contents().items()}
+    Path("my_optim/plain.py").write_text("# Generated by lucidgen, and then by hand\n")
+    Path("my_optim/_mlx/plain.py").unlink()
+    assert run() == (0, "wrote 2 files to my_optim: Plain\n")
+    assert {path: data for path, (data, _) in contents().items()} == wanted
+
+
+def test_the_files_of_a_removed_spec_go_and_others_stay(place):
+    (place / "specs/derived.py").write_text(DERIVED)
+    run()
+    Path("my_optim/notes.md").write_text("mine")
+    (place / "specs/derived.py").unlink()
+    code, output = run()
+    assert code == 0
+    assert "removed my_optim/_mlx/derived.py\n" in output
+    assert not list(Path("my_optim").rglob("derived*"))
+    assert Path("my_optim/notes.md").read_text() == "mine"
+    assert "Derived" not in Path("my_optim/__init__.py").read_text()
+
+
+def test_a_broken_cache_or_one_that_cannot_be_written_does_no_harm(place, monkeypatch):
+    run()
+    for path in Path(os.environ["XDG_CACHE_HOME"]).rglob("*.json"):
+        path.write_text("[1, {")
+    assert run() == (0, "my_optim is up to date\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "specs/plain.py"))
+    assert run() == (0, "my_optim is up to date\n")
+
+
+# Names
+
+
+def test_names_choose_and_the_package_stays_complete(place):
+    (place / "specs/derived.py").write_text(DERIVED)
+    run()
+    (place / "specs/derived.py").write_text(DERIVED.replace("lr * m_hat[t]", "2 * lr * m_hat[t]"))
+    (place / "specs/plain.py").write_text("raise ValueError('broken, and not asked for')")
+    before = contents()
+    for name in ("derived", "Derived", "DERIVED"):
+        code, output = run(name)
+        assert code == 0, output
+    after = contents()
+    changed = {path for path in after if after[path] != before[path]}
+    assert changed
+    assert all("derived" in path for path in changed)
+    assert "from .plain import Plain" in Path("my_optim/__init__.py").read_text()
+
+
+def test_an_unknown_name_is_told_the_nearest(place):
+    code, output = run("Plane")
+    assert code == 2
+    assert "did you mean 'Plain'?" in output
+    assert not Path("my_optim").exists()
+
+
+def test_the_api_reports_what_it_did(place):
+    job = build.Job(place / "specs", place / "my_optim")
+    assert {d.kind for d in build.check(job)} == {"missing"}
+    outcome = build.build(job)
+    assert outcome.classes == ("Plain",)
+    assert "plain.py" in outcome.written
+    assert build.build(job) == build.Outcome()
+    assert build.check(job) == []
