@@ -1,8 +1,8 @@
 """Steps of the generated optimizers next to Lucid's own, interleaved in one run.
 
 Owns the cases, the timing and the table. For each case two models with equal weights and gradients
-are stepped in turn, one by Lucid's optimizer and one by ours; what is compared is the median time of
-`step()`. Gradients are new arrays at every step, as a backward pass makes them.
+are stepped in turn, one by Lucid's optimizer and one by ours; what is compared is the median time
+of `step()`. Gradients are new arrays at every step, as a backward pass makes them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import platform
 import statistics
 import time
@@ -134,15 +135,10 @@ def main() -> None:
     results = [measure(*case, rounds) for case in track(cases, "measuring", console=console)]
     console.print(table(results))
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-    }
+    machine = {"processor": platform.machine(), "python": platform.python_version()}
     content = {"machine": machine, "results": [asdict(r) | {"ratio": r.ratio} for r in results]}
     RESULTS.write_text(json.dumps(content, indent=2) + "\n")
-    console.print(
-        f"Written: {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}"
-    )
+    console.print(f"Written: {os.path.relpath(RESULTS)}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """NAdam: Adam with Nesterov momentum and a schedule for it."""
 
+from lucidgen.spec import Eq, Rational, flag, grad, hyper, series, sqrt, t, w, when
 from lucidgen.specs.adam import (
     Adam,
     beta1,
@@ -15,8 +16,6 @@ from lucidgen.specs.adam import (
     v_max,
     weight_decay,
 )
-
-from lucidgen.spec import Eq, Rational, flag, grad, hyper, series, sqrt, t, w, when
 
 momentum_decay = hyper("momentum_decay", 4e-3, at_least=0, doc="Decay of the momentum schedule.")
 decoupled_weight_decay = flag(

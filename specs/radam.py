@@ -1,5 +1,6 @@
 """RAdam: Adam with a rectified adaptive learning rate."""
 
+from lucidgen.spec import Eq, flag, grad, series, sqrt, t, w, when
 from lucidgen.specs.adam import (
     Adam,
     beta2,
@@ -13,8 +14,6 @@ from lucidgen.specs.adam import (
     v_max,
     weight_decay,
 )
-
-from lucidgen.spec import Eq, flag, grad, series, sqrt, t, w, when
 
 decoupled_weight_decay = flag(
     "decoupled_weight_decay",

@@ -63,7 +63,7 @@ def _selected(program: Program, lets: list[Let]) -> list[Let]:
 
 
 def _merged(program: Program, cases: list[Let]) -> list[Let]:
-    """The cases of one target, one for each of the flags' assignments that still tell them apart."""
+    """The cases of one target, one for each assignment of flags that tells them apart."""
     asked = [n for n in program.conditions if any(n in let.guard.support for let in cases)]
     if not asked:
         return cases
