@@ -1,0 +1,293 @@
+"""`lucidgen list | show | diff | new`, exit codes, and that no user ever sees a traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from building import PLAIN, ROOT
+from building import run as run_build
+from typer.testing import CliRunner
+
+from lucidgen import Parameter
+from lucidgen.cli import app
+
+BUILT_IN = ("Adam", "AdamW", "LARS", "NAdam", "RAdam", "SGD")
+
+
+def run(*arguments):
+    """Run a command; return its exit code and all that it prints."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result.exit_code, result.output
+
+
+def start(*arguments, **options):
+    """Start a command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lucidgen.cli", *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+# list
+
+
+def test_list_names_every_optimizer_with_its_cost():
+    code, output = run("list")
+    assert code == 0
+    lines = {line.split()[0]: line for line in output.splitlines()[1:]}
+    assert tuple(lines) == BUILT_IN
+    assert "adam.py" in lines["Adam"]
+    assert "torch, paper, devlog, lucid2" in lines["Adam"]
+    assert "m, v, v_max" in lines["Adam"]
+    assert "4 reads, 3 writes, 1 sqrt + 1 div + 10 other operations" in lines["Adam"]
+    assert "arXiv:1412.6980" in lines["Adam"]
+
+
+def test_list_shows_what_can_be_read_and_what_is_wrong_with_the_rest(place):
+    (place / "specs/broken.py").write_text("1 +\n")
+    code, output = run("list", "--specs", "specs")
+    assert code == 1
+    assert "plain.py" in output
+    assert "Adam" not in output
+    assert "specs/broken.py:1: not valid Python" in output
+
+
+# show
+
+
+def test_show_prints_numbered_equations():
+    code, output = run("show", "sgd")
+    assert code == 0
+    assert "  (1)  g[t] = grad[t] + weight_decay * w[t - 1]\n" in output
+    assert "  (4)  u[t] = g[t] + momentum * b[t]  if momentum != 0 and nesterov\n" in output
+    assert "            = g[t]                    otherwise\n" in output
+    assert "b: like the parameter, saved as momentum_buffer" in output
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("stage", ["equations", "program", "numpy", "mlx", "metal"])
+def test_every_stage_of_every_optimizer_can_be_shown(name, stage):
+    code, output = run("show", name, "--stage", stage)
+    assert code == 0
+    if stage == "program":
+        assert output.startswith("--- lowered\n")
+        assert "--- order" in output
+    else:
+        assert "reads w, grad" in output.splitlines()[-1]
+    if stage in ("numpy", "mlx"):
+        compile(output, name, "exec")
+
+
+def test_show_prints_latex_and_dialects():
+    code, output = run("show", "Adam", "--dialect", "lucid2", "--latex")
+    assert (code, output) == run("show", "adam:lucid2", "--latex")
+    assert output.startswith("\\begin{aligned}\ng_{t} &= \\nabla f(w_{t-1})")
+    assert "lucid2_step" in run("show", "Adam:lucid2", "--stage", "numpy")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("show", "Adma"), "did you mean 'Adam'?"),
+        (("show", "xyz"), "there are Adam, AdamW, LARS"),
+        (("show", "Adam", "--dialect", "lucid"), "did you mean 'lucid2'?"),
+        (("show", "Adam:torch", "--dialect", "lucid2"), "contradict"),
+        (("show", "Adam", "--latex", "--stage", "mlx"), "leave out --stage"),
+        (("show", "Adam", "--stage", "cpp"), "cpp"),
+        (("show",), "Missing argument"),
+        (("diff", "Adam"), "Missing argument"),
+        (("diff", "Adam", "Adma"), "did you mean 'Adam'?"),
+        (("list", "--specs", "nowhere"), "there is no folder"),
+        (("lsit",), "No such command"),
+        (("new", "adam"), "write it as in MyAdam"),
+        (("new", "Optimizer"), "base class"),
+        (("new", "My", "--from", "Adamm"), "did you mean 'Adam'?"),
+    ],
+)
+def test_wrong_usage_is_answered_and_exits_with_2(arguments, answer):
+    code, output = run(*arguments)
+    assert code == 2
+    assert answer in output
+
+
+# diff
+
+
+def test_diff_shows_what_differs_and_nothing_else():
+    assert run("diff", "Adam", "AdamW") == (
+        0,
+        "--- Adam\n"
+        "+++ AdamW\n"
+        "equations:\n"
+        "- g[t] = grad[t] + weight_decay * w[t - 1]\n"
+        "+ g[t] = grad[t]\n"
+        "- w[t] = w[t - 1] - lr * m_hat[t] / (sqrt(v_hat[t]) + eps)\n"
+        "+ w[t] = (1 - lr * weight_decay) * w[t - 1] - lr * m_hat[t] / (sqrt(v_hat[t]) + eps)\n"
+        "defaults:\n"
+        "- weight_decay = 0.0\n"
+        "+ weight_decay = 1e-2\n",
+    )
+
+
+def test_diff_of_dialects_shows_state_and_ignored_arguments():
+    code, output = run("diff", "Adam", "Adam:lucid2")
+    assert code == 0
+    assert "- v_max: like the parameter, saved as max_exp_avg_sq\n" in output
+    assert "+ amsgrad = False (no effect)\n" in output
+    assert "m[t] = beta1" not in output
+
+
+def test_diff_of_the_same_says_so():
+    for pair in (("Adam", "adam:torch"), ("Adam", "Adam:devlog"), ("SGD", "SGD")):
+        code, output = run("diff", *pair)
+        assert code == 0
+        assert "are the same" in output
+
+
+def test_diff_sees_through_a_shift_of_time(place):
+    text = PLAIN.replace("Plain", "Shifted").replace(
+        "Eq(w[t], w[t - 1] - lr * m[t])", "Eq(w[t + 1], w[t] - lr * m[t + 1])"
+    )
+    (place / "specs/shifted.py").write_text(text)
+    code, output = run("diff", "Plain", "Shifted", "--specs", "specs")
+    assert (code, output.count("same")) == (0, 1), output
+
+
+# new
+
+
+@pytest.mark.parametrize("base", [None, *BUILT_IN])
+def test_a_new_spec_builds_at_once_and_computes_what_its_base_does(tmp_path, monkeypatch, base):
+    monkeypatch.chdir(tmp_path)
+    name = f"My{base or 'Own'}"
+    code, output = run("new", name, *(["--from", base] if base else []))
+    assert code == 0
+    written = output.splitlines()[0].split(";")[0].removeprefix("wrote ")
+    assert written.startswith("specs/my_")
+    assert len(Path(written).read_text().splitlines()) < 40
+    for line in output.splitlines():
+        if line.startswith("  lucidgen "):
+            assert run(*line.split()[1:])[0] == 0
+    if base:
+        assert "are the same" in run("diff", name, base, "--specs", "specs")[1]
+    monkeypatch.syspath_prepend(tmp_path)
+    import my_optim
+
+    p = Parameter(np.ones(3))
+    p.grad = np.ones(3)
+    getattr(my_optim, name)([p]).step()
+    assert (p.data < 1).all()
+
+
+def test_new_refuses_to_overwrite(place):
+    (place / "specs/my_adam.py").write_text("mine")
+    code, output = run("new", "MyAdam", "--from", "Adam")
+    assert code == 1
+    assert "exists already" in output
+    assert (place / "specs/my_adam.py").read_text() == "mine"
+    assert run("new", "My", "--specs", "specs/plain.py")[0] == 2
+
+
+def test_the_way_from_nothing_to_an_own_optimizer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("new", "Signed", "--from", "AdamW", "--specs", "eq")[0] == 0
+    spec = Path("eq/signed.py")
+    spec.write_text(
+        spec.read_text()
+        .replace("lr * m_hat[t] / (sqrt(v_hat[t]) + eps)", "lr * sign(m_hat[t])")
+        .replace("import Eq, sqrt,", "import Eq, sign, sqrt,")
+    )
+    code, output = run("build", "--specs", "eq", "--out", "mine_optim")
+    assert code == 0, output
+    assert "lr * sign(m_hat[t])" in run("diff", "AdamW", "Signed", "--specs", "eq")[1]
+    monkeypatch.syspath_prepend(tmp_path)
+    from mine_optim.signed import Signed
+
+    p = Parameter(np.array([1.0, 1.0]))
+    p.grad = np.array([3.0, -2.0])
+    Signed([p], lr=0.5, weight_decay=0.0).step()
+    assert p.data.tolist() == [0.5, 1.5]
+
+
+# What can go wrong around a command
+
+
+def test_an_authors_prints_do_not_mix_with_the_output(place):
+    (place / "specs/plain.py").write_text(PLAIN + "print('loaded')\n")
+    process = start("show", "Plain", "--specs", "specs", "--stage", "numpy")
+    out, err = process.communicate()
+    assert process.returncode == 0
+    assert "loaded" not in out
+    assert "loaded" in err
+
+
+def test_ctrl_c_ends_with_130_and_one_line(place):
+    (place / "specs/plain.py").write_text(
+        "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep(60)\n"
+    )
+    process = start("build", "--specs", "specs", "--out", "my_optim")
+    for _ in range(600):
+        if Path("started").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert (out, err) == ("", "error: interrupted\n")
+    assert not Path("my_optim").exists()
+
+
+def test_a_closed_pipe_is_no_error_to_talk_about():
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.run(
+        [sys.executable, "-m", "lucidgen.cli", "show", "Adam", "--stage", "program"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert process.returncode == 1
+    assert process.stderr == ""
+
+
+def test_an_unknown_failure_is_one_message_too(place, monkeypatch):
+    from lucidgen import reading
+
+    def broken(file):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(reading, "compile_file", broken)
+    code, output = run_build()
+    assert code == 1
+    assert "specs/plain.py:7: plain.py cannot be compiled: RuntimeError: out of luck" in output
+
+
+def test_an_unreadable_folder_is_named(place, monkeypatch):
+    def iterdir(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    code, output = run_build()
+    assert code == 1
+    assert output.endswith("specs: Permission denied\n")
+
+
+def test_help_and_version():
+    assert run("--version")[1].startswith("lucidgen ")
+    for command in ("build", "list", "show", "diff", "new"):
+        code, output = run(command, "--help")
+        assert code == 0
+        assert "Usage" in output
