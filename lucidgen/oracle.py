@@ -78,7 +78,7 @@ class Setting:
             return sympy.sympify(self.is_away(expr))
         if isinstance(expr, sympy.And | sympy.Or | sympy.Not):
             return expr.func(*map(self._condition, expr.args))
-        return expr
+        return expr.func(*map(self._decided, expr.args)) if expr.args else expr
 
     def value(self, equation: Eq) -> sympy.Expr:
         """The right side of an equation that matters under this setting."""

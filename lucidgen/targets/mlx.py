@@ -5,7 +5,7 @@ Owns the names of operations in MLX and the shape of a step function.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from .host import scalars
 from .operations import Op, reads
 from .printer import INFIX, Printer
 from .python import aliases, block
-from .statements import If, Statement, code
+from .statements import Code, If, Statement, code
 
 
 class MLXPrinter(Printer):
@@ -67,13 +67,21 @@ def step_function(program: Program) -> StepFunction:
     printer = MLXPrinter(statements.names)
     states = {statements.names[o.after] for o in program.outputs if o.domain is Domain.ELEMENT}
     filled = tuple(_filled(s, states, program) for s in statements.statements)
-    lines = [*aliases(statements), *block(filled, printer)]
+    lines = [*aliases(statements), *_unneeded(program, statements), *block(filled, printer)]
     outputs = tuple(
         statements.names[output.after]
         for output in program.outputs
         if output.domain is not Domain.HOST
     )
     return StepFunction(step_parameters(program), tuple(lines), outputs)
+
+
+def _unneeded(program: Program, statements: Code) -> Iterator[str]:
+    """What is returned for a state where these choices do not need it: what was given."""
+    for output in program.outputs:
+        old, new = statements.names[output.before], statements.names[output.after]
+        if output.domain is not Domain.HOST and old != new and not output.live.is_always:
+            yield f"{new} = {old}"
 
 
 def _filled(statement: Statement, states: set[str], program: Program) -> Statement:

@@ -97,7 +97,9 @@ class _Writer:
         for output in self.program.outputs:
             old, new = self.code.names[output.before], self.code.names[output.after]
             if output.domain is not Domain.HOST and old != new:
-                body.append(self.copy(old, new))
+                # A state that these choices do not need is None.
+                where = "" if output.live.is_always else f"if {old} is not None:\n    "
+                body += f"{where}{self.copy(old, new)}".splitlines()
         if self.work:
             comma = "," if len(self.work) == 1 else ""
             body.insert(0, f"{', '.join(self.work)}{comma} = scratch")

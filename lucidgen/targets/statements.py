@@ -82,6 +82,8 @@ def _names(
     names |= {let.target: let.target.name for let in program.lets if let not in lets}
     outputs = {output.after for output in program.outputs}
     before_of = {output.after: output.before for output in program.outputs}
+    renewed = {output.before for output in program.outputs if output.live.is_always}
+    lasting = {i.symbol for i in program.input("state")} - renewed
 
     def is_free(name: str, target: sympy.Symbol) -> bool:
         """Whether nobody reads the holders of a name any more once the target is written."""
@@ -108,7 +110,7 @@ def _names(
             array = program.domains[old] is not Domain.HOST
             unchanged = names[old] == "grad" and old.name not in program.series
             may = target.name not in program.series or unchanged
-            if array and may and is_free(names[old], target):
+            if array and may and old not in lasting and is_free(names[old], target):
                 names[target] = names[old]
                 break
     return _with_own_names(names)
