@@ -189,4 +189,7 @@ def _checked_gradient(label: str, grad: Any, data: Any) -> Any:
             f"{label}: the gradient has shape {tuple(grad.shape)}, the parameter "
             f"{tuple(data.shape)}"
         )
-    return grad if on_mlx else np.asarray(grad).astype(data.dtype, copy=False)
+    if on_mlx:
+        return grad
+    with np.errstate(over="ignore"):  # what is too large becomes inf, as in torch, without a word
+        return np.asarray(grad).astype(data.dtype, copy=False)

@@ -32,3 +32,11 @@ def test_a_dialect_has_its_own_states() -> None:
         optimizer = NAdam([parameter], dialect=dialect)
         optimizer.step()
         assert ("mu_product" in optimizer.state[parameter]) == has_product
+
+
+def test_a_gradient_too_large_for_the_weights_becomes_infinite_without_a_warning() -> None:
+    parameter = Parameter(np.ones(2, np.float32))
+    optimizer = SGD([parameter], lr=0.5)
+    parameter.grad = np.array([1e300, 1.0])
+    optimizer.step()
+    assert parameter.data.tolist() == [float("-inf"), 0.5]
