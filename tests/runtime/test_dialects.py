@@ -1,4 +1,4 @@
-"""Dialects of the generated classes: what they have, what they refuse, what they ignore."""
+"""Dialects and gradients of the generated classes: what they have, refuse and ignore."""
 
 from __future__ import annotations
 
