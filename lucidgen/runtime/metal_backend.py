@@ -178,8 +178,16 @@ def call_for(
 ) -> Call | None:
     """The call of a rule's kernel for these live states, choices and scalars; None without one."""
     kernel = kernel_of(rule)
-    if kernel is None:
-        return None
+    return None if kernel is None else covering(kernel, arrays, choices, known)
+
+
+def covering(
+    kernel: Kernel,
+    arrays: tuple[State, ...],
+    choices: tuple[tuple[str, bool], ...],
+    known: tuple[str, ...],
+) -> Call | None:
+    """The call of a kernel, if it covers these live states, choices and scalars."""
     body = kernel.body(tuple(s.name for s in arrays if s.domain == "element"))
     if body is None:
         return None
@@ -266,6 +274,12 @@ def differences(call: Call, reference: Step, arrays: Sequence[State], dtype: Any
             worst = mx.max(mx.abs(a.astype(mx.float32) - b.astype(mx.float32))).item()
             return f"the new {name} differs by {worst:.3g} from the MLX function's"
     return None
+
+
+def forget() -> None:
+    """Try every kernel again at its next use."""
+    _tried.cache_clear()
+    _warn.cache_clear()
 
 
 @cache

@@ -7,7 +7,7 @@ declare) and the renaming of a program that uses one. The names stay the author'
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import sympy
@@ -37,18 +37,27 @@ _OWN = """
 T i size maximum minimum lucidgen thread_position_in_grid threads_per_grid
 """
 
-#: Metal's numeric macros and vector types, whatever their number.
+#: Metal's numeric macros and vector types, whatever their number, and what C++ keeps for itself.
 _PATTERNS = (
     r"M_\w+",
     r"(FLT|HALF|BFLT|DBL|CHAR|SCHAR|UCHAR|SHRT|USHRT|INT|UINT|LONG|ULONG)_\w+",
     r"(packed_)?(bool|char|uchar|short|ushort|int|uint|long|ulong|half|bfloat|float)\d(x\d)?",
     r"u?int\d+_t",
-    r"__\w*|_[A-Z]\w*|\w*__\w*",
-    # What the body declares beside the buffers.
-    r"new_\w+|\w+_i",
+    r"_[A-Z]\w*|\w*__\w*",
 )
+#: What bodies declare beside the buffers.
+_OWN_PATTERN = r"new_\w+|\w+_i"
 
-RESERVED = frozenset(f"{_CPP} {_METAL} {_MLX} {_OWN}".split())
+_FOREIGN = frozenset(f"{_CPP} {_METAL} {_MLX}".split())
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a name is a word, a type or a macro of Metal's or of MLX's preamble.
+
+    >>> is_foreign("half"), is_foreign("M_PI_F"), is_foreign("w_i")
+    (True, True, False)
+    """
+    return name in _FOREIGN or any(re.fullmatch(pattern, name) for pattern in _PATTERNS)
 
 
 def is_reserved(name: str) -> bool:
@@ -57,7 +66,7 @@ def is_reserved(name: str) -> bool:
     >>> is_reserved("half"), is_reserved("w_i"), is_reserved("m_hat")
     (True, True, False)
     """
-    return name in RESERVED or any(re.fullmatch(pattern, name) for pattern in _PATTERNS)
+    return is_foreign(name) or name in _OWN.split() or bool(re.fullmatch(_OWN_PATTERN, name))
 
 
 def safe(name: str, taken: Iterable[str] = ()) -> str:
@@ -78,8 +87,13 @@ def safe(name: str, taken: Iterable[str] = ()) -> str:
     return next(n for n in wanted if not is_reserved(n) and (n == name or n not in taken))
 
 
-def renamed(program: Program) -> tuple[Program, Mapping[str, str]]:
-    """A program whose names Metal can have, and the new name of every old one."""
+def renamed(
+    program: Program, safe: Callable[[str, Iterable[str]], str] = safe
+) -> tuple[Program, Mapping[str, str]]:
+    """A program whose names Metal can have, and the new name of every old one.
+
+    `safe` gives a name that the language can have and that is none of those taken.
+    """
     symbols = [*(i.symbol for i in program.inputs), *(let.target for let in program.lets)]
     old = list(dict.fromkeys([*map(_plain, symbols), *program.choices]))
     new: dict[str, str] = {}

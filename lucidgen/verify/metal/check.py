@@ -1,0 +1,326 @@
+"""The check of Metal kernels: read their texts, compile them for this machine, run and compare.
+
+Owns what is compared with what, and the report. Of each rule and each legal combination of static
+choices, at several steps:
+
+- each text that MLX assembles, and the complete `.metal` file, is read by `rules`;
+- in single precision the new values lie within the running error bound of the oracle's, and where
+  there is no bound, they are finite, infinite or nan where the MLX function's are;
+- in half precision they are those of single precision, rounded: arithmetic is in float32;
+- each text gives the same elements at every size, whatever their number;
+- the complete kernel leaves the same in its buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ...oracle import Setting, Trajectory
+from ..approximate import FLOAT32
+from ..rounding import Enclosure, Undecided, compare
+from .host import DoesNotCompile, Fault, compile_each
+from .inputs import POOL, SIZES, STEPS, pool
+from .machine import Machine, data_of, threads
+from .rules import violations
+from .subjects import Step, Subject, Walk
+
+Array = Any
+
+TYPES = (mx.float32, mx.float16, mx.bfloat16)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong: where, and what."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass
+class Report:
+    """What a check of one rule showed."""
+
+    title: str
+    findings: list[Finding] = field(default_factory=list)
+    choices: int = 0
+    texts: int = 0
+    calls: int = 0
+    compared: int = 0
+    worst: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found, and something was compared."""
+        return not self.findings and self.compared > 0
+
+    def add(self, where: str, what: str) -> None:
+        """Note a finding, once."""
+        finding = Finding(where, what)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+
+def check(
+    subjects: Iterable[Subject],
+    *,
+    sizes: Sequence[int] = SIZES,
+    steps: Sequence[int] = STEPS,
+    types: Sequence[Any] = TYPES,
+    settings: int | None = None,
+) -> list[Report]:
+    """Check kernels; all texts are compiled together.
+
+    Parameters
+    ----------
+    subjects : iterable of Subject
+        The rules.
+    sizes, steps, types : sequences
+        What each combination of static choices is tried on.
+    settings : int, optional
+        At most so many combinations of static choices for each rule; all of them by default.
+    """
+    plans = [_Plan(s, sizes, steps, types, settings) for s in subjects]
+    for plan in plans:
+        plan.collect()
+    sound = [plan for plan in plans if not plan.report.findings]
+    try:
+        _compile(sound)
+        for plan in sound:
+            if not plan.report.findings:
+                with plan.machine.installed(), np.errstate(all="ignore"):
+                    plan.run()
+    finally:
+        for plan in sound:
+            plan.machine.close()
+    return [plan.report for plan in plans]
+
+
+def _compile(plans: Sequence[_Plan]) -> None:
+    """One program for all; if a text spoils it, one for each rule."""
+    texts = [text for plan in plans for text in plan.texts]
+    if not texts:
+        return
+    shared = Machine()
+    shared.texts = {text: text for text in texts}
+    try:
+        shared.compile()
+    except DoesNotCompile:
+        for plan in plans:
+            try:
+                plan.machine.compile(plan.extra)
+            except DoesNotCompile:
+                for said in compile_each(plan.texts).values():
+                    plan.report.add("the host's compiler", said)
+        return
+    for plan in plans:
+        plan.machine.program = shared.program
+
+
+class _Plan:
+    """The check of one subject."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        sizes: Sequence[int],
+        steps: Sequence[int],
+        types: Sequence[Any],
+        settings: int | None,
+    ) -> None:
+        self.subject, self.machine = subject, Machine()
+        self.sizes, self.steps, self.types = sizes, steps, types
+        found = subject.settings()
+        self.settings = found if settings is None else found[-settings:]
+        self.report = Report(subject.title, choices=len(self.settings))
+        self.sized: set[str] = set()  # texts that were run at every size
+        self.extra = [subject.standalone] if subject.standalone else []
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text that is compiled."""
+        return [*self.machine.texts.values(), *self.extra]
+
+    def collect(self) -> None:
+        """Find every text, and read it."""
+        try:
+            with self.machine.installed():
+                for setting in self.settings:
+                    for kind in self.types:
+                        for size in (POOL, *[n for n in self.sizes if n < 8][:1]):
+                            self._walk(setting, kind, size)
+            self.report.texts = len(self.machine.texts)
+            seen: set[str] = set()
+            for key, text in [*self.machine.texts.items(), *((t, t) for t in self.extra)]:
+                for what in violations(text, key[0] not in seen):
+                    self.report.add("reading the text", what)
+                seen.add(key[0])
+        except ValueError as error:
+            self.report.add("assembling the text", str(error))
+
+    def _walk(self, setting: Setting, kind: Any, size: int) -> None:
+        walk = Walk(self.subject, setting, mx.zeros(size, dtype=kind))
+        for t in self.steps:
+            walk.step(t, mx.zeros(size, dtype=kind)).take()
+
+    def run(self) -> None:
+        """Run every combination; a fault ends it."""
+        for setting in self.settings:
+            for kind in self.types:
+                where = f"{self.subject.title}, {described(setting)}, {_plain(kind)}"
+                try:
+                    self._compare(setting, kind, where)
+                except Fault as fault:
+                    self.report.add(where, str(fault))
+                    return
+
+    def _compare(self, setting: Setting, kind: Any, where: str) -> None:
+        w, _ = pool(0, self.subject.tame)
+        walk = Walk(self.subject, setting, mx.array(w).astype(kind))
+        for t in self.steps:
+            grad = mx.array(pool(t, self.subject.tame)[1]).astype(kind)
+            before, old_w = walk.before(), walk.w
+            step = walk.step(t, grad)
+            new = step.take()
+            self.report.calls += 1
+            at = f"{where}, step {t}"
+            if kind == mx.float32:
+                self._against_oracle(at, setting, t, old_w, before, grad, new)
+                self._against_reference(at, step, old_w, new)
+            assert self.machine.last is not None
+            _, call = self.machine.last
+            outputs = self._again(call)
+            if kind != mx.float32:
+                self._against_single(at, call, outputs)
+            text = self.machine.text(*self.machine.last)
+            for size in self.sizes if text not in self.sized else ():
+                self._against_pool(at, call, outputs, size)
+            self.sized.add(text)
+            if self.extra:
+                self._against_standalone(at, step, call, outputs)
+
+    # One comparison each
+
+    def _again(self, call: Mapping[str, Any], **changes: Any) -> list[Array]:
+        assert self.machine.last is not None
+        self.report.calls += 1
+        return self.machine.call(self.machine.last[0], {**call, **changes})
+
+    def _against_oracle(
+        self,
+        at: str,
+        setting: Setting,
+        t: int,
+        w: Array,
+        before: dict[str, Any],
+        grad: Array,
+        new: Mapping[str, Array],
+    ) -> None:
+        exact_w, exact_grad = (np.array(x, dtype=np.float64) for x in (w, grad))
+        truth = Trajectory(setting, exact_w, dict(before), t - 1)
+        bound = Enclosure(setting, self.subject.program, FLOAT32, exact_w, dict(before), t - 1)
+        truth.step(exact_grad)
+        try:
+            bound.step(exact_grad)
+        except Undecided:
+            return
+        for name, values in new.items():
+            exact = truth.w if name == "w" else truth.states[name]
+            error = bound.w if name == "w" else bound.states[name]
+            found = compare(np.array(values), exact, error)
+            self.report.compared += len(found.ratios)
+            self.report.worst = max(self.report.worst, found.worst)
+            if found.worst > 1:
+                self.report.add(at, f"{name} is {found.worst:.3g} error bounds from the oracle's")
+
+    def _against_reference(self, at: str, step: Step, w: Array, new: Mapping[str, Array]) -> None:
+        for name, expected in step.reference(w).items():
+            mine, other = np.array(new[name]), np.array(expected)
+            if not np.array_equal(_kind_of(mine), _kind_of(other)):
+                self.report.add(at, f"{name} is finite where the MLX function's is not, or not so")
+
+    def _against_single(self, at: str, call: Mapping[str, Any], outputs: Sequence[Array]) -> None:
+        arrays = len(outputs) + 1
+        single = [a.astype(mx.float32) for a in call["inputs"][:arrays]]
+        found = self._again(
+            call,
+            inputs=[*single, *call["inputs"][arrays:]],
+            template=[("T", mx.float32), *call["template"][1:]],
+            output_dtypes=[mx.float32] * len(outputs),
+        )
+        for number, (mine, other) in enumerate(zip(outputs, found, strict=True)):
+            if not _same(mine, other.astype(mine.dtype)):
+                self.report.add(at, f"output {number} is not that of float32, rounded")
+
+    def _against_pool(
+        self, at: str, call: Mapping[str, Any], outputs: Sequence[Array], size: int
+    ) -> None:
+        index = mx.arange(size) % POOL
+        arrays = [a[index] for a in call["inputs"][: len(outputs) + 1]]
+        scalars = call["inputs"][len(outputs) + 1 : -1]
+        found = self._again(
+            call,
+            inputs=[*arrays, *scalars, mx.array(size, dtype=mx.uint32)],
+            grid=(size, 1, 1),
+            threadgroup=(min(size, call["threadgroup"][0]), 1, 1),
+            output_shapes=[(size,)] * len(outputs),
+        )
+        for number, (mine, whole) in enumerate(zip(found, outputs, strict=True)):
+            if not _same(mine, whole[index]):
+                self.report.add(at, f"output {number} depends on the size of the array ({size})")
+
+    def _against_standalone(
+        self, at: str, step: Step, call: Mapping[str, Any], outputs: Sequence[Array]
+    ) -> None:
+        kernel, rule = step.call.kernel, self.subject.rule
+        live = dict(zip(step.call.live, call["inputs"][2:], strict=False))
+        states = [s.name for s in rule.arrays if s.domain == "element"]
+        scalars = call["inputs"][len(outputs) + 1 : -1]
+        buffers = [data_of(array) for array in call["inputs"][:2]]
+        buffers += [data_of(live[name]) if name in live else b"" for name in states]
+        buffers += [data_of(array) for array in scalars]
+        buffers += [bytes([bool(step.call.choices[name])]) for name in kernel.choices]
+        buffers.append(data_of(call["inputs"][-1]))
+        kind = {mx.float32: "float", mx.float16: "half", mx.bfloat16: "bfloat"}
+        entry = f"{rule.name}_{kind[call['inputs'][0].dtype]}"
+        assert self.machine.program is not None
+        self.report.calls += 1
+        found = self.machine.program.run(self.subject.standalone, entry, buffers, threads(call))
+        places = [0, *(2 + states.index(name) for name in step.call.live)]
+        for number, (place, expected) in enumerate(zip(places, outputs, strict=True)):
+            if found[place] != data_of(expected):
+                self.report.add(at, f"the complete kernel's output {number} is another")
+            found[place] = buffers[place]
+        if found != buffers:
+            self.report.add(at, "the complete kernel wrote to a buffer that is not its to write")
+
+
+def _kind_of(values: Any) -> Any:
+    """0 where finite, else what it is."""
+    signs = np.where(np.isinf(values), np.sign(values), 0.0)
+    return np.where(np.isnan(values), 2.0, signs)
+
+
+def _same(a: Array, b: Array) -> bool:
+    """Whether two arrays are equal; nan equals nan."""
+    return bool(mx.array_equal(a, b, equal_nan=True).item())
+
+
+def _plain(kind: Any) -> str:
+    return str(kind).rpartition(".")[2]
+
+
+def described(setting: Setting) -> str:
+    """The static choices that are on."""
+    on = [h.name for h in setting.spec.hypers if h.special is not None and setting.is_away(h)]
+    on += [f.name for f in setting.spec.flags if setting.flag(f)]
+    on += ["maximize"] if setting.maximize else []
+    return f"with {', '.join(on)}" if on else "with nothing"

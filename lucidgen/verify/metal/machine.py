@@ -1,0 +1,120 @@
+"""A machine on which the runtime's Metal kernels run without Metal.
+
+Owns what stands for `mx.fast.metal_kernel`: it takes the text that MLX would compile, and the
+arguments that the runtime gives, to the program of `host`. First it only collects texts, so that
+all of them can be compiled together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ...runtime import metal_backend
+from .host import Fault, Program
+from .text import Kernel, assembled, kernels
+
+Array = Any
+Call = Mapping[str, Any]
+
+#: What memory holds before a kernel writes to it.
+_UNWRITTEN = 0xA5
+
+
+class Machine:
+    """Runs kernels once `compile` was called; before that it collects their texts."""
+
+    def __init__(self) -> None:
+        self.texts: dict[Any, str] = {}
+        self.parsed: dict[str, Kernel] = {}
+        self.program: Program | None = None
+        self.last: tuple[Mapping[str, Any], Call] | None = None
+
+    def make_kernel(self, **arguments: Any) -> Callable[..., Any]:
+        """What the runtime takes for a kernel."""
+
+        def kernel(**call: Any) -> list[Array]:
+            self.last = arguments, call
+            return self.call(arguments, call)
+
+        return kernel
+
+    def text(self, arguments: Mapping[str, Any], call: Call) -> str:
+        """The text that MLX assembles for a call."""
+        arrays = tuple((a.dtype, a.ndim, a.size < 8) for a in call["inputs"])
+        key = arguments["name"], arguments["source"], str(call["template"]), arrays
+        if key not in self.texts:
+            self.texts[key] = assembled(arguments, call)
+        return self.texts[key]
+
+    def compile(self, extra: Sequence[str] = ()) -> None:
+        """Compile all texts that were collected, and others."""
+        self.program = Program([*self.texts.values(), *extra])
+
+    def close(self) -> None:
+        """Stop the program."""
+        if self.program is not None:
+            self.program.close()
+
+    def call(self, arguments: Mapping[str, Any], call: Call) -> list[Array]:
+        """The outputs of a kernel; zeros while texts are collected."""
+        text = self.text(arguments, call)
+        results = list(zip(call["output_shapes"], call["output_dtypes"], strict=True))
+        if self.program is None:
+            return [mx.zeros(shape, dtype=dtype) for shape, dtype in results]
+        if text not in self.parsed:
+            self.parsed[text] = kernels(text)[0]
+        entry = self.parsed[text].entries[0].name
+        given = [data_of(array) for array in call["inputs"]]
+        sizes = [int(np.prod(shape)) * dtype.size for shape, dtype in results]
+        new = [bytes([_UNWRITTEN]) * size for size in sizes]
+        found = self.program.run(text, entry, [*given, *new], threads(call))
+        if found[: len(given)] != given:
+            raise Fault("it wrote to one of its inputs")
+        outputs = found[len(given) :]
+        return [
+            array_of(data, shape, dtype)
+            for data, (shape, dtype) in zip(outputs, results, strict=True)
+        ]
+
+    @contextmanager
+    def installed(self) -> Iterator[Machine]:
+        """Within it, the runtime takes this machine for Metal."""
+        before = metal_backend.is_available, metal_backend.make_kernel
+        metal_backend.is_available = lambda: True
+        metal_backend.make_kernel = self.make_kernel
+        metal_backend.forget()
+        try:
+            yield self
+        finally:
+            metal_backend.is_available, metal_backend.make_kernel = before
+            metal_backend.forget()
+
+
+def threads(call: Call) -> int:
+    """More threads than elements: whole groups, and one group beyond."""
+    wide, group = call["grid"][0], call["threadgroup"][0]
+    return int(-(-wide // group) + 1) * int(group)
+
+
+def data_of(array: Array) -> bytes:
+    """The memory of an MLX array."""
+    plain = array.view(mx.uint16) if array.dtype == mx.bfloat16 else array
+    return np.ascontiguousarray(np.array(plain)).tobytes()
+
+
+_NUMPY = {
+    mx.float32: np.float32,
+    mx.float16: np.float16,
+    mx.bfloat16: np.uint16,
+}
+
+
+def array_of(data: bytes, shape: Sequence[int], dtype: Any) -> Array:
+    """The MLX array in some memory."""
+    found = mx.array(np.frombuffer(data, dtype=_NUMPY[dtype]).reshape(shape))
+    return found.view(mx.bfloat16) if dtype == mx.bfloat16 else found

@@ -1,0 +1,67 @@
+// What a kernel's text needs of Metal, for clang alone: it is read, never run.
+//
+// Pointers and references keep their address spaces, so that a write to constant memory, or device
+// memory where a thread's own is expected, is an error. A thread's own is the default one.
+#pragma once
+
+typedef unsigned char uint8_t;
+typedef signed char int8_t;
+typedef unsigned short uint16_t;
+typedef short int16_t;
+typedef unsigned int uint32_t;
+typedef int int32_t;
+typedef unsigned long uint64_t;
+typedef long int64_t;
+typedef unsigned long size_t;
+typedef unsigned int uint;
+typedef unsigned short ushort;
+typedef unsigned char uchar;
+typedef _Float16 half;
+typedef __bf16 bfloat;
+typedef half float16_t;
+typedef bfloat bfloat16_t;
+
+struct uint3 {
+    uint x, y, z;
+};
+
+namespace metal {
+float abs(float);
+float sign(float);
+bool isnan(float);
+bool isinf(float);
+bool isfinite(float);
+float max(float, float);
+float min(float, float);
+float clamp(float, float, float);
+float fma(float, float, float);
+namespace precise {
+float sqrt(float);
+float rsqrt(float);
+float pow(float, float);
+float exp(float);
+float log(float);
+float sin(float);
+float cos(float);
+float tanh(float);
+}  // namespace precise
+using precise::cos;
+using precise::exp;
+using precise::log;
+using precise::pow;
+using precise::rsqrt;
+using precise::sin;
+using precise::sqrt;
+using precise::tanh;
+}  // namespace metal
+
+using namespace metal;
+
+#define __METAL_VERSION__ 310
+#define device __attribute__((address_space(1)))
+#define constant const __attribute__((address_space(2)))
+#define threadgroup __attribute__((address_space(3)))
+#define thread
+#define kernel
+#define buffer(n)
+#define host_name(text)

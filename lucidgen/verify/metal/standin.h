@@ -1,0 +1,144 @@
+// What a kernel's text needs of Metal, for a C++ compiler of the host: it runs the text.
+//
+// Address spaces are dropped here; `spaces.h` has them. The half types convert only where the text
+// says so, which is stricter than Metal: a forgotten conversion does not compile.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+typedef unsigned int uint;
+typedef unsigned short ushort;
+typedef unsigned char uchar;
+
+struct uint3 {
+    uint x, y, z;
+};
+
+namespace standin {
+
+inline uint32_t bits(float x) {
+    uint32_t u;
+    std::memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+inline float number(uint32_t u) {
+    float x;
+    std::memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/// An integer divided by a power of two, rounded to the nearest, ties to the even one.
+inline uint32_t shifted(uint32_t u, uint32_t by) {
+    const uint32_t rest = u & ((1u << by) - 1u), half = 1u << (by - 1u);
+    const uint32_t whole = u >> by;
+    return whole + ((rest > half || (rest == half && (whole & 1u))) ? 1u : 0u);
+}
+
+inline uint16_t to_half(float x) {
+    const uint32_t u = bits(x), sign = (u >> 16) & 0x8000u, magnitude = u & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) {
+        return uint16_t(sign | 0x7e00u);
+    }
+    if (magnitude >= 0x47800000u) {
+        return uint16_t(sign | 0x7c00u);
+    }
+    if (magnitude < 0x33000000u) {
+        return uint16_t(sign);
+    }
+    const uint32_t exponent = magnitude >> 23;
+    if (exponent < 113u) {
+        const uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
+        return uint16_t(sign | shifted(significand, 126u - exponent));
+    }
+    return uint16_t(sign | shifted(magnitude - (112u << 23), 13u));
+}
+
+inline float from_half(uint16_t h) {
+    const uint32_t sign = uint32_t(h & 0x8000u) << 16, exponent = (h >> 10) & 31u;
+    const uint32_t significand = h & 0x3ffu;
+    if (exponent == 31u) {
+        return number(sign | 0x7f800000u | (significand << 13));
+    }
+    if (exponent == 0u) {
+        const float x = std::ldexp(float(significand), -24);
+        return sign ? -x : x;
+    }
+    return number(sign | ((exponent + 112u) << 23) | (significand << 13));
+}
+
+inline uint16_t to_bfloat(float x) {
+    const uint32_t u = bits(x);
+    if ((u & 0x7fffffffu) > 0x7f800000u) {
+        return uint16_t((u >> 16) | 0x40u);
+    }
+    return uint16_t(shifted(u, 16u));
+}
+
+}  // namespace standin
+
+struct half {
+    uint16_t bits;
+    half() = default;
+    explicit half(float x) : bits(standin::to_half(x)) {}
+    explicit operator float() const { return standin::from_half(bits); }
+};
+
+struct bfloat {
+    uint16_t bits;
+    bfloat() = default;
+    explicit bfloat(float x) : bits(standin::to_bfloat(x)) {}
+    explicit operator float() const { return standin::number(uint32_t(bits) << 16); }
+};
+
+typedef half float16_t;
+typedef bfloat bfloat16_t;
+
+namespace metal {
+
+inline float abs(float x) { return std::fabs(x); }
+inline float sign(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : std::isnan(x) ? 0.0f : x; }
+inline bool isnan(float x) { return std::isnan(x); }
+inline bool isinf(float x) { return std::isinf(x); }
+inline bool isfinite(float x) { return std::isfinite(x); }
+// As in Metal, these two prefer a number to a nan.
+inline float max(float x, float y) { return std::fmax(x, y); }
+inline float min(float x, float y) { return std::fmin(x, y); }
+inline float clamp(float x, float low, float high) { return std::fmin(std::fmax(x, low), high); }
+inline float fma(float x, float y, float z) { return std::fma(x, y, z); }
+
+namespace precise {
+inline float sqrt(float x) { return std::sqrt(x); }
+inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
+inline float pow(float x, float y) { return std::pow(x, y); }
+inline float exp(float x) { return std::exp(x); }
+inline float log(float x) { return std::log(x); }
+inline float sin(float x) { return std::sin(x); }
+inline float cos(float x) { return std::cos(x); }
+inline float tanh(float x) { return std::tanh(x); }
+}  // namespace precise
+
+using precise::cos;
+using precise::exp;
+using precise::log;
+using precise::pow;
+using precise::rsqrt;
+using precise::sin;
+using precise::sqrt;
+using precise::tanh;
+
+}  // namespace metal
+
+// MLX's preamble opens this namespace: a text may not depend on that, nor break under it.
+using namespace metal;
+
+#define __METAL_VERSION__ 310
+#define device
+#define constant
+#define thread
+#define threadgroup
+#define kernel
+#define buffer(n)
+#define host_name(text)

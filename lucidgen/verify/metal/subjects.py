@@ -1,0 +1,169 @@
+"""What is checked: each reading of each optimizer, as the compiler emits it, and its steps.
+
+Owns the way from a spec to an emitted rule with its kernel, and from static choices and a step
+number to the runtime's own call of that kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ...ir import Program
+from ...lower import lower
+from ...oracle import Setting
+from ...passes import optimize
+from ...runtime import Parameter, Rule
+from ...runtime.groups import Settings
+from ...runtime.host import Bucket
+from ...runtime.kernels import Kernel
+from ...runtime.metal_backend import Call, covering, kernel_of
+from ...runtime.mlx_backend import required_function
+from ...runtime.rule import names_of
+from ...spec.optimizer import OptimizerSpec
+from ..emitted import arguments, build, settings
+from .text import UnreadableText
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One rule: the spec's reading, the emitted data, its kernel and the complete `.metal` file."""
+
+    title: str
+    cls: Any
+    main: OptimizerSpec
+    spec: OptimizerSpec
+    program: Program
+    rule: Rule
+    kernel: Kernel
+    standalone: str
+
+    @property
+    def tame(self) -> bool:
+        """Whether an extreme value would blot out all others."""
+        return not self.rule.elementwise
+
+    def settings(self) -> list[Setting]:
+        """Every legal combination of static choices."""
+        return list(settings(self.spec, self.main))
+
+    def with_kernel(self, **changes: Any) -> Subject:
+        """The subject with another kernel: a mutant of it."""
+        return replace(self, kernel=replace(self.kernel, **changes))
+
+
+def subjects(specs: Sequence[OptimizerSpec], folder: Path) -> Iterator[Subject]:
+    """The rules of some specs that have kernels, emitted to a folder and imported from there."""
+    package = build(specs, folder)
+    path = Path(package.__path__[0])
+    (metal,) = path.glob("_metal/*.metal")
+    standalone = metal.read_text(encoding="utf-8")
+    seen = set()
+    for main in specs:
+        cls = getattr(package, main.name)
+        for reading, spec in main.readings.items():
+            rule = cls.rules[reading]
+            kernel = kernel_of(rule)
+            if kernel is None or rule.name in seen:
+                continue
+            seen.add(rule.name)
+            title = main.name if spec is main else f"{main.name}:{reading}"
+            program = optimize(lower(spec))
+            yield Subject(title, cls, main, spec, program, rule, kernel, standalone)
+
+
+@dataclass
+class Walk:
+    """A parameter under one setting of a subject, stepped by its kernel on some machine."""
+
+    subject: Subject
+    setting: Setting
+    w: Array
+    entry: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        subject = self.subject
+        parameter = Parameter(np.zeros(1, dtype=np.float32))
+        given = arguments(self.setting, subject.main)
+        optimizer = subject.cls([parameter], dialect=self.setting.spec.reading, **given)
+        (_, settled, _, _), *_ = optimizer._settled(subject.rule)
+        self.settled: Settings = settled
+
+    def before(self) -> dict[str, Any]:
+        """The states that exist, by the names of their series, as the oracle wants them."""
+        names = {state.key: state.name for state in self.subject.rule.states}
+        return {
+            names[key]: np.array(value.astype(mx.float32), dtype=np.float64)
+            if isinstance(value, mx.array)
+            else value
+            for key, value in self.entry.items()
+        }
+
+    def step(self, t: int, grad: Array) -> Step:
+        """The runtime's own call for step t, and what it is called with."""
+        settled, rule = self.settled, self.subject.rule
+        live = (*settled.arrays, *settled.scalars)
+        firsts = tuple(f"first_{s.name}" for s in live if s.first and s.key not in self.entry)
+        olds = tuple(
+            float(self.entry.get(s.key, settled.start(s, self.w))) for s in settled.scalars
+        )
+        bucket = Bucket(rule, settled, t, firsts, olds)
+        known = tuple(name for name in bucket.values if name not in bucket.choices)
+        kernel = self.subject.kernel
+        call = covering(kernel, settled.arrays, tuple(bucket.choices.items()), known)
+        if call is None:
+            raise UnreadableText(f"{self.subject.title}: the kernel does not cover {self.setting}")
+        states = [self._state(state) for state in settled.arrays]
+        return Step(self, bucket, call, grad, states)
+
+    def _state(self, state: Any) -> Array:
+        found = self.entry.get(state.key)
+        if found is not None:
+            return found
+        made = mx.array(self.settled.start(state, self.w))
+        return mx.broadcast_to(made.astype(self.w.dtype), state.shape(self.w.shape))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a walk, ready to be taken."""
+
+    walk: Walk
+    bucket: Bucket
+    call: Call
+    grad: Array
+    states: list[Array]
+
+    def take(self) -> dict[str, Array]:
+        """The new w and live states by name; the walk moves on."""
+        walk = self.walk
+        values = [mx.array(self.bucket.values[n], dtype=mx.float32) for n in self.call.scalars]
+        new_w, *new = self.call.run(walk.w, self.grad, self.states, values)
+        arrays = walk.settled.arrays
+        walk.w = new_w
+        walk.entry |= {s.key: array for s, array in zip(arrays, new, strict=True)}
+        walk.entry |= self.bucket.scalars
+        return {"w": new_w, **{s.name: a for s, a in zip(arrays, new, strict=True)}}
+
+    def reference(self, w: Array) -> dict[str, Array]:
+        """What the MLX function makes of the same, uncompiled, in single precision."""
+        rule = self.walk.subject.rule
+        function = required_function(rule, "step")
+        live = self.walk.settled.arrays
+        available: dict[str, Any] = {s.name: None for s in rule.arrays}
+        available |= {
+            name: value if isinstance(value, bool) else mx.array(value, dtype=mx.float32)
+            for name, value in self.bucket.values.items()
+        }
+        available |= {s.name: a for s, a in zip(live, self.states, strict=True)}
+        available |= {"w": w, "grad": self.grad, **self.bucket.choices}
+        results = function(**{name: available[name] for name in names_of(function)})
+        named = dict(zip(("w", *(s.name for s in rule.arrays)), results, strict=True))
+        return {name: named[name] for name in ("w", *(s.name for s in live))}

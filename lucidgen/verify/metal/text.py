@@ -1,0 +1,169 @@
+"""The text of a kernel: as MLX assembles it, and what it says of its own arguments.
+
+Owns the way to MLX's text on a machine without Metal (an exported function holds it whole), and the
+reading of signatures and instantiations, of MLX's texts and of `.metal` files alike.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class UnreadableText(ValueError):
+    """A text is not as kernels are written."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A parameter of a kernel that is memory: its address space and type, as they stand there."""
+
+    name: str
+    space: str
+    type: str
+    is_pointer: bool
+    is_const: bool
+    index: int
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether a kernel may not write to it."""
+        return self.is_const or self.space == "constant"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An instantiation of a kernel: its name for callers, the template and its arguments."""
+
+    name: str
+    function: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel in a text: its buffers, its position arguments, its instantiations."""
+
+    function: str
+    template: tuple[str, ...]
+    buffers: tuple[Buffer, ...]
+    positions: tuple[tuple[str, str], ...]
+    entries: tuple[Entry, ...]
+
+
+_KERNEL = re.compile(
+    r"template <(?P<template>[^>]*)>\s*\[\[kernel\]\] void (?P<name>\w+)\((?P<parameters>.*?)\) \{",
+    re.DOTALL,
+)
+_BUFFER = re.compile(
+    r"(?P<const>const )?(?P<space>device|constant) (?P<type>\w+)(?P<kind>[*&]) (?P<name>\w+) "
+    r"\[\[buffer\((?P<index>\d+)\)\]\]"
+)
+_POSITION = re.compile(r"(?P<type>\w+) (?P<name>\w+) \[\[(?P<what>\w+)\]\]")
+_ENTRY = re.compile(
+    r"template \[\[host_name\(\"(?P<name>\w+)\"\)\]\]\s*\[\[kernel\]\]\s*"
+    r"decltype\((?P<function>\w+)<(?P<arguments>[^>]*)>\)"
+)
+
+
+def kernels(text: str) -> list[Kernel]:
+    """The kernels of a text, in order."""
+    entries = [
+        Entry(m["name"], m["function"], tuple(a.strip() for a in m["arguments"].split(",")))
+        for m in _ENTRY.finditer(text)
+    ]
+    found = []
+    for match in _KERNEL.finditer(text):
+        buffers, positions = [], []
+        for parameter in match["parameters"].split(",\n"):
+            memory = _BUFFER.fullmatch(parameter.strip())
+            position = _POSITION.fullmatch(parameter.strip())
+            if memory:
+                buffers.append(_buffer(memory))
+            elif position:
+                positions.append((position["type"], position["what"]))
+            else:
+                raise UnreadableText(f"{match['name']}: cannot read {parameter.strip()!r}")
+        if [b.index for b in buffers] != list(range(len(buffers))):
+            raise UnreadableText(f"{match['name']}: its buffers are not numbered from 0 on")
+        names = tuple(word.split()[-1] for word in match["template"].split(","))
+        own = tuple(e for e in entries if e.function == match["name"])
+        found.append(Kernel(match["name"], names, tuple(buffers), tuple(positions), own))
+    if not found:
+        raise UnreadableText("the text holds no kernel")
+    return found
+
+
+def _buffer(match: re.Match[str]) -> Buffer:
+    return Buffer(
+        match["name"],
+        match["space"],
+        match["type"],
+        match["kind"] == "*",
+        bool(match["const"]),
+        int(match["index"]),
+    )
+
+
+def assembled(arguments: Mapping[str, Any], call: Mapping[str, Any]) -> str:
+    """The text that MLX makes of `mx.fast.metal_kernel(**arguments)` and a call of it.
+
+    MLX assembles it when the call is traced, and an exported function holds it. Nothing runs.
+    """
+    import mlx.core as mx
+
+    made: Any = mx.fast.metal_kernel(**arguments)
+    rest = {key: value for key, value in call.items() if key != "inputs"}
+
+    def traced(*inputs: Any) -> Any:
+        return made(inputs=list(inputs), **rest)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kernel.mlxfn"
+        mx.export_function(str(path), traced, *call["inputs"])
+        return _exported(path.read_bytes())
+
+
+def _exported(data: bytes) -> str:
+    """The source of the custom kernel in an exported function: name and text, with lengths."""
+    mark = b"CustomKernel"
+    start = data.find(mark)
+    if start < 0:
+        raise UnreadableText("MLX exported no custom kernel")
+    start += len(mark)
+    (length,) = struct.unpack_from("<Q", data, start)
+    name = data[start + 8 : start + 8 + length]
+    start += 8 + length
+    (length,) = struct.unpack_from("<Q", data, start)
+    text = data[start + 8 : start + 8 + length]
+    if not name.startswith(b"custom_kernel_") or name not in text:
+        raise UnreadableText("this version of MLX exports kernels in another form")
+    return text.decode()
+
+
+def code_of(text: str) -> str:
+    """The text without comments, its line numbers kept."""
+    blank = re.sub(r"//[^\n]*", "", text)
+    return re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), blank, flags=re.DOTALL)
+
+
+def readable(text: str) -> str:
+    """The text as plain C++ compilers read it.
+
+    They know no standard library of Metal, and refuse attributes on explicit instantiations, which
+    only name an entry for callers. Nothing else is changed.
+    """
+    plain = text.replace("#include <metal_stdlib>", "")
+    return re.sub(r"template \[\[host_name\(\"\w+\"\)\]\]\s*\[\[kernel\]\]", "template", plain)
+
+
+def halves(text: str) -> tuple[str, str]:
+    """What stands before the first kernel, and the rest; texts of one rule share the former."""
+    match = _KERNEL.search(text)
+    start = match.start() if match else 0
+    return text[:start], text[start:]
