@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import sympy
+
 from .cases import Case, cases
 from .ir import Guard, Program
+from .spec.domains import Domain, domain_of, infer_domains
 from .spec.optimizer import Eq, OptimizerSpec
-from .spec.quantities import Argument, Bounds, Flag, HyperTuple
-from .targets.latex import LETTERS, LatexPrinter, latex, typeset
+from .spec.quantities import Argument, At, Bounds, Flag, HyperTuple
+from .targets.latex import LETTERS, LatexPrinter, typeset
 from .targets.operations import Node, Op, operations
 
 #: How long a line of LaTeX may be: what is left beside the indent of a docstring's block.
@@ -157,17 +160,19 @@ def equation_block(spec: OptimizerSpec, equations: Sequence[Eq]) -> tuple[str, .
     w_{t} &= w_{t-1} - \\gamma \\, u_{t} && (5)
     """
     lines: list[str] = []
+    printer, domain = LatexPrinter({}), _domains(spec)
     for equation in equations:
         end = rf" && ({spec.number(equation)})"
         end += r" \\" if equation is not equations[-1] else ""
         found = cases(equation.right)
-        left = latex(equation, spec)[0]
+        left = printer.print(equation.left)
+        values = [printer.print(operations(case.value, domain)) for case in found]
         if len(found) == 1:
-            lines += _filled(f"{left} &= {_value(equation, found[0], spec)}{end}")
+            lines += _filled(f"{left} &= {values[0]}{end}")
             continue
         lines.append(rf"{left} &= \begin{{cases}}")
-        for case in found:
-            row = f"    {_value(equation, case, spec)} & {_condition(case)}"
+        for case, value in zip(found, values, strict=True):
+            row = f"    {value} & {_condition(case)}"
             lines += _filled(row + (r" \\" if case is not found[-1] else ""))
         lines.append(rf"\end{{cases}}{end}")
     return tuple(lines)
@@ -194,8 +199,15 @@ def _filled(line: str) -> list[str]:
     return [line.replace("} {", "}{") for line in lines]
 
 
-def _value(equation: Eq, case: Case, spec: OptimizerSpec) -> str:
-    return latex(Eq(equation.left, case.value), spec)[1]
+def _domains(spec: OptimizerSpec) -> Callable[[sympy.Basic], Domain]:
+    """The domain of each expression of a spec, which decides the order of its terms."""
+    names = infer_domains(spec)
+
+    def domain(expr: sympy.Basic) -> Domain:
+        known = {at: names.get(at.series.name, Domain.HOST) for at in expr.atoms(At)}
+        return domain_of(expr, known)
+
+    return domain
 
 
 def _condition(case: Case) -> str:

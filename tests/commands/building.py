@@ -48,7 +48,7 @@ def contents(folder="my_optim"):
     return {
         str(path): (path.read_bytes(), path.stat().st_mtime_ns)
         for path in sorted(Path(folder).rglob("*"))
-        if path.is_file() and path.suffix in (".py", ".metal")
+        if path.is_file() and path.parent.name != "__pycache__"
     }
 
 

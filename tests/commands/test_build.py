@@ -1,6 +1,7 @@
 """`lucidgen build`: what is written, and when."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from lucidgen.paths import optim_folder
 def test_an_authors_package_is_importable_and_its_classes_work(place, monkeypatch):
     (place / "specs/derived.py").write_text(DERIVED)
     code, output = run()
-    assert (code, output) == (0, "wrote 17 files to my_optim: Derived, Plain\n")
+    assert code == 0
+    assert re.fullmatch(r"wrote \d+ files to my_optim: Derived, Plain\n", output)
     monkeypatch.syspath_prepend(place)
     from my_optim import Derived
     from my_optim.plain import Plain
@@ -55,21 +57,31 @@ def test_siblings_are_importable_and_a_change_of_one_is_seen(place):
     assert not list(place.rglob("__pycache__")), "specs leave no bytecode that could go stale"
 
 
+def timed_build(out, folder, seed):
+    """Build the built-in specs in a process of its own; return its processor time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-m", "lucidgen.cli", "build", "--out", str(out)],
+        env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def test_the_built_in_package_is_what_is_committed_under_any_hash_seed(tmp_path):
     committed = {
         path.relative_to(optim_folder()): path.read_bytes()
         for path in optim_folder().rglob("*")
-        if path.suffix in (".py", ".metal")
+        if path.is_file() and path.parent.name != "__pycache__"
     }
-    for seed in ("1", "2"):
+    for seed, folder in (("1", tmp_path), ("2", ROOT)):
         out = tmp_path / seed
-        subprocess.run(
-            [sys.executable, "-m", "lucidgen.cli", "build", "--out", str(out)],
-            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
-            cwd=tmp_path if seed == "1" else ROOT,
-            check=True,
-            capture_output=True,
-        )
+        # Processor time: the machine may be doing other things, too.
+        assert timed_build(out, folder, seed) < 5
+        assert min(timed_build(out, folder, seed) for _ in range(2)) < 1
         built = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
         assert built == committed
 
@@ -114,23 +126,6 @@ def test_a_second_build_writes_nothing_and_imports_no_compiler(place):
     )
     assert done.stdout == "my_optim is up to date\n[]\n", done.stderr
     assert contents() == before
-
-
-def test_a_cold_build_and_a_second_one_are_quick(tmp_path):
-    times = []
-    for _ in range(2):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "lucidgen.cli", "build", "--out", str(tmp_path / "out")],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            check=True,
-            capture_output=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    # Processor time: the machine may be doing other things, too.
-    assert times[0] < 5
-    assert times[1] < 1
 
 
 def test_only_what_changed_is_written(place):

@@ -104,7 +104,7 @@ def test_show_prints_latex_and_dialects():
         (("show", "Adam", "--dialect", "lucid"), "did you mean 'lucid2'?"),
         (("show", "Adam:torch", "--dialect", "lucid2"), "contradict"),
         (("show", "Adam", "--latex", "--stage", "mlx"), "leave out --stage"),
-        (("show", "Adam", "--stage", "cpp"), "cpp"),
+        (("show", "Adam", "--stage", "cuda"), "cuda"),
         (("show",), "Missing argument"),
         (("diff", "Adam"), "Missing argument"),
         (("diff", "Adam", "Adma"), "did you mean 'Adam'?"),

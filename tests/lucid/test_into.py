@@ -1,0 +1,46 @@
+"""`lucidgen build --into` a Lucid: its optimizers are ours, and its schedulers drive them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lucid
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TRAIN = """
+import sys
+import lucid.optim as optim, lucid.nn as nn, numpy as np
+p = nn.Parameter(np.ones(3, dtype=np.float32))
+opt = optim.Adam([p], lr=0.5)
+scheduler = optim.lr_scheduler.StepLR(opt, step_size=1, gamma=0.5)
+for _ in range(3):
+    p.grad = np.ones(3, dtype=np.float32)
+    opt.step()
+    scheduler.step()
+assert isinstance(opt, optim.Optimizer)
+assert not [name for name in sys.modules if name.startswith("lucidgen")]
+print(opt.param_groups[0]["lr"] < 0.5, (p.data < 0.3).all(), optim.__file__)
+"""
+
+
+def test_a_lucid_that_carries_the_optimizers(tmp_path):
+    real = Path(lucid.__file__).parent
+    mine = tmp_path / "lucid"
+    (mine / "optim").mkdir(parents=True)
+    for path in real.iterdir():
+        if path.name != "optim":
+            (mine / path.name).symlink_to(path)
+    (mine / "optim/lr_scheduler").symlink_to(real / "optim/lr_scheduler")
+    command = [sys.executable, "-m", "lucidgen.cli", "build", "--into", str(mine / "optim")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"True True {mine / 'optim/__init__.py'}\n"
