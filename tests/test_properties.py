@@ -5,7 +5,7 @@ preserves meaning; guards obey the laws of logic; checkpoints restore what they 
 """
 
 import copy
-import tempfile
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
 from lucidgen import optim
@@ -34,12 +34,14 @@ from lucidgen.verify.rounding import Enclosure
 
 
 def examples(count: int) -> settings:
-    """The same examples at every run; slow ones are no failure on a busy machine."""
+    """The same examples at every run. A failing one is named by its seed and is not shrunk, which
+    takes longer than it helps; slow ones are no failure on a busy machine."""
     return settings(
         max_examples=count,
         derandomize=True,
         deadline=None,
         database=None,
+        phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
 
@@ -51,13 +53,20 @@ def uncompiled() -> Iterator[None]:
     mx.enable_compile()
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where packages are built; they are imported piece by piece, so it stays."""
+    return tmp_path_factory.mktemp("packages")
+
+
 @st.composite
 def specs(draw: st.DrawFn) -> OptimizerSpec:
-    """A legal spec. The choices come from one seed: trees drawn one by one would shrink slowly."""
-    spec = random_spec(draw(st.randoms(use_true_random=True)).choice)
+    """A legal spec, made from a seed."""
+    seed = draw(st.integers(0, 10**9))
     try:
+        spec = random_spec(random.Random(seed).choice)
         spec.check()
-    except SpecError:
+    except (SpecError, ValueError):  # SymPy knows no Max of a constant and norm(0)
         assume(False)
     return spec
 
@@ -75,14 +84,17 @@ def arrays(draw: st.DrawFn, size: int) -> np.ndarray:
 
 
 @examples(50)
-@given(st.data())
-def test_a_legal_spec_builds_and_agrees_with_the_oracle(data: st.DataObject) -> None:
+@given(data=st.data())
+def test_a_legal_spec_builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None:
     spec = data.draw(specs())
     setting = data.draw(chosen(spec))
     start, *grads = (arrays(data.draw, 3) for _ in range(4))
     program = optimize(lower(spec))
-    with tempfile.TemporaryDirectory() as folder:
-        cls = build([spec], Path(folder)).Random
+    try:
+        cls = build([spec], folder).Random
+    except SpecError as error:  # a kernel has a limited number of buffers
+        assume("buffers" not in str(error))
+        raise
     excluded = compared = 0
     for dtype, machines in ((np.float64, ("numpy",)), (np.float32, ("numpy", "mlx"))):
         run = Run(cls, setting, program, start.astype(dtype), [g.astype(dtype) for g in grads], {})
@@ -133,7 +145,8 @@ def test_every_pass_preserves_meaning(data: st.DataObject) -> None:
 
 def on_flags(program: Program, on: dict[str, bool]) -> dict[str, bool]:
     """The choices that are not computed."""
-    return {name: value for name, value in on.items() if name not in program.conditions}
+    known = set(program.choices) - set(program.conditions)
+    return {name: value for name, value in on.items() if name in known}
 
 
 @examples(25)

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import sympy
+
 from ..ir import Program
-from ..spec.domains import Domain
+from ..spec.domains import Domain, domain_of
 from .host import scalars
 from .operations import Op, reads
 from .printer import INFIX, Printer
@@ -66,7 +68,8 @@ def step_function(program: Program) -> StepFunction:
     statements = code(program, program.body)
     printer = MLXPrinter(statements.names)
     states = {statements.names[o.after] for o in program.outputs if o.domain is Domain.ELEMENT}
-    filled = tuple(_filled(s, states, program) for s in statements.statements)
+    varying = _varying(program)
+    filled = tuple(_filled(s, states, varying) for s in statements.statements)
     lines = [*aliases(statements), *_unneeded(program, statements), *block(filled, printer)]
     outputs = tuple(
         statements.names[output.after]
@@ -84,14 +87,23 @@ def _unneeded(program: Program, statements: Code) -> Iterator[str]:
             yield f"{new} = {old}"
 
 
-def _filled(statement: Statement, states: set[str], program: Program) -> Statement:
+def _varying(program: Program) -> set[sympy.Symbol]:
+    """The symbols that have the parameter's shape in every case."""
+    known = {i.symbol: i.domain for i in program.inputs if i.domain is Domain.ELEMENT}
+    for target in dict.fromkeys(let.target for let in program.body):
+        cases = [let for let in program.body if let.target == target]
+        if all(domain_of(let.value, known) is Domain.ELEMENT for let in cases):
+            known[target] = Domain.ELEMENT
+    return set(known)
+
+
+def _filled(statement: Statement, states: set[str], varying: set[sympy.Symbol]) -> Statement:
     """The statement with states that become a mere scalar spread over the parameter's shape."""
     if isinstance(statement, If):
-        then = tuple(_filled(s, states, program) for s in statement.then)
-        otherwise = tuple(_filled(s, states, program) for s in statement.otherwise)
+        then = tuple(_filled(s, states, varying) for s in statement.then)
+        otherwise = tuple(_filled(s, states, varying) for s in statement.otherwise)
         return If(statement.guard, then, otherwise)
-    varies = any(program.domains.get(s) is Domain.ELEMENT for s in reads(statement.value))
-    if statement.name not in states or varies:
+    if statement.name not in states or reads(statement.value) & varying:
         return statement
     return replace(statement, value=Op("filled", (statement.value,)))
 
