@@ -107,8 +107,7 @@ class Author:
         if depth:
             p, q = self.condition(arrays, depth - 1), self.condition(arrays, depth - 1)
             choices += [lambda: p & q, lambda: p | q, lambda: ~p]
-        found = sympy.sympify(self.pick(choices)())
-        return found
+        return sympy.sympify(self.pick(choices)())
 
     def element(self, depth: int = 2) -> Any:
         """An expression that varies over the elements."""
@@ -167,9 +166,7 @@ class Author:
         equations.append(Eq(w[t], w[t - 1] - lr * self.element()))
         if self.pick([False, False, False, True]):
             equations.append(Eq(w[1], w[0] - lr * grad[1] / 2))
-        spec = OptimizerSpec("Random", self.used(equations), self.shuffled(equations))
-        spec.arguments = tuple(a for a in spec.arguments)
-        return spec
+        return OptimizerSpec("Random", self.used(equations), self.shuffled(equations))
 
     def define(
         self, x: Series, known: list[Any], value: Callable[[], Any], equations: list[Eq]

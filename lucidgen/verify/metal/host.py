@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from .text import Entry, Kernel, halves, kernels, readable
+from .text import Entry, Kernel, UnreadableText, halves, kernels, readable
 
 _FLAGS = (
     "-std=c++17",
@@ -100,7 +100,9 @@ def _cast(kernel: Kernel, entry: Entry) -> str:
         pointer = f"{'const ' if b.is_const else ''}{known.get(b.type, b.type)}*"
         value = f"static_cast<{pointer}>(buffers[{b.index}])"
         arguments.append(value if b.is_pointer else f"*{value}")
-    for kind, _ in kernel.positions:
+    for kind, what in kernel.positions:
+        if what != "thread_position_in_grid":
+            raise UnreadableText(f"{kernel.function}: {what} is not known here")
         arguments.append("uint3{i, 0, 0}" if kind == "uint3" else "i")
     call = f"{entry.function}<{', '.join(entry.arguments)}>({', '.join(arguments)});"
     return (

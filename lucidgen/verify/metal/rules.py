@@ -47,6 +47,9 @@ def _buffers(text: str) -> Iterator[str]:
     for kernel in kernels(text):
         if len(kernel.buffers) > MAX_BUFFERS:
             yield f"{kernel.function} has {len(kernel.buffers)} buffers; Metal has {MAX_BUFFERS}"
+        for _, what in kernel.positions:
+            if what != "thread_position_in_grid":
+                yield f"{kernel.function} asks for {what}, which is not checked here"
 
 
 @cache

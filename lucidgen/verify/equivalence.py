@@ -1,0 +1,235 @@
+"""Emitted Python run on symbols: what a step function computes, as expressions.
+
+Owns the stand-ins for `np`, `mx` and the scalar functions. Every array is a `Box` that holds an
+expression; `out=` writes into one, and whoever writes to a box that must not change is caught. What
+comes out is compared with the oracle at random points to 50 digits, so that nothing depends on how
+SymPy sorts terms.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import sympy
+from sympy.core.relational import (
+    Equality,
+    GreaterThan,
+    LessThan,
+    StrictGreaterThan,
+    StrictLessThan,
+    Unequality,
+)
+
+from ..passes.capture import Expm1
+from ..spec.functions import ColumnMean, Mean, Norm, RowMean, Total, When
+from .exact import Value, evaluate
+
+#: Literals with small denominators are meant exactly: 0.96 is 24/25, 0.3333333333333333 is 1/3.
+_DENOMINATOR = 10**4
+
+Point = Mapping[str, Value]
+
+
+class ReadOnly(AssertionError):
+    """A step wrote to the gradient or to a scalar."""
+
+
+def expression(value: Any) -> sympy.Basic:
+    """The expression of a box, or of a number as it was meant."""
+    if isinstance(value, Box):
+        return value.expr
+    if isinstance(value, bool):
+        return sympy.sympify(value)
+    if isinstance(value, float):
+        near = sympy.Rational(str(value)).limit_denominator(_DENOMINATOR)
+        return near if float(near) == value else sympy.Rational(value)
+    return sympy.sympify(value)
+
+
+class Box:
+    """An array or a scalar of an expression; a condition decides itself at the point of the run."""
+
+    def __init__(self, expr: Any, point: Point, writable: bool = False) -> None:
+        self.expr = expression(expr)
+        self.point = point
+        self.writable = writable
+
+    def made(self, expr: sympy.Basic) -> Box:
+        """A new box that shares the point."""
+        return Box(expr, self.point, True)
+
+    def write(self, expr: sympy.Basic) -> None:
+        """Overwrite the contents."""
+        if not self.writable:
+            raise ReadOnly(str(self.expr))
+        self.expr = expr
+
+    def value(self) -> Value:
+        """The value at the point."""
+        return evaluate(self.expr, lambda symbol: self.point[symbol.name])
+
+    def __bool__(self) -> bool:
+        return bool(self.value())
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.write(expression(value))
+
+    def __neg__(self) -> Box:
+        return self.made(-self.expr)
+
+    def __abs__(self) -> Box:
+        return self.made(sympy.Abs(self.expr))
+
+
+_INFIX: dict[str, Callable[..., sympy.Basic]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "truediv": lambda a, b: a / b,
+    "pow": lambda a, b: a**b,
+    "and": lambda a, b: sympy.And(a, b),
+    "or": lambda a, b: sympy.Or(a, b),
+    "gt": lambda a, b: StrictGreaterThan(a, b),
+    "ge": lambda a, b: GreaterThan(a, b),
+    "lt": lambda a, b: StrictLessThan(a, b),
+    "le": lambda a, b: LessThan(a, b),
+    "eq": lambda a, b: Equality(a, b),
+    "ne": lambda a, b: Unequality(a, b),
+}
+
+
+def _operator(function: Callable[..., sympy.Basic], swapped: bool) -> Callable[[Box, Any], Box]:
+    def method(self: Box, other: Any) -> Box:
+        operands = (self.expr, expression(other))
+        return self.made(function(*(operands[::-1] if swapped else operands)))
+
+    return method
+
+
+for _name, _infix in _INFIX.items():
+    setattr(Box, f"__{_name}__", _operator(_infix, False))
+    setattr(Box, f"__r{_name}__", _operator(_infix, True))
+
+_FUNCTIONS: dict[str, Callable[..., sympy.Basic]] = {
+    "add": _INFIX["add"],
+    "subtract": _INFIX["sub"],
+    "multiply": _INFIX["mul"],
+    "divide": _INFIX["truediv"],
+    "negative": lambda a: -a,
+    "power": _INFIX["pow"],
+    "sqrt": sympy.sqrt,
+    "abs": sympy.Abs,
+    "sign": sympy.sign,
+    "exp": sympy.exp,
+    "expm1": Expm1,
+    "log": sympy.log,
+    "tanh": sympy.tanh,
+    "maximum": sympy.Max,
+    "minimum": sympy.Min,
+    "square": lambda a: a**2,
+    "where": When,
+    "sum": Total,
+    "logical_not": sympy.Not,
+}
+
+
+def _function(name: str, of: Callable[..., sympy.Basic], point: Point) -> Callable[..., Box]:
+    def call(*args: Any, out: Box | None = None) -> Box:
+        result = of(*map(expression, args))
+        if out is None:
+            return Box(result, point, True)
+        out.write(result)
+        return out
+
+    return call
+
+
+def _mean(point: Point) -> Callable[..., Box]:
+    def mean(a: Any, axis: int | None = None, keepdims: bool = False) -> Box:
+        of = {None: Mean, -1: RowMean, -2: ColumnMean}[axis]
+        return Box(of(expression(a)), point, True)
+
+    return mean
+
+
+def _copyto(target: Box, source: Any, where: Any = True) -> None:
+    target.write(When(expression(where), expression(source), target.expr))
+
+
+def namespace(point: Point) -> dict[str, Any]:
+    """The names that emitted functions use: `np`, `mx`, and the scalar functions."""
+    functions = {name: _function(name, of, point) for name, of in _FUNCTIONS.items()}
+    linalg = SimpleNamespace(norm=_function("norm", Norm, point))
+    library = SimpleNamespace(**functions, mean=_mean(point), linalg=linalg, copyto=_copyto)
+    return {**functions, "np": library, "mx": library}
+
+
+class _Exact(ast.NodeTransformer):
+    """Divisions of literals and float literals as boxes, so that no double arithmetic remains."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if not isinstance(node.value, float):
+            return node
+        call = ast.Call(ast.Name("_literal", ast.Load()), [node], [])
+        return ast.copy_location(call, node)
+
+
+def source_of(function: Callable[..., Any]) -> str:
+    """The text of an emitted function."""
+    return textwrap.dedent(inspect.getsource(function))
+
+
+def run(
+    source: str, arguments: Mapping[str, Any], point: Point, *, writes: frozenset[str] = frozenset()
+) -> tuple[Any, dict[str, Box]]:
+    """Run the text of an emitted function on boxes.
+
+    Parameters
+    ----------
+    source : str
+        The text of one function.
+    arguments : mapping
+        Expressions and truth values for its parameters; names that it does not have are ignored.
+    point : mapping
+        Values for the symbols, which decide conditions on the host.
+    writes : set of str
+        The parameters that it may overwrite.
+
+    Returns
+    -------
+    what it returns, and its arguments after the call
+    """
+    tree = ast.fix_missing_locations(_Exact().visit(ast.parse(source)))
+    names = namespace(point) | {"_literal": lambda x: Box(x, point)}
+    exec(compile(tree, "<emitted>", "exec"), names)
+    function = next(names[n.name] for n in tree.body if isinstance(n, ast.FunctionDef))
+    boxes: dict[str, Any] = {}
+    for name in inspect.signature(function).parameters:
+        if name == "scratch":
+            count = source.split("= scratch")[0].rsplit("\n", 1)[-1].count("work")
+            boxes[name] = tuple(Box(sympy.nan, point, True) for _ in range(count))
+        elif isinstance(arguments[name], bool) or arguments[name] is None:
+            boxes[name] = arguments[name]
+        else:
+            boxes[name] = Box(arguments[name], point, name in writes)
+    return function(**boxes), boxes
+
+
+def values(outputs: Mapping[str, Any]) -> dict[str, Value]:
+    """The values of boxes at their point."""
+    return {name: box.value() for name, box in outputs.items() if isinstance(box, Box)}
+
+
+def distance(computed: Value, truth: Value) -> float:
+    """The largest relative difference of two values; infinite if one is not finite."""
+    worst = 0.0
+    for a, b in np.broadcast(np.asarray(computed, object), np.asarray(truth, object)):
+        gap = abs(a - b) / (abs(b) or 1)
+        worst = max(worst, float(gap) if gap == gap else float("inf"))
+    return worst
