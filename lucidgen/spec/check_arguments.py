@@ -18,10 +18,12 @@ from .quantities import At, Flag, Hyper, HyperTuple, keyword_only, symbols_of
 RESERVED = {
     *("t", "w", "grad", "signed_grad", "update", "params", "maximize", "dialect", "closure"),
     *("kernel", "self", "np", "mx", "mask", "scratch"),
+    # Functions that the host arithmetic calls by these names.
+    *("sqrt", "exp", "expm1", "log", "tanh", "sign", "abs", "power", "maximum", "minimum", "where"),
 }
 #: Names that every generated module imports.
 RESERVED_CLASSES = {"Any", "Iterable", "Optimizer", "constructor"}
-PREFIXES = ("use_", "first_")
+PREFIXES = ("use_", "first_", "new_")
 
 
 def names(spec: OptimizerSpec) -> Iterator[Problem]:

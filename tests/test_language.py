@@ -1,0 +1,468 @@
+"""The language of spec files: what equations mean, and what an author is told who errs."""
+
+import itertools
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lucidgen.cost import cost
+from lucidgen.lower import lower
+from lucidgen.oracle import Setting, Trajectory
+from lucidgen.passes import optimize, stages
+from lucidgen.spec import (
+    Eq,
+    OptimizerSpec,
+    Problem,
+    SpecError,
+    grad,
+    group,
+    hyper,
+    mean,
+    series,
+    t,
+    w,
+    when,
+)
+from lucidgen.spec.domains import infer_domains
+from lucidgen.spec.loader import load
+from lucidgen.specs.adam import Adam, AdamW, m, v, v_max
+from lucidgen.specs.lars import LARS
+from lucidgen.specs.nadam import NAdam
+from lucidgen.specs.sgd import SGD
+
+lr = hyper("lr", 0.5, at_least=0)
+momentum = hyper("momentum", 0.0, special=0)
+b, u, c, d = (series(name) for name in "bucd")
+
+
+def spec(*equations: Eq, arguments: tuple[object, ...] = (lr,)) -> OptimizerSpec:
+    return OptimizerSpec("Made", arguments, equations)
+
+
+def after(made: OptimizerSpec, grads: list[float], **hypers: float) -> Trajectory:
+    path = Trajectory(Setting(made, hypers), np.array([1.0]))
+    for grad_ in grads:
+        path.step(np.array([grad_]))
+    return path
+
+
+# What equations mean
+
+
+def test_a_shifted_equation_is_the_same_equation() -> None:
+    plain = Eq(w[t], w[t - 1] - lr * grad[t] / t)
+    shifted = Eq(w[t + 1], w[t] - lr * grad[t + 1] / (t + 1))
+    assert shifted.normalised() == plain.normalised()
+    assert str(lower(spec(shifted))) == str(lower(spec(plain)))
+
+
+def test_the_order_of_equations_changes_nothing_but_their_numbers() -> None:
+    def text(equations: tuple[Eq, ...]) -> str:
+        program = optimize(lower(OptimizerSpec("Adam", Adam.arguments, equations)))
+        return "\n".join(sorted(str(let).split("  #")[0] for let in program.lets))
+
+    equations = Adam.equations
+    texts = {text(equations[i:] + equations[:i]) for i in range(len(equations))}
+    assert texts == {text(equations), text(equations[::-1])}
+    assert len(texts) == 1
+
+
+def test_a_variant_changes_only_what_it_names() -> None:
+    changed = {e.key for e in AdamW.equations} ^ {e.key for e in Adam.equations}
+    assert not changed
+    differing = [e.key for e, old in zip(AdamW.equations, Adam.equations, strict=True) if e != old]
+    assert differing == [("g", "t"), ("w", "t")]
+    assert AdamW.default(next(a for a in AdamW.parameters if a.name == "weight_decay")) == 1e-2
+
+
+def test_a_variant_adds_and_drops_by_left_sides() -> None:
+    variant = Adam.variant("A", drop=(v_max[t],), add=(Eq(c[t], grad[t]),))
+    assert {s.name for s in variant.by_moment("t")} == {"g", "m", "v", "m_hat", "v_hat", "w", "c"}
+
+
+def test_a_variant_does_not_inherit_dialects_and_a_dialect_keeps_the_name() -> None:
+    assert list(Adam.readings) == ["torch", "paper", "devlog", "lucid2"]
+    assert list(Adam.variant("A").readings) == ["torch"]
+    assert {reading.name for reading in Adam.readings.values()} == {"Adam"}
+
+
+def test_state_is_what_is_read_at_the_step_before() -> None:
+    assert Adam.states == (m, v, v_max)
+    assert [s.name for s in NAdam.states] == ["m", "v", "mu_product"]
+    assert not spec(Eq(w[t], w[t - 1] - lr * grad[t])).states
+
+
+def test_a_state_that_no_live_equation_reads_is_not_kept() -> None:
+    assert [s.name for s in Setting(Adam).states()] == ["m", "v"]
+    assert [s.name for s in Setting(Adam, {}, {"amsgrad": True}).states()] == ["m", "v", "v_max"]
+    (output,) = (o for o in lower(Adam).outputs if o.after.name == "v_max")
+    assert str(output.live) == "amsgrad"
+
+
+def test_a_kept_series_is_state_although_nobody_reads_it() -> None:
+    average = series("average", keep=True)
+    made = spec(
+        Eq(w[t], w[t - 1] - lr * grad[t]),
+        Eq(average[t], average[t - 1] / 2 + w[t] / 2),
+        Eq(average[0], w[0]),
+    )
+    assert made.states == (average,)
+    assert after(made, [1.0]).states["average"][0] == 0.75
+    assert "average" in {o.after.name for o in optimize(lower(made)).outputs}
+
+
+def test_a_start_uses_the_hyperparameters_of_the_moment_it_is_created() -> None:
+    made = spec(
+        Eq(b[0], lr),
+        Eq(b[t], b[t - 1]),
+        Eq(w[t], w[t - 1] - when(momentum, b[t], 0) * grad[t]),
+        arguments=(lr, momentum),
+    )
+    path = after(made, [1.0])
+    assert not path.states
+    path.setting = Setting(made, {"lr": 2.0, "momentum": 0.5})
+    path.step(np.array([1.0]))
+    path.setting = Setting(made, {"lr": 9.0, "momentum": 0.5})
+    path.step(np.array([1.0]))
+    assert path.states["b"] == 2.0
+
+
+def test_a_first_update_holds_in_the_step_in_which_the_state_is_created() -> None:
+    path = after(SGD, [1.0, 1.0])
+    assert not path.states
+    path.setting = Setting(SGD, {"momentum": 0.5, "dampening": 0.5})
+    path.step(np.array([3.0]))
+    assert path.t == 3
+    assert path.states["b"][0] == 3.0
+    path.step(np.array([3.0]))
+    assert path.states["b"][0] == 3.0
+
+
+def test_the_first_update_of_w_is_the_first_step() -> None:
+    made = spec(Eq(w[1], w[0]), Eq(w[t], w[t - 1] - lr * grad[t]))
+    assert after(made, [1.0]).w[0] == 1.0
+    assert after(made, [1.0, 1.0]).w[0] == 0.5
+
+
+def test_no_pass_opens_a_group() -> None:
+    made = spec(Eq(b[t], group(grad[t] + c[t]) - c[t]), Eq(c[t], c[t - 1] + grad[t]),
+                Eq(w[t], w[t - 1] - lr * b[t]))  # fmt: skip
+    for name, program in stages(lower(made)):
+        assert any("roup(" in str(let.value) for let in program.lets), name
+
+
+def test_the_branch_of_a_host_condition_that_is_not_taken_is_not_evaluated() -> None:
+    made = spec(Eq(c[t], when(t > 1, 1 / (t - 1), 0)), Eq(w[t], w[t - 1] - c[t] * grad[t]),
+                arguments=())  # fmt: skip
+    assert after(made, [1.0]).w[0] == 1.0
+    program = optimize(lower(made))
+    (condition,) = program.conditions
+    guarded = [let for let in program.lets if "1/" in str(let.value)]
+    assert guarded
+    assert all(condition in let.guard.support for let in guarded)
+
+
+def test_domains_are_inferred() -> None:
+    found = {name: domain.value for name, domain in infer_domains(LARS).items()}
+    assert found["trust_ratio"] == found["w_norm"] == "tensor"
+    assert found["velocity"] == "element"
+    assert infer_domains(NAdam)["mu_product"].value == "scalar"
+    made = spec(Eq(c[t], mean(grad[t])), Eq(d[t], d[t - 1] + lr), Eq(w[t], w[t - 1] - c[t] * d[t]))
+    assert [infer_domains(made)[n].value for n in "cd"] == ["tensor", "scalar"]
+
+
+def test_the_default_adam_costs_one_root_one_division_and_ten_operations() -> None:
+    counted = cost(lower(Adam))
+    assert set(counted.reads) <= {"w", "grad", "m", "v"}
+    assert set(counted.writes) <= {"w", "m", "v"}
+    assert counted.operations["sqrt"] == 1
+    assert counted.operations["div"] == 1
+    assert sum(counted.operations.values()) - 2 <= 10
+
+
+def test_every_stage_of_a_program_can_be_printed() -> None:
+    program = lower(Adam)
+    texts = [str(program), *(str(after_) for _, after_ in stages(program))]
+    assert len(texts) > 5
+    for text in texts:
+        assert text.startswith("Adam (torch)(")
+        assert "body:" in text
+        assert "sqrt(" in text
+    assert any("host:" in text for text in texts)
+    assert len(set(texts)) > 4
+
+
+# What an author is told
+
+START = '''"""Specs."""
+from lucidgen.spec import *
+from lucidgen.spec import Eq, flag, grad, hyper, series, sqrt, t, w, when
+lr = hyper("lr", 1e-3, at_least=0)
+'''
+FIRST = START.count("\n") + 1
+
+
+def problems(tmp_path: Path, source: str) -> list[Problem]:
+    path = tmp_path / "made.py"
+    path.write_text(START + textwrap.dedent(source).strip() + "\n")
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    for problem in caught.value.problems:
+        assert problem.location.file == str(path)
+    return list(caught.value.problems)
+
+
+# Source, the line (from the first after START), and words of the message, equation and remedy.
+WRONG = {
+    "an undefined series with the nearest name": (
+        """
+        m_hat, m_hta = series("m_hat"), series("m_hta")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m_hat[t], grad[t]),
+            Eq(w[t], w[t - 1] - lr * m_hta[t] - m_hat[t])))
+        """,
+        4,
+        ("no equation defines m_hta[t]", "did you mean 'm_hat'", "w[t] =", "correct the name"),
+    ),
+    "a series defined twice": (
+        """
+        m = series("m")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m[t], grad[t]),
+            Eq(m[t], grad[t] + 1),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """,
+        4,
+        ("m[t] is defined twice", "made.py:", "m[t] = grad[t] + 1", "Keep one"),
+    ),
+    "a cycle as a path": (
+        """
+        a, b = series("a"), series("b")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(a[t], b[t] + grad[t]),
+            Eq(b[t], a[t]),
+            Eq(w[t], w[t - 1] - lr * a[t])))
+        """,
+        3,
+        ("a cycle: a[t] -> b[t] -> a[t]", "a[t] =", "t - 1"),
+    ),
+    "memory of two steps": (
+        """
+        m = series("m")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m[t], grad[t] + m[t - 2]),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """,
+        3,
+        ("m[t - 2] reaches back 2 steps", "m[t] =", "m_before[t]"),
+    ),
+    "a float": (
+        """
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * (grad[t] + 0.25)),))
+        """,
+        2,
+        ("the float 0.25", "w[t] =", "Rational(1, 4)"),
+    ),
+    "an undeclared symbol": (
+        """
+        import sympy
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * grad[t] * sympy.Symbol("lrr")),))
+        """,
+        3,
+        ("the symbol lrr is not among the arguments", "did you mean 'lr'", "hyper(...)"),
+    ),
+    "a hyperparameter that is not among the arguments": (
+        """
+        eps = hyper("eps", 1e-8)
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * grad[t] * eps),))
+        """,
+        3,
+        ("the hyperparameter eps is not among the arguments", "`arguments`"),
+    ),
+    "an unused hyperparameter": (
+        """
+        eps = hyper("eps", 1e-8)
+        A = OptimizerSpec("A", (lr, eps), (Eq(w[t], w[t - 1] - lr * grad[t]),))
+        """,
+        1,
+        ("no equation of A uses eps", "take it out"),
+    ),
+    "two states saved under one name": (
+        """
+        a, b = series("a", saved_as="x"), series("b", saved_as="x")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(a[t], a[t - 1] + grad[t]),
+            Eq(b[t], b[t - 1] + grad[t]),
+            Eq(w[t], w[t - 1] - lr * a[t] * b[t])))
+        """,
+        1,
+        ("saved as 'x', which is taken", "saved_as"),
+    ),
+    "no equation for w": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(series("m")[t], lr * grad[t]),))
+        """,
+        1,
+        ("A has no equation for w[t]", "Eq(w[t], w[t - 1] - ...)"),
+    ),
+    "a domain clash": (
+        """
+        n = series("n")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(n[t], norm(lr)),
+            Eq(w[t], w[t - 1] - n[t] * grad[t])))
+        """,
+        3,
+        ("norm(lr) reduces a per-scalar quantity", "n[t] =", "varies over the elements"),
+    ),
+    "a name that shadows another": (
+        """
+        lr_series = series("lr")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(lr_series[t], lr * grad[t]),
+            Eq(w[t], w[t - 1] - lr_series[t])))
+        """,
+        1,
+        ("the series 'lr' shadows the hyperparameter 'lr'", "another name"),
+    ),
+    "a name that the compiler takes": (
+        """
+        scratch = series("scratch")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(scratch[t], lr * grad[t]),
+            Eq(w[t], w[t - 1] - scratch[t])))
+        """,
+        1,
+        ("the name 'scratch' is taken", "another name"),
+    ),
+    "a bad default": (
+        """
+        beta = hyper("beta", 1.5, at_least=0, below=1)
+        A = OptimizerSpec("A", (lr, beta), (Eq(w[t], w[t - 1] - lr * beta * grad[t]),))
+        """,
+        1,
+        ("the default of beta is 1.5, out of its own range", ">= 0 and < 1"),
+    ),
+    "a Python error": (
+        """
+        A = 1
+        B = lr.nothing
+        """,
+        2,
+        ("AttributeError", "nothing", "Correct this line"),
+    ),
+    "invalid Python": (
+        """
+        A = 1
+        B = (
+        """,
+        2,
+        ("not valid Python", "Correct the syntax"),
+    ),
+    "dropping what is not there": (
+        """
+        from lucidgen.specs.adam import Adam, m
+        B = Adam.variant("B", drop=(series("vv")[t],))
+        """,
+        2,
+        ("cannot drop vv[t]", "no such equation", "'v'"),
+    ),
+    "a flag used as a number": (
+        """
+        fast = flag("fast", False)
+        A = OptimizerSpec("A", (lr, fast), (
+            Eq(w[t], w[t - 1] - lr * grad[t] * fast),))
+        """,
+        3,
+        ("the flag fast is used as a number", "when(fast, a, b)"),
+    ),
+    "an unnamed iteration": (
+        """
+        x = grad[t]
+        for i in range(7):
+            x = x * (x + w[t - 1]) + sqrt(x + i + 1)
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * x),))
+        """,
+        5,
+        ("nodes, more than", "Name the intermediate results"),
+    ),
+    "the previous gradient": (
+        """
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * grad[t - 1]),))
+        """,
+        2,
+        ("the previous gradient is not kept", "Eq(g[t], grad[t])"),
+    ),
+    "no optimizer at all": ("x = 1", 1 - (FIRST - 1), ("defines no optimizer", "OptimizerSpec")),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_error_names_file_line_equation_and_remedy(name: str, tmp_path: Path) -> None:
+    source, line, words = WRONG[name]
+    found = problems(tmp_path, source)
+    text = "\n".join(str(problem) for problem in found)
+    for word in words:
+        assert word in text
+    first = next(p for p in found if words[0] in p.what + p.remedy or words[0] in str(p))
+    assert first.location.line == FIRST - 1 + line
+    assert first.remedy
+
+
+def test_all_errors_of_a_file_are_reported_at_once_in_its_order(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        """
+        eps = hyper("eps", -1.0, at_least=0)
+        m, n = series("m"), series("n")
+        A = OptimizerSpec("A", (lr, eps), (
+            Eq(m[t], m[t - 2] + 0.5 * grad[t]),
+            Eq(w[t], w[t - 1] - lr * n[t])))
+        B = OptimizerSpec("B", (lr,), (
+            Eq(m[t], lr * grad[t]),))
+        C = undefined_name
+        """,
+    )
+    text = [p.what for p in found]
+    for word in ("out of its own range", "uses eps", "reaches back", "the float", "no equation "
+                 "defines n[t]", "B has no equation for w[t]", "NameError"):  # fmt: skip
+        assert any(word in what for what in text), word
+    lines = [p.location.line for p in found]
+    assert lines == sorted(lines)
+
+
+def test_the_names_of_scalar_functions_are_taken(tmp_path: Path) -> None:
+    names = ("sqrt", "exp", "log", "power", "where", "maximum", "sign", "abs")
+    for name in names:
+        found = problems(
+            tmp_path,
+            f"""
+            x = hyper("{name}", 1.0)
+            A = OptimizerSpec("A", (lr, x), (Eq(w[t], w[t - 1] - lr * x * grad[t]),))
+            """,
+        )
+        assert "taken by the compiler" in found[0].what
+
+
+def test_dialects_are_checked_with_their_optimizer(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),))
+        A.dialect("other", replace=(Eq(w[t], w[t - 1] - lr * grad[t] / (w[t - 1] - w[t - 1])),))
+        """,
+    )
+    assert "infinite, undefined or complex" in found[0].what
+
+
+def test_every_error_message_differs() -> None:
+    assert len({words[0] for _, _, words in WRONG.values()}) == len(WRONG)
+    assert all(len(words) > 1 for _, _, words in WRONG.values())
+    assert len(list(itertools.chain(*(words for *_, words in WRONG.values())))) > len(WRONG)
