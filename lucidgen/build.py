@@ -254,7 +254,7 @@ def _refuse_foreign(folder: Path) -> None:
         shown = ", ".join(foreign[:5]) + (", ..." if len(foreign) > 5 else "")
         raise Failure(
             f"{folder} holds Python files that lucidgen did not make ({shown}); "
-            "choose a new or an empty folder, or move them away"
+            "choose a new or an empty folder, or move them away (other subfolders may stay)"
         )
 
 

@@ -68,7 +68,7 @@ def reported() -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted", 130)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{_short(Path(str(error.filename)))}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}", 1)
     except Exception as error:
         if type(error).__name__ != "SpecError":
@@ -281,7 +281,7 @@ def show(
             console().print(describe.program_text(entry.spec))
         else:
             text = describe.code_text(entry, stage.value)
-            _print_code(text, "cpp" if stage is Stage.metal else "python")
+            _print_code(text, "python" if stage in (Stage.numpy, Stage.mlx) else "cpp")
 
 
 def _print_code(text: str, language: str) -> None:

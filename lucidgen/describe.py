@@ -124,7 +124,7 @@ def code_text(entry: Entry, target: str) -> str:
     """The code that a target emits for one reading, with its cost behind it."""
     rules = compile_file(entry.file).rules
     rule = next(r for r in rules if r.spec is entry.spec)
-    comment = "//" if target == "metal" else "#"
+    comment = "#" if target in ("numpy", "mlx") else "//"
     return f"{rule_text(rule, target)}\n{comment} Cost {cost_line(entry.spec)}"
 
 

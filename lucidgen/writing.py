@@ -101,7 +101,10 @@ def _temporary(target: Path, data: bytes) -> Path:
     """A file beside the target with the new content and the permissions of a new file."""
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder, where a file is to be written")
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

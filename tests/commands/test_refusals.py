@@ -65,10 +65,13 @@ def test_a_build_that_fails_while_writing_leaves_everything_as_it_was(
 
 def test_a_new_folder_is_not_left_behind_by_a_failure(place, monkeypatch):
     def mkstemp(**_):
-        raise PermissionError(13, "Permission denied", "my_optim")
+        raise PermissionError(13, "Permission denied", "a temporary name")
 
     monkeypatch.setattr(writing.tempfile, "mkstemp", mkstemp)
-    assert run("--out", "new/my_optim") == (1, "error: my_optim: Permission denied\n")
+    assert run("--out", "new/my_optim") == (
+        1,
+        "error: new/my_optim/__init__.py: Permission denied\n",
+    )
     assert not Path("new").exists()
 
 
