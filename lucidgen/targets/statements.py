@@ -82,6 +82,7 @@ def _names(
     names |= {let.target: let.target.name for let in program.lets if let not in lets}
     outputs = {output.after for output in program.outputs}
     before_of = {output.after: output.before for output in program.outputs}
+    live = {output.after: output.live for output in program.outputs}
     renewed = {output.before for output in program.outputs if output.live.is_always}
     lasting = {i.symbol for i in program.input("state")} - renewed
 
@@ -102,7 +103,8 @@ def _names(
     for target in dict.fromkeys(let.target for let in lets):
         if target in outputs:
             old = names[before_of[target]]
-            names[target] = old if is_free(old, target) else f"new_{old}"
+            exists = all(let.guard.implies(live[target]) for let in lets if let.target == target)
+            names[target] = old if exists and is_free(old, target) else f"new_{old}"
             continue
         names[target] = target.name
         sources = {let.value for let in lets if let.target == target and let.value.is_Symbol}
