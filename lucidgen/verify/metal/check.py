@@ -23,7 +23,7 @@ import numpy as np
 from ...oracle import Setting, Trajectory
 from ..approximate import FLOAT32
 from ..rounding import Enclosure, Undecided, compare
-from .host import DoesNotCompile, Fault, compile_each
+from .host import DoesNotCompile, Fault, Program
 from .inputs import POOL, SIZES, STEPS, pool
 from .machine import Machine, data_of, threads
 from .rules import violations
@@ -75,7 +75,7 @@ def check(
     sizes: Sequence[int] = SIZES,
     steps: Sequence[int] = STEPS,
     types: Sequence[Any] = TYPES,
-    settings: int | None = None,
+    settings: slice = slice(None),
 ) -> list[Report]:
     """Check kernels; all texts are compiled together.
 
@@ -85,8 +85,8 @@ def check(
         The rules.
     sizes, steps, types : sequences
         What each combination of static choices is tried on.
-    settings : int, optional
-        At most so many combinations of static choices for each rule; all of them by default.
+    settings : slice, optional
+        Which combinations of static choices of each rule; all of them by default.
     """
     plans = [_Plan(s, sizes, steps, types, settings) for s in subjects]
     for plan in plans:
@@ -105,24 +105,20 @@ def check(
 
 
 def _compile(plans: Sequence[_Plan]) -> None:
-    """One program for all; if a text spoils it, one for each rule."""
-    texts = [text for plan in plans for text in plan.texts]
-    if not texts:
-        return
-    shared = Machine()
-    shared.texts = {text: text for text in texts}
-    try:
-        shared.compile()
-    except DoesNotCompile:
+    """One program for all; those whose texts the compiler refuses are left out of it."""
+    while plans:
+        try:
+            program = Program([text for plan in plans for text in plan.texts])
+        except DoesNotCompile as error:
+            for plan in plans:
+                for text in plan.texts:
+                    if text in error.said:
+                        plan.report.add("the host's compiler", error.said[text])
+            plans = [plan for plan in plans if not plan.report.findings]
+            continue
         for plan in plans:
-            try:
-                plan.machine.compile(plan.extra)
-            except DoesNotCompile:
-                for said in compile_each(plan.texts).values():
-                    plan.report.add("the host's compiler", said)
+            plan.machine.program = program
         return
-    for plan in plans:
-        plan.machine.program = shared.program
 
 
 class _Plan:
@@ -134,12 +130,11 @@ class _Plan:
         sizes: Sequence[int],
         steps: Sequence[int],
         types: Sequence[Any],
-        settings: int | None,
+        settings: slice,
     ) -> None:
         self.subject, self.machine = subject, Machine()
         self.sizes, self.steps, self.types = sizes, steps, types
-        found = subject.settings()
-        self.settings = found if settings is None else found[-settings:]
+        self.settings = subject.settings()[settings]
         self.report = Report(subject.title, choices=len(self.settings))
         self.sized: set[str] = set()  # texts that were run at every size
         self.extra = [subject.standalone] if subject.standalone else []

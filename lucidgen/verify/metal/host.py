@@ -9,6 +9,7 @@ every buffer in memory of exactly its size. What the numbers should be is not it
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -72,7 +73,11 @@ int main() {
 
 
 class DoesNotCompile(Exception):
-    """The host's compiler refuses a text; the message is what it says first."""
+    """The host's compiler refuses texts; `said` is what it says first of each."""
+
+    def __init__(self, said: Mapping[str, str]) -> None:
+        super().__init__("; ".join(said.values()))
+        self.said = said
 
 
 class Fault(Exception):
@@ -120,33 +125,34 @@ class Program:
         self.process: subprocess.Popen[bytes] | None = None
         self.binary = Path(self.folder.name) / "kernels"
         source = Path(self.folder.name) / "kernels.cpp"
-        source.write_text(self._source(texts), encoding="utf-8")
+        parts = self._parts(list(dict.fromkeys(texts)))
+        source.write_text("\n".join(part for part, _ in parts), encoding="utf-8")
         here = str(Path(__file__).parent)
         command = [compiler(), *_FLAGS, "-I", here, str(source), "-o", str(self.binary)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             self.close()
-            said = [line for line in done.stderr.splitlines() if "error" in line]
-            raise DoesNotCompile(said[0] if said else done.stderr.strip()[:400])
+            raise DoesNotCompile(_said(done.stderr, parts) or dict.fromkeys(texts, done.stderr))
 
-    def _source(self, texts: Sequence[str]) -> str:
-        parts = [_PROLOGUE]
+    def _parts(self, texts: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+        """The parts of the source, each with the texts that it stems from."""
         table: list[str] = []
         shared: dict[str, list[str]] = {}
-        for text in dict.fromkeys(texts):
+        for text in texts:
             shared.setdefault(halves(readable(text))[0], []).append(text)
+        parts: list[tuple[str, Sequence[str]]] = [(_PROLOGUE, ())]
         for number, (header, members) in enumerate(shared.items()):
-            parts += [f"namespace texts_{number} {{", header]
+            parts.append((f"namespace texts_{number} {{\n{header}", members))
             for member, text in enumerate(members):
-                parts += [f"namespace text_{member} {{", halves(readable(text))[1]]
+                lines = [f"namespace text_{member} {{", halves(readable(text))[1]]
                 for kernel in kernels(text):
                     for entry in kernel.entries:
-                        parts.append(_cast(kernel, entry))
+                        lines.append(_cast(kernel, entry))
                         self.index[text, entry.name] = len(table)
                         table.append(f"texts_{number}::text_{member}::run_{entry.name}")
-                parts.append("}")
-            parts.append("}")
-        return "\n".join(parts) + _EPILOGUE % ", ".join(table)
+                parts.append(("\n".join([*lines, "}"]), [text]))
+            parts.append(("}", ()))
+        return [*parts, (_EPILOGUE % ", ".join(table), texts)]
 
     def __enter__(self) -> Program:
         return self
@@ -228,12 +234,14 @@ def _read(pipe: IO[bytes] | None, count: int) -> bytes | None:
     return data if len(data) == count else None
 
 
-def compile_each(texts: Sequence[str]) -> Mapping[str, str]:
-    """What the compiler says of each text that it refuses, one by one."""
-    found = {}
-    for text in dict.fromkeys(texts):
-        try:
-            Program([text]).close()
-        except DoesNotCompile as error:
-            found[text] = str(error)
+def _said(errors: str, parts: Sequence[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """What the compiler says first of each text, by the lines that it names."""
+    ends, line = [], 0
+    for part, texts in parts:
+        line += part.count("\n") + 1
+        ends.append((line, texts))
+    found: dict[str, str] = {}
+    for match in re.finditer(r"kernels\.cpp:(\d+):\d+: (?:fatal )?error: (.*)", errors):
+        texts = next((texts for end, texts in ends if int(match[1]) <= end), ())
+        found |= {text: match[2] for text in texts if text not in found}
     return found

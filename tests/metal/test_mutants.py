@@ -1,0 +1,157 @@
+"""The check is checked: kernels that are wrong in one way each must all be found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import mlx.core as mx
+import pytest
+
+from lucidgen.verify.metal.check import Report, check
+from lucidgen.verify.metal.subjects import Subject
+
+Change = Callable[[Subject], Subject]
+
+
+def header(old: str, new: str) -> Change:
+    """Another function."""
+
+    def change(subject: Subject) -> Subject:
+        assert old in subject.kernel.header
+        return subject.with_kernel(header=subject.kernel.header.replace(old, new))
+
+    return change
+
+
+def body(old: str, new: str) -> Change:
+    """Other bodies."""
+
+    def change(subject: Subject) -> Subject:
+        bodies = subject.kernel.bodies
+        assert any(old in b.source for b in bodies)
+        new_bodies = tuple(replace(b, source=b.source.replace(old, new)) for b in bodies)
+        return subject.with_kernel(bodies=new_bodies)
+
+    return change
+
+
+def swapped(field: str, one: str, other: str) -> Change:
+    """Two names of a tuple exchanged, of the kernel or of its bodies."""
+    names = {one: other, other: one}
+
+    def change(subject: Subject) -> Subject:
+        kernel = subject.kernel
+        if hasattr(kernel, field):
+            return subject.with_kernel(
+                **{field: tuple(names.get(n, n) for n in getattr(kernel, field))}
+            )
+        bodies = tuple(
+            replace(b, **{field: tuple(names.get(n, n) for n in getattr(b, field))})
+            for b in kernel.bodies
+        )
+        return subject.with_kernel(bodies=bodies)
+
+    return change
+
+
+def complete(old: str, new: str) -> Change:
+    """Another complete kernel."""
+
+    def change(subject: Subject) -> Subject:
+        assert old in subject.standalone
+        return replace(subject, standalone=subject.standalone.replace(old, new))
+
+    return change
+
+
+BOUNDS = "if (i >= size) {\n        return;\n    }"
+DECAY = "g = g + weight_decay * w;"
+V_MAX = "if (amsgrad) {\n        v_max[i] = T(v_max_i);\n    }"
+
+#: Each mutant, and words of what must be found.
+MUTANTS: dict[str, tuple[Change, str]] = {
+    "input buffers swapped": (swapped("inputs", "m", "v"), "error bounds"),
+    "output buffers swapped": (swapped("outputs", "new_m", "new_v"), "error bounds"),
+    "a write to a read-only buffer": (body("new_w[i] =", "grad[i] ="), "clang: read-only"),
+    "a read-only buffer made writable": (
+        body("new_w[i] =", "const_cast<device T*>(grad)[i] = T(w_i);\n    new_w[i] ="),
+        "",
+    ),
+    "no bounds check": (body(BOUNDS, ""), "AddressSanitizer"),
+    "a bounds check off by one": (body("i >= size", "i > size"), "AddressSanitizer"),
+    "a bounds check that is too strict": (body("i >= size", "i + 1 >= size"), ""),
+    "a wrong constant": (header("beta2 * v +", "beta1 * v +"), "error bounds"),
+    "a wrong literal": (header("one_minus_beta2 * (g", "0.001f * (g * 1.0001f"), "error bounds"),
+    "eps inside the root": (header("sqrt(v_max_or_v) + ", "sqrt(v_max_or_v + "), ""),
+    "a square lost": (header("(g * g)", "g"), "error bounds"),
+    "a sign": (header("w - m_scale", "w + m_scale"), "error bounds"),
+    "a cast lost at a load": (body("float w_i = float(w[i])", "float w_i = w[i]"), ""),
+    "a cast lost at a store": (body("new_w[i] = T(w_i)", "new_w[i] = w_i"), ""),
+    "arithmetic in half precision": (body("float(grad[i])", "float(half(float(grad[i])))"), ""),
+    "a wrong address space of a parameter": (
+        header("thread float& m,", "device float& m,"),
+        "clang:",
+    ),
+    "a wrong address space of a pointer": (
+        body("float w_i = float(w[i]);", "thread T* p = new_w;\n    float w_i = float(w[i]);"),
+        "clang:",
+    ),
+    "a stale state": (body("new_m[i] = T(m_i)", "new_m[i] = T(float(m[i]))"), "error bounds"),
+    "a state never stored": (body("    new_v[i] = T(v_i);\n", ""), ""),
+    "a state updated twice": (header(DECAY, DECAY + "\n        m = beta1 * m;"), "error bounds"),
+    "scalars transposed on the way in": (swapped("scalars", "beta1", "beta2"), "error bounds"),
+    "scalars transposed in the call": (
+        body("one_minus_beta1, beta2", "beta2, one_minus_beta1"),
+        "error bounds",
+    ),
+    "choices transposed": (swapped("choices", "amsgrad", "use_weight_decay"), ""),
+    "a choice negated": (header("if (maximize)", "if (!maximize)"), "error bounds"),
+    "a choice ignored": (header("if (maximize)", "if (true)"), "error bounds"),
+    "a maximum that hides nan": (header("maximum(v_max, v)", "metal::max(v_max, v)"), "finite"),
+    "a variable that is not set": (header("v_max_or_v = v;  // (6)", ""), ""),
+    "a double literal": (header("w - m_scale", "w - 1.0 * m_scale"), "double"),
+    "a macro's name": (header("v_max_or_v", "M_PI_F"), "not free"),
+    "a function beside the namespace": (
+        header("namespace lucidgen {", "inline float helper(float x);\nnamespace lucidgen {"),
+        "outside the namespace",
+    ),
+    "a write to a neighbour": (body("new_w[i] =", "new_w[i + 1] ="), "AddressSanitizer"),
+    "a read from a neighbour": (body("grad[i]", "grad[i + 1]"), "AddressSanitizer"),
+    "a read before the start": (body("float(w[i])", "float(w[i - 1])"), ""),
+    "the position in a group": (
+        body("thread_position_in_grid", "thread_position_in_threadgroup"),
+        "thread_position_in_threadgroup",
+    ),
+    "complete: no bounds check": (complete(BOUNDS, ""), "AddressSanitizer"),
+    "complete: buffers swapped": (complete("m[i] = T(m_i)", "m[i] = T(v_i)"), "another"),
+    "complete: a state that is not live": (complete(V_MAX, "v_max[i] = T(v_max_i);"), ""),
+    "complete: a write to a constant": (complete("w[i] = T(w_i);", "beta1 = 0.0f;"), "clang:"),
+}
+
+
+@pytest.fixture(scope="module")
+def reports(emitted: Callable[[str], list[Subject]]) -> dict[str, Report]:
+    """The report on each mutant of Adam, and on Adam itself."""
+    adam = emitted("adam")[0]
+    mutants = {name: change(adam) for name, (change, _) in MUTANTS.items()}
+    # With weight decay: once without AMSGrad and maximize, once with both.
+    found = check(
+        [adam, *mutants.values()],
+        sizes=(1, 257),
+        steps=(1, 2),
+        types=(mx.float32, mx.bfloat16),
+        settings=slice(-4, None, 3),
+    )
+    return dict(zip(["Adam", *mutants], found, strict=True))
+
+
+def test_every_mutant_is_found_and_only_mutants(reports: dict[str, Report]) -> None:
+    assert reports["Adam"].passed, reports["Adam"].findings
+    assert [name for name in MUTANTS if not reports[name].findings] == []
+    missed = {
+        name: [str(finding) for finding in reports[name].findings[:3]]
+        for name, (_, words) in MUTANTS.items()
+        if not any(words in finding.what for finding in reports[name].findings)
+    }
+    assert missed == {}
