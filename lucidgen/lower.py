@@ -355,7 +355,7 @@ class _Lowering:
             part = changed[0]
         else:
             return expr, lambda new: new
-        if any(self.assume(part, name, answer).is_Number for answer in (True, False)):
+        if any(value.is_Number for _, value in self.cases(part, Guard.always(self.choices))):
             negative = isinstance(expr, sympy.Mul) and expr.could_extract_minus_sign()
             return (-expr, lambda new: -new) if negative else (expr, lambda new: new)
         if len(changed) > 1:

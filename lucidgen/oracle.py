@@ -162,6 +162,7 @@ class _Moment:
         self.setting = before.setting
         spec = self.setting.spec
         self.domains = infer_domains(spec)
+        self.live = {series.name for series in self.setting.states()}
         self.equations = {s.name: e for s, e in spec.by_moment("t").items()}
         self.firsts = {s.name: e for s, e in spec.by_moment("first").items()}
         self.starts = {s.name: e for s, e in spec.by_moment("start").items()}
@@ -172,8 +173,9 @@ class _Moment:
     def now(self, name: str) -> Value:
         """The value of a series after the step."""
         if name not in self.done:
-            is_state = any(s.name == name for s in self.setting.spec.states)
-            created = name not in self.before.states if is_state else self.before.t == 0
+            created = self.before.t == 0
+            if any(s.name == name for s in self.setting.spec.states):
+                created = name in self.live and name not in self.before.states
             first = self.firsts.get(name) if created else None
             equation = first or self.equations[name]
             self.done[name] = self.shaped(name, evaluate(self.setting.value(equation), self.leaf))

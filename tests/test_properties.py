@@ -83,7 +83,7 @@ def arrays(draw: st.DrawFn, size: int) -> np.ndarray:
     return np.array([draw(numbers) for _ in range(size)], np.float32)
 
 
-@examples(50)
+@examples(40)
 @given(data=st.data())
 def test_a_legal_spec_builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None:
     spec = data.draw(specs())

@@ -23,6 +23,7 @@ from lucidgen.spec import (
     hyper,
     norm,
     series,
+    sign,
     sqrt,
     t,
     w,
@@ -78,6 +79,22 @@ SPECS = {
     "norms in branches": (
         Eq(a[t], when(fast, lr * a[t - 1] / (1 + norm(a[t - 1])), grad[t])),
         Eq(w[t], w[t - 1] - a[t] * when(decay, 1 / (1 + norm(grad[t])), lr)),
+    ),
+    "a norm of nothing": (Eq(w[t], w[t - 1] - lr * grad[t] / (1 + norm(decay * grad[t]))),),
+    "a factor that vanishes under two choices": (
+        Eq(s[t], s[t - 1] + lr),
+        Eq(w[t], w[t - 1] - lr * when(fast, beta, decay) * sign(grad[t] - norm(grad[t]))),
+    ),
+    "a power that is needed before and after a condition": (
+        Eq(s[1], lr),
+        Eq(s[t], beta * s[t - 1] + lr * beta**t),
+        Eq(a[t], when(s[t] > lr, (1 - beta**t) * grad[t], w[t - 1]) + a[t - 1] / 2),
+        Eq(w[t], w[t - 1] - lr * a[t]),
+    ),
+    "a first update of a state that is not needed": (
+        Eq(a[1], grad[1]),
+        Eq(a[t], when(fast, a[t - 1], 2 * w[t - 1]) + grad[t]),
+        Eq(w[t], w[t - 1] - lr * a[t]),
     ),
     "a norm inside a sum": (Eq(w[t], w[t - 1] - lr * (grad[t] + norm(w[t - 1]) * w[t - 1])),),
     "a scalar in one case only": (

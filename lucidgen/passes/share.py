@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 import sympy
 
@@ -87,8 +89,12 @@ def _largest_repeated(lets: list[Let]) -> tuple[sympy.Expr, list[int]] | None:
         for expr in _computed(let.value):
             times[expr].append(i)
     repeated = []
+    made_at = {let.target.name: i for i, let in enumerate(lets)}
     for expr, users in times.items():
         distinct = sorted(set(users))
+        guard = reduce(or_, (lets[i].guard for i in distinct))
+        if any(made_at.get(name, -1) >= distinct[0] for name in guard.support):
+            continue  # where it is needed is not known yet when it is needed first
         again = len(users) > len(distinct) or any(
             not lets[a].guard.excludes(lets[b].guard)
             for n, a in enumerate(distinct)

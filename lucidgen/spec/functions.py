@@ -49,6 +49,10 @@ class Reduction(_Operator):
     nargs = 1
     is_real = True
 
+    @classmethod
+    def eval(cls, x: Any) -> Any:
+        return x if x == 0 else None
+
 
 class Norm(Reduction):
     """The Euclidean norm of the whole tensor."""

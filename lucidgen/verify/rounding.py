@@ -157,9 +157,10 @@ class Enclosure:
         for hyper in self.setting.spec.hypers:
             if hyper.special is not None:
                 on[f"use_{hyper.name}"] = self.setting.is_away(hyper)
+        live = self.setting.states()
         for series in self.setting.spec.by_moment("first"):
             if series in self.setting.spec.states:
-                on[f"first_{series.name}"] = series.name not in self.states
+                on[f"first_{series.name}"] = series in live and series.name not in self.states
         return on
 
     def start(self, name: str, domain: Domain) -> Any:
