@@ -26,7 +26,7 @@ from .spec.functions import ColumnMean, Reduction, RowMean
 from .spec.loader import SpecFile
 from .spec.optimizer import OptimizerSpec
 from .spec.quantities import Argument, At, Flag, Hyper, HyperTuple
-from .targets import metal, mlx, numpy
+from .targets import cpp, metal, mlx, numpy
 from .targets.host import HostFunction, HostPrinter, host_function
 from .targets.mlx import StepFunction
 from .targets.operations import operations
@@ -87,6 +87,11 @@ class CompiledRule:
         if not asked & set(self.program.conditions):
             return None
         return mlx.step_function(capture(self.program))
+
+    @cached_property
+    def cpp(self) -> cpp.Loop | None:
+        """The C++ loop, if the rule is elementwise."""
+        return cpp.loop(self.program)
 
     @cached_property
     def metal(self) -> metal.Kernel | None:
@@ -242,7 +247,7 @@ class CompiledModule:
     def complete(self) -> None:
         """Compute everything now, so that nothing can fail while files are rendered."""
         for rule in self.own:
-            _ = rule.host, rule.numpy, rule.mlx, rule.captured_step, rule.metal
+            _ = rule.host, rule.numpy, rule.mlx, rule.captured_step, rule.metal, rule.cpp
             _ = rule.captured if rule.host else None
         for rule in self.rules:
             _ = rule.hypers, rule.flags, rule.states, rule.options
@@ -251,6 +256,11 @@ class CompiledModule:
     def own(self) -> list[CompiledRule]:
         """The rules that have functions of their own."""
         return [rule for rule in self.rules if rule.is_own]
+
+    @property
+    def own_loops(self) -> list[CompiledRule]:
+        """The rules that have a C++ loop of their own."""
+        return [rule for rule in self.own if rule.cpp]
 
     @property
     def data_classes(self) -> list[str]:

@@ -83,10 +83,12 @@ def package_files(
         )
     }
     inside = f".{runtime}" if runtime.startswith(".") else runtime
-    for folder in ("_rules", "_numpy", "_mlx", "_metal"):
+    for folder in ("_rules", "_numpy", "_mlx", "_metal", "_cpp"):
         files[f"{folder}/__init__.py"] = _render(f"{folder}/__init__.py", **shared)
     for module in modules:
         files |= _module_files(module, {**shared, "runtime": runtime, "inside": inside})
+    if any(module.own_loops for module in modules):
+        files["_cpp/multi_tensor.h"] = _render("_cpp/multi_tensor.h", **shared)
     files = formatted(files)
     return files | (_runtime_files(runtime) if runtime.startswith(".") else {})
 
@@ -113,6 +115,8 @@ def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str
         "_metal/module.py": f"_metal/{file.name}.py",
         "_metal/module.metal": f"_metal/{file.name}.metal",
     }
+    if module.own_loops:
+        paths["_cpp/module.cpp"] = f"_cpp/{file.name}.cpp"
     return {path: _render(template, **context) for template, path in paths.items()}
 
 
@@ -122,9 +126,9 @@ def _first_line(text: str) -> str:
 
 
 def rule_text(rule: CompiledRule, target: str) -> str:
-    """What a target emits for one rule: `numpy`, `mlx` or `metal`."""
-    if target == "metal":
-        return _render("_metal/rule.metal", rule=rule).strip() + "\n"
+    """What a target emits for one rule: `numpy`, `mlx`, `metal` or `cpp`."""
+    if target in ("metal", "cpp"):
+        return _render(f"_{target}/rule.{target}", rule=rule).strip() + "\n"
     path = f"{target}.py"
     return formatted({path: _render(f"_{target}/rule.py", rule=rule)})[path].strip() + "\n"
 

@@ -7,9 +7,12 @@ data; MLX is imported only to find out whether a demand for Metal can be met.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from .rule import Rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +56,28 @@ class Kernel:
         return next((body for body in self.bodies if body.live == live), None)
 
 
-#: What may update MLX arrays: kernels where MLX runs on Metal, only these, or MLX's own functions.
-CHOICES = ("auto", "metal", "mlx")
+#: What may update arrays. About NumPy's: NumPy itself, or only compiled C++ loops; about MLX's:
+#: only Metal kernels, or MLX's own functions. What a choice does not speak of is as under "auto":
+#: the fastest that there is.
+CHOICES = ("auto", "numpy", "cpp", "metal", "mlx")
+
+#: What "auto" means where this variable is set.
+VARIABLE = "LUCIDGEN_KERNEL"
 
 
-def checked_kernel(kernel: str, label: str) -> str:
+def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
     """The argument ``kernel``, refused if it is no choice or cannot be had."""
+    named = kernel
+    if kernel == "auto" and os.environ.get(VARIABLE):
+        kernel, named = os.environ[VARIABLE], VARIABLE
     if kernel not in CHOICES:
-        raise ValueError(f"{label}: kernel must be one of {', '.join(CHOICES)}, got {kernel!r}")
+        named = "kernel" if named == kernel else named
+        raise ValueError(f"{label}: {named} must be one of {', '.join(CHOICES)}, got {kernel!r}")
+    if kernel == "cpp" and named == "cpp" and rule is not None and rule.cpp is None:
+        raise ValueError(
+            f'{label}: kernel="cpp", but the dialect {rule.dialect!r} has no C++ loop: it reduces '
+            f'over tensors; use "auto" or "numpy"'
+        )
     if kernel == "metal":
         try:
             backend: Any = importlib.import_module(".metal_backend", __package__)
@@ -68,3 +85,13 @@ def checked_kernel(kernel: str, label: str) -> str:
             raise RuntimeError(f'{label}: kernel="metal" needs MLX: {error}') from error
         backend.demand(kernel, label)
     return kernel
+
+
+def on_mlx(kernel: str) -> str:
+    """What the choice means for MLX arrays."""
+    return kernel if kernel in ("metal", "mlx") else "auto"
+
+
+def on_numpy(kernel: str) -> str:
+    """What the choice means for NumPy arrays."""
+    return kernel if kernel in ("numpy", "cpp") else "auto"

@@ -28,6 +28,10 @@ CHUNK = 131_072
 #: For each call: which elements (None for all), those of w, and the states and work arrays.
 Calls = list[tuple[slice | None, Array, tuple[Any, ...]]]
 
+#: A parameter's record and its gradient.
+Entry = tuple[Slot, Any]
+Part = tuple[Bucket, list[Entry]]
+
 _made: dict[int, tuple[weakref.ref[Array], Callable[[], Any]]] = {}
 
 
@@ -117,8 +121,8 @@ def _state_array(state: State, slot: Slot, settings: Settings, w: Array) -> Arra
     return np.array(as_numpy(found), dtype=w.dtype, order="F" if slot.order == "F" else "C")
 
 
-def bind(slot: Slot, settings: Settings, work: WorkArrays) -> None:
-    """Make the private copy, the states and the chunks that steps on this parameter use."""
+def bind(slot: Slot, settings: Settings) -> None:
+    """Make the private copy and the states that steps on this parameter use."""
     w = _private(slot.param)
     slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
     slot.order = _layout(w)
@@ -128,14 +132,13 @@ def bind(slot: Slot, settings: Settings, work: WorkArrays) -> None:
     )
     slot.entry.update(slot.sources)
     slot.arrays = settings.arrays
-    slot.calls = _calls(w, arrays, slot.order, settings, work)
 
 
-def _calls(
-    w: Array, states: list[Array], order: Any, settings: Settings, work: WorkArrays
-) -> Calls:
+def _calls(slot: Slot, settings: Settings, work: WorkArrays) -> Calls:
     """What the step function is called with, chunk by chunk."""
-    rule = settings.rule
+    rule, w = settings.rule, slot.data
+    order: Any = slot.order
+    states = [array for _, array in slot.sources]
     plan = plan_of(rule)
     names = [state.name for state in settings.arrays]
     if rule.shaped:
@@ -162,11 +165,14 @@ def _calls(
 
 
 class WorkArrays:
-    """The work arrays of one optimizer, shared by all its parameters."""
+    """The work arrays of one optimizer, shared by all its parameters, and its tables."""
 
     def __init__(self) -> None:
         self._full: dict[tuple[np.dtype[Any], int], list[Array]] = {}
         self._views: dict[tuple[np.dtype[Any], int, int], tuple[Array, ...]] = {}
+        self.tables: dict[
+            tuple[int, np.dtype[Any]], Any
+        ] = {}  # what compiled steps are called with
 
     def of(self, dtype: np.dtype[Any], size: int, count: int) -> tuple[Array, ...]:
         """``count`` work arrays of this size, of the type in which dtype is computed."""
@@ -238,28 +244,82 @@ def plan_of(rule: Rule) -> Plan:
     return Plan(rule)
 
 
-def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], work: WorkArrays) -> None:
+def run(parts: list[Part], work: WorkArrays, kernel: str = "auto") -> None:
     """Update weights and states in place. Gradients are only read."""
+    compiled = [_compiled(bucket.settings.rule, entries, kernel) for bucket, entries in parts]
     with np.errstate(all="ignore"):
-        for bucket, entries in parts:
-            settings = bucket.settings
-            shaped = settings.rule.shaped
-            plan = plan_of(settings.rule)
-            function = plan.function
-            dtype, common = None, ()
-            for slot, grad in entries:
+        for number, ((bucket, entries), steps) in enumerate(zip(parts, compiled, strict=True)):
+            for slot, _ in entries:
                 if slot.arrays is None:
-                    bind(slot, settings, work)
-                if slot.dtype is not dtype:
-                    dtype = slot.dtype
-                    common = plan.arguments(bucket, slot.dtype)
-                if grad.ndim != 1 and not shaped:
-                    grad = grad.ravel(slot.order)
-                if slot.dtype.itemsize < 4:
-                    _run_half(function, grad, slot.calls, common)
-                    continue
-                for part, w, tail in slot.calls:
-                    function(w, grad if part is None else grad[part], *tail, *common)
+                    bind(slot, bucket.settings)
+            for type_, step in steps.items():
+                entries = _run_compiled(step, type_, bucket, entries, work, number)
+            if entries:
+                _run_numpy(bucket, entries, work)
+
+
+def _compiled(rule: Rule, entries: list[Entry], kernel: str) -> dict[np.dtype[Any], Any]:
+    """The compiled steps that there are, or must be, for these entries, by type."""
+    if rule.cpp is None or kernel == "numpy":
+        return {}
+    from . import native
+
+    found = {}
+    for type_ in {grad.dtype for _, grad in entries}:
+        if type_.isnative and type_.char in native.TYPES:
+            given = native.demanded if kernel == "cpp" else native.available
+            found[type_] = given(rule, type_.char)
+        elif kernel == "cpp":
+            raise TypeError(f'kernel="cpp": there are no C++ loops for arrays of type {type_}')
+    return {type_: step for type_, step in found.items() if step is not None}
+
+
+def _run_compiled(
+    step: Any,
+    type_: np.dtype[Any],
+    bucket: Bucket,
+    entries: list[Entry],
+    work: WorkArrays,
+    number: int,
+) -> list[Entry]:
+    """Run what a compiled step can run, in one call; return the rest."""
+    from . import native_backend
+
+    rule, live = bucket.settings.rule, bucket.settings.arrays
+    for slot, _ in entries:
+        if slot.pointers is None:
+            slot.pointers = native_backend.pointers(slot, rule.arrays, live)
+    fit = [entry for entry in entries if entry[0].pointers and entry[0].dtype == type_]
+    if fit:
+        key = number, type_
+        table = work.tables.get(key)
+        if table is None or not table.is_of(fit):
+            table = work.tables[key] = native_backend.Table(fit)
+        table.run(step, bucket.packed(plan_of(rule).common), fit)
+    if len(fit) == len(entries):
+        return []
+    return [entry for entry in entries if not (entry[0].pointers and entry[0].dtype == type_)]
+
+
+def _run_numpy(bucket: Bucket, entries: list[Entry], work: WorkArrays) -> None:
+    settings = bucket.settings
+    shaped = settings.rule.shaped
+    plan = plan_of(settings.rule)
+    function = plan.function
+    dtype, common = None, ()
+    for slot, grad in entries:
+        if slot.calls is None:
+            slot.calls = _calls(slot, settings, work)
+        if slot.dtype is not dtype:
+            dtype = slot.dtype
+            common = plan.arguments(bucket, slot.dtype)
+        if grad.ndim != 1 and not shaped:
+            grad = grad.ravel(slot.order)
+        if slot.dtype.itemsize < 4:
+            _run_half(function, grad, slot.calls, common)
+            continue
+        for part, w, tail in slot.calls:
+            function(w, grad if part is None else grad[part], *tail, *common)
 
 
 def _run_half(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, cast
 
 from . import checkpoint, stepping
 from .groups import Group, Settings, check_values, nearest, settle
-from .kernels import checked_kernel
+from .kernels import checked_kernel, on_mlx
 from .numpy_backend import WorkArrays
 from .parameters import (
     collect,
@@ -64,7 +64,7 @@ class Optimizer:
 
     rules: ClassVar[Mapping[str, Rule]] = {}
     generation: ClassVar[int] = GENERATION
-    #: What updates MLX arrays: Metal kernels, the compiled MLX functions, or what is best here.
+    #: What updates arrays: what is fastest here, or one of ``kernels.CHOICES``.
     kernel: str = "auto"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -89,12 +89,12 @@ class Optimizer:
     ) -> None:
         given: frozenset[str] | None = self.__dict__.pop("_given", None)
         label = type(self).__name__
-        self.kernel = checked_kernel(kernel, label)
         if dialect is None:
             dialect = next(iter(self.rules), "")
         elif dialect not in self.rules:
             raise ValueError(f"{label}: no dialect {dialect!r}; {nearest(dialect, self.rules)}")
         self.dialect = dialect
+        self.kernel = checked_kernel(kernel, label, self._rule)
         self.defaults: dict[str, Any] = self._checked_defaults(
             {**(defaults or {}), **arguments}, given
         )
@@ -315,7 +315,9 @@ class Optimizer:
         if isinstance(self._tree, _Unready):
             from .tree import TreeState
 
-            self._tree = TreeState(rule, label, self._tree.state, self._tree.shapes, self.kernel)
+            self._tree = TreeState(
+                rule, label, self._tree.state, self._tree.shapes, on_mlx(self.kernel)
+            )
         if group.watch is None:
             group.watch = self._tree.watch
         return group.settings

@@ -29,6 +29,7 @@ class Slot:
         "kind",
         "order",
         "param",
+        "pointers",
         "shape",
         "sources",
     )
@@ -44,6 +45,7 @@ class Slot:
         self.arrays: tuple[State, ...] | None = None
         self.sources: tuple[tuple[str, Any], ...] = ()
         self.calls: Any = None  # what the NumPy step is called with, chunk by chunk
+        self.pointers: Any = None  # of w and the states, if a compiled loop can work on them
         self.kind: Any = None  # the class of the arrays
         self.dtype: Any = None
         self.shape: tuple[int, ...] = ()

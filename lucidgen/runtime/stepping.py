@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import numpy_backend
+from . import kernels, numpy_backend
 from .groups import Settings
 from .host import Bucket
 from .parameters import check_data, describe, is_floating, is_mlx
@@ -33,7 +33,7 @@ def step(
     work: numpy_backend.WorkArrays,
     kernel: str = "auto",
 ) -> None:
-    """Update every parameter that has a gradient; ``kernel`` is about MLX arrays."""
+    """Update every parameter that has a gradient."""
     on_numpy: list[Part] = []
     on_mlx: list[Part] = []
     for group in groups:
@@ -46,9 +46,9 @@ def step(
     if on_mlx:
         from . import mlx_backend
 
-        results = mlx_backend.run(on_mlx, kernel)
+        results = mlx_backend.run(on_mlx, kernels.on_mlx(kernel))
     if on_numpy:
-        numpy_backend.run(on_numpy, work)
+        numpy_backend.run(on_numpy, work, kernels.on_numpy(kernel))
         _advance(on_numpy)
     if on_mlx:
         mlx_backend.commit(on_mlx, results)

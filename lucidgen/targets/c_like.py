@@ -18,7 +18,10 @@ from .statements import Assign, Statement
 
 
 class CPrinter(Printer):
-    """C expressions in single precision."""
+    """C expressions in single precision; `real` is the type of numbers, `branch` that of an if."""
+
+    real: ClassVar[str] = "float"
+    branch: ClassVar[str] = "if"
 
     infix: ClassVar[Mapping[str, tuple[str, int]]] = {
         **{name: sign for name, sign in INFIX.items() if name != "pow"},
@@ -65,15 +68,15 @@ def c_block(
     """The lines of a block. Names in `declared` exist; others are declared where first assigned."""
     for statement in statements:
         if isinstance(statement, Assign):
-            kind = "" if statement.name in declared else "float "
+            kind = "" if statement.name in declared else f"{printer.real} "
             declared.add(statement.name)
             text = f"{indent}{kind}{statement.name} = {printer.print(statement.value)};"
             yield text + tag(statement.note).replace("#", "//")
             continue
         for name in sorted(_assigned((*statement.then, *statement.otherwise)) - declared):
             declared.add(name)
-            yield f"{indent}float {name};"
-        yield f"{indent}if ({c_condition(statement.guard)}) {{"
+            yield f"{indent}{printer.real} {name};"
+        yield f"{indent}{printer.branch} ({c_condition(statement.guard)}) {{"
         yield from c_block(statement.then, printer, declared, indent + "    ")
         if statement.otherwise:
             yield f"{indent}}} else {{"

@@ -68,9 +68,12 @@ class RAdam(Optimizer):
         Whether to follow the gradient upwards.
     dialect : {"torch", "paper", "devlog", "lucid2"}, default "torch"
         Whose reading of the equations to compute; see below.
-    kernel : {"auto", "metal", "mlx"}, default "auto"
-        What updates MLX arrays: Metal kernels where MLX runs on Metal and they agree with the
-        compiled MLX functions there, only kernels, or only those functions.
+    kernel : {"auto", "numpy", "cpp", "metal", "mlx"}, default "auto"
+        What updates the arrays. NumPy arrays: NumPy, until the system's C++ compiler has made
+        loops that do the same faster (it runs in the background, once); or always ("numpy"), or
+        never ("cpp": the first step waits for the loops). MLX arrays: Metal kernels where MLX runs
+        on Metal and they agree with the compiled MLX functions there, only kernels ("metal"), or
+        only those functions ("mlx").
 
     Raises
     ------

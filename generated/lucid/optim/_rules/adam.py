@@ -16,6 +16,7 @@ from .._numpy import adam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adam"
 _METAL = __package__.removesuffix("_rules") + "_metal.adam"
+_CPP = __package__.removesuffix("_rules") + "_cpp.adam"
 
 
 def adam_scalars(t, lr, beta1, beta2, eps):
@@ -166,6 +167,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "paper": Rule(
         name="adam_paper",
@@ -199,6 +201,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "devlog": Rule(
         name="adam",
@@ -238,6 +241,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "lucid2": Rule(
         name="adam_lucid2",
@@ -275,6 +279,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
 }
 ADAMW_RULES = {
@@ -316,6 +321,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "paper": Rule(
         name="adamw_paper",
@@ -362,6 +368,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "devlog": Rule(
         name="adamw",
@@ -401,6 +408,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "lucid2": Rule(
         name="adamw_lucid2",
@@ -438,5 +446,6 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
 }

@@ -16,6 +16,7 @@ from .._numpy import nadam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.nadam"
 _METAL = __package__.removesuffix("_rules") + "_metal.nadam"
+_CPP = __package__.removesuffix("_rules") + "_cpp.nadam"
 
 
 def nadam_scalars(t, lr, beta1, beta2, eps, weight_decay, momentum_decay, mu_product):
@@ -141,6 +142,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "paper": Rule(
         name="nadam_paper",
@@ -169,6 +171,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "devlog": Rule(
         name="nadam_devlog",
@@ -204,6 +207,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_devlog_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "lucid2": Rule(
         name="nadam_lucid2",
@@ -238,5 +242,6 @@ NADAM_RULES = {
         numpy=_numpy.nadam_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
 }

@@ -16,6 +16,7 @@ from .._numpy import radam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.radam"
 _METAL = __package__.removesuffix("_rules") + "_metal.radam"
+_CPP = __package__.removesuffix("_rules") + "_cpp.radam"
 
 
 def radam_scalars(t, lr, beta1, beta2, weight_decay):
@@ -132,6 +133,7 @@ RADAM_RULES = {
         numpy=_numpy.radam_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "paper": Rule(
         name="radam_paper",
@@ -158,6 +160,7 @@ RADAM_RULES = {
         numpy=_numpy.radam_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "devlog": Rule(
         name="radam_devlog",
@@ -191,6 +194,7 @@ RADAM_RULES = {
         numpy=_numpy.radam_devlog_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "lucid2": Rule(
         name="radam_devlog",
@@ -224,5 +228,6 @@ RADAM_RULES = {
         numpy=_numpy.radam_devlog_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
 }

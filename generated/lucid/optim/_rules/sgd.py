@@ -15,6 +15,7 @@ from .._numpy import sgd as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.sgd"
 _METAL = __package__.removesuffix("_rules") + "_metal.sgd"
+_CPP = __package__.removesuffix("_rules") + "_cpp.sgd"
 
 
 def sgd_scalars(dampening):
@@ -68,6 +69,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "paper": Rule(
         name="sgd_paper",
@@ -98,6 +100,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "devlog": Rule(
         name="sgd_devlog",
@@ -128,6 +131,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_devlog_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
     "lucid2": Rule(
         name="sgd_lucid2",
@@ -159,5 +163,6 @@ SGD_RULES = {
         numpy=_numpy.sgd_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cpp=_CPP,
     ),
 }

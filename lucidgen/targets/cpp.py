@@ -1,0 +1,151 @@
+"""The C++ target: for each rule one loop over elements, in place.
+
+Owns the names of operations in C++ and what a loop takes. Static choices are template parameters,
+so that a loop asks nothing about them. Rules that reduce over a tensor, a row or a column have no
+loop; NumPy runs those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import ClassVar
+
+import sympy
+
+from ..ir import Guard, Program
+from ..spec.domains import Domain
+from ..spec.functions import Reduction
+from .c_like import CPrinter, c_block, c_condition
+from .metal_names import is_foreign, renamed
+from .mlx import step_parameters
+from .statements import code
+
+_OWN = """
+std lucidgen real T i size at arrays scalars part errno Index Table Layout Loop Share Arithmetic
+Computed float16 float32 float64 bfloat16
+"""
+
+
+class CppPrinter(CPrinter):
+    """C++ expressions in the type `real`."""
+
+    real: ClassVar[str] = "real"
+    branch: ClassVar[str] = "if constexpr"
+    functions: ClassVar[dict[str, str]] = {
+        **{name: f"std::{name}" for name in ("sqrt", "pow", "exp", "log", "tanh", "abs")},
+        **{name: f"lucidgen::{name}" for name in ("sign", "maximum", "minimum")},
+    }
+
+    def number(self, number: sympy.Number) -> str:
+        """A literal of the computing type."""
+        return f"real({int(number) if number.is_Integer else repr(float(number))})"
+
+
+@dataclass(frozen=True)
+class ArrayOf:
+    """An array of a loop: its name, and the condition under which it is used ("" for always)."""
+
+    name: str
+    live: str
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop, ready for a template.
+
+    Its arguments are those of the NumPy step, in the same order: w and the states, the scalars, the
+    choices. `canonical` are the choices again, each switched off where it makes no difference, so
+    that equal loops are compiled once.
+    """
+
+    states: tuple[ArrayOf, ...]
+    scalars: tuple[str, ...]
+    choices: tuple[str, ...]
+    canonical: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def loop(program: Program) -> Loop | None:
+    """The loop of a program; None if it is not elementwise."""
+    if {i.domain for i in program.inputs} - {Domain.HOST, Domain.ELEMENT} or any(
+        let.value.has(Reduction) for let in program.body
+    ):
+        return None
+    plain, names = renamed(program, safe)
+    arrays = [i for i in program.inputs if i.domain is not Domain.HOST]
+    given = step_parameters(program)[len(arrays) :]
+    choices = tuple(names[name] for name in given if name in program.choices)
+    scalars = tuple(names.get(name, name) for name in given if name not in program.choices)
+    code_of = code(plain, plain.body)
+    outputs = plain.outputs[1:]
+    states = tuple(
+        ArrayOf(code_of.names[o.before], "" if o.live.is_always else c_condition(o.live))
+        for o in outputs
+        if o.domain is Domain.ELEMENT
+    )
+    declared = {"w", "grad", *(state.name for state in states), *scalars}
+    lines = [f"real {name} = {source};" for name, source in code_of.aliases]
+    declared |= {name for name, _ in code_of.aliases}
+    lines += c_block(code_of.statements, CppPrinter(code_of.names), declared, "")
+    stored = [o for o in plain.outputs if o.domain is Domain.ELEMENT]
+    for output in stored:
+        old, new = code_of.names[output.before], code_of.names[output.after]
+        if old != new:
+            lines.append(f"{old} = {new};")
+    return Loop(states, scalars, choices, _canonical(plain, choices), tuple(lines))
+
+
+def safe(name: str, taken: Iterable[str] = ()) -> str:
+    """The name, or one like it that C++ can have.
+
+    >>> safe("beta1"), safe("register"), safe("m__2"), safe("v_array")
+    ('beta1', 'register_', 'm_2', 'v_array_')
+    """
+    found = re.sub(r"_{2,}", "_", name).lstrip("_") or "own"
+    taken = set(taken)
+    wanted = (found, f"{found}_", *(f"{found}_{n}" for n in range(2, 1000)))
+    return next(n for n in wanted if not _is_reserved(n) and (n == name or n not in taken))
+
+
+def _is_reserved(name: str) -> bool:
+    own = name in _OWN.split() or bool(re.fullmatch(r"\w+_(array|rule|loop)", name))
+    return own or is_foreign(name)
+
+
+def _canonical(program: Program, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Each choice as a condition: off where it makes no difference to what is computed."""
+    rows = list(product((False, True), repeat=len(choices)))
+    others = dict.fromkeys(program.choices, False)
+    body = partial(_computed, program)
+    reduced = {row: list(row) for row in rows}
+    for row in rows:
+        for i, on in enumerate(row):
+            less = [*reduced[row][:i], False, *reduced[row][i + 1 :]]
+            same = body(others | dict(zip(choices, less, strict=True))) == body(
+                others | dict(zip(choices, reduced[row], strict=True))
+            )
+            if on and same:
+                reduced[row] = less
+    found = []
+    for i in range(len(choices)):
+        guard = ~Guard.always(choices)
+        for row in rows:
+            if reduced[row][i]:
+                guard |= _row(choices, row)
+        found.append(c_condition(guard) if guard else "false")
+    return tuple(found)
+
+
+def _computed(program: Program, on: dict[str, bool]) -> tuple[object, ...]:
+    """What the program does under these choices."""
+    lets = tuple(i for i, let in enumerate(program.body) if let.guard.holds(on))
+    live = tuple(o.after for o in program.outputs if o.live.holds(on))
+    return lets, live
+
+
+def _row(choices: tuple[str, ...], row: tuple[bool, ...]) -> Guard:
+    return Guard(choices, 1 << sum(1 << i for i, on in enumerate(row) if on))
