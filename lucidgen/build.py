@@ -22,13 +22,15 @@ from .writing import KEPT, is_generated, package_paths, replace_files
 class Job:
     """What to build: spec files, all or some, into a folder.
 
-    `self_contained` asks for a package that brings the runtime along.
+    `self_contained` asks for a package that brings the runtime along, `replace` for one that takes
+    the place of the Python files in the folder, such as Lucid's own optimizers.
     """
 
     specs: Path
     out: Path
     names: tuple[str, ...] = ()
     self_contained: bool = False
+    replace: bool = False
 
     @property
     def kind(self) -> str:
@@ -184,7 +186,14 @@ def _is_up_to_date(job: Job, paths: Sequence[Path]) -> bool:
 
 def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
     """All files of the package, and the record of what they were made from."""
-    _refuse_foreign(job.out)
+    foreign = _foreign(job.out)
+    if foreign and not job.replace:
+        shown = ", ".join(foreign[:5]) + (", ..." if len(foreign) > 5 else "")
+        raise Failure(
+            f"{job.out} holds Python files that lucidgen did not make ({shown}); choose a new "
+            "or an empty folder, move them away (other subfolders may stay), or let --replace "
+            "remove them"
+        )
     from . import emit
     from .reading import compile_all, fresh_imports, load_all
 
@@ -200,7 +209,8 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
     except emit.FormatError as error:
         raise Failure(str(error)) from None
     present = {path.as_posix() for path in _generated(job.out)}
-    extra = () if job.names else tuple(sorted(present - set(rendered)))
+    unwanted = present | set(foreign) if not job.names else set(foreign)
+    extra = tuple(sorted(unwanted - set(rendered)))
     manifest = Manifest.of(job.out, job.kind) if job.names else Manifest()
     if inputs_digest(paths) == before:
         manifest.also = sorted(str(path) for path in also if path not in paths)
@@ -239,23 +249,17 @@ def _generated(folder: Path) -> list[Path]:
     return [path for path in package_paths(folder) if is_generated(folder / path)]
 
 
-def _refuse_foreign(folder: Path) -> None:
-    """Raise unless every Python file in the output folder is ours or empty."""
+def _foreign(folder: Path) -> list[str]:
+    """The Python files where the package is to be that are neither ours nor empty."""
     if folder.exists() and not folder.is_dir():
         raise WrongUsage(f"{folder} is a file, where a folder is to be written")
-    foreign = [
+    return [
         path.as_posix()
         for path in package_paths(folder)
         if path.suffix == ".py"
         and not is_generated(folder / path)
         and (folder / path).read_bytes().strip()
     ]
-    if foreign:
-        shown = ", ".join(foreign[:5]) + (", ..." if len(foreign) > 5 else "")
-        raise Failure(
-            f"{folder} holds Python files that lucidgen did not make ({shown}); "
-            "choose a new or an empty folder, or move them away (other subfolders may stay)"
-        )
 
 
 def _others(folder: Path, without: set[str]) -> dict[str, list[str]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import __version__
+from .cli_verify import attach
 from .errors import Failure, WrongUsage
 from .paths import optim_folder, specs_folder
 
@@ -134,6 +135,10 @@ def build(
             "--into", metavar="DIR", help="Write a package that brings the runtime along."
         ),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Remove Python files there that are not ours, as Lucid's."),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; show what a build would change.")
     ] = False,
@@ -151,9 +156,8 @@ def build(
                 f"for example: lucidgen build --specs {specs} --out my_optim"
             )
         folder = (into or out or optim_folder()).absolute()
-        job = Job(
-            (specs or specs_folder()).absolute(), folder, tuple(names or ()), into is not None
-        )
+        source = (specs or specs_folder()).absolute()
+        job = Job(source, folder, tuple(names or ()), into is not None, replace)
         if check:
             _check(job, _command(names, specs, out, into))
         outcome = run(job)
@@ -357,6 +361,9 @@ def new(
             f"  lucidgen build{folder}{'' if built_in else f' --out {package}'}\n"
             f'  python -c "from {package} import {name}; help({name})"'
         )
+
+
+attach(app)
 
 
 def main() -> None:

@@ -29,14 +29,17 @@ class Cost:
 
 
 def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
-    """The cost of a lowered program under static choices; those not given are off.
+    """The cost of a lowered program under static choices.
+
+    Of those that are not given flags are off, and what the host decides (RAdam's rho > 5) holds.
 
     >>> from lucidgen.lower import lower
     >>> from lucidgen.specs.adam import Adam
     >>> print(cost(lower(Adam)))
     reads w, grad, m, v; writes w, m, v; 3 add, 1 div, 6 mul, 1 sqrt, 1 sub
     """
-    choices = dict.fromkeys(program.choices, False) | dict(on or {})
+    choices = dict.fromkeys(program.choices, False)
+    choices |= dict.fromkeys(program.conditions, True) | dict(on or {})
     program = optimize(resolve(program, choices))
     known = program.domains
     count: Counter[str] = Counter()

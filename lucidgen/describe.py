@@ -64,8 +64,7 @@ def cost_line(spec: OptimizerSpec) -> str:
 
 
 def _cost(spec: OptimizerSpec) -> Cost:
-    program = lower(spec)
-    return cost(program, dict.fromkeys(program.conditions, True))
+    return cost(lower(spec))
 
 
 def _counted(number: int, word: str) -> str:

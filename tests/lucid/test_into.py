@@ -1,6 +1,7 @@
 """`lucidgen build --into` a Lucid: its optimizers are ours, and its schedulers drive them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,4 +44,21 @@ def test_a_lucid_that_carries_the_optimizers(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
     assert done.stdout == f"True True {mine / 'optim/__init__.py'}\n"
+
+
+def test_the_optimizers_of_a_lucid_are_replaced_only_if_that_is_asked_for(tmp_path):
+    optim = tmp_path / "lucid/optim"
+    shutil.copytree(Path(lucid.__file__).parent / "optim", optim)
+    before = (optim / "sgd.py").read_bytes()
+    command = [sys.executable, "-m", "lucidgen.cli", "build", "--into", str(optim)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "--replace" in " ".join(refused.stderr.split())
+    assert (optim / "sgd.py").read_bytes() == before
+    subprocess.run([*command, "--replace"], env=environment, check=True, capture_output=True)
+    assert not (optim / "prop.py").exists()
+    assert (optim / "lr_scheduler/_base.py").exists()
+    subprocess.run([*command, "--check"], env=environment, check=True, capture_output=True)
