@@ -230,7 +230,10 @@ def step(
     return reference
 
 
-@cache
+#: What was tried, by all that a kernel depends on.
+_outcomes: dict[Any, tuple[Call | None, str]] = {}
+
+
 def _tried(
     reference: Step,
     dtype: Any,
@@ -240,11 +243,17 @@ def _tried(
     known: tuple[str, ...],
 ) -> tuple[Call | None, str]:
     """A call that agrees with the reference, or what is wrong with it."""
-    call = call_for(rule, arrays, choices, known)
-    if call is None:
-        return None, f"the kernel of {rule.name!r} does not cover these choices"
-    found = differences(call, reference, arrays, dtype)
-    return (call, "") if found is None else (None, found)
+    kernel = kernel_of(rule)
+    asked = () if kernel is None else (*kernel.choices, *kernel.conditions, *_wanted(kernel))
+    key = dtype, rule, arrays, tuple(c for c in choices if c[0] in asked), known
+    if key not in _outcomes:
+        call = call_for(rule, arrays, choices, known)
+        if call is None:
+            _outcomes[key] = None, f"the kernel of {rule.name!r} does not cover these choices"
+        else:
+            found = differences(call, reference, arrays, dtype)
+            _outcomes[key] = (call, "") if found is None else (None, found)
+    return _outcomes[key]
 
 
 def differences(call: Call, reference: Step, arrays: Sequence[State], dtype: Any) -> str | None:
@@ -262,10 +271,11 @@ def differences(call: Call, reference: Step, arrays: Sequence[State], dtype: Any
         for i, name in enumerate(sorted({*reference.scalars, *call.scalars}))
     }
     numbers |= {name: mx.array(True) for name in call.kernel.conditions}
-    new = call.run(w, grad, states, [numbers[name] for name in call.scalars])
     old = reference.run(w, grad, states, [numbers[name] for name in reference.scalars])
+    mx.eval(old)
     try:
-        mx.eval(new, old)
+        new = call.run(w, grad, states, [numbers[name] for name in call.scalars])
+        mx.eval(new)
     except RuntimeError as error:
         return f"it does not run: {error}"
     tolerance = {mx.float16: 2e-3, mx.bfloat16: 2e-2}.get(dtype, 1e-5)
@@ -278,7 +288,7 @@ def differences(call: Call, reference: Step, arrays: Sequence[State], dtype: Any
 
 def forget() -> None:
     """Try every kernel again at its next use."""
-    _tried.cache_clear()
+    _outcomes.clear()
     _warn.cache_clear()
 
 

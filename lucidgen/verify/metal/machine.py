@@ -26,9 +26,13 @@ _UNWRITTEN = 0xA5
 
 
 class Machine:
-    """Runs kernels once `compile` was called; before that it collects their texts."""
+    """Runs kernels once it has a program; before that it collects their texts.
 
-    def __init__(self) -> None:
+    With `at_once` it compiles each text as soon as it is called, which takes a second a text.
+    """
+
+    def __init__(self, at_once: bool = False) -> None:
+        self.at_once = at_once
         self.texts: dict[Any, str] = {}
         self.parsed: dict[str, Kernel] = {}
         self.program: Program | None = None
@@ -51,10 +55,6 @@ class Machine:
             self.texts[key] = assembled(arguments, call)
         return self.texts[key]
 
-    def compile(self, extra: Sequence[str] = ()) -> None:
-        """Compile all texts that were collected, and others."""
-        self.program = Program([*self.texts.values(), *extra])
-
     def close(self) -> None:
         """Stop the program."""
         if self.program is not None:
@@ -64,6 +64,8 @@ class Machine:
         """The outputs of a kernel; zeros while texts are collected."""
         text = self.text(arguments, call)
         results = list(zip(call["output_shapes"], call["output_dtypes"], strict=True))
+        if self.at_once:
+            self._compile(text)
         if self.program is None:
             return [mx.zeros(shape, dtype=dtype) for shape, dtype in results]
         if text not in self.parsed:
@@ -80,6 +82,13 @@ class Machine:
             array_of(data, shape, dtype)
             for data, (shape, dtype) in zip(outputs, results, strict=True)
         ]
+
+    def _compile(self, text: str) -> None:
+        """Make the text part of the program; every program has all texts so far."""
+        if text not in self.parsed:
+            self.close()
+            self.program = Program([*self.parsed, text])
+            self.parsed[text] = kernels(text)[0]
 
     @contextmanager
     def installed(self) -> Iterator[Machine]:

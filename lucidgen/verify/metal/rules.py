@@ -58,7 +58,7 @@ def _library() -> Any:
         from clang import cindex
     except ImportError:
         raise NoClang(
-            "checking address spaces needs clang's library: python -m pip install libclang"
+            "checking Metal kernels needs clang's library: python -m pip install 'lucidgen[verify]'"
         ) from None
     return cindex
 

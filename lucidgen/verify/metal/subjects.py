@@ -34,7 +34,10 @@ Array = Any
 
 @dataclass(frozen=True)
 class Subject:
-    """One rule: the spec's reading, the emitted data, its kernel and the complete `.metal` file."""
+    """One rule: the spec's reading, the emitted data, its kernel and the complete `.metal` file.
+
+    `readings` are all that compute the same.
+    """
 
     title: str
     cls: Any
@@ -44,6 +47,7 @@ class Subject:
     rule: Rule
     kernel: Kernel
     standalone: str
+    readings: tuple[str, ...]
 
     @property
     def tame(self) -> bool:
@@ -65,18 +69,19 @@ def subjects(specs: Sequence[OptimizerSpec], folder: Path) -> Iterator[Subject]:
     path = Path(package.__path__[0])
     (metal,) = path.glob("_metal/*.metal")
     standalone = metal.read_text(encoding="utf-8")
-    seen = set()
     for main in specs:
         cls = getattr(package, main.name)
-        for reading, spec in main.readings.items():
-            rule = cls.rules[reading]
+        shared: dict[str, list[str]] = {}
+        for reading in main.readings:
+            shared.setdefault(cls.rules[reading].name, []).append(reading)
+        for first, *others in shared.values():
+            spec, rule = main.readings[first], cls.rules[first]
             kernel = kernel_of(rule)
-            if kernel is None or rule.name in seen:
-                continue
-            seen.add(rule.name)
-            title = main.name if spec is main else f"{main.name}:{reading}"
-            program = optimize(lower(spec))
-            yield Subject(title, cls, main, spec, program, rule, kernel, standalone)
+            if kernel is not None:
+                title = f"{main.name} ({', '.join([first, *others])})"
+                program = optimize(lower(spec))
+                readings = (first, *others)
+                yield Subject(title, cls, main, spec, program, rule, kernel, standalone, readings)
 
 
 @dataclass
