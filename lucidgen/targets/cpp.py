@@ -107,7 +107,7 @@ def safe(name: str, taken: Iterable[str] = ()) -> str:
     """
     found = re.sub(r"_{2,}", "_", name).lstrip("_") or "own"
     taken = set(taken)
-    wanted = (found, f"{found}_", *(f"{found}_{n}" for n in range(2, 1000)))
+    wanted = (found, f"{found}_", *(f"own_{found}_{n}" for n in range(1, 1000)))
     return next(n for n in wanted if not _is_reserved(n) and (n == name or n not in taken))
 
 
