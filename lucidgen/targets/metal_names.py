@@ -73,17 +73,17 @@ def safe(name: str, taken: Iterable[str] = ()) -> str:
     """The name, or one like it that is free.
 
     MLX declares `w_shape`, `w_strides` and `w_ndim` as soon as these letters occur in a kernel that
-    has a buffer `w`; and a name that is all underscores and capitals may be a macro.
+    has a buffer `w`; and two underscores are C++'s own.
 
-    >>> safe("beta1"), safe("half"), safe("w_shape"), safe("new_w"), safe("m__2")
-    ('beta1', 'half_', 'w_Shape', 'own_new_w', 'm_2')
+    >>> safe("beta1"), safe("half"), safe("w_shape"), safe("w_i"), safe("m__2")
+    ('beta1', 'own_half', 'w_Shape', 'wi', 'm_2')
     """
     taken = set(taken)
     found = re.sub(r"_(shape|strides|ndim)", lambda m: "_" + m[1].capitalize(), name)
-    found = re.sub(r"_{2,}", "_", found)
-    if found.startswith(("new_", "_")):
-        found = f"own_{found.lstrip('_')}"
-    wanted = (found, f"{found}_", f"own_{found}", *(f"own_{found}_{n}" for n in range(2, 1000)))
+    found = re.sub(r"_{2,}", "_", found).strip("_") or "own"
+    while re.fullmatch(r"\w+_i", found):
+        found = found.removesuffix("_i") + "i"
+    wanted = (found, f"own_{found}", *(f"own_{found}_{n}" for n in range(2, 1000)))
     return next(n for n in wanted if not is_reserved(n) and (n == name or n not in taken))
 
 

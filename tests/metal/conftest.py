@@ -1,7 +1,8 @@
-"""The emitted rules that the tests of Metal kernels share."""
+"""The emitted rules that the tests of Metal kernels share, and the recorded trajectories."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from lucidgen.paths import specs_folder
 from lucidgen.spec.loader import load
 from lucidgen.verify.metal.subjects import Subject, subjects
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 
 
 @pytest.fixture(scope="session")

@@ -157,6 +157,11 @@ class Step:
         walk.entry |= self.bucket.scalars
         return {"w": new_w, **{s.name: a for s, a in zip(arrays, new, strict=True)}}
 
+    def in_single_precision(self) -> Step:
+        """The step with all arrays in float32."""
+        states = [state.astype(mx.float32) for state in self.states]
+        return replace(self, grad=self.grad.astype(mx.float32), states=states)
+
     def reference(self, w: Array) -> dict[str, Array]:
         """What the MLX function makes of the same, uncompiled, in single precision."""
         rule = self.walk.subject.rule
