@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 # Compiled loops are for the tests that ask for them. They are kept from one run to the next.
-os.environ["LUCIDGEN_KERNEL"] = "numpy"
+os.environ.setdefault("LUCIDGEN_KERNEL", "numpy")
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parents[1] / "build" / "cache")
 
 HAS_LUCID = sys.version_info >= (3, 12)

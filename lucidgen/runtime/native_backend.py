@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from .rule import State
+from .host import Bucket
+from .rule import Rule, State
 from .states import Slot
 
 #: A parameter's record and its gradient.
@@ -78,16 +79,20 @@ def pointers(slot: Slot, states: Sequence[State], live: Sequence[State]) -> tupl
     for array in arrays:
         flags = array.flags
         flat = flags.f_contiguous if slot.order == "F" else flags.c_contiguous
-        if not (flat and flags.aligned and array.dtype == slot.dtype and array.shape == slot.shape):
+        if not (flat and flags.behaved and array.dtype == slot.dtype and array.shape == slot.shape):
             return ()
     found = [own[state.name].ctypes.data if state.name in own else 0 for state in states]
     return (slot.data.ctypes.data, *found)
 
 
 class Table:
-    """What a compiled step is given for these parameters; it holds as long as `is_of` them."""
+    """What a compiled step is given for these parameters; it holds as long as `is_of` them.
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    `names` are the scalars and choices that the step reads.
+    """
+
+    def __init__(self, rule: Rule, entries: Sequence[Entry], names: Sequence[str]) -> None:
+        self.rule, self.names = rule, names
         self.slots = [slot for slot, _ in entries]
         self.bound = [slot.pointers for slot in self.slots]
         starts = np.zeros(len(self.slots) + 1, dtype=np.int64)
@@ -101,15 +106,14 @@ class Table:
         )
         self.kept = starts, arrays
 
-    def is_of(self, entries: Sequence[Entry]) -> bool:
+    def is_of(self, rule: Rule, entries: Sequence[Entry]) -> bool:
         """Whether these are the same parameters with the same arrays."""
-        if len(entries) != len(self.bound):
+        if rule is not self.rule or len(entries) != len(self.bound):
             return False
         return all(map(is_, [slot.pointers for slot, _ in entries], self.bound))
 
-    def run(self, step: Any, arguments: tuple[Any, Any], entries: Sequence[Entry]) -> None:
+    def run(self, step: Any, bucket: Bucket, grads: Sequence[Any]) -> None:
         """One call of a step, with these gradients."""
-        grads = [grad for _, grad in entries]
         table = self.table
         if table.data_offset >= 0:
             found = np.fromiter(map(id, grads), np.intp, len(grads))
@@ -121,7 +125,7 @@ class Table:
             self.strides = strides
             self.layouts = self._layouts(strides)
             table.layouts = None if self.layouts is None else self.layouts.ctypes.data
-        scalars, choices = arguments
+        scalars, choices = bucket.packed(self.names)
         step(addressof(table), scalars, choices, threads())
 
     def _layouts(self, strides: list[Any]) -> Any:

@@ -244,8 +244,15 @@ def plan_of(rule: Rule) -> Plan:
     return Plan(rule)
 
 
-def run(parts: list[Part], work: WorkArrays, kernel: str = "auto") -> None:
-    """Update weights and states in place. Gradients are only read."""
+def run(parts: list[Part], work: WorkArrays, kernel: str = "auto") -> list[Any]:
+    """Update weights and states in place. Gradients are only read.
+
+    Returns
+    -------
+    list
+        For each part that was one call of a compiled step its table and the step, else None.
+    """
+    calls: list[Any] = [None] * len(parts)
     compiled = [_compiled(bucket.settings.rule, entries, kernel) for bucket, entries in parts]
     with np.errstate(all="ignore"):
         for number, ((bucket, entries), steps) in enumerate(zip(parts, compiled, strict=True)):
@@ -253,9 +260,12 @@ def run(parts: list[Part], work: WorkArrays, kernel: str = "auto") -> None:
                 if slot.arrays is None:
                     bind(slot, bucket.settings)
             for type_, step in steps.items():
-                entries = _run_compiled(step, type_, bucket, entries, work, number)
+                table, rest = _run_compiled(step, type_, bucket, entries, work, number)
+                calls[number] = None if rest or len(steps) > 1 else (table, step)
+                entries = rest
             if entries:
                 _run_numpy(bucket, entries, work)
+    return calls
 
 
 def _compiled(rule: Rule, entries: list[Entry], kernel: str) -> dict[np.dtype[Any], Any]:
@@ -281,8 +291,8 @@ def _run_compiled(
     entries: list[Entry],
     work: WorkArrays,
     number: int,
-) -> list[Entry]:
-    """Run what a compiled step can run, in one call; return the rest."""
+) -> tuple[Any, list[Entry]]:
+    """Run what a compiled step can run, in one call; return its table and the rest."""
     from . import native_backend
 
     rule, live = bucket.settings.rule, bucket.settings.arrays
@@ -290,15 +300,17 @@ def _run_compiled(
         if slot.pointers is None:
             slot.pointers = native_backend.pointers(slot, rule.arrays, live)
     fit = [entry for entry in entries if entry[0].pointers and entry[0].dtype == type_]
-    if fit:
-        key = number, type_
-        table = work.tables.get(key)
-        if table is None or not table.is_of(fit):
-            table = work.tables[key] = native_backend.Table(fit)
-        table.run(step, bucket.packed(plan_of(rule).common), fit)
+    if not fit:
+        return None, entries
+    key = number, type_
+    table = work.tables.get(key)
+    if table is None or not table.is_of(rule, fit):
+        table = work.tables[key] = native_backend.Table(rule, fit, plan_of(rule).common)
+    table.run(step, bucket, [grad for _, grad in fit])
     if len(fit) == len(entries):
-        return []
-    return [entry for entry in entries if not (entry[0].pointers and entry[0].dtype == type_)]
+        return table, []
+    done = {id(slot) for slot, _ in fit}
+    return table, [entry for entry in entries if id(entry[0]) not in done]
 
 
 def _run_numpy(bucket: Bucket, entries: list[Entry], work: WorkArrays) -> None:

@@ -57,6 +57,7 @@ class States(MutableMapping[Any, dict[str, Any]]):
 
     def __init__(self, pairs: Mapping[Any, Any] | tuple[tuple[Any, Any], ...] = ()) -> None:
         self.slots: dict[int, Slot] = {}
+        self.steady: dict[int, Any] = {}  # groups that need no closer look, by number
         for param, entry in pairs.items() if isinstance(pairs, Mapping) else pairs:
             self[param] = entry
 

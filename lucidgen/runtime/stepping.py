@@ -23,6 +23,9 @@ Entry = tuple[Slot, Any]
 #: The entries of a bucket.
 Part = tuple[Bucket, list[Entry]]
 
+#: A group that needs no closer look, its bucket and its gradients.
+Ready = tuple[Any, Bucket, list[Any]]
+
 #: A group: how errors call it, its settings, its parameters, their names.
 Checked = tuple[str, Settings, Sequence[Any], Sequence[str] | None]
 
@@ -36,7 +39,14 @@ def step(
     """Update every parameter that has a gradient."""
     on_numpy: list[Part] = []
     on_mlx: list[Part] = []
-    for group in groups:
+    ready: list[Ready] = []
+    whole: dict[int, int] = {}  # where in on_numpy a group is that is there as a whole
+    for number, group in enumerate(groups):
+        found = _ready(number, group, states, kernel) if states.steady else None
+        if found is not None:
+            ready.append(found)
+            continue
+        whole[number] = len(on_numpy)
         for bucket, numpy_entries, mlx_entries in _sorted(group, states):
             if numpy_entries:
                 on_numpy.append((bucket, numpy_entries))
@@ -48,8 +58,13 @@ def step(
 
         results = mlx_backend.run(on_mlx, kernels.on_mlx(kernel))
     if on_numpy:
-        numpy_backend.run(on_numpy, work, kernels.on_numpy(kernel))
+        calls = numpy_backend.run(on_numpy, work, kernels.on_numpy(kernel))
         _advance(on_numpy)
+        for number, index in whole.items():
+            _remember(number, groups[number], states, on_numpy[index:], calls[index:])
+    for steady, bucket, grads in ready:
+        steady.run(bucket, grads)
+        steady.store(_news(bucket))
     if on_mlx:
         mlx_backend.commit(on_mlx, results)
         _advance(on_mlx)
@@ -58,12 +73,47 @@ def step(
 def _advance(parts: list[Part]) -> None:
     """Store the step count and the scalar states."""
     for bucket, entries in parts:
-        new = dict(bucket.scalars)
-        if bucket.t:
-            new["step"] = bucket.t
+        new = _news(bucket)
         if new:
             for slot, _ in entries:
                 slot.entry.update(new)
+
+
+def _news(bucket: Bucket) -> dict[str, Any]:
+    """The new step count and scalar states of a bucket's parameters."""
+    return {**bucket.scalars, "step": bucket.t} if bucket.t else bucket.scalars
+
+
+def _ready(number: int, group: Checked, states: States, kernel: str) -> Ready | None:
+    """The group, if only its gradients have changed since a compiled step updated all of it."""
+    steady = states.steady.get(number)
+    if steady is None or kernels.on_numpy(kernel) == "numpy":
+        return None
+    _, settings, params, _ = group
+    grads = steady.gradients(params, settings, states.slots)
+    shared = steady.shared() if grads is not None else None
+    if shared is None:
+        return None
+    t, scalars = shared
+    return (
+        steady,
+        _bucket(settings, (t + 1 if settings.rule.counts_steps else 0, (), scalars)),
+        grads,
+    )
+
+
+def _remember(
+    number: int, group: Checked, states: States, parts: list[Part], calls: Sequence[Any]
+) -> None:
+    """Note that a compiled step updated all parameters of a group in one call, if it did."""
+    _, settings, params, _ = group
+    states.steady.pop(number, None)
+    if parts and calls[0] is not None:
+        bucket, entries = parts[0]
+        if bucket.settings is settings and len(entries) == len(params):
+            from .steady import Steady
+
+            states.steady[number] = Steady(params, settings, *calls[0])
 
 
 def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry], list[Entry]]]:

@@ -86,7 +86,7 @@ struct Layout {
 struct Table {
     Index count;
     const Index* starts;
-    /// For each tensor: w, and the states in the order of the rule; null for one that is not needed.
+    /// For each tensor: w, and the states in the order of the rule; null for one not needed.
     void* const* arrays;
     /// For each tensor its gradient, or, if data_offset is not negative, an object that has a
     /// pointer to the gradient so many bytes after its start.
@@ -123,7 +123,8 @@ void gather(T* to, const char* grad, const Layout& layout, Index at, Index size)
         std::memcpy(to, grad, sizeof(T));
         return;
     }
-    const Index last = layout.axes - 1, extent = layout.extents[last], stride = layout.strides[last];
+    const Index last = layout.axes - 1;
+    const Index extent = layout.extents[last], stride = layout.strides[last];
     while (size > 0) {
         const Index first = at % extent;
         const Index run = size < extent - first ? size : extent - first;
@@ -220,10 +221,10 @@ void step(const Table& table, const double* scalars, const int* choices, int thr
     Share<T> shares[most];
     for (int i = 0; i < threads; ++i) {
         Share<T>& share = shares[i];
-        share = {&table, loop, Rule::states, scalars, total / threads * i, total / threads * (i + 1), {}, false};
-        if (i == threads - 1) {
-            share.end = total;
-        } else {
+        const bool is_last = i == threads - 1;
+        const Index begin = total / threads * i, end = is_last ? total : total / threads * (i + 1);
+        share = {&table, loop, Rule::states, scalars, begin, end, {}, false};
+        if (!is_last) {
             share.started = pthread_create(&share.thread, nullptr, start<T>, &share) == 0;
         }
     }
@@ -239,21 +240,20 @@ void step(const Table& table, const double* scalars, const int* choices, int thr
 }  // namespace lucidgen
 
 #define LUCIDGEN_STEP(rule, type) LUCIDGEN_STEP_OF(rule, type)
-#define LUCIDGEN_STEP_OF(rule, type)                                                            \
-    extern "C" void rule##_step_##type(const lucidgen::Table* table, const double* scalars,     \
-                                       const int* choices, int threads) {                       \
-        lucidgen::step<lucidgen::rule##_rule, lucidgen::type>(*table, scalars, choices, threads);      \
+#define LUCIDGEN_STEP_OF(rule, type)                                                           \
+    extern "C" void rule##_step_##type(const lucidgen::Table* table, const double* scalars,    \
+                                       const int* choices, int threads) {                      \
+        using Rule = lucidgen::rule##_rule;                                                    \
+        lucidgen::step<Rule, lucidgen::type>(*table, scalars, choices, threads);               \
     }
 
 #ifdef __FLT16_MANT_DIG__
-#define LUCIDGEN_STEPS(rule)      \
-    LUCIDGEN_STEP(rule, float32)  \
-    LUCIDGEN_STEP(rule, float64)  \
-    LUCIDGEN_STEP(rule, float16)  \
-    LUCIDGEN_STEP(rule, bfloat16)
+#define LUCIDGEN_STEP_OF_HALF(rule) LUCIDGEN_STEP(rule, float16)
 #else
-#define LUCIDGEN_STEPS(rule)      \
-    LUCIDGEN_STEP(rule, float32)  \
-    LUCIDGEN_STEP(rule, float64)  \
-    LUCIDGEN_STEP(rule, bfloat16)
+#define LUCIDGEN_STEP_OF_HALF(rule)
 #endif
+#define LUCIDGEN_STEPS(rule)     \
+    LUCIDGEN_STEP(rule, float32) \
+    LUCIDGEN_STEP(rule, float64) \
+    LUCIDGEN_STEP(rule, bfloat16) \
+    LUCIDGEN_STEP_OF_HALF(rule)
