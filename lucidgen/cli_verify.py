@@ -102,7 +102,7 @@ def _lines(report: Report) -> list[str]:
         "  read: address spaces, read-only memory, literals, names, number of buffers",
         f"  run: {report.calls} grids of 1 to 1000 elements, none left its buffers",
         "  equal: float16 and bfloat16 with float32, all sizes, and the complete .metal file",
-        f"  equations: {report.compared} numbers within {report.worst:.2f} of their error bounds",
+        f"  equations: {report.compared} numbers within {report.worst:.3f} of their error bounds",
     ]
 
 

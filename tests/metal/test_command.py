@@ -1,0 +1,93 @@
+"""`lucidgen verify`: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lucidgen.cli import app
+from lucidgen.verify.metal import check as checking
+from lucidgen.verify.metal import host, rules
+
+RUNNER = CliRunner()
+
+OWN = '''"""My optimizer."""
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, t, w
+
+lr = hyper("lr", 1e-2, at_least=0)
+half = series("half")
+
+Mine = OptimizerSpec(
+    "Mine",
+    paper="mine",
+    arguments=(lr,),
+    equations=(
+        Eq(half[t], half[t - 1] / 2 + grad[t]),
+        Eq(w[t], w[t - 1] - lr * half[t]),
+    ),
+)
+'''
+
+ROWS = OWN.replace("hyper,", "hyper, row_mean,").replace(
+    "half[t - 1] / 2 + grad[t]", "row_mean(grad[t] ** 2)"
+)
+
+
+def test_it_says_what_it_showed() -> None:
+    result = RUNNER.invoke(app, ["verify", "SGD:paper", "--target", "metal"])
+    assert result.exit_code == 0, result.output
+    assert "SGD (paper): 8 combinations of static choices, 48 texts" in result.output
+    assert re.search(r"equations: \d+ numbers within 0\.\d{3} of their error bounds", result.output)
+    assert "Only a Mac can show that Apple's compiler accepts" in result.output
+
+
+def test_it_works_for_an_authors_own_specs(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    result = RUNNER.invoke(app, ["verify", "Mine", "--specs", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "Mine (torch): 2 combinations" in result.output
+
+
+def test_an_optimizer_without_kernel_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "rows.py").write_text(ROWS)
+    result = RUNNER.invoke(app, ["verify", "Mine", "--specs", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "Mine has no Metal kernel: it works on rows or columns" in result.output
+
+
+def test_a_wrong_kernel_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    monkeypatch.setattr(checking, "violations", lambda *_: ["it is wrong"])
+    result = RUNNER.invoke(app, ["verify", "Mine", "--specs", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "wrong: reading the text: it is wrong" in result.output
+    assert "Mine (torch): the Metal kernels are not what they should be" in result.output
+
+
+def test_an_unknown_optimizer_is_wrong_usage() -> None:
+    result = RUNNER.invoke(app, ["verify", "Adma"])
+    assert result.exit_code == 2
+    assert "did you mean 'Adam'?" in result.output
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "error"),
+    [
+        (host, "compiler", host.NoCompiler("install g++")),
+        (rules, "_library", rules.NoClang("install libclang")),
+    ],
+)
+def test_missing_tools_are_named(
+    module: object, function: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise error
+
+    (tmp_path / "mine.py").write_text(OWN)
+    monkeypatch.setattr(module, function, fail)
+    result = RUNNER.invoke(app, ["verify", "Mine", "--specs", str(tmp_path)])
+    assert result.exit_code == 1
+    assert str(error) in result.output
