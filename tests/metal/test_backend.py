@@ -198,6 +198,37 @@ def test_the_mlx_idiom_uses_kernels_too(recorder: Recorder) -> None:
     assert new["b"].shape == (2, 2)
 
 
+def test_the_trial_may_happen_inside_a_captured_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def make_kernel(**made: Any) -> Any:
+        def kernel(**call: Any) -> list[Array]:
+            calls.append(call)
+            named = dict(zip(made["input_names"], call["inputs"], strict=True))
+            return [named["w"] - named["lr"] * named["grad"]]
+
+        return kernel
+
+    monkeypatch.setattr(metal_backend, "is_available", lambda: True)
+    monkeypatch.setattr(metal_backend, "make_kernel", make_kernel)
+    metal_backend.forget()
+    optimizer = lucidgen.optim.SGD(lr=0.5)
+    params = {"a": mx.ones(9)}
+    optimizer.init(params)
+
+    def update(params: dict[str, Array], grads: dict[str, Array]) -> Any:
+        return optimizer.apply_gradients(grads, params)
+
+    step = mx.compile(update, inputs=[optimizer.state], outputs=[optimizer.state])
+    for _ in range(3):
+        params = step(params, {"a": mx.ones(9)})
+    mx.eval(params, optimizer.state)
+    assert params["a"][0].item() == -0.5
+    assert optimizer.state["step"].item() == 3
+    assert [call["inputs"][0].size for call in calls] == [33, 9]
+    metal_backend.forget()
+
+
 def test_metal_where_there_is_none_is_refused_at_once() -> None:
     p = ones(9)
     with pytest.raises(RuntimeError, match=r'Adam: kernel="metal", but MLX runs on Metal only'):

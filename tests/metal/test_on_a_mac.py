@@ -30,7 +30,10 @@ def on_a_mac() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["Adam-amsgrad", "SGD-nesterov"])
+CLASSES = ("SGD-nesterov", "Adam-amsgrad", "AdamW", "NAdam-weight_decay=0.1", "RAdam")
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_kernels_follow_torchs_trajectories_on_this_machine(
     name: str, on_a_mac: ModuleType
 ) -> None:
