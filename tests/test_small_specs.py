@@ -96,6 +96,15 @@ SPECS = {
         Eq(a[t], when(fast, a[t - 1], 2 * w[t - 1]) + grad[t]),
         Eq(w[t], w[t - 1] - lr * a[t]),
     ),
+    "states that change places": (
+        Eq(a[t], b[t - 1]),
+        Eq(b[t], when(fast, a[t - 1], grad[t])),
+        Eq(w[t], w[t - 1] - lr * (a[t] + grad[t])),
+    ),
+    "the sign of a scalar that began as 0": (
+        Eq(s[t], s[t - 1] + sign(s[t - 1]) / sqrt(t) + lr),
+        Eq(w[t], w[t - 1] - s[t] / (1 + s[t - 1] * sqrt(2)) * grad[t]),
+    ),
     "a norm inside a sum": (Eq(w[t], w[t - 1] - lr * (grad[t] + norm(w[t - 1]) * w[t - 1])),),
     "a scalar in one case only": (
         Eq(a[t], when(t > 1, norm(w[t - 1]), grad[t])),

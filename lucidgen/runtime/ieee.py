@@ -42,7 +42,7 @@ def _unary(name: str) -> Callable[[Any], Any]:
     ieee = getattr(np, name)
 
     def function(x: Any) -> Any:
-        if type(x) is float:
+        if type(x) is float or type(x) is int:
             try:
                 return fast(x)
             except (ValueError, OverflowError):
@@ -96,4 +96,4 @@ def minimum(a: Any, b: Any) -> Any:
 
 def sign(x: Any) -> Any:
     """-1, 0 or 1 (nan for nan), of x's own type."""
-    return type(x)((x > 0) - (x < 0)) if x == x else x
+    return type(x)(int(x > 0) - int(x < 0)) if x == x else x

@@ -350,6 +350,9 @@ class _Update:
         # In double, which the CPU alone has: RAdam's rho in single precision is off by 1e-4.
         with mx.stream(mx.cpu):
             values: dict[str, Any] = {**settings.values, "t": t.astype(mx.float64)}
+            # A scalar state that these choices do not need is still a parameter of the function.
+            for state in self.rule.scalar_states:
+                values[state.name] = mx.zeros((), dtype=mx.float64)
             if "lr" in self.state:
                 values["lr"] = self.state["lr"].astype(mx.float64)
             for state in settings.scalars:

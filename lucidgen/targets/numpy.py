@@ -83,6 +83,7 @@ class _Writer:
             for o in program.outputs
             if o.domain is not Domain.HOST
         }
+        self.stored = {self.code.names[o.after] for o in program.outputs} - set(self.in_place)
         self.work: list[str] = []
         self.busy: set[str] = set()
         self.masks = 0
@@ -138,6 +139,11 @@ class _Writer:
             yield f"{place} = {text}{tag(statement.note)}"
         elif not isinstance(value, Op):
             text = self.printer.print(value)
+            if name in self.stored and text in self.in_place:
+                # Another state, which may be overwritten before this one is stored.
+                yield self.copy(self.home(name), text)
+                yield f"{name} = {self.home(name)}"
+                return
             if name not in self.in_place:
                 self.bound.setdefault(name, set()).update(self.arrays_in(value))
             yield self.copy(name, text) if name in self.in_place else f"{name} = {text}"
