@@ -83,7 +83,7 @@ def arrays(draw: st.DrawFn, size: int) -> np.ndarray:
     return np.array([draw(numbers) for _ in range(size)], np.float32)
 
 
-@examples(40)
+@examples(30)
 @given(data=st.data())
 def test_a_legal_spec_builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None:
     spec = data.draw(specs())
@@ -126,7 +126,7 @@ def agree(before: dict[str, Any], after: dict[str, Any], why: str) -> None:
                 assert abs(a - b) <= 1e-30 * (1 + abs(a)), f"{why}: {name}"
 
 
-@examples(40)
+@examples(30)
 @given(st.data())
 def test_every_pass_preserves_meaning(data: st.DataObject) -> None:
     spec = data.draw(specs())
