@@ -109,6 +109,12 @@ class LatexPrinter(Printer):
             return typeset(node.name), ATOM
         return super().text(node)
 
+    def print_mul(self, left: Node, right: Node) -> tuple[str, int]:
+        """A thin space, or a dot between figures."""
+        first, second = self.wrapped(left, 7), self.wrapped(right, 8)
+        sign = r"\cdot" if first[-1].isdigit() and second[0].isdigit() else r"\,"
+        return f"{first} {sign} {second}", 7
+
     def print_div(self, top: Node, bottom: Node) -> tuple[str, int]:
         """A fraction."""
         return rf"\frac{{{self.print(top)}}}{{{self.print(bottom)}}}", 8

@@ -122,7 +122,10 @@ class Kernel:
 
 
 def kernel(program: Program, name: str) -> Kernel | None:
-    """The element part of a program in Metal; None if it has rows or columns.
+    """The element part of a program in Metal.
+
+    None if it has rows or columns, or elements that read the last value of a per-tensor state: the
+    compiled MLX function serves those.
 
     Raises
     ------
@@ -130,6 +133,10 @@ def kernel(program: Program, name: str) -> Kernel | None:
         If the kernel would need more buffers than Metal has.
     """
     if {Domain.ROW, Domain.COLUMN} & set(program.domains.values()):
+        return None
+    elements = [let for let in program.body if let.domain is Domain.ELEMENT]
+    read = set().union(*(let.value.free_symbols for let in elements))
+    if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):
         return None
     split = _split(program)
     plain, names = renamed(split)

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from lucidgen.compiled import compile_file
+from lucidgen.lower import lower
+from lucidgen.passes import optimize
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, sqrt, t, w, when
 from lucidgen.spec.errors import SpecError
 from lucidgen.spec.loader import SpecFile
+from lucidgen.targets.metal import kernel
 from lucidgen.verify.metal.check import check
 from lucidgen.verify.metal.host import DoesNotCompile, Program
 from lucidgen.verify.metal.machine import array_of, data_of
@@ -165,6 +168,19 @@ def test_a_reduction_of_an_update_is_left_to_mlx(tmp_path: Path) -> None:
     (report,) = check([subject], sizes=(1, 9), steps=(1, 2, 3))
     assert report.findings == []
     assert report.passed
+
+
+def test_the_last_value_of_a_per_tensor_state_is_left_to_mlx() -> None:
+    scale = series("scale")
+    spec = OptimizerSpec(
+        "Scaled",
+        arguments=(lr,),
+        equations=(
+            Eq(scale[t], (scale[t - 1] + norm(grad[t])) / 2),
+            Eq(w[t], w[t - 1] - lr * scale[t - 1] * grad[t]),
+        ),
+    )
+    assert kernel(optimize(lower(spec)), "scaled") is None
 
 
 def test_too_many_buffers_are_refused_at_build_time(tmp_path: Path) -> None:

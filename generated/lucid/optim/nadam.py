@@ -34,8 +34,8 @@ class NAdam(Optimizer):
         \hat{v}_{t} &= \frac{v_{t}}{1 - \beta_{2}^{t}} && (5) \\
         w_{t} &= w^{\mathrm{decayed}}_{t}
             - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (6) \\
-        \mu_{t} &= \beta_{1} \, (1 - 0.5 \, 0.96^{t \, \psi}) && (7) \\
-        \mu^{\mathrm{next}}_{t} &= \beta_{1} \, (1 - 0.5 \, 0.96^{\psi \, (t + 1)}) && (8) \\
+        \mu_{t} &= \beta_{1} \, (1 - 0.5 \cdot 0.96^{t \, \psi}) && (7) \\
+        \mu^{\mathrm{next}}_{t} &= \beta_{1} \, (1 - 0.5 \cdot 0.96^{\psi \, (t + 1)}) && (8) \\
         \mu^{\mathrm{product}}_{0} &= 1 && (9) \\
         \mu^{\mathrm{product}}_{t} &= \mu_{t} \, \mu^{\mathrm{product}}_{t-1} && (10) \\
         w^{\mathrm{decayed}}_{t} &= \begin{cases}
@@ -106,8 +106,8 @@ class NAdam(Optimizer):
             + \frac{(1 - \mu_{t}) \, g_{t}}{1 - \mu^{\mathrm{product}}_{t}} && (4) \\
         \hat{v}_{t} &= \frac{\beta_{2} \, v_{t}}{1 - \beta_{2}^{t}} && (5) \\
         w_{t} &= w_{t-1} - \frac{\gamma \, \hat{m}_{t}}{\sqrt{\hat{v}_{t}} + \epsilon} && (6) \\
-        \mu_{t} &= \beta_{1} \, (1 - 0.5 \, 0.96^{t \, \psi}) && (7) \\
-        \mu^{\mathrm{next}}_{t} &= \beta_{1} \, (1 - 0.5 \, 0.96^{\psi \, (t + 1)}) && (8) \\
+        \mu_{t} &= \beta_{1} \, (1 - 0.5 \cdot 0.96^{t \, \psi}) && (7) \\
+        \mu^{\mathrm{next}}_{t} &= \beta_{1} \, (1 - 0.5 \cdot 0.96^{\psi \, (t + 1)}) && (8) \\
         \mu^{\mathrm{product}}_{0} &= 1 && (9) \\
         \mu^{\mathrm{product}}_{t} &= \mu_{t} \, \mu^{\mathrm{product}}_{t-1} && (10)
         \end{aligned}
