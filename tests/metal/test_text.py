@@ -176,8 +176,8 @@ def test_the_last_value_of_a_per_tensor_state_is_left_to_mlx() -> None:
         "Scaled",
         arguments=(lr,),
         equations=(
-            Eq(scale[t], (scale[t - 1] + norm(grad[t])) / 2),
-            Eq(w[t], w[t - 1] - lr * scale[t - 1] * grad[t]),
+            Eq(scale[t], (scale[t - 1] + lr * norm(grad[t])) / 2),
+            Eq(w[t], w[t - 1] - scale[t - 1] * grad[t]),
         ),
     )
     assert kernel(optimize(lower(spec)), "scaled") is None
