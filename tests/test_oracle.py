@@ -5,6 +5,7 @@ running error bound of lucidgen/verify/approximate.py, on tame and on hostile nu
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -77,13 +78,15 @@ def states_of(setting: Setting, rng: np.random.Generator, dtype: type) -> dict[s
 
 
 def findings(
-    spec: OptimizerSpec, setting: Setting, cls: type, dtype: type, t: int, seed: int = 1
+    spec: OptimizerSpec, setting: Setting, cls: Any, dtype: type, t: int, seed: int = 1
 ) -> list[Finding]:
     rng = np.random.default_rng(seed)
     start = numbers(rng, dtype)
     grads = [numbers(rng, dtype) for _ in range(2)]
     states = states_of(setting, rng, dtype) if t else {}
-    machines = ("numpy", "mlx") if dtype is np.float32 else ("numpy",)
+    machines = ["numpy"]
+    machines += ["mlx"] if dtype is np.float32 else []
+    machines += ["cpp"] if cls.rules[spec.reading].cpp else []
     return replay(Run(cls, setting, optimize(lower(spec)), start, grads, states, t), machines)
 
 

@@ -217,14 +217,14 @@ def available(rule: Rule, char: str) -> Step | None:
     Then one warning says why; there is one for all rules.
     """
     key = rule, char
-    found = _steps.get(key)
-    if found is None:
-        found = _progress(key, wait=False)
-        if isinstance(found, Unavailable) and not _warned:
-            _warned.append(str(found))
-            warnings.warn(f"no compiled steps: {found}. {REMEDY}", RuntimeWarning,
-                          stacklevel=warning_level())  # fmt: skip
-    return None if isinstance(found, Unavailable) else found
+    found = _steps.get(key) or _progress(key, wait=False)
+    if not isinstance(found, Unavailable):
+        return found
+    if not _warned:
+        _warned.append(str(found))
+        text = f"no compiled steps: {found}. {REMEDY}"
+        warnings.warn(text, RuntimeWarning, stacklevel=warning_level())
+    return None
 
 
 def demanded(rule: Rule, char: str) -> Step:

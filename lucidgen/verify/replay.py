@@ -79,7 +79,7 @@ def replay(run: Run, machines: Iterable[str] = ("numpy", "mlx")) -> list[Finding
 
 
 class _Driver:
-    """A class with one parameter on one machine."""
+    """A class with one parameter on one machine: "numpy", "cpp" (compiled loops) or "mlx"."""
 
     def __init__(self, machine: str, run: Run) -> None:
         self.mx: ModuleType | None = None
@@ -92,7 +92,8 @@ class _Driver:
             run.setting, run.setting.spec.base if run.setting.spec.is_dialect else None
         )
         reading = run.setting.spec.reading
-        self.optimizer: Any = run.cls([self.parameter], dialect=reading, **chosen)
+        kernel = machine if machine in ("numpy", "cpp") else "auto"
+        self.optimizer: Any = run.cls([self.parameter], dialect=reading, kernel=kernel, **chosen)
         self.keys = {s.name: s.saved_as for s in run.setting.states()}
         state = {self.keys[name]: self.array(value) for name, value in run.states.items()}
         if run.t:

@@ -21,10 +21,11 @@ def test_recorded_from_these_cases() -> None:
     }
 
 
+@pytest.mark.parametrize("kernel", ["numpy", "cpp"])
 @pytest.mark.parametrize("name", LUCID.cases)
-def test_numpy_float64(name: str) -> None:
+def test_numpy_float64(name: str, kernel: str) -> None:
     case = CASES[name]
-    ours = run(case, numpy64, NOT_0D, dialect="lucid2")
+    ours = run(case, numpy64, NOT_0D, dialect="lucid2", kernel=kernel)
     assert_same(ours, LUCID, case, FLOAT64, NOT_0D, ignored=NEVER_WRITTEN)
 
 

@@ -21,14 +21,16 @@ def test_recorded_from_these_cases() -> None:
     assert sorted(TORCH.cases) == sorted(CASES)
 
 
+@pytest.mark.parametrize("kernel", ["numpy", "cpp"])
 @pytest.mark.parametrize("name", CASES)
-def test_numpy_float64(name: str) -> None:
-    assert_same(run(CASES[name], numpy64), TORCH, CASES[name], FLOAT64)
+def test_numpy_float64(name: str, kernel: str) -> None:
+    assert_same(run(CASES[name], numpy64, kernel=kernel), TORCH, CASES[name], FLOAT64)
 
 
+@pytest.mark.parametrize("kernel", ["numpy", "cpp"])
 @pytest.mark.parametrize("name", CASES)
-def test_numpy_float32(name: str) -> None:
-    assert_same(run(CASES[name], numpy32), TORCH, CASES[name], FLOAT32)
+def test_numpy_float32(name: str, kernel: str) -> None:
+    assert_same(run(CASES[name], numpy32, kernel=kernel), TORCH, CASES[name], FLOAT32)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -41,11 +43,12 @@ def test_mlx_compiled(name: str) -> None:
     assert_same(run(CASES[name], mlx32), TORCH, CASES[name], FLOAT32)
 
 
+@pytest.mark.parametrize("kernel", ["numpy", "cpp"])
 @pytest.mark.parametrize("name", CASES)
-def test_resumes_a_saved_run(name: str) -> None:
+def test_resumes_a_saved_run(name: str, kernel: str) -> None:
     case = CASES[name]
     held = TORCH.states(name, RESUME_AT)
-    resumed = resume(case, numpy64, held, saved_dict(TORCH, case))
+    resumed = resume(case, numpy64, held, saved_dict(TORCH, case), kernel=kernel)
     assert_same(resumed, TORCH, case, FLOAT64, since=RESUME_AT)
 
 

@@ -1,0 +1,286 @@
+"""Compiling on first use: in the background, once, and never in the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lucidgen import Parameter, optim
+from lucidgen.runtime import native
+
+SCRIPT = """
+import sys, numpy as np, lucidgen
+from lucidgen.optim import SGD
+parameter = lucidgen.Parameter(np.ones(3))
+optimizer = SGD([parameter], lr=0.5, kernel=sys.argv[1])
+parameter.grad = np.ones(3)
+optimizer.step()
+print(parameter.data.tolist())
+"""
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache, and a process in which nothing was compiled yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("LUCIDGEN_KERNEL", raising=False)
+    monkeypatch.delenv("CXX", raising=False)
+    for name in ("_builds", "_steps", "_warned"):
+        monkeypatch.setattr(native, name, type(getattr(native, name))())
+    yield native.cache_folder()
+    for build in native._builds.values():
+        build.is_done(wait=True)
+
+
+def script(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def train(steps: int, kernel: str = "auto", **chosen: Any) -> list[float]:
+    parameter = Parameter(np.linspace(0, 1, 3))
+    optimizer = optim.SGD([parameter], lr=0.5, kernel=kernel, **chosen)
+    for _ in range(steps):
+        parameter.grad = np.full(3, 0.25)
+        optimizer.step()
+    found: list[float] = parameter.data.tolist()
+    return found
+
+
+def run_script(kernel: str = "cpp", **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "always", "-c", SCRIPT, kernel]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = os.environ | {"PYTHONPATH": paths} | variables
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def left_over(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".so")
+
+
+def test_numpy_steps_until_the_loop_is_there(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    slow = script(
+        tmp_path, "slow-c++", f'while [ -e "{hold}" ]; do sleep 0.02; done\nexec c++ "$@"'
+    )
+    monkeypatch.setenv("CXX", str(slow))
+    parameter = Parameter(np.ones(3))
+    optimizer = optim.SGD([parameter], lr=0.5)
+    rule = optim.SGD.rules["torch"]
+    try:
+        for _ in range(3):
+            parameter.grad = np.ones(3)
+            start = time.perf_counter()
+            optimizer.step()
+            assert time.perf_counter() - start < 5
+            assert native.available(rule, "d") is None
+    finally:
+        hold.unlink()
+    native._builds[rule, "d"].is_done(wait=True)
+    parameter.grad = np.ones(3)
+    optimizer.step()
+    assert native.available(rule, "d") is not None
+    assert optimizer._states.steady, "the step was a compiled one"
+    assert parameter.data.tolist() == [-1.0] * 3
+    assert left_over(fresh) == []
+
+
+def test_a_second_process_finds_what_the_first_one_compiled(fresh: Path) -> None:
+    assert run_script().stdout == "[0.5, 0.5, 0.5]\n"
+    (compiled,) = fresh.iterdir()
+    before = compiled.stat().st_mtime_ns
+    done = run_script()
+    assert (done.stdout, done.stderr) == ("[0.5, 0.5, 0.5]\n", "")
+    assert [path.stat().st_mtime_ns for path in fresh.iterdir()] == [before]
+
+
+def test_another_compiler_or_source_is_another_content(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = optim.SGD.rules["torch"]
+    names = {native.build_of(rule, kind, ["c++"]).target for kind in ("float32", "float64")}
+    names.add(native.build_of(rule, "float64", ["c++", "-DNDEBUG"]).target)
+    names.add(native.build_of(rule, "float64", [str(script(tmp_path, "my-c++", ""))]).target)
+    names.add(native.build_of(optim.SGD.rules["lucid2"], "float64", ["c++"]).target)
+    monkeypatch.setattr(native, "_processor", lambda: "another one")
+    names.add(native.build_of(rule, "float64", ["c++"]).target)
+    assert len(names) == 6
+
+
+def test_without_a_compiler_numpy_steps_and_one_warning_says_why(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.warns(RuntimeWarning, match="there is no C\\+\\+ compiler.*apt install") as seen:
+        found = train(2)
+    assert Path(seen[0].filename).samefile(__file__)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert train(2) == found == train(2, "numpy")
+        optim.Adam([Parameter(np.ones(2))]).step()
+    with pytest.raises(RuntimeError, match="there is no C\\+\\+ compiler"):
+        train(1, "cpp")
+
+
+def test_a_compiler_that_fails_is_quoted(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = script(tmp_path, "bad-c++", "echo 'x.h:1: error: out of luck' >&2; exit 1")
+    monkeypatch.setenv("CXX", str(bad))
+    with pytest.raises(native.Unavailable, match=r"failed on sgd\.cpp: x\.h:1: error: out of luck"):
+        train(1, "cpp")
+    assert left_over(fresh) == []
+    with pytest.warns(RuntimeWarning, match="out of luck"):
+        assert train(2) == train(2, "numpy")
+
+
+def test_a_compiler_without_the_processors_name_compiles_for_any(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = 'for word; do case "$word" in -m*=native) exit 1;; esac; done\nexec c++ "$@"'
+    monkeypatch.setenv("CXX", str(script(tmp_path, "old-c++", text)))
+    assert train(3, "cpp") == train(3, "numpy")
+
+
+def test_cxx_may_hold_options_and_must_name_what_there_is(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "c++ -DNDEBUG")
+    assert native.compiler() == ["c++", "-DNDEBUG"]
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(native.Unavailable, match="'no-such-compiler', which is not there"):
+        native.compiler()
+
+
+def test_a_cache_that_cannot_be_written_to_is_said(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.warns(RuntimeWarning, match="cannot be written to"):
+        assert train(2) == train(2, "numpy")
+
+
+def test_a_damaged_file_is_replaced_by_the_next_process(fresh: Path) -> None:
+    run_script()
+    (compiled,) = fresh.iterdir()
+    compiled.write_bytes(b"nothing")
+    done = run_script("auto")
+    assert done.stdout == "[0.5, 0.5, 0.5]\n"
+    assert "cannot be loaded" in done.stderr
+    assert run_script().stdout == "[0.5, 0.5, 0.5]\n"
+
+
+def test_processes_that_compile_at_once_all_succeed(fresh: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, "cpp"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    running = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [process.communicate(timeout=60)[0] for process in running] == ["[0.5, 0.5, 0.5]\n"] * 3
+    assert len(list(fresh.glob("*.so"))) == 1
+    assert left_over(fresh) == []
+
+
+def test_a_build_that_is_killed_leaves_nothing_that_counts(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    text = f'[ -e "{started}" ] && exec c++ "$@"\necho $$ >"{started}"\nexec sleep 60'
+    monkeypatch.setenv("CXX", str(script(tmp_path, "stuck-c++", text)))
+    rule = optim.SGD.rules["torch"]
+    assert native.available(rule, "d") is None
+    build = native._builds[rule, "d"]
+    while not (started.exists() and started.read_text().strip()):
+        time.sleep(0.01)
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(build.process)], capture_output=True, text=True
+    )
+    for process in [build.process, *map(int, children.stdout.split())]:
+        os.kill(process, signal.SIGKILL)
+    with pytest.warns(RuntimeWarning, match="the C\\+\\+ compiler failed"):
+        assert train(1) == train(1, "numpy")
+    assert list(fresh.glob("*.so")) == []
+    native._builds.clear()
+    native._steps.clear()
+    assert train(2, "cpp") == train(2, "numpy")
+    native._remove_old(fresh, seconds=-1)
+    assert left_over(fresh) == []
+
+
+def test_a_short_run_ends_before_its_compiler_and_leaves_it_to_finish(fresh: Path) -> None:
+    start = time.perf_counter()
+    done = run_script("auto")
+    assert (done.stdout, done.stderr) == ("[0.5, 0.5, 0.5]\n", "")
+    elapsed = time.perf_counter() - start
+    deadline = start + 60
+    while not list(fresh.glob("*.so")) and time.perf_counter() < deadline:
+        time.sleep(0.05)
+    assert list(fresh.glob("*.so"))
+    assert elapsed < 60
+
+
+def test_a_forked_process_steps_too(fresh: Path) -> None:
+    text = """
+import os, sys, numpy as np, lucidgen
+from lucidgen.optim import SGD
+parameter = lucidgen.Parameter(np.ones(200_000))
+optimizer = SGD([parameter], lr=0.5, kernel="cpp")
+parameter.grad = np.ones(200_000)
+optimizer.step()
+child = os.fork()
+parameter.grad = np.ones(200_000)
+optimizer.step()
+assert set(parameter.data) == {0.0}
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run([sys.executable, "-c", text], env=environment, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("named", ["numpy", "cpp"])
+def test_the_variable_says_what_auto_means(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("LUCIDGEN_KERNEL", named)
+    train(1)
+    assert bool(native._steps) is (named == "cpp")
+    optim.LARS([Parameter(np.ones(2))])
+    assert optim.SGD([Parameter(np.ones(2))], kernel="mlx").kernel == "mlx"
+    monkeypatch.setenv("LUCIDGEN_KERNEL", "fortran")
+    with pytest.raises(ValueError, match="LUCIDGEN_KERNEL must be one of auto, numpy, cpp"):
+        optim.SGD([Parameter(np.ones(2))])
+
+
+def test_threads_are_those_of_omp_num_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lucidgen.runtime import native_backend
+
+    for value, expected in (("3", 3), ("2,4", 2), ("", None), ("many", None)):
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+        native_backend.threads.cache_clear()
+        assert native_backend.threads() == (expected or len(os.sched_getaffinity(0)))
+    native_backend.threads.cache_clear()
+
+
+def test_everything_can_be_compiled_ahead(fresh: Path) -> None:
+    rules = list(optim.SGD.rules.values())
+    made = native.compile_ahead(rules, "f")
+    assert {path.name for path in fresh.glob("*.so")} == {build.target.name for build in made}
+    assert native.compile_ahead(rules, "f") == []
+    assert left_over(fresh) == []

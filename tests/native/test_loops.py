@@ -1,0 +1,228 @@
+"""Compiled loops do what the NumPy step does, bit for bit, whatever the arrays are like."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lucidgen import Parameter, optim
+from lucidgen.runtime import native, native_backend
+from lucidgen.spec import OptimizerSpec
+from lucidgen.specs.adam import Adam, AdamW
+from lucidgen.specs.nadam import NAdam
+from lucidgen.specs.radam import RAdam
+from lucidgen.specs.sgd import SGD
+from lucidgen.verify.emitted import arguments, settings
+
+Arrays = list[np.ndarray[Any, Any]]
+
+SPECS = (SGD, Adam, AdamW, NAdam, RAdam)
+READINGS = [
+    pytest.param(main, spec, id=f"{main.name}-{name}")
+    for main in SPECS
+    for name, spec in main.readings.items()
+]
+DEFAULTS = [pytest.param(main, main, id=main.name) for main in SPECS]
+
+#: Enough elements for several threads, and shapes at which loops tend to go wrong.
+SHAPES = [(), (1,), (0, 3), (7,), (33, 65), (4, 3, 5), (300, 301)]
+
+
+def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Random numbers of mixed scale, and some that are none."""
+    found = rng.standard_normal(shape) * 10.0 ** rng.integers(-6, 3, shape)
+    with np.errstate(all="ignore"):
+        found = np.asarray(found).astype(dtype)
+        special = [np.inf, -np.inf, np.nan, -0.0, np.finfo(dtype).smallest_subnormal, 1e30]
+        where = rng.random(shape) < 0.05
+        return np.where(where, rng.choice(np.array(special, dtype), shape), found).astype(dtype)
+
+
+def other_layout(array: Any, turn: int) -> Any:
+    """The same numbers, laid out in another way each turn."""
+    if array.ndim == 0 or turn == 0:
+        return array
+    if turn == 1:
+        return np.asfortranarray(array)
+    if turn == 2:
+        wide = np.repeat(array, 3, axis=-1)
+        return wide[..., ::3]
+    if turn == 3:
+        return array[::-1].copy()[::-1]
+    raw = np.zeros(array.nbytes + 1, np.uint8)  # begins in the middle of a word
+    shifted = raw[1:].view(array.dtype)[: array.size].reshape(array.shape)
+    shifted[...] = array
+    return shifted
+
+
+def train(kernel: str, cls: Any, dtype: Any, steps: int = 7, **chosen: Any) -> Arrays:
+    rng = np.random.default_rng(3)
+    start = [numbers(rng, shape, dtype) for shape in SHAPES]
+    parameters = [Parameter(np.asfortranarray(w) if i % 2 else w) for i, w in enumerate(start)]
+    optimizer = cls(parameters, kernel=kernel, **chosen)
+    for step in range(steps):
+        for i, parameter in enumerate(parameters):
+            grad = other_layout(numbers(rng, SHAPES[i], dtype), (step + i) % 5)
+            grad.flags.writeable = False
+            parameter.grad = None if (step, i) == (3, 4) else grad
+        optimizer.step()
+    states = [optimizer.state[parameter] for parameter in parameters]
+    return [p.data for p in parameters] + [np.asarray(v) for s in states for v in s.values()]
+
+
+def assert_equal(ours: Arrays, theirs: Arrays) -> None:
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.dtype == other.dtype
+        assert np.array_equal(mine, other, equal_nan=True)
+        assert np.array_equal(np.signbit(mine[mine == 0]), np.signbit(other[other == 0]))
+
+
+@pytest.mark.parametrize(("main", "spec"), READINGS)
+def test_a_loop_gives_what_numpy_gives_for_every_static_choice(
+    main: OptimizerSpec, spec: OptimizerSpec
+) -> None:
+    cls = getattr(optim, main.name)
+    for setting in settings(spec, main):
+        chosen = {"dialect": spec.reading, **arguments(setting, main)}
+        assert_equal(
+            train("cpp", cls, np.float32, **chosen), train("numpy", cls, np.float32, **chosen)
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+@pytest.mark.parametrize("cls", [optim.AdamW, optim.SGD], ids=lambda cls: cls.__name__)
+def test_a_loop_gives_what_numpy_gives_in_every_type(cls: Any, dtype: Any) -> None:
+    chosen = {"momentum": 0.9} if cls is optim.SGD else {"amsgrad": True}
+    assert_equal(train("cpp", cls, dtype, **chosen), train("numpy", cls, dtype, **chosen))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8, 1000])
+def test_the_number_of_threads_makes_no_difference(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = train("numpy", optim.AdamW, np.float32)
+    monkeypatch.setattr(native_backend, "threads", lambda: threads)
+    assert_equal(train("cpp", optim.AdamW, np.float32), expected)
+
+
+def test_gradients_are_found_without_reading_objects_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert native_backend._data_offset() > 0, "NumPy's arrays are laid out as expected here"
+    monkeypatch.setattr(native_backend, "_data_offset", lambda: -1)
+    assert_equal(train("cpp", optim.Adam, np.float32), train("numpy", optim.Adam, np.float32))
+
+
+def test_an_array_of_a_foreign_byte_order_is_left_to_numpy() -> None:
+    for kernel in ("auto", "numpy"):
+        parameter = Parameter(np.arange(4.0).astype(">f8"))
+        optimizer = optim.SGD([parameter], lr=0.5, kernel=kernel)
+        parameter.grad = np.ones(4)
+        optimizer.step()
+        assert parameter.data.tolist() == [-0.5, 0.5, 1.5, 2.5]
+
+
+def test_two_thousand_small_tensors_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    run = native_backend.Table.run
+
+    def counted(table: Any, step: Any, bucket: Any, grads: Any) -> None:
+        sizes.append(len(grads))
+        run(table, step, bucket, grads)
+
+    monkeypatch.setattr(native_backend.Table, "run", counted)
+    parameters = [Parameter(np.full(3, i, np.float32)) for i in range(2000)]
+    optimizer = optim.AdamW(parameters, kernel="cpp")
+    for _ in range(3):
+        for parameter in parameters:
+            parameter.grad = np.ones(3, np.float32)
+        optimizer.step()
+    assert sizes == [2000, 2000, 2000]
+
+
+def test_a_table_is_made_again_only_when_arrays_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    init = native_backend.Table.__init__
+
+    def counted(table: Any, *given: Any) -> None:
+        made.append(table)
+        init(table, *given)
+
+    monkeypatch.setattr(native_backend.Table, "__init__", counted)
+    parameters = [Parameter(np.ones(3)) for _ in range(4)]
+    optimizer = optim.Adam(parameters, kernel="cpp")
+    for step in range(6):
+        for parameter in parameters:
+            parameter.grad = np.full(3, 0.5)
+        if step == 3:
+            parameters[2].data = np.zeros(3)
+        optimizer.param_groups[0]["lr"] = 0.1 / (1 + step)
+        optimizer.step()
+    assert len(made) == 2
+
+
+def test_model_and_optimizer_copy_and_pickle_together() -> None:
+    parameters = [Parameter(np.ones((2, 3))), Parameter(np.ones(4))]
+    optimizer = optim.AdamW(parameters, kernel="cpp")
+
+    def step(which: Any) -> list[Any]:
+        optimizer, parameters = which
+        for parameter in parameters:
+            parameter.grad = np.full(parameter.data.shape, 0.5)
+        optimizer.step()
+        return [parameter.data.tolist() for parameter in parameters]
+
+    for _ in range(3):
+        step((optimizer, parameters))
+    pairs = [
+        copy.deepcopy((optimizer, parameters)),
+        pickle.loads(pickle.dumps((optimizer, parameters))),
+    ]
+    before = [parameter.data.copy() for parameter in parameters]
+    results = [step(pair) for pair in pairs]
+    assert all(np.array_equal(p.data, w) for p, w in zip(parameters, before, strict=True))
+    assert results == [step((optimizer, parameters))] * 2
+
+
+def test_two_optimizers_share_a_model() -> None:
+    results = []
+    for kernels in (("cpp", "cpp"), ("cpp", "numpy"), ("numpy", "numpy")):
+        parameter = Parameter(np.linspace(0, 1, 10))
+        one = optim.AdamW([parameter], kernel=kernels[0])
+        two = optim.SGD([parameter], lr=0.1, momentum=0.9, kernel=kernels[1])
+        for step in range(6):
+            parameter.grad = np.full(10, 0.25 * step)
+            (one, two)[step % 2].step()
+        results.append(parameter.data.tolist())
+    assert results[0] == results[1] == results[2]
+
+
+def test_the_callers_array_and_the_gradient_are_never_written_to() -> None:
+    mine, grad = np.ones(5), np.full(5, 0.5)
+    parameter = Parameter(mine)
+    optimizer = optim.Adam([parameter], kernel="cpp", maximize=True)
+    for _ in range(2):
+        parameter.grad = grad
+        optimizer.step()
+    assert mine.tolist() == [1.0] * 5
+    assert grad.tolist() == [0.5] * 5
+
+
+def test_a_rule_that_reduces_over_tensors_has_no_loop() -> None:
+    with pytest.raises(ValueError, match="has no C\\+\\+ loop"):
+        optim.LARS([Parameter(np.ones(3))], kernel="cpp")
+
+
+def test_a_type_without_loops_is_an_error_where_loops_are_demanded() -> None:
+    parameter = Parameter(np.ones(3, np.longdouble))
+    optimizer = optim.Adam([parameter], kernel="cpp")
+    parameter.grad = np.ones(3, np.longdouble)
+    if parameter.data.dtype.char in native.TYPES:
+        pytest.fail("long double is double here")
+    with pytest.raises(TypeError, match="no C\\+\\+ loops for arrays of type"):
+        optimizer.step()
+    assert parameter.data.tolist() == [1.0] * 3
+    assert not optimizer.state[parameter]

@@ -1,0 +1,90 @@
+"""Random specs as compiled loops: within the oracle's bound, and what the NumPy step gives.
+
+Operations that C and NumPy both round correctly give the same bits. Powers, exponentials and the
+like may differ in the last one, so there the bound alone decides.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lucidgen.lower import lower
+from lucidgen.oracle import Setting
+from lucidgen.passes import optimize
+from lucidgen.runtime import Parameter, native
+from lucidgen.spec import OptimizerSpec, SpecError
+from lucidgen.verify.emitted import arguments, build
+from lucidgen.verify.random_specs import VALUES, random_spec
+from lucidgen.verify.replay import Run, replay
+
+COUNT = 10
+
+
+def legal(seeds: Iterator[int]) -> Iterator[OptimizerSpec]:
+    for seed in seeds:
+        try:
+            spec = random_spec(random.Random(seed).choice)
+            spec.check()
+        except (SpecError, ValueError):  # SymPy knows no Max of a constant and norm(0)
+            continue
+        yield spec
+
+
+def is_exact(source: str) -> bool:
+    return not any(f"std::{name}" in source for name in ("pow", "exp", "log", "tanh"))
+
+
+def trained(cls: Any, setting: Setting, kernel: str, dtype: Any) -> list[Any]:
+    rng = np.random.default_rng(0)
+    parameter = Parameter(rng.standard_normal(257).astype(dtype))
+    optimizer = cls([parameter], kernel=kernel, **arguments(setting))
+    for _ in range(4):
+        parameter.grad = rng.standard_normal(257).astype(dtype)
+        optimizer.step()
+    return [parameter.data, *optimizer.state[parameter].values()]
+
+
+def test_random_loops_agree_with_the_oracle_and_with_numpy(tmp_path: Path) -> None:
+    found = exact = 0
+    for seed, spec in enumerate(legal(iter(range(1000)))):
+        chance = random.Random(seed)
+        try:
+            package = build([spec], tmp_path)
+        except SpecError:  # a Metal kernel has a limited number of buffers
+            continue
+        cls = package.Random
+        if next(iter(cls.rules.values())).cpp is None:
+            continue
+        hypers = {name: chance.choice(values) for name, values in VALUES.items()}
+        flags = {name: chance.random() < 0.5 for name in ("early", "late")}
+        setting = Setting(spec, hypers, flags, chance.random() < 0.5)
+        dtype = (np.float32, np.float64)[found % 2]
+        rng = np.random.default_rng(seed)
+        start, *grads = (rng.standard_normal(3).astype(dtype) for _ in range(3))
+        run = Run(cls, setting, optimize(lower(spec)), start, grads, {})
+        for finding in replay(run, ("cpp",)):
+            assert finding.comparison.worst <= 1, f"{seed}: {finding}"
+        source = Path(str(package.__file__)).parent / "_cpp" / f"{package.__name__}.cpp"
+        if is_exact(source.read_text()):
+            exact += 1
+            ours, theirs = (trained(cls, setting, kernel, dtype) for kernel in ("cpp", "numpy"))
+            for mine, other in zip(ours, theirs, strict=True):
+                assert np.array_equal(mine, other, equal_nan=True), seed
+        found += 1
+        if found == COUNT:
+            break
+    assert found == COUNT
+    assert exact >= COUNT // 4
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops of these specs need not be kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert native.compiler()

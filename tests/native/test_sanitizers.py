@@ -1,0 +1,64 @@
+"""Emitted loops under the sanitizers: addresses, undefined behaviour, races between threads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lucidgen.runtime import native
+
+DRIVER = Path(__file__).with_name("driver.cpp")
+SOURCES = Path(__file__).parents[2] / "generated" / "lucid" / "optim" / "_cpp"
+RULE = ("-DLUCIDGEN_RULE=adam", "-DLUCIDGEN_TYPE=float32")
+STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror")
+
+
+def compiled(target: Path, *options: str, source: Path = DRIVER, folder: Path = SOURCES) -> None:
+    command = [*native.compiler(), "-std=c++17", "-pthread", "-fopenmp-simd", f"-I{folder}"]
+    subprocess.run([*command, *options, str(source), "-o", str(target)], check=True, timeout=120)
+
+
+def run(program: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"TSAN_OPTIONS": "halt_on_error=1"}
+    return subprocess.run([program], env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
+def test_no_sanitizer_finds_anything(sanitizer: str, tmp_path: Path) -> None:
+    options = ("-O0", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", *RULE)
+    compiled(tmp_path / "driver", *options)
+    done = run(tmp_path / "driver")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["agree"] * 5
+
+
+BUGS = {
+    "address": ("thread that goes one too far", "stop - next);", "stop - next + 1);"),
+    "thread": ("shares that overlap", "total / threads * (i + 1)", "total / threads * (i + 2)"),
+    "undefined": ("gradients taken for aligned", "% alignof(T) == 0", "% 1 == 0"),
+}
+
+
+@pytest.mark.parametrize("sanitizer", BUGS)
+def test_a_sanitizer_finds_a_bug_put_in(sanitizer: str, tmp_path: Path) -> None:
+    _, before, after = BUGS[sanitizer]
+    folder = tmp_path / "sources"
+    shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("*.py"))
+    header = folder / "multi_tensor.h"
+    text = header.read_text()
+    assert text.count(before) == 1
+    header.write_text(text.replace(before, after))
+    options = ("-O0", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", *RULE)
+    compiled(tmp_path / "driver", *options, folder=folder)
+    done = run(tmp_path / "driver")
+    assert done.returncode != 0
+    assert "Sanitizer" in done.stderr or "runtime error" in done.stderr
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES.glob("*.cpp")), ids=lambda path: path.stem)
+def test_the_strictest_warnings_have_nothing_to_say(source: Path, tmp_path: Path) -> None:
+    compiled(tmp_path / "all.so", *STRICT, "-O0", "-shared", "-fPIC", source=source)
