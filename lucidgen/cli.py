@@ -142,6 +142,9 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; show what a build would change.")
     ] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="Compile the C++ loops for this machine as well.")
+    ] = False,
 ) -> None:
     """Compile specs to an importable package."""
     with reported():
@@ -150,6 +153,8 @@ def build(
 
         if out is not None and into is not None:
             raise WrongUsage("--out and --into exclude each other")
+        if check and native:
+            raise WrongUsage("--check writes nothing, so there is nothing to compile for --native")
         if specs is not None and out is None and into is None:
             raise WrongUsage(
                 "your own specs need a folder of their own to be written to; "
@@ -164,12 +169,28 @@ def build(
         shown = _short(folder)
         if not outcome.written and not outcome.removed:
             console().print(f"{shown} is up to date")
-            return
         for path in outcome.removed:
             console().print(f"removed {shown}/{path}")
         number = len(outcome.written)
         classes = ", ".join(outcome.classes)
-        console().print(f"wrote {number} file{'s' * (number != 1)} to {shown}: {classes}")
+        if number:
+            console().print(f"wrote {number} file{'s' * (number != 1)} to {shown}: {classes}")
+        if native:
+            _compile_loops(folder)
+
+
+def _compile_loops(folder: Path) -> None:
+    """Compile what would be compiled at the first steps of the optimizers of a package."""
+    from .runtime import native
+
+    try:
+        with console(stderr=True).status("compiling C++ loops"):
+            made = native.compile_ahead(folder)
+    except (native.Unavailable, OSError) as error:
+        raise Failure(f"no C++ loops were compiled: {error}") from None
+    number, cache = len(made), native.cache_folder()
+    found = f"compiled {number} C++ loops" if number else "all C++ loops are compiled already"
+    console().print(f"{found}; they are kept in {cache}")
 
 
 def _command(

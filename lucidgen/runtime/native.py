@@ -15,6 +15,7 @@ import ctypes
 import importlib
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
@@ -185,23 +186,27 @@ def _identity(command: list[str]) -> str:
 
 
 def build_of(rule: Rule, type_: str, command: list[str]) -> Build:
-    """The build of a rule for a type, by its content: not started."""
+    """The build of a rule for a type: not started."""
     package, _, name = (rule.cpp or "").rpartition(".")
     folder = Path(next(iter(importlib.import_module(package).__path__)))
-    source = folder / f"{name}.cpp"
+    return _build(folder / f"{name}.cpp", rule.name, type_, command)
+
+
+def _build(source: Path, rule: str, type_: str, command: list[str]) -> Build:
+    """The build of a rule in a file for a type; its content gives it its name."""
     parts = [
         source.read_text(encoding="utf-8"),
-        (folder / "multi_tensor.h").read_text(encoding="utf-8"),
+        source.with_name("multi_tensor.h").read_text(encoding="utf-8"),
         _identity(command),
         _processor(),
         " ".join(FLAGS),
         _SCRIPT,
-        rule.name,
+        rule,
         type_,
     ]
     digest = sha256("\0".join(parts).encode()).hexdigest()[:24]
-    target = cache_folder() / f"{rule.name}_{type_}_{digest}.so"
-    return Build(source, rule.name, type_, target, target.with_suffix(".log"))
+    target = cache_folder() / f"{rule}_{type_}_{digest}.so"
+    return Build(source, rule, type_, target, target.with_suffix(".log"))
 
 
 # One answer for each rule and type in a process
@@ -262,16 +267,26 @@ def _progress(key: tuple[Rule, str], wait: bool) -> Step | Unavailable | None:
     return found
 
 
-def compile_ahead(rules: Iterable[Rule], chars: str = "fd") -> list[Build]:
-    """Compile these rules for these types, as many at once as there are processors.
+def compile_ahead(folder: Path, types: Iterable[str] = ("float32", "float64")) -> list[Build]:
+    """Compile all rules of a package for these types, as many at once as there are processors.
 
     Returns
     -------
     list of Build
         What was compiled; what was there already is not among it.
+
+    Raises
+    ------
+    Unavailable
+        If there is no compiler, or it fails.
     """
     command = compiler()
-    builds = [build_of(rule, TYPES[c], command) for rule in rules if rule.cpp for c in chars]
+    builds = [
+        _build(source, rule, type_, command)
+        for source in sorted((folder / "_cpp").glob("*.cpp"))
+        for rule in re.findall(r"^LUCIDGEN_STEPS\((\w+)\)", source.read_text("utf-8"), re.MULTILINE)
+        for type_ in types
+    ]
     wanted = list({b.target: b for b in builds if not b.target.exists()}.values())
     running: list[Build] = []
     for build in wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from lucidgen import Parameter, optim
 from lucidgen.runtime import native
 
+SOURCES = Path(__file__).parents[2] / "generated" / "lucid" / "optim" / "_cpp"
 SCRIPT = """
 import sys, numpy as np, lucidgen
 from lucidgen.optim import SGD
@@ -278,9 +280,47 @@ def test_threads_are_those_of_omp_num_threads(monkeypatch: pytest.MonkeyPatch) -
     native_backend.threads.cache_clear()
 
 
-def test_everything_can_be_compiled_ahead(fresh: Path) -> None:
-    rules = list(optim.SGD.rules.values())
-    made = native.compile_ahead(rules, "f")
-    assert {path.name for path in fresh.glob("*.so")} == {build.target.name for build in made}
-    assert native.compile_ahead(rules, "f") == []
+def test_everything_can_be_compiled_ahead(fresh: Path, tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    shutil.copytree(SOURCES, package / "_cpp", ignore=lambda _, names: {"adam.cpp", "nadam.cpp"})
+    made = native.compile_ahead(package, ["float32"])
+    names = {path.name for path in fresh.glob("*.so")}
+    assert names == {build.target.name for build in made}
+    assert native.build_of(optim.SGD.rules["torch"], "float32", ["c++"]).target.name in names
+    assert native.compile_ahead(package, ["float32"]) == []
     assert left_over(fresh) == []
+
+
+def build(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lucidgen.cli", "build", *options]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.run(
+        command, env=environment | variables, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_a_build_compiles_loops_when_asked_to(fresh: Path, tmp_path: Path) -> None:
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    (specs / "plain.py").write_text(
+        "from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, t, w\n"
+        'lr = hyper("lr", 0.1)\n'
+        'Plain = OptimizerSpec("Plain", arguments=(lr,), equations=(\n'
+        "    Eq(w[t], w[t - 1] - lr * grad[t]),\n"
+        "))\n"
+    )
+    options = ("--specs", str(specs), "--out", str(tmp_path / "made"), "--native")
+    done = build(*options)
+    assert done.returncode == 0, done.stderr
+    assert "compiled 2 C++ loops" in done.stdout
+    assert sorted(path.name.rpartition("_")[0] for path in fresh.iterdir()) == [
+        "plain_float32",
+        "plain_float64",
+    ]
+    again = build(*options)
+    assert "up to date" in again.stdout
+    assert "compiled already" in again.stdout
+    failed = build(*options, CXX="no-such-compiler")
+    assert failed.returncode == 1
+    assert "no C++ loops were compiled: CXX names 'no-such-compiler'" in failed.stderr
+    assert build("--native", "--check").returncode == 2
