@@ -7,8 +7,7 @@ step count, scalar states and static choices have in common. Does not touch arra
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +63,7 @@ class Bucket:
     is static, ``scalars`` the new values of the scalar states by key.
     """
 
-    __slots__ = ("_packed", "arguments", "choices", "scalars", "settings", "t", "values")
+    __slots__ = ("arguments", "choices", "packed", "scalars", "settings", "t", "values")
 
     def __init__(
         self,
@@ -89,18 +88,5 @@ class Bucket:
                 {name: value for name, value in found.items() if isinstance(value, bool)}
             )
         self.scalars = {state.key: self.values[state.name] for state in states}
-        self._packed: Any = None
+        self.packed: Any = None  # the compiled step's
         self.arguments: dict[Any, tuple[Any, ...]] = {}  # the NumPy step's, by type of the weights
-
-    def packed(self, names: Sequence[str]) -> tuple[Any, Any]:
-        """The named values as C arrays: numbers, and choices."""
-        if self._packed is None:
-            values = [self.values[name] for name in names]
-            numbers = [value for value in values if type(value) is not bool]
-            choices = [value for value in values if type(value) is bool]
-            self._packed = (
-                (ctypes.c_double * len(numbers))(*numbers),
-                (ctypes.c_int * len(choices))(*choices),
-            )
-        found: tuple[Any, Any] = self._packed
-        return found

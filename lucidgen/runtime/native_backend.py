@@ -85,6 +85,20 @@ def pointers(slot: Slot, states: Sequence[State], live: Sequence[State]) -> tupl
     return (slot.data.ctypes.data, *found)
 
 
+def _packed(bucket: Bucket, names: Sequence[str]) -> tuple[Any, Any]:
+    """The named values as C arrays: numbers, and choices."""
+    if bucket.packed is None:
+        values = [bucket.values[name] for name in names]
+        numbers = [value for value in values if type(value) is not bool]
+        choices = [value for value in values if type(value) is bool]
+        bucket.packed = (
+            (ctypes.c_double * len(numbers))(*numbers),
+            (ctypes.c_int * len(choices))(*choices),
+        )
+    found: tuple[Any, Any] = bucket.packed
+    return found
+
+
 class Table:
     """What a compiled step is given for these parameters; it holds as long as `is_of` them.
 
@@ -125,7 +139,7 @@ class Table:
             self.strides = strides
             self.layouts = self._layouts(strides)
             table.layouts = None if self.layouts is None else self.layouts.ctypes.data
-        scalars, choices = bucket.packed(self.names)
+        scalars, choices = _packed(bucket, self.names)
         step(addressof(table), scalars, choices, threads())
 
     def _layouts(self, strides: list[Any]) -> Any:

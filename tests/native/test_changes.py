@@ -122,6 +122,13 @@ def another_group(world: World, chance: random.Random) -> None:
     world.optimizer.add_param_group({"params": [(name, made)], "lr": 0.05})
 
 
+def a_parameter_replaced(world: World, chance: random.Random) -> None:
+    old = world.parameters[-1]
+    params = world.optimizer.param_groups[-1]["params"]
+    if params and params[-1] is old:
+        world.parameters[-1] = params[-1] = Parameter(old.data)
+
+
 def states_of(world: World) -> list[dict[str, Any]]:
     found = [world.optimizer.state.get(p) for p in world.parameters]
     return [entry for entry in found if entry]
@@ -188,6 +195,7 @@ EVENTS = [
     another_order,
     fewer_parameters,
     another_group,
+    a_parameter_replaced,
     a_state_replaced,
     a_state_written_to,
     a_state_forgotten,

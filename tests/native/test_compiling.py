@@ -215,6 +215,7 @@ def test_a_build_that_is_killed_leaves_nothing_that_counts(
     )
     for process in [build.process, *map(int, children.stdout.split())]:
         os.kill(process, signal.SIGKILL)
+    assert build.is_done(wait=True)
     with pytest.warns(RuntimeWarning, match="the C\\+\\+ compiler failed"):
         assert train(1) == train(1, "numpy")
     assert list(fresh.glob("*.so")) == []
