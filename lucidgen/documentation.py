@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import sympy
@@ -107,13 +108,9 @@ def value_text(value: Any) -> str:
         return repr(value)
     value = float(value)
     if value and (abs(value) < 0.05 or abs(value) >= 1e5):
-        mantissa, _, exponent = f"{value:.16e}".partition("e")
-        short = next(
-            text
-            for text in (f"{float(mantissa):.{digits}g}" for digits in range(1, 18))
-            if float(f"{text}e{exponent}") == value
-        )
-        return f"{short}e{int(exponent)}"
+        digits = len(Decimal(repr(value)).normalize().as_tuple().digits)  # the fewest that tell it
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa}e{int(exponent)}"
     return repr(value)
 
 

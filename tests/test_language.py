@@ -3,6 +3,7 @@
 import numpy as np
 
 from lucidgen.cost import cost
+from lucidgen.documentation import value_text
 from lucidgen.lower import lower
 from lucidgen.oracle import Setting, Trajectory
 from lucidgen.passes import optimize, stages
@@ -181,3 +182,14 @@ def test_every_stage_of_a_program_can_be_printed() -> None:
         assert "sqrt(" in text
     assert any("host:" in text for text in texts)
     assert len(set(texts)) > 4
+
+
+def test_numbers_are_written_shortly_and_exactly() -> None:
+    values = [
+        mantissa * 10.0**exponent for mantissa in (1, 3, 9.999) for exponent in range(-30, 30)
+    ]
+    for value in [*values, 5e-324, 1.7976931348623157e308, 0.1 + 0.2, -1e-6]:
+        assert float(value_text(value)) == value
+    assert [value_text(x) for x in (1e-6, 1e-12, 1e-3, 0.9, (1e-6, 0.5))] == [
+        *("1e-6", "1e-12", "1e-3", "0.9", "(1e-6, 0.5)")
+    ]

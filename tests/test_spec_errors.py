@@ -28,6 +28,36 @@ def problems(tmp_path: Path, source: str) -> list[Problem]:
 
 # Source, the line (from the first after START), and words of the message, equation and remedy.
 WRONG = {
+    "a series without its time": (
+        """
+        m = series("m")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m, grad[t]),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """,
+        3,
+        ("cannot sympify", "Series"),
+    ),
+    "a comparison that Python answers": (
+        """
+        m = series("m")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m[t], when(grad[t] == 0, m[t - 1], grad[t])),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """,
+        3,
+        ("Python's False", "sympy.Eq(a, b)"),
+    ),
+    "a state under a key of the runtime's own": (
+        """
+        m = series("m", saved_as="started")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m[t], m[t - 1] + grad[t]),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """,
+        1,
+        ("saved as 'started', which is taken", "another saved_as"),
+    ),
     "an undefined series with the nearest name": (
         """
         m_hat, m_hta = series("m_hat"), series("m_hta")

@@ -160,7 +160,7 @@ def _check_complete(
 
 def _as_count(value: Any, label: str) -> int:
     number = _as_scalar("step", value, label)
-    if not number >= 0 or number != int(number):
+    if not 0 <= number < float("inf") or number != int(number):
         raise ValueError(f"{label}: the saved step must be a whole number, got {number!r}")
     return int(number)
 

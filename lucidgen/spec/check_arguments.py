@@ -21,6 +21,8 @@ RESERVED = {
     # Functions that the host arithmetic calls by these names.
     *("sqrt", "exp", "expm1", "log", "tanh", "sign", "abs", "power", "maximum", "minimum", "where"),
 }
+#: Keys that the runtime has uses for beside the states.
+RESERVED_KEYS = {"step", "started", "params", "lr"}
 #: Names that every generated module imports.
 RESERVED_CLASSES = {"Any", "Iterable", "Optimizer", "constructor"}
 PREFIXES = ("use_", "first_", "new_")
@@ -81,7 +83,7 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
             yield from claim(series.name, "series", series, series.location)
     saved = Counter(s.saved_as for s in spec.states)
     for series in spec.states:
-        if saved[series.saved_as] > 1 or series.saved_as == "step":
+        if saved[series.saved_as] > 1 or series.saved_as in RESERVED_KEYS:
             yield Problem(
                 series.location,
                 f"the state {series} is saved as {series.saved_as!r}, which is taken",

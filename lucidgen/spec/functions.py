@@ -83,6 +83,11 @@ def when(condition: Any, a: Any, b: Any) -> sympy.Expr:
     special), a comparison, or these joined by `&`, `|` and `~`. Flags and comparisons of host
     scalars choose between bodies; a comparison of arrays is a select.
     """
+    if isinstance(condition, bool):  # a == b is False at once, whatever a and b will be
+        raise TypeError(
+            f"the condition of when() is Python's {condition}: `==`, `!=`, `and`, `or` and `not` "
+            f"are answered when the spec is read; write sympy.Eq(a, b), `&`, `|` and `~`"
+        )
     return When(sympy.sympify(condition), sympy.sympify(a), sympy.sympify(b))
 
 

@@ -34,6 +34,8 @@ class Series:
     def __getitem__(self, index: Any) -> At:
         return At(self, sympy.sympify(index))
 
+    __iter__ = None  # or Python, and with it SymPy, would count m[0], m[1], ... without an end
+
     def __str__(self) -> str:
         return self.name
 

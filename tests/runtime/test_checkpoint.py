@@ -345,6 +345,7 @@ def changed_state(**entry):
         (changed_state(exp_avg=None), ValueError, "'exp_avg' missing from the saved state; remove"),
         (changed_state(step=None), ValueError, "parameter 0: 'step' missing"),
         (changed_state(step=2.5), ValueError, "step must be a whole number, got 2.5"),
+        (changed_state(step=float("inf")), ValueError, "step must be a whole number, got inf"),
         (changed_state(step=[1, 2]), ValueError, "'step' must be one number"),
         (changed_state(exp_avg=np.ones(3)), ValueError, r"'exp_avg' has shape \(3,\), expected"),
         (changed_state(exp_avg=np.array(["a", "b"])), TypeError, "'exp_avg' is of type"),
