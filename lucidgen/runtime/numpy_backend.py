@@ -8,8 +8,9 @@ not own checks of gradients and groups (``stepping``).
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ Calls = list[tuple[slice | None, Array, tuple[Any, ...]]]
 #: A parameter's record and its gradient.
 Entry = tuple[Slot, Any]
 Part = tuple[Bucket, list[Entry]]
+
+_base = attrgetter("base")
 
 _made: dict[int, tuple[weakref.ref[Array], Callable[[], Any]]] = {}
 
@@ -69,6 +72,19 @@ def is_private(array: Array, param: Any) -> bool:
         return False
     owner = known[1]()
     return owner is param or (isinstance(owner, _Identity) and owner.token == id(param))
+
+
+def shares_weights(gradients: Iterable[Array]) -> bool:
+    """Whether a gradient is the data of a parameter, of whatever optimizer, or a view of it."""
+    gradients = list(gradients)
+    seen = set(map(id, gradients))
+    seen.update(map(id, map(_base, gradients)))
+    return not _made.keys().isdisjoint(seen)
+
+
+def apart(gradient: Array) -> Array:
+    """The gradient; a copy if it is the data of a parameter, which a step changes under way."""
+    return gradient.copy() if shares_weights((gradient,)) else gradient
 
 
 def _layout(array: Array) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from .groups import Settings
 from .host import Bucket
 from .native_backend import Table
+from .numpy_backend import shares_weights
 from .states import Slot
 
 _data, _grad = attrgetter("data"), attrgetter("grad")
@@ -74,6 +75,7 @@ class Steady:
             _same(map(type, grads), repeat(np.ndarray))
             and _same(map(_dtype, grads), repeat(self.dtype))
             and list(map(_shape, grads)) == self.shapes
+            and not shares_weights(grads)
         ):
             return grads
         return None
