@@ -28,6 +28,54 @@ def problems(tmp_path: Path, source: str) -> list[Problem]:
 
 # Source, the line (from the first after START), and words of the message, equation and remedy.
 WRONG = {
+    "a single equation without a comma": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t])))
+        """,
+        1,
+        ("`equations` must be a tuple", "with a comma"),
+    ),
+    "an equation of SymPy's": (
+        """
+        import sympy
+        A = OptimizerSpec("A", (lr,), (sympy.Eq(w[t], w[t - 1] - lr * grad[t]),))
+        """,
+        2,
+        ("is no equation", "Eq from lucidgen.spec"),
+    ),
+    "a right side that is nothing": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], None),))
+        """,
+        1,
+        ("right side of Eq(w[t], ...) is None",),
+    ),
+    "a start that reduces": (
+        """
+        m = series("m")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m[0], norm(w[0])),
+            Eq(m[t], m[t - 1] + grad[t]),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """,
+        3,
+        ("a start reduces a tensor", "m[0] = norm(w[0])", "first update"),
+    ),
+    "a constant beyond doubles": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * 10**400 * grad[t]),))
+        """,
+        1,
+        ("too large for floating point", "10**300"),
+    ),
+    "a special value that is no number": (
+        """
+        mu = hyper("mu", 0.9, special="0")
+        A = OptimizerSpec("A", (lr, mu), (Eq(w[t], w[t - 1] - lr * mu * grad[t]),))
+        """,
+        1,
+        ("special of mu is '0'", "Give a float"),
+    ),
     "a series without its time": (
         """
         m = series("m")

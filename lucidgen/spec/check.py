@@ -24,6 +24,9 @@ from .quantities import At, Flag, Hyper, Series, symbols_of, t
 #: step unnamed is fast past it, every update in the literature is far below it).
 MAX_NODES = 400
 
+#: Constants beyond this cannot be written as a double.
+LARGEST = 10**300
+
 
 def problems_of(spec: OptimizerSpec) -> list[Problem]:
     """All problems of one spec (without its dialects)."""
@@ -111,6 +114,12 @@ def times(spec: OptimizerSpec) -> Iterator[Problem]:
                     "the previous gradient is not kept by itself",
                     "Name it: Eq(g[t], grad[t]), then read g[t - 1].",
                 )
+        if equation.moment == "start" and equation.right.has(Reduction):
+            yield _wrong(
+                equation,
+                "a start reduces a tensor",
+                "Let the first update do it: Eq(x[1], ...).",
+            )
         if equation.moment == "start" and equation.right.has(t):
             yield _wrong(
                 equation,
@@ -218,6 +227,13 @@ def expressions(spec: OptimizerSpec) -> Iterator[Problem]:
                 f"the float {float(number):g} in an equation is not exact",
                 f"Write Rational({exact.p}, {exact.q}), or make it a hyper(...).",
             )
+        for number in sorted(right.atoms(sympy.Integer, sympy.Rational), key=str):
+            if max(abs(number.p), number.q) > LARGEST:
+                yield _wrong(
+                    equation,
+                    f"the number {str(number)[:12]}... is too large for floating point",
+                    "Keep constants below 10**300.",
+                )
         if right.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
             yield _wrong(
                 equation,

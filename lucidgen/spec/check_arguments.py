@@ -6,6 +6,7 @@ Owns the rules about declarations; `check.py` owns those about equations and run
 from __future__ import annotations
 
 import keyword
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -144,6 +145,15 @@ def _bad_default(spec: OptimizerSpec, argument: Any) -> Iterator[Problem]:
             f"Give a tuple of {len(argument.symbols)} numbers.",
         )
         return
+    limits = {"special": argument.symbols[0].special, **vars(argument.symbols[0].bounds)}
+    for name, limit in limits.items():
+        if limit is not None and not _is_number(limit):
+            yield Problem(
+                argument.location,
+                f"{name} of {argument.name} is {limit!r}, which is no finite number",
+                "Give a float.",
+            )
+            return
     for symbol, number in zip(argument.symbols, values, strict=True):
         if isinstance(number, bool) or not isinstance(number, int | float):
             yield Problem(
@@ -155,3 +165,7 @@ def _bad_default(spec: OptimizerSpec, argument: Any) -> Iterator[Problem]:
                 f"the default of {symbol} is {number!r}, out of its own range",
                 f"It must be {symbol.bounds}.",
             )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

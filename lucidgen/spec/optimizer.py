@@ -49,6 +49,10 @@ class Eq:
     def __init__(self, left: Any, right: Any) -> None:
         self.left: sympy.Expr = sympy.sympify(left)
         self.right: sympy.Expr = sympy.sympify(right)
+        if not isinstance(self.right, sympy.Basic) or getattr(self.right, "is_Matrix", False):
+            raise TypeError(
+                f"the right side of Eq({left}, ...) is {right!r}, which is no expression"
+            )
         self.location = caller()
 
     def __eq__(self, other: object) -> bool:
@@ -163,6 +167,12 @@ class OptimizerSpec:
     problems: tuple[Problem, ...] = ()
     dialects: dict[str, OptimizerSpec] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for field_name in ("arguments", "equations", "requires", "ignores"):
+            _refuse_single(field_name, getattr(self, field_name))
+        for equation in self.equations:
+            _refuse_other(equation)
+
     def variant(self, name: str, **changes: Any) -> OptimizerSpec:
         """Another optimizer that says only what it changes.
 
@@ -226,6 +236,10 @@ class OptimizerSpec:
     def _changed_equations(
         self, replace: Iterable[Eq], add: Iterable[Eq], drop: Iterable[Any], location: Location
     ) -> tuple[tuple[Eq, ...], tuple[Problem, ...]]:
+        for field_name, value in (("replace", replace), ("add", add), ("drop", drop)):
+            _refuse_single(field_name, value)
+        for equation in (*replace, *add):
+            _refuse_other(equation)
         problems = []
         equations = {equation.key: equation for equation in self.equations}
         for left in drop:
@@ -351,3 +365,18 @@ class OptimizerSpec:
 
 def _lefts(equations: Iterable[Eq]) -> str:
     return ", ".join(str(equation.left) for equation in equations)
+
+
+def _refuse_single(name: str, value: Any) -> None:
+    """Refuse what is no tuple, such as an equation in parentheses without a comma."""
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"`{name}` must be a tuple; for a single entry write (x,) with a comma")
+
+
+def _refuse_other(equation: Any) -> None:
+    """Refuse what is no equation of ours."""
+    if not isinstance(equation, Eq):
+        raise TypeError(
+            f"{equation!r} is no equation; write Eq(left, right) with Eq from lucidgen.spec, since "
+            "SymPy's own evaluates"
+        )

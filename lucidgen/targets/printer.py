@@ -88,4 +88,5 @@ class Printer:
 
     def number(self, number: sympy.Number) -> str:
         """A constant."""
-        return str(int(number)) if number.is_Integer else repr(float(number))
+        small = number.is_Integer and abs(number) < 2**31
+        return str(int(number)) if small else repr(float(number))
