@@ -28,6 +28,16 @@ def problems(tmp_path: Path, source: str) -> list[Problem]:
 
 # Source, the line (from the first after START), and words of the message, equation and remedy.
 WRONG = {
+    "a state under a key that no code can hold": (
+        """
+        m = series("m", saved_as='a"b')
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m[t], m[t - 1] + grad[t]),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """,
+        1,
+        ("which is no identifier", "saved_as such as 'exp_avg'"),
+    ),
     "a single equation without a comma": (
         """
         A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t])))

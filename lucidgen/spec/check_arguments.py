@@ -84,6 +84,12 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
             yield from claim(series.name, "series", series, series.location)
     saved = Counter(s.saved_as for s in spec.states)
     for series in spec.states:
+        if not series.saved_as.isidentifier():
+            yield Problem(
+                series.location,
+                f"the state {series} is saved as {series.saved_as!r}, which is no identifier",
+                "Give it a saved_as such as 'exp_avg'.",
+            )
         if saved[series.saved_as] > 1 or series.saved_as in RESERVED_KEYS:
             yield Problem(
                 series.location,
