@@ -10,7 +10,6 @@ from typing import Any
 
 import sympy
 from sympy import Abs, Max, Min, Rational, exp, log, sign, sqrt, tanh
-from sympy.logic.boolalg import Boolean
 
 
 class _Operator(sympy.Function):  # type: ignore[misc]
@@ -149,7 +148,6 @@ __all__ = [
     "FUNCTIONS",
     "FUNCTION_NAMES",
     "Abs",
-    "Boolean",
     "ColumnMean",
     "Group",
     "Max",

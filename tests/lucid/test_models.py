@@ -35,7 +35,6 @@ def test_two_optimizers_share_a_model_by_parts(device, network, train, weights, 
     model, whole = network(device), network(device)
     first = Adam(model.first.parameters(), lr=0.05)
     second = Adam(model.second.parameters(), lr=0.05)
-    train(model, second, stop=0)
     together = Adam(whole.parameters(), lr=0.05)
 
     class Both:

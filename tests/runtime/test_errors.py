@@ -258,6 +258,8 @@ def test_schedulers_may_leave_notes_in_the_groups(make):
     opt = NAdam([a])
     opt.param_groups[0].setdefault("initial_lr", 0.1)
     opt.step()
+    assert opt.param_groups[0]["initial_lr"] == 0.1
+    assert opt.state[a]["step"] == 1
 
 
 def test_no_warning_escapes_an_ordinary_step(make):

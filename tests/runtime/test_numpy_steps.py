@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from handwritten import SGD, Adam, Clipped, NAdam, Slow
 
+from lucidgen import optim
 from lucidgen.runtime import Parameter
 from lucidgen.runtime.numpy_backend import CHUNK
 
@@ -271,12 +272,26 @@ def test_deepcopied_parameters_get_arrays_of_their_own(make):
 
 def test_gradients_are_never_written_to(make):
     params = make((3,), (4, 2))
+    before = [p.grad.copy() for p in params]
     for options in ({}, {"maximize": True, "weight_decay": 0.1}):
         for p in params:
             p.grad.flags.writeable = False
         opt = Adam(params, **options)
         opt.step()
         opt.step()
+    for p, grad in zip(params, before, strict=True):
+        np.testing.assert_array_equal(p.grad, grad)
+
+
+def test_compiled_loops_never_write_to_gradients(make):
+    # A loop in C++ would not be stopped by an array that is not writeable: compare the values.
+    params = make((3,), (4, 2))
+    before = [p.grad.copy() for p in params]
+    opt = optim.Adam(params, maximize=True, weight_decay=0.1, kernel="cpp")
+    opt.step()
+    opt.step()
+    for p, grad in zip(params, before, strict=True):
+        np.testing.assert_array_equal(p.grad, grad)
 
 
 def test_one_gradient_array_may_serve_two_parameters(make):
