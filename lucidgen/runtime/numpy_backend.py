@@ -82,8 +82,11 @@ def shares_weights(gradients: Iterable[Array]) -> bool:
     return not _made.keys().isdisjoint(seen)
 
 
-def apart(gradient: Array) -> Array:
-    """The gradient; a copy if it is the data of a parameter, which a step changes under way."""
+def apart(gradient: Array, slot: Slot) -> Array:
+    """The gradient; a copy if it is data or state, which a step changes while it reads."""
+    for _, array in slot.sources:
+        if array is gradient or array is gradient.base:
+            return gradient.copy()
     return gradient.copy() if shares_weights((gradient,)) else gradient
 
 

@@ -166,7 +166,7 @@ def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry
                 buckets[key] = _bucket(settings, key), [], []
             _, on_numpy, on_mlx = buckets[key]
         if slot.kind is np.ndarray or (slot.kind is None and not is_mlx(data)):
-            on_numpy.append((slot, numpy_backend.apart(grad)))
+            on_numpy.append((slot, numpy_backend.apart(grad, slot)))
         else:
             on_mlx.append((slot, grad))
     return buckets.values()

@@ -1,4 +1,4 @@
-"""Gradients that are another parameter's data, as loss = p * q gives a loop written by hand."""
+"""Gradients that share memory with weights or states, as loss = p * q gives a loop by hand."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def test_a_gradient_that_is_another_parameters_data_is_read_as_it_was(kernel: st
         a, b = a - 0.1 * b, b - 0.1 * a
         np.testing.assert_allclose(p.data, a, rtol=1e-15)
         np.testing.assert_allclose(q.data, b, rtol=1e-15)
+
+
+@pytest.mark.parametrize("kernel", ["numpy", "cpp"])
+def test_a_gradient_that_is_the_state_itself_is_read_as_it_was(kernel: str) -> None:
+    p = Parameter(np.zeros(2))
+    optimizer = SGD([p], lr=0.1, momentum=0.9, kernel=kernel)
+    p.grad = np.ones(2)
+    optimizer.step()
+    p.grad = optimizer.state[p]["momentum_buffer"]
+    optimizer.step()  # the buffer becomes 0.9 * 1 + 1
+    np.testing.assert_allclose(p.data, -0.1 - 0.1 * 1.9, rtol=1e-15)
 
 
 @pytest.mark.parametrize("kernel", ["numpy", "cpp"])
