@@ -26,18 +26,6 @@ eps = hyper("eps", 1e-8, at_least=0)
 weight_decay = hyper("weight_decay", 0.01, at_least=0, special=0)
 g, d, m, v, n, c, z, s, k = (series(name) for name in "gdmvnczsk")
 
-# A state that is read before it is written.
-Lion = OptimizerSpec(
-    "Lion",
-    paper="Chen et al. 2023, arXiv:2302.06675, Program 1",
-    arguments=(lr, betas, weight_decay),
-    equations=(
-        Eq(c[t], beta1 * m[t - 1] + (1 - beta1) * grad[t]),
-        Eq(m[t], beta2 * m[t - 1] + (1 - beta2) * grad[t]),
-        Eq(w[t], w[t - 1] - lr * (sign(c[t]) + weight_decay * w[t - 1])),
-    ),
-)
-
 alpha1, alpha2, alpha3 = alphas = hyper("alphas", (0.98, 0.92, 0.99), at_least=0, below=1)
 
 # The gradient of the step before, and a series whose first value is special.

@@ -14,20 +14,19 @@ import pytest
 import sympy
 
 from lucidgen import optim
+from lucidgen.catalog import catalog
 from lucidgen.oracle import Setting, Trajectory
 from lucidgen.spec import OptimizerSpec
-from lucidgen.specs.adam import Adam, AdamW
-from lucidgen.specs.lars import LARS
+from lucidgen.specs.adam import Adam
 from lucidgen.specs.nadam import NAdam
 from lucidgen.specs.radam import RAdam
-from lucidgen.specs.sgd import SGD
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.equivalence import ReadOnly, distance, run, source_of, values
 from lucidgen.verify.exact import real
 
 READINGS = [
     pytest.param(main, spec, id=f"{main.name}-{name}")
-    for main in (SGD, Adam, AdamW, NAdam, RAdam, LARS)
+    for main in (entry.main for entry in catalog(None).entries)
     for name, spec in main.readings.items()
 ]
 TOLERANCE = 1e-40

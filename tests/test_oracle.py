@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lucidgen import optim
+from lucidgen.catalog import catalog
 from lucidgen.lower import lower
 from lucidgen.oracle import Setting
 from lucidgen.passes import optimize
@@ -29,16 +30,13 @@ from lucidgen.specs.adam import (
     v_hat,
     weight_decay,
 )
-from lucidgen.specs.lars import LARS
-from lucidgen.specs.nadam import NAdam
-from lucidgen.specs.radam import RAdam
-from lucidgen.specs.sgd import SGD
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.replay import Finding, Run, replay
 
+BUILT_IN = [entry.main for entry in catalog(None).entries]
 READINGS = [
     pytest.param(main, spec, id=f"{main.name}-{name}")
-    for main in (SGD, Adam, AdamW, NAdam, RAdam, LARS)
+    for main in BUILT_IN
     for name, spec in main.readings.items()
 ]
 LATE = 10**6
@@ -106,7 +104,7 @@ def test_steps_stay_within_the_error_bound_for_every_static_choice(
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("main", [SGD, Adam, AdamW, NAdam, RAdam, LARS], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("main", BUILT_IN, ids=lambda spec: spec.name)
 def test_the_error_bound_is_not_far_above_the_errors(main: OptimizerSpec, dtype: type) -> None:
     setting = next(settings(main))
     ratios = [

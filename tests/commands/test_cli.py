@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from lucidgen import Parameter
 from lucidgen.cli import app
 
-BUILT_IN = ("Adam", "AdamW", "LARS", "NAdam", "RAdam", "SGD")
+BUILT_IN = ("Adam", "AdamW", "LARS", "Lion", "NAdam", "RAdam", "SGD", "SignSGD")
 
 
 def run(*arguments):

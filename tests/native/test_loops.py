@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter, optim
+from lucidgen.catalog import catalog
 from lucidgen.runtime import native, native_backend
 from lucidgen.spec import OptimizerSpec
-from lucidgen.specs.adam import Adam, AdamW
-from lucidgen.specs.nadam import NAdam
-from lucidgen.specs.radam import RAdam
-from lucidgen.specs.sgd import SGD
 from lucidgen.verify.emitted import arguments, settings
 
 Arrays = list[np.ndarray[Any, Any]]
 
-SPECS = (SGD, Adam, AdamW, NAdam, RAdam)
+SPECS = [
+    e.main for e in catalog(None).entries if getattr(optim, e.main.name).rules[e.main.reading].cpp
+]
 READINGS = [
     pytest.param(main, spec, id=f"{main.name}-{name}")
     for main in SPECS

@@ -7,16 +7,20 @@ from lucidgen.runtime import Optimizer
 
 from .adam import Adam, AdamW
 from .lars import LARS
+from .lion import Lion
 from .nadam import NAdam
 from .radam import RAdam
 from .sgd import SGD
+from .sign_sgd import SignSGD
 
 __all__ = [
     "LARS",
     "SGD",
     "Adam",
     "AdamW",
+    "Lion",
     "NAdam",
     "Optimizer",
     "RAdam",
+    "SignSGD",
 ]
