@@ -1,21 +1,26 @@
 """`lucidgen build`: which files are made from which specs, and when.
 
-Owns the decision whether anything has to be done, the reading of a whole folder of specs, and what
-may be written or removed. What the files hold is `emit`'s, how they reach the disk `writing`'s.
-SymPy is imported only once something must be compiled.
+Owns the decision what has to be done, the reading of a whole folder of specs, and what may be
+written or removed. Modules that their sources would give again are left alone. What the files hold
+is `emit`'s, how they reach the disk `writing`'s. SymPy is imported only once something must be
+compiled.
 """
 
 from __future__ import annotations
 
 import ast
 import keyword
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import Failure, WrongUsage, nearest
-from .manifest import Manifest, inputs_digest
+from .manifest import Manifest, Part, digest, inputs_digests
 from .writing import KEPT, is_generated, package_paths, replace_files
+
+if TYPE_CHECKING:
+    from .compiled import CompiledModule
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,18 @@ class Job:
     @property
     def kind(self) -> str:
         """What tells its record from that of another kind of build into the same folder."""
-        return "self-contained" if self.self_contained else "package"
+        return f"self-contained {self.kept}" if self.self_contained else "package"
+
+    @property
+    def kept(self) -> str:
+        """A subpackage that is not ours and that a self-contained package goes on to export."""
+        found = self.self_contained and (self.out / KEPT / "__init__.py").is_file()
+        return KEPT if found else ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The files that a job wants, generated files that have no place any more, and the classes."""
+    """What to write, generated files that have no place any more, and the classes compiled."""
 
     files: Mapping[str, str]
     extra: tuple[str, ...]
@@ -159,26 +170,23 @@ def _chosen(job: Job, paths: Sequence[Path], classes: Mapping[str, Path]) -> lis
 
 
 def _is_up_to_date(job: Job, paths: Sequence[Path]) -> bool:
-    manifest = Manifest.of(job.out, job.kind)
-    if not manifest.modules:
+    manifest, on_disk = Manifest.of(job.out, job.kind), _on_disk(job.out)
+    if not manifest.modules or on_disk != manifest.outputs:
         return False
     by_stem = {path.stem: path for path in paths}
+    if not job.names and set(manifest.modules) != set(by_stem):
+        return False
     classes = {
-        name: by_stem[stem]
-        for stem, names in manifest.listing.items()
-        if stem in by_stem
+        name: by_stem[module]
+        for module, names in (_modules(job.out).items() if job.names else ())
+        if module in by_stem
         for name in names
     }
     try:
-        chosen = _chosen(job, paths, classes)
+        chosen = {path.stem for path in _chosen(job, paths, classes)}
     except WrongUsage:
         return False
-    now = inputs_digest(paths, map(Path, manifest.also))
-    if any(manifest.modules.get(path.stem) != now for path in chosen):
-        return False
-    if not job.names and set(manifest.modules) != set(by_stem):
-        return False
-    return manifest.holds(job.out, _generated(job.out))
+    return chosen <= manifest.fresh(inputs_digests(paths), on_disk)
 
 
 # Compiling
@@ -194,55 +202,64 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
             "or an empty folder, move them away (other subfolders may stay), or let --replace "
             "remove them"
         )
+    inputs, on_disk = inputs_digests(paths), _on_disk(job.out)
+    before = Manifest.of(job.out, job.kind)
+    fresh = before.fresh(inputs, on_disk)
+    modules, others = _compiled(job, paths, fresh)
     from . import emit
-    from .reading import compile_all, fresh_imports, load_all
 
-    before = inputs_digest(paths)
-    with fresh_imports(job.specs) as also:
-        files = _files(job, paths)
-        loaded = load_all(files)
-    others = _others(job.out, {f.name for f in loaded}) if job.names else {}
-    modules = compile_all(loaded, others)
     runtime = emit.OWN_RUNTIME if job.self_contained else emit.RUNTIME
     try:
-        rendered = emit.package_files(modules, others=others, runtime=runtime, kept=_kept(job))
+        package = emit.package(modules, others=others, runtime=runtime, kept=job.kept)
     except emit.FormatError as error:
         raise Failure(str(error)) from None
-    present = {path.as_posix() for path in _generated(job.out)}
-    unwanted = present | set(foreign) if not job.names else set(foreign)
-    extra = tuple(sorted(unwanted - set(rendered)))
-    manifest = Manifest.of(job.out, job.kind) if job.names else Manifest()
-    if inputs_digest(paths) == before:
-        manifest.also = sorted(str(path) for path in also if path not in paths)
-        now = inputs_digest(paths, map(Path, manifest.also))
-        manifest.modules |= {module.file.name: now for module in modules}
-        manifest.listing |= {m.file.name: [c.name for c in m.classes] for m in modules}
-        manifest.record(rendered)
-    classes = tuple(c.name for module in modules for c in module.classes)
-    return Plan(rendered, extra, classes), manifest
+    after = Manifest(shared=Part.of("", package.shared).files)
+    kept = before.modules if job.names else {name: before.modules[name] for name in fresh}
+    now = inputs_digests(paths)
+    made = {m: Part.of(now[m], texts) for m, texts in package.modules.items()}
+    # A spec that was changed while it was compiled is not recorded, and so compiled again.
+    after.modules = {**kept, **{m: part for m, part in made.items() if now[m] == inputs[m]}}
+    unwanted = {*foreign} if job.names else {*foreign, *on_disk}
+    unwanted -= {path for name in fresh for path in before.modules[name].files}
+    extra = tuple(sorted(unwanted - set(package.files)))
+    return Plan(package.files, extra, tuple(c.name for m in modules for c in m.classes)), after
 
 
-def _files(job: Job, paths: Sequence[Path]) -> list[Path]:
-    """The spec files to read. Only a name that is no file's makes others be read, for classes."""
+def _compiled(
+    job: Job, paths: Sequence[Path], fresh: Collection[str]
+) -> tuple[list[CompiledModule], Mapping[str, Sequence[str]]]:
+    """The modules that must be made, compiled, and those that stay, with their classes."""
+    files = _files(job, paths, fresh)
+    stems = {path.stem for path in files}
+    others = {
+        module: names
+        for module, names in _modules(job.out).items()
+        if module not in stems and (job.names or module in fresh)
+    }
+    if not files:
+        return [], others
+    from .reading import compile_all, fresh_imports, load_all
+
+    with fresh_imports(job.specs):
+        return compile_all(load_all(files), others), others
+
+
+def _files(job: Job, paths: Sequence[Path], fresh: Collection[str]) -> list[Path]:
+    """The spec files to compile. A name that is no file's makes all be read, for their classes."""
     stems = {path.stem for path in paths}
     if all(name in stems for name in job.names):
-        return _chosen(job, paths, {})
-    from .reading import load_what_loads
+        return [path for path in _chosen(job, paths, {}) if path.stem not in fresh]
+    from .reading import fresh_imports, load_what_loads
 
-    loaded, error = load_what_loads(paths)
+    with fresh_imports(job.specs):
+        loaded, error = load_what_loads(paths)
     classes = {spec.name: file.path for file in loaded for spec in file.specs}
     try:
-        return _chosen(job, paths, classes)
+        return [path for path in _chosen(job, paths, classes) if path.stem not in fresh]
     except WrongUsage:
         if error is not None:
             raise error from None
         raise
-
-
-def _kept(job: Job) -> str:
-    """A subpackage that is not ours and that a self-contained package goes on to export."""
-    found = job.self_contained and (job.out / KEPT / "__init__.py").is_file()
-    return KEPT if found else ""
 
 
 def _generated(folder: Path) -> list[Path]:
@@ -262,13 +279,18 @@ def _foreign(folder: Path) -> list[str]:
     ]
 
 
-def _others(folder: Path, without: set[str]) -> dict[str, list[str]]:
-    """The modules that the folder holds already, with their classes."""
-    found = {}
-    for path in _generated(folder):
-        if len(path.parts) == 1 and path.stem not in without and path.stem != "__init__":
-            found[path.stem] = _exported(folder / path)
-    return found
+def _on_disk(folder: Path) -> dict[str, str]:
+    """The digest of every generated file in the folder."""
+    return {p.as_posix(): digest((folder / p).read_bytes()) for p in _generated(folder)}
+
+
+def _modules(folder: Path) -> dict[str, list[str]]:
+    """The modules that the folder holds, with their classes."""
+    return {
+        path.stem: _exported(folder / path)
+        for path in _generated(folder)
+        if len(path.parts) == 1 and path.stem != "__init__"
+    }
 
 
 def _exported(path: Path) -> list[str]:

@@ -172,9 +172,9 @@ def build(
         for path in outcome.removed:
             console().print(f"removed {shown}/{path}")
         number = len(outcome.written)
-        classes = ", ".join(outcome.classes)
+        classes = f": {', '.join(outcome.classes)}" if outcome.classes else ""
         if number:
-            console().print(f"wrote {number} file{'s' * (number != 1)} to {shown}: {classes}")
+            console().print(f"wrote {number} file{'s' * (number != 1)} to {shown}{classes}")
         if native:
             _compile_loops(folder)
 

@@ -10,18 +10,21 @@ import subprocess
 import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from . import __version__
-from .compiled import CompiledModule, CompiledRule, compile_file
 from .paths import templates_folder
 from .runtime import GENERATION
 from .writing import MARK
+
+if TYPE_CHECKING:
+    from .compiled import CompiledModule, CompiledRule
 
 LINE_LENGTH = 100
 #: The style of generated code, whatever ruff is told elsewhere. Imports are sorted as they are in
@@ -34,6 +37,11 @@ STYLE = (
     "--target-version=py311",
     "--config=lint.isort.known-first-party=['lucidgen']",
 )
+#: Files of every package that are the same whatever its specs.
+FIXED = (
+    *(f"{folder}/__init__.py" for folder in ("_rules", "_numpy", "_mlx", "_metal", "_cpp")),
+    "_cpp/multi_tensor.h",
+)
 RUNTIME = "lucidgen.runtime"
 #: The runtime of a self-contained package, as its top level names it.
 OWN_RUNTIME = "._runtime"
@@ -43,15 +51,29 @@ class FormatError(Exception):
     """The formatter is missing, or cannot read what was generated."""
 
 
-def package_files(
+@dataclass(frozen=True)
+class Package:
+    """The text of every file, by path: those of each module, and those that belong to none."""
+
+    modules: Mapping[str, Mapping[str, str]]
+    shared: Mapping[str, str]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """All files."""
+        parts = (self.shared, *self.modules.values())
+        return {path: text for files in parts for path, text in files.items()}
+
+
+def package(
     modules: Sequence[CompiledModule],
     *,
     others: Mapping[str, Sequence[str]] | None = None,
     runtime: str = RUNTIME,
     doc: str = "",
     kept: str = "",
-) -> dict[str, str]:
-    """The text of every file of the package, by path, formatted.
+) -> Package:
+    """The files of a package, formatted.
 
     Parameters
     ----------
@@ -71,26 +93,30 @@ def package_files(
     made = {m.file.name: sorted(c.name for c in m.classes) for m in modules}
     listing = dict(sorted({**(others or {}), **made}.items()))
     exported = sorted({"Optimizer", *(name for names in listing.values() for name in names)})
-    shared = {"header": header, "generation": GENERATION}
-    files = {
+    common = {"header": header, "generation": GENERATION}
+    shared = {
         "__init__.py": _render(
             "__init__.py",
             package_doc=doc or "Optimizers, generated from their equations.",
             modules=listing,
             exported=sorted({*exported, kept} - {""}),
             kept=kept,
-            **{**shared, "runtime": runtime},
+            **{**common, "runtime": runtime},
         )
     }
+    for path in FIXED:
+        shared[path] = _render(path, **common)
     inside = f".{runtime}" if runtime.startswith(".") else runtime
-    for folder in ("_rules", "_numpy", "_mlx", "_metal", "_cpp"):
-        files[f"{folder}/__init__.py"] = _render(f"{folder}/__init__.py", **shared)
-    for module in modules:
-        files |= _module_files(module, {**shared, "runtime": runtime, "inside": inside})
-    if any(module.own_loops for module in modules):
-        files["_cpp/multi_tensor.h"] = _render("_cpp/multi_tensor.h", **shared)
-    files = formatted(files)
-    return files | (_runtime_files(runtime) if runtime.startswith(".") else {})
+    context = {**common, "runtime": runtime, "inside": inside}
+    rendered = {m.file.name: _module_files(m, context) for m in modules}
+    done = formatted(Package(rendered, shared).files)
+    if runtime.startswith("."):
+        shared |= (copied := _runtime_files(runtime))
+        done |= copied
+    return Package(
+        {name: {path: done[path] for path in files} for name, files in rendered.items()},
+        {path: done[path] for path in shared},
+    )
 
 
 def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str, str]:
@@ -234,10 +260,9 @@ __all__ = [
     "LINE_LENGTH",
     "OWN_RUNTIME",
     "RUNTIME",
-    "CompiledModule",
     "FormatError",
-    "compile_file",
+    "Package",
     "formatted",
-    "package_files",
+    "package",
     "rule_text",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 import sympy
@@ -24,11 +24,22 @@ def symbol(name: str) -> sympy.Symbol:
     return sympy.Symbol(name, real=True)
 
 
+def name_of(of: sympy.Symbol) -> str:
+    """The name of a symbol; to sort by it costs less than by `str`, which asks a printer."""
+    return str(of.name)
+
+
 class Square(sympy.Function):  # type: ignore[misc]
     """x * x, which SymPy would write x**2 again."""
 
     nargs = 1
     is_real = True
+
+
+@cache
+def _column(bit: int, number: int) -> int:
+    """The truth table of one among a number of choices."""
+    return sum(1 << row for row in range(1 << number) if row >> bit & 1)
 
 
 @dataclass(frozen=True)
@@ -87,11 +98,14 @@ class Guard:
 
     def given(self, name: str, value: bool) -> Guard:
         """The guard once a choice is made: it no longer depends on it."""
-        literal = Guard.of(name, self.choices)
-        kept = self & (literal if value else ~literal)
-        step = 1 << self.choices.index(name)
-        moved = kept.table >> step if value else kept.table << step
-        return Guard(self.choices, kept.table | moved)
+        no, yes, step = self._halves(name)
+        return Guard(self.choices, yes | yes >> step if value else no | no << step)
+
+    def _halves(self, name: str) -> tuple[int, int, int]:
+        """The table where a choice is off and where it is on, and how far apart the two lie."""
+        bit = self.choices.index(name)
+        yes = self.table & _column(bit, len(self.choices))
+        return self.table ^ yes, yes, 1 << bit
 
     def holds(self, on: Mapping[str, bool]) -> bool:
         """Its truth under an assignment of all its choices."""
@@ -101,9 +115,8 @@ class Guard:
     @property
     def support(self) -> tuple[str, ...]:
         """The choices on which it depends."""
-        return tuple(
-            name for name in self.choices if self.given(name, True) != self.given(name, False)
-        )
+        halves = ((name, *self._halves(name)) for name in self.choices)
+        return tuple(name for name, no, yes, step in halves if yes >> step != no)
 
     @property
     def literals(self) -> tuple[tuple[str, bool], ...] | None:
@@ -290,7 +303,7 @@ class Program:
         if len(set(names)) != len(names):
             raise InvalidProgram(f"{self.name}: two inputs of one name")
         for let in self.lets:
-            for read in sorted(let.value.free_symbols, key=str):
+            for read in sorted(let.value.free_symbols, key=name_of):
                 if read not in written:
                     raise InvalidProgram(f"{self.name}: {let.target} reads {read} before its write")
                 if not let.guard.implies(written[read]):

@@ -20,7 +20,7 @@ from sympy.core.relational import (
     Unequality,
 )
 
-from .ir import Guard, Input, Let, Output, Program, symbol
+from .ir import Guard, Input, Let, Output, Program, name_of, symbol
 from .spec.domains import Domain, domain_of, infer_domains
 from .spec.functions import When
 from .spec.optimizer import OptimizerSpec
@@ -375,7 +375,7 @@ class _Lowering:
                 return
             seen.add(target)
             for let in self.lets[target]:
-                for read in sorted(let.value.free_symbols, key=str):
+                for read in sorted(let.value.free_symbols, key=name_of):
                     visit(read)
                 for name in let.guard.support:
                     visit(symbol(name))

@@ -18,26 +18,24 @@ from .spec.loader import SpecFile, load
 
 
 @contextmanager
-def fresh_imports(folder: Path) -> Iterator[list[Path]]:
-    """A place to run spec files in; gives the files in their folder that were imported.
+def fresh_imports(folder: Path) -> Iterator[None]:
+    """A place to run spec files in.
 
-    They are read from their source and forgotten afterwards, so that a change is never missed; what
-    they print goes to stderr, since stdout is the command's.
+    They and what they import beside them are read from their source and forgotten afterwards, so
+    that a change is never missed; what they print goes to stderr, since stdout is the command's.
     """
-    found: list[Path] = []
     folder = folder.resolve()
     before = set(sys.modules)
     bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     importlib.invalidate_caches()
     try:
         with redirect_stdout(sys.stderr):
-            yield found
+            yield
     finally:
         sys.dont_write_bytecode = bytecode
         for name in sorted(set(sys.modules) - before):
             file = getattr(sys.modules[name], "__file__", None)
             if file and folder in Path(file).parents and not name.startswith("lucidgen.specs."):
-                found.append(Path(file))
                 del sys.modules[name]
 
 

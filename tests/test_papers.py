@@ -13,9 +13,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from lucidgen import Parameter
+from lucidgen import Parameter, emit
 from lucidgen.compiled import compile_file
-from lucidgen.emit import package_files
 from lucidgen.oracle import Setting, Trajectory
 from lucidgen.spec.loader import SpecFile, load
 
@@ -28,7 +27,7 @@ NAMES = [spec.name for spec in FILE.specs]
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The optimizers of papers.py as a package."""
     root = tmp_path_factory.mktemp("papers")
-    for path, text in package_files([compile_file(FILE)]).items():
+    for path, text in emit.package([compile_file(FILE)]).files.items():
         (root / "made_from_papers" / path).parent.mkdir(parents=True, exist_ok=True)
         (root / "made_from_papers" / path).write_text(text)
     sys.path.insert(0, str(root))

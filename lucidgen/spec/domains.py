@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from functools import reduce
+from functools import cached_property, reduce
 
 import sympy
 
@@ -34,9 +34,9 @@ class Domain(Enum):
         """
         if self.rank == other.rank and self is not other:
             return Domain.ELEMENT
-        return max(self, other, key=lambda domain: domain.rank)
+        return self if self.rank > other.rank else other
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """The height in the lattice; rows and columns are equally high."""
         return {"scalar": 0, "tensor": 1, "row": 2, "column": 2, "element": 3}[self.value]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import chain, count, product
 from typing import ClassVar
 
 import sympy
@@ -107,7 +107,7 @@ def safe(name: str, taken: Iterable[str] = ()) -> str:
     """
     found = re.sub(r"_{2,}", "_", name).lstrip("_") or "own"
     taken = set(taken)
-    wanted = (found, f"{found}_", *(f"own_{found}_{n}" for n in range(1, 1000)))
+    wanted = chain((found, f"{found}_"), (f"own_{found}_{n}" for n in count(1)))
     return next(n for n in wanted if not _is_reserved(n) and (n == name or n not in taken))
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import sympy
 
-from ..ir import Program
+from ..ir import Program, name_of
 from ..passes.ranges import range_of
 from ..spec.domains import Domain
 from .operations import Node, Op, walk
@@ -87,7 +87,7 @@ def scalars(program: Program) -> tuple[str, ...]:
     found = {
         read.name: None
         for let in program.body
-        for read in sorted(let.value.free_symbols, key=str)
+        for read in sorted(let.value.free_symbols, key=name_of)
         if program.domains.get(read) is Domain.HOST
     }
     return tuple(found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import chain, count
 
 import sympy
 
@@ -83,7 +84,7 @@ def safe(name: str, taken: Iterable[str] = ()) -> str:
     found = re.sub(r"_{2,}", "_", found).strip("_") or "own"
     while re.fullmatch(r"\w+_i", found):
         found = found.removesuffix("_i") + "i"
-    wanted = (found, f"own_{found}", *(f"own_{found}_{n}" for n in range(2, 1000)))
+    wanted = chain((found, f"own_{found}"), (f"own_{found}_{n}" for n in count(2)))
     return next(n for n in wanted if not is_reserved(n) and (n == name or n not in taken))
 
 

@@ -181,5 +181,6 @@ class _Reader:
         """Numbers, then scalars, then arrays; t first and names before what is made of them."""
         is_symbol = isinstance(factor, sympy.Symbol)
         rank = self.domain(factor).rank
-        own = str(factor).removesuffix("_scale")
-        return (not factor.is_Number, rank, str(factor) != "t", not is_symbol, own, str(factor))
+        text = str(factor)
+        own = text.removesuffix("_scale")
+        return (not factor.is_Number, rank, text != "t", not is_symbol, own, text)

@@ -15,9 +15,9 @@ from typing import Any
 
 import sympy
 
+from .. import emit
 from ..compiled import compile_file
 from ..documentation import unsupported
-from ..emit import package_files
 from ..oracle import Setting
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
@@ -79,7 +79,7 @@ def build(specs: Sequence[OptimizerSpec], folder: Path) -> ModuleType:
     source.write_text("")
     package = folder / name
     module = compile_file(SpecFile(source, "Optimizers.", tuple(specs)))
-    for path, text in package_files([module]).items():
+    for path, text in emit.package([module]).files.items():
         (package / path).parent.mkdir(parents=True, exist_ok=True)
         (package / path).write_text(text, encoding="utf-8")
     sys.path.insert(0, str(folder))

@@ -80,8 +80,8 @@ def test_the_built_in_package_is_what_is_committed_under_any_hash_seed(tmp_path)
     for seed, folder in (("1", tmp_path), ("2", ROOT)):
         out = tmp_path / seed
         # Processor time: the machine may be doing other things, too.
-        assert timed_build(out, folder, seed) < 5
-        assert min(timed_build(out, folder, seed) for _ in range(2)) < 1
+        assert timed_build(out, folder, seed) < 10
+        assert min(timed_build(out, folder, seed) for _ in range(3)) < 0.5
         built = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
         assert built == committed
 
@@ -110,9 +110,8 @@ def test_texts_of_authors_cannot_break_the_generated_code(place):
 # When it writes
 
 
-def test_a_second_build_writes_nothing_and_imports_no_compiler(place):
-    assert run()[0] == 0
-    before = contents()
+def build_alone():
+    """What a build in an interpreter of its own prints, and the heavy packages it imported."""
     code = (
         "import sys; from lucidgen.cli import app; "
         "app(['build', '--specs', 'specs', '--out', 'my_optim'], standalone_mode=False); "
@@ -124,7 +123,14 @@ def test_a_second_build_writes_nothing_and_imports_no_compiler(place):
         capture_output=True,
         text=True,
     )
-    assert done.stdout == "my_optim is up to date\n[]\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_second_build_writes_nothing_and_imports_no_compiler(place):
+    assert run()[0] == 0
+    before = contents()
+    assert build_alone() == "my_optim is up to date\n[]\n"
     assert contents() == before
 
 
@@ -138,6 +144,84 @@ def test_only_what_changed_is_written(place):
     changed = {path for path in after if after[path] != before[path]}
     assert changed
     assert all("plain" in path for path in changed)
+
+
+CHAIN = """
+from lucidgen.spec import Eq, t, w
+from {base} import {of}
+from plain import lr, m
+
+{name} = {of}.variant("{name}", replace=(Eq(w[t], w[t - 1] - lr * m[t] / {number}),))
+"""
+
+
+def write_chain(place):
+    """Specs that import each other: plain, second from plain, third from second; and one apart."""
+    chain = (("second", "plain", "Plain", 3), ("third", "second", "Second", 5))
+    for file, base, of, number in chain:
+        text = CHAIN.format(base=base, of=of, name=file.capitalize(), number=number)
+        (place / f"specs/{file}.py").write_text(text)
+    (place / "specs/apart.py").write_text(PLAIN.replace('"Plain"', '"Apart"'))
+
+
+@pytest.mark.parametrize(
+    ("changed", "compiled"),
+    [
+        ("plain", ("Plain", "Second", "Third")),
+        ("second", ("Second", "Third")),
+        ("third", ("Third",)),
+        ("apart", ("Apart",)),
+    ],
+)
+def test_a_change_compiles_what_depends_on_it_and_gives_what_a_cold_build_gives(
+    place, changed, compiled
+):
+    write_chain(place)
+    job = build.Job(place / "specs", place / "my_optim")
+    build.build(job)
+    path = place / f"specs/{changed}.py"
+    text = path.read_text().replace("- lr * m", "- 2 * lr * m").replace("1e-2", "3e-2")
+    path.write_text(text)
+    found = build.build(job)
+    assert found.classes == compiled
+    assert changed in {Path(p).stem for p in found.written} <= {c.lower() for c in compiled}
+    cold = build.Job(place / "specs", place / "cold")
+    assert build.build(cold).classes == ("Apart", "Plain", "Second", "Third")
+    reached = {Path(p).relative_to("my_optim"): data for p, (data, _) in contents().items()}
+    assert reached == {Path(p).relative_to("cold"): d for p, (d, _) in contents("cold").items()}
+    assert build.check(job) == []
+
+
+def test_a_clash_with_a_module_that_is_not_compiled_is_found_and_changes_nothing(place):
+    write_chain(place)
+    run()
+    before = contents()
+    (place / "specs/apart.py").write_text(PLAIN.replace('"Plain"', '"Third"'))
+    code, output = run()
+    assert code == 1
+    assert "the class Third is defined in third.py too" in output
+    assert contents() == before
+
+
+def test_check_names_a_file_changed_by_hand_next_to_a_changed_spec(place):
+    write_chain(place)
+    job = build.Job(place / "specs", place / "my_optim")
+    build.build(job)
+    (place / "specs/apart.py").write_text(PLAIN.replace("1e-2", "3e-2").replace("Plain", "Apart"))
+    edited = Path("my_optim/_mlx/plain.py")
+    edited.write_text(edited.read_text().replace("0.5", "0.6"))
+    found = {d.path: d.kind for d in build.check(job)}
+    assert found.pop("_mlx/plain.py") == "stale"
+    assert found
+    assert all("apart" in path for path in found)
+
+
+def test_a_removed_spec_needs_no_compiler(place):
+    write_chain(place)
+    run()
+    (place / "specs/third.py").unlink()
+    assert build_alone().endswith("wrote 1 file to my_optim\n['jinja2']\n")
+    assert not list(Path("my_optim").rglob("third*"))
 
 
 def test_a_file_changed_by_hand_or_deleted_is_written_again(place):
