@@ -13,7 +13,8 @@ help:
 	@echo "make test-metal   on a Mac: Apple's compiler and GPU run the Metal kernels"
 	@echo "make setup    make or mend .venv (PYTHON=... chooses the interpreter)"
 	@echo "make build    run the compiler: specs/ to generated/"
-	@echo "make bench    measure the steps side by side"
+	@echo "make bench    measure the steps next to those of other libraries, for 10 minutes"
+	@echo "              (BENCH='--python PATH' adds what another Python has installed)"
 	@echo "make record   record the reference trajectories again"
 	@echo "make clean    remove .venv and build/"
 
@@ -39,7 +40,7 @@ test-metal: setup
 	@$(PY) -m pytest tests/metal/on_a_mac.py
 
 bench: setup
-	@$(PY) bench/run.py $(BENCH)
+	@$(PY) bench $(BENCH)
 
 record: setup
 	@$(PY) -m pip install --quiet --editable '.[record]'

@@ -1,145 +1,124 @@
-"""Steps of the generated optimizers next to Lucid's own, interleaved in one run.
+"""A whole run: the cases there are, who takes part, and what comes out.
 
-Owns the cases, the timing and the table. For each case two models with equal weights and gradients
-are stepped in turn, one by Lucid's optimizer and one by ours; what is compared is the median time
-of `step()`. Gradients are new arrays at every step, as a backward pass makes them.
+Owns how the parts are put together, and the progress that is shown.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
-import json
 import os
-import platform
-import statistics
 import time
-import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
+import contest
+import machine
+import results
+import startup
+from cases import LARGE, OF_LARGE, QUICK, SETTINGS, SHAPES, Case
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from workers import Worker, workers
 
 import lucidgen.optim
+from lucidgen.catalog import catalog
+from lucidgen.cost import cost
+from lucidgen.lower import lower
+from lucidgen.runtime import native
 
-warnings.filterwarnings("ignore", "Metal GPU acceleration is not supported")
-import lucid.nn as nn  # noqa: E402
-import lucid.optim  # noqa: E402
-
-RESULTS = Path(__file__).resolve().parents[1] / "build" / "bench" / "lucid.json"
-
-SHAPES: dict[str, list[tuple[int, ...]]] = {
-    "digits model (6 tensors, 26k)": [(128, 64), (128,), (128, 128), (128,), (10, 128), (10,)],
-    "200 small tensors": [(32, 16)] * 200,
-    "1M in 8 tensors": [(250, 500)] * 8,
-}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "SGD": {"lr": 1e-3},
-    "Adam": {"lr": 1e-3},
-    "AdamW": {"lr": 1e-3},
-    "NAdam": {"lr": 1e-3},
-    "RAdam": {"lr": 1e-3},
-}
+#: This part of the time may pass until a rival is ready for a case; some compile for minutes.
+PATIENCE = 1 / 12
 
 
-@dataclass(frozen=True)
-class Result:
-    """Median milliseconds of one step, and how far the middle half of the steps spreads."""
+def run(given: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Measure what the command line asks for.
 
-    case: str
-    device: str
-    optimizer: str
-    lucid: float
-    ours: float
-    lucid_spread: float
-    ours_spread: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster ours is."""
-        return self.lucid / self.ours
-
-
-def parameters(shapes: list[tuple[int, ...]], device: str) -> list[Any]:
-    """Lucid parameters with the same values at every call."""
-    rng = np.random.default_rng(0)
-    made = [nn.Parameter(rng.standard_normal(shape).astype(np.float32)) for shape in shapes]
-    return [parameter.to(device) for parameter in made] if device == "gpu" else made
-
-
-def gradients(shapes: list[tuple[int, ...]], device: str) -> Callable[[], list[Any]]:
-    """A source of new gradient arrays with the same values."""
-    rng = np.random.default_rng(1)
-    values = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
-    if device == "cpu":
-        return lambda: [value.copy() for value in values]
-    import mlx.core as mx
-
-    def fresh() -> list[Any]:
-        made = [mx.array(value) for value in values]
-        mx.eval(made)
-        return made
-
-    return fresh
+    Raises
+    ------
+    Failed
+        If a Python that was named does not run.
+    """
+    os.environ.pop("LUCIDGEN_KERNEL", None)  # each of our rivals has its own
+    seconds = 0 if given.quick else 60 * given.minutes
+    start = time.monotonic()
+    about = machine.described()
+    cases = [case for case in all_cases(given.quick) if is_named(str(case), given.only)]
+    compile_loops(cases, console)
+    given.out.mkdir(parents=True, exist_ok=True)
+    with (given.out / "workers.log").open("wb") as log:
+        present = {
+            name: worker
+            for name, worker in workers(given.python, log).items()
+            if is_named(name, given.rival)
+        }
+        left = seconds - (time.monotonic() - start)
+        outcomes = contested(cases, present, left, given.rounds, console)
+    libraries = {name: worker.version for name, worker in present.items()}
+    return {
+        "machine": about | {"load_after": machine.load()},
+        "startup": startup.measured(1 if given.quick else startup.REPEATS),
+        "minutes": round((time.monotonic() - start) / 60, 2),
+        "cases": [results.of_case(outcome, libraries) for outcome in outcomes],
+    }
 
 
-def measure(case: str, device: str, name: str, rounds: int) -> Result:
-    """One case: Lucid's step and ours in turn."""
-    shapes = SHAPES[case]
-    sides = []
-    for library in (lucid.optim, lucidgen.optim):
-        own = parameters(shapes, device)
-        sides.append((own, getattr(library, name)(own, **SETTINGS[name])))
-    fresh = gradients(shapes, device)
-    times: tuple[list[float], list[float]] = ([], [])
-    gc.disable()
-    for turn in range(rounds + 5):
-        for (own, optimizer), spent in zip(sides, times, strict=True):
-            for parameter, grad in zip(own, fresh(), strict=True):
-                parameter.grad = grad
-            start = time.perf_counter()
-            optimizer.step()
-            if turn >= 5:  # the first steps compile and allocate
-                spent.append((time.perf_counter() - start) * 1e3)
-    gc.enable()
-    spreads = [np.subtract(*np.percentile(spent, [75, 25])) for spent in times]
-    medians = [statistics.median(spent) for spent in times]
-    return Result(case, device, name, *medians, *map(float, spreads))
+def contested(
+    cases: list[Case],
+    present: dict[str, Worker],
+    seconds: float,
+    most: int,
+    console: Console,
+) -> list[contest.Outcome]:
+    """The outcomes of the cases, with progress that is drawn between turns only: drawing takes time
+    from who is measured."""
+    columns = (BarColumn(), TextColumn("{task.completed}/{task.total} {task.description}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console, auto_refresh=False) as progress:
+        task = progress.add_task("", total=len(cases))
+
+        def told(text: str) -> None:
+            progress.update(task, description=text)
+            progress.refresh()
+
+        runner = contest.Contest(present, max(30, PATIENCE * seconds), told)
+        try:
+            return contest.run_all(runner, cases, seconds, most, lambda: progress.advance(task))
+        finally:
+            for worker in present.values():
+                worker.end()
 
 
-def table(results: list[Result]) -> Table:
-    """The results as a table."""
-    shown = Table(title="Median ms per step (spread of the middle half)")
-    for column in ("case", "parameters", "optimizer", "Lucid 2.9.0", "lucidgen", "faster by"):
-        shown.add_column(column, justify="left" if column in ("case", "optimizer") else "right")
-    for r in results:
-        kind = "NumPy" if r.device == "cpu" else "MLX"
-        theirs = f"{r.lucid:.3f} ({r.lucid_spread:.3f})"
-        shown.add_row(r.case, kind, r.optimizer, theirs, f"{r.ours:.3f} ({r.ours_spread:.3f})",
-                      f"{r.ratio:.2f}x")  # fmt: skip
-    return shown
+def is_named(text: str, wanted: list[str]) -> bool:
+    """Whether a text has one of these in it; everything has, if there are none."""
+    return not wanted or any(part in text for part in wanted)
 
 
-def main() -> None:
-    """Measure everything, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40, help="steps of each side per case")
-    rounds = parser.parse_args().rounds
-    console = Console()
-    cases = [(c, d, n) for d in ("cpu", "gpu") for c in SHAPES for n in SETTINGS]
-    results = [measure(*case, rounds) for case in track(cases, "measuring", console=console)]
-    console.print(table(results))
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"processor": platform.machine(), "python": platform.python_version()}
-    content = {"machine": machine, "results": [asdict(r) | {"ratio": r.ratio} for r in results]}
-    RESULTS.write_text(json.dumps(content, indent=2) + "\n")
-    console.print(f"Written: {os.path.relpath(RESULTS)}")
+def compile_loops(cases: list[Case], console: Console) -> None:
+    """Compile our loops for these cases, so that nobody steps without them meanwhile."""
+    try:
+        for name in dict.fromkeys(case.optimizer for case in cases):
+            native.demanded(next(iter(getattr(lucidgen.optim, name).rules.values())), "f")
+    except native.Unavailable as reason:
+        console.print(f"no compiled loops: {reason}", markup=False)
 
 
-if __name__ == "__main__":
-    main()
+def all_cases(quick: bool) -> list[Case]:
+    """What is to be measured; the largest come last and take what time is left."""
+    shapes = QUICK if quick else SHAPES
+    found = []
+    for optimizer in SETTINGS:
+        if not hasattr(lucidgen.optim, optimizer) or (quick and optimizer not in OF_LARGE):
+            continue
+        for title, of_case in shapes.items():
+            case = Case(title, optimizer, of_case, *traffic(optimizer))
+            if case.size < LARGE or optimizer in OF_LARGE:
+                found.append(case)
+    return sorted(found, key=lambda case: case.size >= LARGE)
+
+
+def traffic(optimizer: str) -> tuple[int, int]:
+    """How many arrays a step reads and writes, by the cost model."""
+    spec = catalog(None).find(optimizer).spec
+    values = SETTINGS[optimizer]
+    special = {h.name: h.special for h in spec.hypers if h.special is not None}
+    on = {f"use_{name}": values[name] != value for name, value in special.items() if name in values}
+    counted = cost(lower(spec), on)
+    return len(counted.reads), len(counted.writes)

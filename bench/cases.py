@@ -1,0 +1,87 @@
+"""What is measured: lists of shapes, optimizers and their settings.
+
+Owns the cases. Needs the standard library alone: the workers, which may run under another Python,
+import it too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+def gpt2_small() -> Shapes:
+    """The parameters of GPT-2 small (Radford et al. 2019): 148 tensors, 124,439,808 numbers."""
+    d = 768
+    block: Shapes = (
+        *((d,), (d,), (d, 3 * d), (3 * d,), (d, d), (d,)),
+        *((d,), (d,), (d, 4 * d), (4 * d,), (4 * d, d), (d,)),
+    )
+    return ((50257, d), (1024, d), *(block * 12), (d,), (d,))
+
+
+SHAPES: dict[str, Shapes] = {
+    "1 x 10M": ((10_000_000,),),
+    "200 x 50k": ((200, 250),) * 200,
+    "2000 x 1k": ((25, 40),) * 2000,
+    "GPT-2 small": gpt2_small(),
+}
+
+#: For a run that shows that everything works, and nothing about speed.
+QUICK: dict[str, Shapes] = {"1 x 100k": ((100_000,),), "20 x 500": ((20, 25),) * 20}
+
+#: The names of arguments are torch's; every rival computes the same update.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "AdamW": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2},
+    "SGD": {"lr": 1e-3, "momentum": 0.9},
+    "RMSprop": {"lr": 1e-3, "alpha": 0.99, "eps": 1e-8},
+    "Lion": {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 1e-2},
+}
+
+#: So many numbers and more are measured for these optimizers alone.
+LARGE = 50_000_000
+OF_LARGE = ("AdamW", "SGD")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One optimizer on one list of shapes.
+
+    `reads` and `writes` count the arrays that a step must read and write: what the cost model says.
+    """
+
+    title: str
+    optimizer: str
+    shapes: Shapes
+    reads: int
+    writes: int
+
+    def __str__(self) -> str:
+        return f"{self.optimizer} on {self.title}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The optimizer's arguments."""
+        return dict(SETTINGS[self.optimizer])
+
+    @property
+    def size(self) -> int:
+        """How many numbers the parameters have."""
+        return sum(map(prod, self.shapes))
+
+    @property
+    def traffic(self) -> int:
+        """The bytes that a step must move."""
+        return 4 * self.size * (self.reads + self.writes)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields, for `from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Case:
+        """A case from its fields."""
+        return cls(**found | {"shapes": tuple(map(tuple, found["shapes"]))})
