@@ -81,13 +81,20 @@ def _metal(entry: Entry) -> Sequence[Report]:
             found = [subject for subject in found if entry.spec.reading in subject.readings]
         if not found:
             raise Failure(
-                f"{entry.name} has no Metal kernel: it works on rows or columns, and takes the "
-                "compiled MLX function on Metal"
+                f"{entry.name} has no Metal kernel: {_reason(entry)}. It takes the compiled MLX "
+                "function on Metal"
             )
         try:
             return check(found)
         except (NoCompiler, NoClang) as error:
             raise Failure(str(error)) from None
+
+
+def _reason(entry: Entry) -> str:
+    """Why a reading has no kernel."""
+    from .compiled import compile_file
+
+    return next(r.no_metal for r in compile_file(entry.file).rules if r.spec is entry.spec)
 
 
 def _lines(report: Report) -> list[str]:
@@ -101,7 +108,8 @@ def _lines(report: Report) -> list[str]:
         title,
         "  read: address spaces, read-only memory, literals, names, number of buffers",
         f"  run: {report.calls} grids of 1 to 1000 elements, none left its buffers",
-        "  equal: float16 and bfloat16 with float32, all sizes, and the complete .metal file",
+        "  equal: float16 and bfloat16 with float32, all sizes, many tensors in one call, and the "
+        "complete .metal file",
         f"  equations: {report.compared} numbers within {report.worst:.3f} of their error bounds",
     ]
 

@@ -21,13 +21,13 @@ from .ir import Guard, Output, Program, symbol
 from .lower import lower
 from .passes import optimize
 from .passes.capture import capture
-from .spec.errors import Problem, SpecError
 from .spec.functions import ColumnMean, Reduction, RowMean
 from .spec.loader import SpecFile
 from .spec.optimizer import OptimizerSpec
 from .spec.quantities import Argument, At, Flag, Hyper, HyperTuple
 from .targets import cpp, metal, mlx, numpy
 from .targets.host import HostFunction, HostPrinter, host_function
+from .targets.metal import Kernel as MetalKernel
 from .targets.mlx import StepFunction
 from .targets.operations import operations
 
@@ -93,16 +93,22 @@ class CompiledRule:
         """The C++ loop, if the rule is elementwise."""
         return cpp.loop(self.program)
 
-    @cached_property
-    def metal(self) -> metal.Kernel | None:
+    @property
+    def metal(self) -> MetalKernel | None:
         """The Metal kernel, if the rule has one."""
+        return self._metal if isinstance(self._metal, MetalKernel) else None
+
+    @property
+    def no_metal(self) -> str:
+        """Why the rule has no Metal kernel."""
+        return "" if isinstance(self._metal, MetalKernel) else self._metal
+
+    @cached_property
+    def _metal(self) -> MetalKernel | str:
         try:
             return metal.kernel(self.program, self.name)
-        except metal.TooManyBuffers as error:
-            remedy = "compute more on the host, or keep fewer states"
-            raise SpecError(
-                [Problem(self.spec.location, f"{self.title}: {error}", remedy)]
-            ) from None
+        except metal.NoKernel as reason:
+            return str(reason)
 
     @property
     def outputs(self) -> str:

@@ -1,6 +1,6 @@
-"""What generated code says of its Metal kernels: text, and what goes into which buffer.
+"""What generated code says of its GPU kernels: text, and what goes into which buffer.
 
-Owns the data, and the meaning of the argument ``kernel``. ``metal_backend`` makes kernels of the
+Owns the data, and the meaning of the argument ``kernel``. ``gpu_backend`` makes kernels of the
 data; MLX is imported only to find out whether a demand for Metal can be met.
 """
 
@@ -17,11 +17,11 @@ from .rule import Rule
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """A kernel's body for one set of live states: it loads, calls the function and stores.
+    """A kernel's body for one set of live states: for element i it loads, calls and stores.
 
     ``live`` are the states by their names in the rule; ``inputs`` and ``outputs`` name the buffers,
-    in the order in which MLX is given them: w, grad, the live states, scalars, conditions and the
-    number of elements; and the new w and live states.
+    in the order in which MLX is given them: w, grad, the live states, scalars and conditions; and
+    the new w and live states. The runtime puts the lines before it that find i.
     """
 
     live: tuple[str, ...]
@@ -32,16 +32,18 @@ class Body:
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
-    """A rule's kernel for ``mx.fast.metal_kernel``: one thread updates one element.
+    """A rule's kernel for MLX: one thread updates one element.
 
-    ``header`` holds the function for one element. ``scalars`` and ``conditions`` are what it reads
-    of the host's values, as float and as bool; ``choices`` are its template arguments besides the
-    type ``T``, by their names in the rule, and ``template`` their names in the text. ``tensors``
-    (MLX code) computes what is one number per tensor and comes as a scalar: ``tensor_scalars``, and
-    the new values of states that are 0-d arrays.
+    ``dialect`` is the language of its text (``dialects``). ``header`` holds the function for one
+    element. ``scalars`` and ``conditions`` are what it reads of the host's values, as float and as
+    bool; ``choices`` are its template arguments besides the type ``T``, by their names in the rule,
+    and ``template`` their names in the text. ``tensors`` (MLX code) computes what is one number per
+    tensor and comes as a scalar: ``tensor_scalars``, and the new values of states that are 0-d
+    arrays.
     """
 
     name: str
+    dialect: str
     header: str
     bodies: tuple[Body, ...]
     scalars: tuple[str, ...] = ()
@@ -80,7 +82,7 @@ def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
         )
     if kernel == "metal":
         try:
-            backend: Any = importlib.import_module(".metal_backend", __package__)
+            backend: Any = importlib.import_module(".gpu_backend", __package__)
         except ImportError as error:
             raise RuntimeError(f'{label}: kernel="metal" needs MLX: {error}') from error
         backend.demand(kernel, label)

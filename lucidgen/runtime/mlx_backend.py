@@ -5,7 +5,8 @@ single evaluation of a step. MLX is imported by this module, which is itself imp
 MLX array is met. Does not own checks of gradients and groups (``stepping``).
 
 One compiled function serves one parameter at a time: independent graphs never share a kernel, a new
-subset of parameters needs no new trace, and it measured as fast as one function over all.
+subset of parameters needs no new trace, and it measured as fast as one function over all. On a GPU
+kernels of ours take its place (``gpu_backend``), for many small tensors at once (``packing``).
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import Any
 
 import mlx.core as mx
 
-from . import metal_backend
+from . import gpu_backend, packing
 from .groups import Settings
 from .host import Bucket, unknown_name
 from .numpy_backend import as_numpy
+from .packing import New
 from .parameters import warning_level
 from .rule import Rule, State, names_of
 from .states import Slot
@@ -128,51 +130,63 @@ def chosen(
     arrays: tuple[State, ...],
     choices: tuple[tuple[str, bool], ...],
     known: tuple[str, ...],
-) -> Step | metal_backend.Step:
-    """The step of a parameter: by a Metal kernel where MLX runs on Metal, or as compiled."""
+) -> gpu_backend.Step:
+    """The step of a parameter: by a kernel where MLX runs on a GPU, or as compiled."""
     reference = compiled(rule, suffix, arrays, choices, known)
-    if kernel == "mlx" or (kernel == "auto" and not metal_backend.is_available()):
+    if kernel == "mlx" or (kernel == "auto" and not gpu_backend.is_available()):
         return reference
-    return metal_backend.step(kernel, reference, w, rule, arrays, choices, known)
+    return gpu_backend.step(kernel, reference, w, rule, arrays, choices, known)
 
 
-def step_for(bucket: Bucket, kernel: str, w: Array) -> Step | metal_backend.Step:
+def step_for(bucket: Bucket, kernel: str, w: Array) -> gpu_backend.Step:
     """The step of a bucket; its choices are static, host conditions included."""
     settings, choices = bucket.settings, tuple(bucket.choices.items())
     known = tuple(name for name in bucket.values if name not in bucket.choices)
     return chosen(kernel, w, settings.rule, "step", settings.arrays, choices, known)
 
 
-def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], kernel: str) -> list[list[Array]]:
+def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], kernel: str) -> list[New]:
     """The new weights and live states of each entry, evaluated together. Changes nothing."""
-    results = []
-    for bucket, entries in parts:
-        settings = bucket.settings
-        steps: dict[Any, tuple[Any, list[Array]]] = {}
-        for slot, grad in entries:
-            w = slot.param.data
-            if slot.arrays is None:
-                states = [state_array(state, slot.entry, settings, w) for state in settings.arrays]
-            else:
-                states = [array for _, array in slot.sources]
-            key = w.dtype, w.size > metal_backend.MOST_ELEMENTS
-            if key not in steps:
-                step, kind = step_for(bucket, kernel, w), computing_type(w.dtype)
-                values = [mx.array(bucket.values[name], dtype=kind) for name in step.scalars]
-                steps[key] = step, values
-            step, values = steps[key]
-            results.append(step.run(w, grad, states, values))
-    mx.eval(results)
+    results = [new for bucket, entries in parts for new in _updated(bucket, entries, kernel)]
+    mx.eval([new.arrays for new in results])
     return results
 
 
-def commit(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], results: list[list[Array]]) -> None:
+def _updated(bucket: Bucket, entries: list[tuple[Slot, Any]], kernel: str) -> list[New]:
+    """What a step makes of the parameters of a bucket, in their order; nothing is evaluated."""
+    settings = bucket.settings
+    alike: dict[Any, list[int]] = {}
+    for index, (slot, _) in enumerate(entries):
+        w = slot.param.data
+        alike.setdefault((w.dtype, w.size > gpu_backend.MOST_ELEMENTS), []).append(index)
+    found: dict[int, New] = {}
+    for indices in alike.values():
+        members = []
+        for slot, grad in (entries[index] for index in indices):
+            if slot.arrays is None:
+                w, entry = slot.param.data, slot.entry
+                states = [state_array(state, entry, settings, w) for state in settings.arrays]
+            else:
+                states = [array for _, array in slot.sources]
+            members.append((slot, grad, states))
+        w = members[0][0].param.data
+        step, kind = step_for(bucket, kernel, w), computing_type(w.dtype)
+        values = [mx.array(bucket.values[name], dtype=kind) for name in step.scalars]
+        if isinstance(step, gpu_backend.Tried):
+            new = packing.run(step, members, values)
+        else:
+            new = [New(step.run(slot.param.data, g, old, values)) for slot, g, old in members]
+        found.update(zip(indices, new, strict=True))
+    return [found[index] for index in range(len(entries))]
+
+
+def commit(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], results: list[New]) -> None:
     """Store what ``run`` computed."""
     remaining = iter(results)
     for bucket, entries in parts:
         arrays = bucket.settings.arrays
         for slot, _ in entries:
-            w, *states = next(remaining)
+            (w, *states), slot.place = next(remaining)
             slot.param.data = w
             slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
             slot.arrays = arrays

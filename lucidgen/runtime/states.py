@@ -29,6 +29,7 @@ class Slot:
         "kind",
         "order",
         "param",
+        "place",
         "pointers",
         "shape",
         "sources",
@@ -46,6 +47,7 @@ class Slot:
         self.sources: tuple[tuple[str, Any], ...] = ()
         self.calls: Any = None  # what the NumPy step is called with, chunk by chunk
         self.pointers: Any = None  # of w and the states, if a compiled loop can work on them
+        self.place: Any = None  # the flat arrays that the states are views of, and which views
         self.kind: Any = None  # the class of the arrays
         self.dtype: Any = None
         self.shape: tuple[int, ...] = ()

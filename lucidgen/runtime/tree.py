@@ -16,9 +16,9 @@ from typing import Any
 
 import mlx.core as mx
 
+from .gpu_backend import demand
 from .groups import Group, Settings, as_argument, as_hyper, nearest
 from .host import call
-from .metal_backend import demand
 from .mlx_backend import (
     as_mlx,
     chosen,

@@ -46,8 +46,8 @@ HELPERS = {
 }
 
 
-class TooManyBuffers(ValueError):
-    """A kernel would need more buffers than Metal has."""
+class NoKernel(ValueError):
+    """A program has no kernel in Metal; the message says why, as in "it works on rows"."""
 
 
 class MetalPrinter(CPrinter):
@@ -121,23 +121,22 @@ class Kernel:
         return tuple(HELPERS[name] for name in self.helpers)
 
 
-def kernel(program: Program, name: str) -> Kernel | None:
+def kernel(program: Program, name: str) -> Kernel:
     """The element part of a program in Metal.
-
-    None if it has rows or columns, or elements that read the last value of a per-tensor state: the
-    compiled MLX function serves those.
 
     Raises
     ------
-    TooManyBuffers
-        If the kernel would need more buffers than Metal has.
+    NoKernel
+        If the program has rows or columns, or elements that read the last value of a per-tensor
+        state, or if the kernel would need more buffers than Metal has: the compiled MLX function
+        serves those.
     """
     if {Domain.ROW, Domain.COLUMN} & set(program.domains.values()):
-        return None
+        raise NoKernel("it works on rows or columns")
     elements = [let for let in program.body if let.domain is Domain.ELEMENT]
     read = set().union(*(let.value.free_symbols for let in elements))
     if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):
-        return None
+        raise NoKernel("its elements read the last value of what is one number per tensor")
     split = _split(program)
     plain, names = renamed(split)
     old_names = {new: old for old, new in names.items()}
@@ -159,10 +158,10 @@ def kernel(program: Program, name: str) -> Kernel | None:
         standalone=parts.standalone(),
         tensors=_tensors(split, tensor_scalars),
     )
-    most = max(len(b.inputs) + len(b.outputs) for b in found.bodies)
+    most = max(len(b.inputs) + len(b.outputs) + 1 for b in found.bodies)
     most = max(most, len(found.standalone.buffers))
     if most > MAX_BUFFERS:
-        raise TooManyBuffers(f"its Metal kernel would need {most} buffers; Metal has {MAX_BUFFERS}")
+        raise NoKernel(f"it would need {most} buffers, and Metal has {MAX_BUFFERS}")
     return found
 
 
@@ -245,10 +244,6 @@ class _Parts:
         """What MLX wraps, where these states are live."""
         constants = [*(s.name for s in self.scalars), *self.conditions]
         lines = [
-            "uint i = thread_position_in_grid.x;",
-            "if (i >= size) {",
-            "    return;",
-            "}",
             "float w_i = float(w[i]);",
             *(f"float {s}_i = {f'float({s}[i])' if s in live else '0.0f'};" for s in self.states),
             *self._call(),
@@ -257,7 +252,7 @@ class _Parts:
         ]
         return BodyText(
             live=tuple(old_names[s] for s in live),
-            inputs=("w", "grad", *live, *constants, "size"),
+            inputs=("w", "grad", *live, *constants),
             outputs=("new_w", *(f"new_{s}" for s in live)),
             lines=tuple(lines),
         )

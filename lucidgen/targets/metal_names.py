@@ -35,7 +35,7 @@ instantiate_kernel instantiate_metal_math_funcs instantiate_metal_simd_comm_func
 instantiate_metal_simd_reduction_funcs bfloat16_t float16_t complex64_t complex_t
 """
 _OWN = """
-T i size maximum minimum lucidgen thread_position_in_grid threads_per_grid
+T i size start starts maximum minimum lucidgen thread_position_in_grid threads_per_grid
 """
 
 #: Metal's numeric macros and vector types, whatever their number, and what C++ keeps for itself.
@@ -47,7 +47,7 @@ _PATTERNS = (
     r"_[A-Z]\w*|\w*__\w*",
 )
 #: What bodies declare beside the buffers.
-_OWN_PATTERN = r"new_\w+|\w+_i"
+_OWN_PATTERN = r"(new|flat)_\w+|(w|grad)_\d+|\w+_i"
 
 _FOREIGN = frozenset(f"{_CPP} {_METAL} {_MLX}".split())
 

@@ -39,7 +39,7 @@ ROWS = OWN.replace("hyper,", "hyper, row_mean,").replace(
 def test_it_says_what_it_showed() -> None:
     result = RUNNER.invoke(app, ["verify", "SGD:paper", "--target", "metal"])
     assert result.exit_code == 0, result.output
-    assert "SGD (paper): 8 combinations of static choices, 48 texts" in result.output
+    assert "SGD (paper): 8 combinations of static choices, 58 texts" in result.output
     assert re.search(r"equations: \d+ numbers within 0\.\d{3} of their error bounds", result.output)
     assert "Only a Mac can show that Apple's compiler accepts" in result.output
 

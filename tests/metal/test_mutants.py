@@ -25,13 +25,10 @@ def header(old: str, new: str) -> Change:
 
 
 def body(old: str, new: str) -> Change:
-    """Other bodies."""
+    """Other bodies, with what the runtime writes before them."""
 
     def change(subject: Subject) -> Subject:
-        bodies = subject.kernel.bodies
-        assert any(old in b.source for b in bodies)
-        new_bodies = tuple(replace(b, source=b.source.replace(old, new)) for b in bodies)
-        return subject.with_kernel(bodies=new_bodies)
+        return replace(subject, change=lambda source: source.replace(old, new))
 
     return change
 
@@ -122,6 +119,18 @@ MUTANTS: dict[str, tuple[Change, str]] = {
     "the position in a group": (
         body("thread_position_in_grid", "thread_position_in_threadgroup"),
         "thread_position_in_threadgroup",
+    ),
+    "many: no bounds check": (body("if (i >= starts[6])", "if (i > 999)"), "AddressSanitizer"),
+    "many: one tensor's gradient for another's": (body("grad = grad_2;", "grad = grad_3;"), ""),
+    "many: one tensor's new values for another's": (body("new_w = new_w_2", "new_w = new_w_3"), ""),
+    "many: an element of the neighbour": (body("i >= starts[2]", "i > starts[2]"), ""),
+    "many: a start": (body("start = starts[3]", "start = starts[2]"), "AddressSanitizer"),
+    "many: no start": (body("i -= start;", ""), "AddressSanitizer"),
+    "many: the states of the first": (body("flat_m + start", "flat_m"), "of many tensors"),
+    "many: one state for another": (body("flat_v + start", "flat_m + start"), "of many tensors"),
+    "many: a read-only pointer": (
+        body("device T* new_w = new_w_0", "const device T* new_w = new_w_0"),
+        "clang:",
     ),
     "complete: no bounds check": (complete(BOUNDS, ""), "AddressSanitizer"),
     "complete: buffers swapped": (complete("m[i] = T(m_i)", "m[i] = T(v_i)"), "another"),

@@ -8,6 +8,7 @@ choices, at several steps:
   there is no bound, they are finite, infinite or nan where the MLX function's are;
 - in half precision they are those of single precision, rounded: arithmetic is in float32;
 - each text gives the same elements at every size, whatever their number;
+- the kernel for many tensors gives the same elements as that for one;
 - the complete kernel leaves the same in its buffers.
 """
 
@@ -21,6 +22,7 @@ import mlx.core as mx
 import numpy as np
 
 from ...oracle import Setting, Trajectory
+from ...runtime.dispatch import FEW
 from ..approximate import FLOAT32
 from ..rounding import Enclosure, Undecided, compare
 from .host import DoesNotCompile, Fault, Program
@@ -132,7 +134,7 @@ class _Plan:
         types: Sequence[Any],
         settings: slice,
     ) -> None:
-        self.subject, self.machine = subject, Machine()
+        self.subject, self.machine = subject, Machine(change=subject.change)
         self.sizes, self.steps, self.types = sizes, steps, types
         self.settings = subject.settings()[settings]
         self.report = Report(subject.title, choices=len(self.settings))
@@ -164,7 +166,10 @@ class _Plan:
     def _walk(self, setting: Setting, kind: Any, size: int) -> None:
         walk = Walk(self.subject, setting, mx.zeros(size, dtype=kind))
         for t in self.steps:
-            walk.step(t, mx.zeros(size, dtype=kind)).take()
+            step = walk.step(t, mx.zeros(size, dtype=kind))
+            assert step.take()
+            if size >= FEW and self._packs(setting, kind, t, step):
+                self._many(step, [walk.w, step.grad, *step.states])
 
     def run(self) -> None:
         """Run every combination; a fault ends it."""
@@ -199,6 +204,8 @@ class _Plan:
             for size in self.sizes if text not in self.sized else ():
                 self._against_pool(at, call, outputs, size)
             self.sized.add(text)
+            if self._packs(setting, kind, t, step):
+                self._against_many(at, step, call, outputs)
             if self.extra:
                 self._against_standalone(at, step, call, outputs)
 
@@ -271,6 +278,43 @@ class _Plan:
         for number, (mine, whole) in enumerate(zip(found, outputs, strict=True)):
             if not _same(mine, whole[index]):
                 self.report.add(at, f"output {number} depends on the size of the array ({size})")
+
+    def _packs(self, setting: Setting, kind: Any, t: int, step: Step) -> bool:
+        """Whether the kernel for many tensors is tried: at the last step, when states differ.
+
+        Every choice is tried in one type, and every type with one choice.
+        """
+        is_first = kind == self.types[0] or setting is self.settings[0]
+        return is_first and t == self.steps[-1] and step.call.most() > 1
+
+    def _many(self, step: Step, arrays: Sequence[Array]) -> list[Array]:
+        """What the kernel for as many tensors as can be makes of parts of w, grad and states.
+
+        Each tensor is another cut of the given arrays, of another size.
+        """
+        w, grad, *states = arrays
+        cuts = self._cuts(step)
+        values = [mx.array(step.bucket.values[n], dtype=mx.float32) for n in step.call.scalars]
+        flats = [mx.concatenate([state[cut] for cut in cuts]) for state in states]
+        self.report.calls += 1
+        new_ws, new = step.call.together(
+            [w[cut] for cut in cuts], [grad[cut] for cut in cuts], flats, values
+        )
+        return [mx.concatenate(new_ws), *new]
+
+    @staticmethod
+    def _cuts(step: Step) -> list[Array]:
+        return [(mx.arange(FEW + 9 * k) + 5 * k) % POOL for k in range(step.call.most())]
+
+    def _against_many(
+        self, at: str, step: Step, call: Mapping[str, Any], outputs: Sequence[Array]
+    ) -> None:
+        arrays = call["inputs"][: len(outputs) + 1]
+        whole = mx.concatenate(self._cuts(step))
+        found = self._many(step, arrays)
+        for number, (mine, other) in enumerate(zip(found, outputs, strict=True)):
+            if not _same(mine, other[whole]):
+                self.report.add(at, f"output {number} of many tensors is not that of one")
 
     def _against_standalone(
         self, at: str, step: Step, call: Mapping[str, Any], outputs: Sequence[Array]

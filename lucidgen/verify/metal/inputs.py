@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.metal_backend import THREADS
+from ...runtime.dispatch import THREADS
 
 Array = np.ndarray[Any, Any]
 

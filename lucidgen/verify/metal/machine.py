@@ -14,7 +14,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ...runtime import metal_backend
+from ...runtime import dialects, gpu_backend
 from .host import Fault, Program
 from .text import Kernel, assembled, kernels
 
@@ -29,17 +29,21 @@ class Machine:
     """Runs kernels once it has a program; before that it collects their texts.
 
     With `at_once` it compiles each text as soon as it is called, which takes a second a text.
+    `change` is done to the source of each body: it makes mutants.
     """
 
-    def __init__(self, at_once: bool = False) -> None:
-        self.at_once = at_once
+    def __init__(
+        self, at_once: bool = False, change: Callable[[str], str] = lambda source: source
+    ) -> None:
+        self.at_once, self.change = at_once, change
         self.texts: dict[Any, str] = {}
         self.parsed: dict[str, Kernel] = {}
         self.program: Program | None = None
         self.last: tuple[Mapping[str, Any], Call] | None = None
 
-    def make_kernel(self, **arguments: Any) -> Callable[..., Any]:
-        """What the runtime takes for a kernel."""
+    def make_kernel(self, dialect: dialects.Dialect, **arguments: Any) -> Callable[..., Any]:
+        """What the runtime takes for a kernel of a dialect."""
+        arguments["source"] = self.change(arguments["source"])
 
         def kernel(**call: Any) -> list[Array]:
             self.last = arguments, call
@@ -93,15 +97,15 @@ class Machine:
     @contextmanager
     def installed(self) -> Iterator[Machine]:
         """Within it, the runtime takes this machine for Metal."""
-        before = metal_backend.is_available, metal_backend.make_kernel
-        metal_backend.is_available = lambda: True
-        metal_backend.make_kernel = self.make_kernel
-        metal_backend.forget()
+        before = dialects.running, dialects.make_kernel
+        dialects.running = lambda: dialects.METAL
+        dialects.make_kernel = self.make_kernel
+        gpu_backend.forget()
         try:
             yield self
         finally:
-            metal_backend.is_available, metal_backend.make_kernel = before
-            metal_backend.forget()
+            dialects.running, dialects.make_kernel = before
+            gpu_backend.forget()
 
 
 def threads(call: Call) -> int:

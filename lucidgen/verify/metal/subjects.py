@@ -6,7 +6,7 @@ number to the runtime's own call of that kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from ...lower import lower
 from ...oracle import Setting
 from ...passes import optimize
 from ...runtime import Parameter, Rule
+from ...runtime.dispatch import Call, covering
+from ...runtime.gpu_backend import kernel_of
 from ...runtime.groups import Settings
 from ...runtime.host import Bucket
 from ...runtime.kernels import Kernel
-from ...runtime.metal_backend import Call, covering, kernel_of
 from ...runtime.mlx_backend import required_function
 from ...runtime.rule import names_of
 from ...spec.optimizer import OptimizerSpec
@@ -36,7 +37,8 @@ Array = Any
 class Subject:
     """One rule: the spec's reading, the emitted data, its kernel and the complete `.metal` file.
 
-    `readings` are all that compute the same.
+    `readings` are all that compute the same. `change` is done to the kernel's bodies: it makes
+    mutants.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Subject:
     kernel: Kernel
     standalone: str
     readings: tuple[str, ...]
+    change: Callable[[str], str] = lambda source: source
 
     @property
     def tame(self) -> bool:
@@ -76,7 +79,7 @@ def subjects(specs: Sequence[OptimizerSpec], folder: Path) -> Iterator[Subject]:
             shared.setdefault(cls.rules[reading].name, []).append(reading)
         for first, *others in shared.values():
             spec, rule = main.readings[first], cls.rules[first]
-            kernel = kernel_of(rule)
+            kernel = kernel_of(rule, "metal")
             if kernel is not None:
                 title = f"{main.name} ({', '.join([first, *others])})"
                 program = optimize(lower(spec))
