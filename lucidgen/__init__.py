@@ -4,11 +4,11 @@ This module owns what a user reaches as ``lucidgen.<name>``. It stays cheap to i
 generated optimizers import it: the compiler (SymPy, Jinja2) is never loaded from here.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from lucidgen.activation import activate, deactivate
-
 if TYPE_CHECKING:
+    from lucidgen.activation import activate, deactivate
     from lucidgen.runtime import Parameter
 
 __version__ = "0.1.0"
@@ -16,10 +16,15 @@ __version__ = "0.1.0"
 __all__ = ["Parameter", "__version__", "activate", "deactivate"]
 
 
-def __getattr__(name: str) -> Any:
-    """Load ``Parameter`` (and with it NumPy) only when somebody asks for it."""
-    if name == "Parameter":
-        from lucidgen.runtime import Parameter
+_MODULE_OF = {
+    "Parameter": "lucidgen.runtime",
+    "activate": "lucidgen.activation",
+    "deactivate": "lucidgen.activation",
+}
 
-        return Parameter
+
+def __getattr__(name: str) -> Any:
+    """Load a function or a class (and with ``Parameter`` NumPy) when it is first asked for."""
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ This module owns what ``sys.modules`` holds under ``lucid.optim`` and the attrib
 It does not change a real Lucid's files or any module of its own: ``lucid.optim`` becomes a new
 module, in which generated names come first and all else (``lr_scheduler``, optimizers that are not
 generated) is the real package's. Names imported earlier with ``from`` stay what they were.
+Generated modules are imported when they are first asked for.
 """
 
 import importlib
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
 
+from lucidgen.aliases import Alias
+
 _NAME = "lucid.optim"
 _OURS = "lucidgen.optim"
 _SCHEDULERS = f"{_NAME}.lr_scheduler"
 _ABSENT = object()
+_ALIAS = Alias(_NAME, _OURS)
 
 _lock = threading.RLock()
 _switched: "_Switched | None" = None
@@ -32,6 +36,7 @@ class _Before:
 
     def restore(self) -> None:
         """Put back every module under ``lucid.optim`` and the attribute of ``lucid``."""
+        _ALIAS.remove()
         for name in _loaded(_NAME):
             del sys.modules[name]
         sys.modules.update(self.modules)
@@ -140,28 +145,33 @@ def _install(lucid: ModuleType, real: ModuleType | None, ours: ModuleType) -> Mo
     assert spec is not None
     package = module_from_spec(spec)
     package.__doc__ = ours.__doc__
-    for source in (real, ours):
-        if source is not None:
-            vars(package).update(_public(source))
-    exported = set(_exported(ours)).union(() if real is None else _exported(real))
-    vars(package)["__all__"] = sorted(exported)
-
+    rest = {} if real is None else _fallen_through(real, ours)
+    vars(package).update(
+        rest,
+        __all__=sorted({*ours.__all__, *(getattr(real, "__all__", rest))}),
+        __getattr__=lambda name: getattr(ours, name),
+        __dir__=lambda: sorted({*vars(package), *dir(ours)}),
+    )
+    for name in _loaded(_NAME):
+        if _ALIAS.own_name(name):
+            del sys.modules[name]
     sys.modules[_NAME] = package
     lucid.optim = package  # type: ignore[attr-defined]
-    for name, module in _loaded(_OURS).items():
-        if name != _OURS:
-            sys.modules[_NAME + name.removeprefix(_OURS)] = module
+    _ALIAS.install()
     if real is not None:
         _reload_schedulers()
     return package
 
 
-def _public(module: ModuleType) -> dict[str, object]:
-    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
-
-
-def _exported(module: ModuleType) -> list[str]:
-    return list(getattr(module, "__all__", None) or _public(module))
+def _fallen_through(real: ModuleType, ours: ModuleType) -> dict[str, object]:
+    """The public names of the real package that ours does not have."""
+    return {
+        name: value
+        for name, value in vars(real).items()
+        if not name.startswith("_")
+        and name not in dir(ours)
+        and not (isinstance(value, ModuleType) and _ALIAS.own_name(value.__name__))
+    }
 
 
 def _reload_schedulers() -> None:

@@ -13,6 +13,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidgen.aliases import Alias
 from lucidgen.paths import optim_folder
 
 if TYPE_CHECKING:
@@ -34,12 +35,9 @@ def _is_lucid_optim(folder: Path) -> bool:
 
 
 def _alias() -> None:
-    """Give the modules of ``lucid.optim`` a second name under ``lucidgen.optim``."""
-    package = importlib.import_module("lucid.optim")
-    sys.modules[__name__] = package
-    for name, module in list(sys.modules.items()):
-        if name.startswith("lucid.optim."):
-            sys.modules[__name__ + name.removeprefix("lucid.optim")] = module
+    """Make ``lucidgen.optim`` a second name of ``lucid.optim``."""
+    sys.modules[__name__] = importlib.import_module("lucid.optim")
+    Alias(__name__, "lucid.optim").install()
 
 
 def _load(folder: Path) -> None:

@@ -301,6 +301,81 @@ def test_the_compiler_is_not_loaded(run, world, module):
     run(world, code)
 
 
+LAZY = """
+import sys, numpy
+before = set(sys.modules)
+{import_it}
+print(*sorted(name for name in set(sys.modules) - before if name.startswith("lucid")))
+"""
+
+
+@pytest.mark.parametrize(("world", "package"), [("checkout", "lucid"), ("wheel", "lucidgen")])
+def test_importing_the_package_imports_no_optimizer_and_no_runtime(run, world, package):
+    found = run(world, LAZY.format(import_it=f"import {package}.optim")).split()
+    helpers = {"lucidgen.aliases", "lucidgen.paths"} if package == "lucidgen" else set()
+    assert {*found} == {package, f"{package}.optim"} | helpers
+
+
+@pytest.mark.parametrize(("world", "package"), [("checkout", "lucid"), ("wheel", "lucidgen")])
+def test_importing_one_optimizer_imports_no_other(run, world, package):
+    found = run(world, LAZY.format(import_it=f"from {package}.optim import SGD")).split()
+    inside = {n.removeprefix(f"{package}.optim.") for n in found if f"{package}.optim." in n}
+    assert inside == {"sgd", "_rules", "_rules.sgd", "_numpy", "_numpy.sgd"}
+    assert not {"lucidgen.activation", "lucidgen.runtime.native", "lucidgen.runtime.tree"} & {
+        *found
+    }
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_all_names_are_seen_before_any_is_used(run, world):
+    run(
+        world,
+        """
+        import lucidgen, pydoc
+        lucidgen.activate()
+        import lucid.optim, lucidgen.optim
+        for package in (lucid.optim, lucidgen.optim):
+            assert {"Adam", "SGD", "Optimizer"} <= {*dir(package)} & {*package.__all__}
+            assert {*package.__all__} <= {*dir(package)}
+            assert package.adam.Adam is package.Adam is lucidgen.optim.Adam
+            assert "AdamW" in pydoc.render_doc(package)
+            try:
+                package.Adm
+            except AttributeError as error:
+                assert "has no attribute 'Adm'" in str(error)
+            else:
+                raise AssertionError("no error")
+        names = {}
+        exec("from lucid.optim import *", names)
+        assert {*lucid.optim.__all__} <= {*names}
+        """,
+    )
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("first", ["lucid.optim", "lucidgen.optim"])
+def test_a_module_imported_after_the_switch_is_one_under_both_names(run, world, first):
+    second = {"lucid.optim": "lucidgen.optim", "lucidgen.optim": "lucid.optim"}[first]
+    run(
+        world,
+        f"""
+        import sys
+        import lucidgen
+        lucidgen.activate()
+        import {first}.sgd
+        spec = {first}.sgd.__spec__
+        import {second}.sgd, {second}._rules.sgd, {first}._rules.sgd
+        assert sys.modules["lucid.optim.sgd"] is sys.modules["lucidgen.optim.sgd"]
+        assert sys.modules["lucid.optim._rules.sgd"] is sys.modules["lucidgen.optim._rules.sgd"]
+        assert {first}.sgd.__spec__ is spec and spec.origin.endswith("sgd.py")
+        lucidgen.deactivate()
+        assert "lucidgen.aliases" not in {{type(f).__module__ for f in sys.meta_path}} or (
+            lucidgen.optim.__name__ == "lucid.optim"
+        )
+        """,
+    )
+
+
 @pytest.mark.parametrize("world", WORLDS)
 def test_importing_lucidgen_alone_does_not_load_numpy(run, world):
     run(world, "import lucidgen, sys; assert 'numpy' not in sys.modules")
