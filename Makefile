@@ -45,6 +45,7 @@ bench: setup
 record: setup
 	@$(PY) -m pip install --quiet --editable '.[record]'
 	@$(PY) tests/conformance/record_torch.py
+	@$(PY) tests/conformance/record_torch_around.py
 	@$(PY) tests/conformance/record_lucid2.py
 
 clean:

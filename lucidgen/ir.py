@@ -183,7 +183,7 @@ class Names:
 
 UNBOUNDED = Bounds()
 
-Kind = Literal["step", "hyper", "weight", "grad", "state", "choice"]
+Kind = Literal["step", "hyper", "scaling", "weight", "grad", "state", "choice"]
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,8 @@ class Program:
         What it computes, for messages.
     choices : tuple of str
         The static choices, in the order in which they nest: flags, `use_*` for hyperparameters away
-        from their special value, `first_*` for first updates, and conditions on host scalars.
+        from their special value, `scale_grad`, `first_*` for first updates, and conditions on host
+        scalars.
     inputs, outputs : tuple of Input, tuple of Output
         What it is given and what it leaves behind.
     host, body : tuple of Let

@@ -24,9 +24,13 @@ from .ir import Guard, Input, Let, Output, Program, name_of, symbol
 from .spec.domains import Domain, domain_of, infer_domains
 from .spec.functions import When
 from .spec.optimizer import OptimizerSpec
-from .spec.quantities import At, Flag, Hyper, Series, t
+from .spec.quantities import At, Bounds, Flag, Hyper, Series, t
 
-GRAD, SIGNED_GRAD = symbol("grad"), symbol("signed_grad")
+GRAD, SCALED_GRAD = symbol("grad"), symbol("scaled_grad")
+FACTOR, BOUND = symbol("grad_factor"), symbol("grad_bound")
+
+#: The static choice that gradients are changed before the equations read them.
+SCALE_GRAD = "scale_grad"
 
 _COMPARED = {
     StrictGreaterThan: "above",
@@ -41,6 +45,16 @@ _COMPARED = {
 def choice(name: str) -> sympy.Symbol:
     """The symbol of a static choice inside expressions: a truth value, never a number."""
     return sympy.Symbol(name)
+
+
+def scaled_gradient() -> sympy.Expr:
+    """The gradient that the equations read where `scale_grad` holds: scaled, then clipped.
+
+    That is one multiplication and two comparisons for whatever is done to gradients before a step:
+    maximizing (the factor -1), clipping by the global norm, the mean over several batches, clipping
+    by value (else the bound is infinite).
+    """
+    return sympy.Max(-BOUND, sympy.Min(BOUND, FACTOR * GRAD))
 
 
 def before(name: str) -> sympy.Symbol:
@@ -59,11 +73,11 @@ def lower(spec: OptimizerSpec) -> Program:
     >>> from lucidgen.passes.examples import show
     >>> from lucidgen.specs.sgd import SGD
     >>> show(lower(SGD.dialects["devlog"]))
-    signed_grad = -grad  if maximize
-    signed_grad = grad  if not maximize
-    b = b[t - 1]*momentum + signed_grad  if use_momentum
+    scaled_grad = Max(-grad_bound, Min(grad_bound, grad*grad_factor))  if scale_grad
+    scaled_grad = grad  if not scale_grad
+    b = b[t - 1]*momentum + scaled_grad  if use_momentum
     _1 = b  if use_momentum
-    _1 = signed_grad  if not use_momentum
+    _1 = scaled_grad  if not use_momentum
     u = _1 + w[t - 1]*weight_decay  if use_weight_decay
     u = _1  if not use_weight_decay
     w = -lr*u + w[t - 1]
@@ -96,9 +110,9 @@ class _Lowering:
                     choices.append(f"use_{part.name}")
                     value = sympy.nsimplify(part.special, rational=True)
                     self.specials[choices[-1]] = (symbol(part.name), value)
-        choices.append("maximize")
+        choices.append(SCALE_GRAD)
         choices += dict.fromkeys(map(self.first_choice, spec.by_moment("first")))
-        self.values = {SIGNED_GRAD: When(choice("maximize"), -GRAD, GRAD)}
+        self.values = {SCALED_GRAD: When(choice(SCALE_GRAD), scaled_gradient(), GRAD)}
         for series, equation in spec.by_moment("t").items():
             value = self.translate(equation.normalised())
             notes = [spec.number(equation)]
@@ -122,7 +136,7 @@ class _Lowering:
         """An expression of the spec in the program's symbols."""
         if isinstance(expr, At):
             name = expr.series.name
-            now = SIGNED_GRAD if name == "grad" else symbol(name)
+            now = SCALED_GRAD if name == "grad" else symbol(name)
             return now if expr.shift == 0 else before(name)
         if expr == t:
             return symbol("t")
@@ -161,7 +175,8 @@ class _Lowering:
 
     def domain(self, expr: sympy.Basic) -> Domain:
         """The domain of an expression in the program's symbols."""
-        known = {SIGNED_GRAD: Domain.ELEMENT}
+        known = {GRAD: Domain.ELEMENT, SCALED_GRAD: Domain.ELEMENT}
+        known |= {FACTOR: Domain.HOST, BOUND: Domain.HOST}
         for name, domain in self.domains.items():
             known |= {symbol(name): domain, before(name): domain}
         for target, lets in self.lets.items():
@@ -271,6 +286,8 @@ class _Lowering:
         return (
             Input(symbol("t"), "step", Domain.HOST),
             *(Input(symbol(h.name), "hyper", Domain.HOST, h.bounds) for h in self.spec.hypers),
+            Input(FACTOR, "scaling", Domain.HOST),
+            Input(BOUND, "scaling", Domain.HOST, Bounds(at_least=0)),
             Input(before("w"), "weight", element),
             Input(GRAD, "grad", element),
             *(Input(before(s.name), "state", self.domains[s.name]) for s in self.spec.states),

@@ -7,6 +7,7 @@ with those. Hyperparameters count as the exact values of their doubles.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,20 +19,39 @@ from .spec.domains import Domain, infer_domains
 from .spec.functions import When
 from .spec.optimizer import Eq, OptimizerSpec
 from .spec.quantities import At, Flag, Hyper, Series, t
-from .verify.exact import Value, evaluate, multiply, real
+from .verify.exact import Value, evaluate, maximum, minimum, multiply, real
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What the user chose: hyperparameters by symbol, flags by name, and maximize.
+    """What the user chose: hyperparameters by symbol, flags by name, what happens to gradients.
 
-    What is not given has the spec's default.
+    What is not given has the spec's default. The equations read the gradient with its sign changed
+    if `maximize`, and clipped to at most `grad_bound` in magnitude.
     """
 
     spec: OptimizerSpec
     hypers: Mapping[str, float] = field(default_factory=dict)
     flags: Mapping[str, bool] = field(default_factory=dict)
     maximize: bool = False
+    grad_bound: float = math.inf
+
+    @property
+    def grad_factor(self) -> float:
+        """What gradients are multiplied by."""
+        return -1.0 if self.maximize else 1.0
+
+    @property
+    def scales_grad(self) -> bool:
+        """Whether the equations read anything but the gradient itself."""
+        return self.maximize or self.grad_bound < math.inf
+
+    def scaled(self, grad: Value) -> Value:
+        """The gradient as the equations read it."""
+        if not self.scales_grad:
+            return grad
+        bound = real(self.grad_bound)
+        return maximum(minimum(multiply(real(self.grad_factor), grad), bound), -bound)
 
     def hyper(self, symbol: sympy.Symbol) -> float:
         """The value of a hyperparameter."""
@@ -166,9 +186,7 @@ class _Moment:
         self.equations = {s.name: e for s, e in spec.by_moment("t").items()}
         self.firsts = {s.name: e for s, e in spec.by_moment("first").items()}
         self.starts = {s.name: e for s, e in spec.by_moment("start").items()}
-        self.done: dict[str, Value] = {
-            "grad": multiply(grad, real(-1)) if self.setting.maximize else grad
-        }
+        self.done: dict[str, Value] = {"grad": self.setting.scaled(grad)}
 
     def now(self, name: str) -> Value:
         """The value of a series after the step."""

@@ -22,7 +22,7 @@ from lucidgen.specs.nadam import NAdam
 from lucidgen.specs.radam import RAdam
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.equivalence import ReadOnly, distance, run, source_of, values
-from lucidgen.verify.exact import real
+from lucidgen.verify.exact import multiply, real
 
 READINGS = [
     pytest.param(main, spec, id=f"{main.name}-{name}")
@@ -54,10 +54,15 @@ class Case:
         chosen = {n: v if v == 0 else away[n] for n, v in self.setting.hypers.items()}
         if any(h.name == "beta2" for h in spec.hypers):
             away["beta2"] = 0.999
-        self.setting = Setting(spec, away | chosen, self.setting.flags, self.setting.maximize)
+        was = self.setting
+        self.setting = Setting(spec, away | chosen, was.flags, was.maximize, was.grad_bound)
+        # Half the gradient is the gradient of half the loss: doubles hold it exactly.
+        self.factor = 0.5 if self.setting.maximize else 1.0
         self.live = [s.name for s in self.setting.states()]
         self.point: dict[str, Any] = {n: real(v) for n, v in self.setting.hypers.items()}
         self.point["t"] = real(self.t)
+        self.point["grad_factor"] = real(self.factor * self.setting.grad_factor)
+        self.point["grad_bound"] = real(self.setting.grad_bound)
         for name in ("w", "grad", *(state.name for state in self.rule.arrays)):
             self.point[name] = real(rng.uniform(0.1, 2.0, 3) * rng.choice([-1, 1], 3))
         for name in set(self.point) & {"v", "v_max"}:
@@ -68,12 +73,12 @@ class Case:
     def truth(self) -> dict[str, Any]:
         states = {} if self.created else {name: self.point[name] for name in self.live}
         path = Trajectory(self.setting, np.array(self.point["w"]), states, self.t - 1)
-        path.step(self.point["grad"])
+        path.step(multiply(self.factor, self.point["grad"]))
         return {"w": path.w} | {name: path.states[name] for name in self.live}
 
     def choices(self) -> dict[str, bool]:
         spec = self.setting.spec
-        found = {"maximize": self.setting.maximize, "first_w": self.t == 1}
+        found = {"scale_grad": self.setting.scales_grad, "first_w": self.t == 1}
         found |= {flag.name: self.setting.flag(flag) for flag in spec.flags}
         found |= {
             f"use_{h.name}": self.setting.is_away(h) for h in spec.hypers if h.special is not None
@@ -186,6 +191,14 @@ MUTATIONS = {
     "minus for plus": ("np.subtract(w, work2, out=w)", "np.add(w, work2, out=w)"),
     "another buffer": ("np.square(g, out=work2)", "np.square(g, out=work3)"),
     "another scalar": ("np.multiply(beta2, v, out=v)", "np.multiply(beta1, v, out=v)"),
+    "the gradient not scaled": (
+        "np.multiply(grad_factor, grad, out=work1)",
+        "np.copyto(work1, grad)",
+    ),
+    "a gradient's bound of one side": (
+        "np.maximum(work1, -grad_bound",
+        "np.maximum(work1, -9 * grad_bound",
+    ),
     "a wrong branch": ("v_max_or_v = v_max", "v_max_or_v = v"),
 }
 
@@ -220,5 +233,9 @@ def test_a_write_to_the_gradient_is_found() -> None:
     case, host, step = adam()
     with pytest.raises(ReadOnly, match="grad"):
         case.numpy(
-            host, step.replace("np.negative(grad, out=work1)", "np.negative(grad, out=grad)")
+            host,
+            step.replace(
+                "np.minimum(work1, grad_bound, out=work1)",
+                "np.minimum(work1, grad_bound, out=grad)",
+            ),
         )

@@ -4,7 +4,9 @@ Knows no equations, and imports neither SymPy nor Jinja2 nor Lucid; MLX only whe
 met. All imports within are relative: the package may be copied into another.
 """
 
-from .optimizer import GENERATION, Optimizer, constructor
+from .constructor import constructor
+from .optimizer import GENERATION, Optimizer
+from .options import Options
 from .parameters import Parameter
 from .rule import Flag, Hyper, Rule, State
 
@@ -13,6 +15,7 @@ __all__ = [
     "Flag",
     "Hyper",
     "Optimizer",
+    "Options",
     "Parameter",
     "Rule",
     "State",

@@ -6,7 +6,8 @@ before it changes anything. Dicts of torch and of Lucid 2 load as well; torch is
     {"state": {0: {"step": 10, "exp_avg": array, ...}, ...},
      "param_groups": [{"lr": 1e-3, ..., "params": [0],
                        "param_names": ["w"], "param_shapes": [(3,)]}],
-     "class": "Adam", "dialect": "torch"}
+     "class": "Adam", "dialect": "torch",
+     "options": {"max_grad_norm": 1.0}}      # those that are set
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .groups import SCHEDULER_NOTES, Settings
 from .matching import Target, check_shape, matched, parsed
+from .options import Options, checked
 from .parameters import describe
 from .restoring import copied, new_entry, new_values
 from .rule import Rule
@@ -33,16 +35,16 @@ def save(optimizer: Optimizer) -> dict[str, Any]:
     groups = []
     index = 0
     for group, targets in zip(optimizer.param_groups, _targets(optimizer), strict=True):
-        saved = {
+        entries = {
             key: copy.deepcopy(value)
             for key, value in group.items()
             if key not in ("params", "param_names")
         }
-        saved["params"] = list(range(index, index + len(targets)))
+        entries["params"] = list(range(index, index + len(targets)))
         if targets and all(target.name is not None for target in targets):
-            saved["param_names"] = [target.name for target in targets]
-        saved["param_shapes"] = [target.shape for target in targets]
-        groups.append(saved)
+            entries["param_names"] = [target.name for target in targets]
+        entries["param_shapes"] = [target.shape for target in targets]
+        groups.append(entries)
         for target in targets:
             if target.entry:
                 state[index] = {
@@ -50,12 +52,15 @@ def save(optimizer: Optimizer) -> dict[str, Any]:
                     for key in sorted(target.entry, key=lambda key: key != "step")
                 }
             index += 1
-    return {
+    saved = {
         "state": state,
         "param_groups": groups,
         "class": class_name(optimizer),
         "dialect": optimizer.dialect,
     }
+    if optimizer.max_grad_norm is not None:
+        saved["options"] = {"max_grad_norm": optimizer.max_grad_norm}
+    return saved
 
 
 def _saved_value(optimizer: Optimizer, key: str, value: Any) -> Any:
@@ -135,7 +140,24 @@ def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
             entry = state.get(key) or {}
             check_shape(saved, key, target)
             new_states.append((target, new_entry(optimizer, settings, entry, target, ours)))
+    new_options = _options(optimizer, state_dict)
     _commit(optimizer, new_groups, new_states)
+    optimizer._options.update(new_options)
+
+
+def _options(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> Options:
+    """The checked options of a saved dict."""
+    label, saved = type(optimizer).__name__, state_dict.get("options", {})
+    if not isinstance(saved, Mapping):
+        raise TypeError(f"{label}: the saved options must be a dict, got {saved!r}")
+    unknown = saved.keys() - {"max_grad_norm"}
+    if unknown:
+        raise ValueError(f"{label}: unknown saved options {', '.join(map(repr, sorted(unknown)))}")
+    found = checked(saved, label)
+    if optimizer._tree is not None:
+        for name, value in found.items():
+            optimizer._tree.check_change(name, getattr(optimizer, name), value)
+    return found
 
 
 def _check_class(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:

@@ -22,6 +22,9 @@ from .rule import Flag, Hyper, Rule, State
 #: What a group may hold besides the arguments of its class.
 STRUCTURE = ("params", "param_names", "name")
 
+#: The entry of a group that clips its gradients by value; it may be missing.
+CLIP_VALUE = "max_grad_value"
+
 #: What learning rate schedulers note down in the groups that they drive.
 SCHEDULER_NOTES = (
     "initial_lr",
@@ -87,6 +90,9 @@ class Settings:
     ``values`` are the hyperparameters by symbol, ``choices`` the flags and ``use_<symbol>``;
     ``arrays`` and ``scalars`` are the states that these choices need. Equal choices share one
     ``arrays`` tuple, so that it can be compared by identity.
+
+    What happens to gradients before the equations read them is one choice, ``scale_grad``, and two
+    values: they are multiplied by ``grad_factor``, and clipped to +-``grad_bound``.
     """
 
     __slots__ = ("arrays", "choices", "memo", "rule", "scalars", "values")
@@ -95,6 +101,10 @@ class Settings:
         self.rule = rule
         self.values: dict[str, float] = {}
         self.choices: dict[str, bool] = {flag.name: values[flag.name] for flag in rule.flags}
+        maximize, bound = self.choices.pop("maximize", False), values.get(CLIP_VALUE)
+        self.choices["scale_grad"] = maximize or bound is not None
+        self.values["grad_factor"] = -1.0 if maximize else 1.0
+        self.values["grad_bound"] = math.inf if bound is None else bound
         for hyper in rule.hypers:
             value = values[hyper.name]
             elements = value if hyper.is_tuple else (value,)
@@ -186,6 +196,14 @@ def as_flag(flag: Flag, value: Any, where: str) -> bool:
     raise TypeError(f"{where}: {flag.name} must be True or False, got {value!r}")
 
 
+def as_bound(value: Any, where: str) -> float:
+    """The value of ``max_grad_value``."""
+    number = as_number(value, f"{where}: {CLIP_VALUE}")
+    if number < 0:
+        raise ValueError(f"{where}: {CLIP_VALUE} must be at least 0, got {number!r}")
+    return number
+
+
 def as_argument(argument: Hyper | Flag, value: Any, where: str) -> Any:
     """The checked value of an argument."""
     if isinstance(argument, Flag):
@@ -214,6 +232,8 @@ def check_values(
             continue
         if name in SCHEDULER_NOTES and name not in rule.arguments:
             checked[name] = value
+        elif name == CLIP_VALUE:
+            checked[name] = None if value is None else as_bound(value, where)
         elif name in rule.arguments:
             checked[name] = as_argument(rule.arguments[name], value, where)
         elif name in rule.ignored:
@@ -226,7 +246,7 @@ def check_values(
                     f"{where}: {name}={value!r} is not part of the dialect {rule.dialect!r}"
                 )
         else:
-            hint = nearest(name, (*rule.arguments, *rule.ignored))
+            hint = nearest(name, (*rule.arguments, *rule.ignored, CLIP_VALUE))
             raise ValueError(f"{where}: unknown key {name!r}; {hint}")
     missing = [name for name in rule.arguments if name not in checked]
     if missing:

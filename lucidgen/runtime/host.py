@@ -7,6 +7,7 @@ step count, scalar states and static choices have in common. Does not touch arra
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -90,3 +91,12 @@ class Bucket:
         self.scalars = {state.key: self.values[state.name] for state in states}
         self.packed: Any = None  # the compiled step's
         self.arguments: dict[Any, tuple[Any, ...]] = {}  # the NumPy step's, by type of the weights
+
+    def scaled(self, factor: Any) -> Bucket:
+        """The bucket with gradients that are multiplied by a number, or by an MLX array."""
+        made = copy.copy(self)
+        made.choices = {**self.choices, "scale_grad": True}
+        made.values = {**self.values, "scale_grad": True}
+        made.values["grad_factor"] = factor * self.values["grad_factor"]
+        made.packed, made.arguments = None, {}
+        return made

@@ -7,13 +7,12 @@ is in ``checkpoint``. Knows no equations.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any, ClassVar, Concatenate, ParamSpec, cast
+from typing import Any, ClassVar
 
-from . import checkpoint, stepping
-from .groups import Group, Settings, check_values, nearest, settle
+from . import checkpoint, options, stepping
+from .clipping import GRAD_NORM
+from .groups import CLIP_VALUE, Group, Settings, check_values, nearest, settle
 from .kernels import checked_kernel, on_mlx
 from .numpy_backend import WorkArrays
 from .parameters import (
@@ -28,31 +27,6 @@ from .states import States
 
 #: The generation of generated code that this runtime serves.
 GENERATION = 1
-
-P = ParamSpec("P")
-
-
-def constructor(
-    init: Callable[Concatenate[Any, P], None],
-) -> Callable[Concatenate[Any, P], None]:
-    """Mark the ``__init__`` of a generated class: note which arguments the caller passed.
-
-    A dialect may have other defaults than the signature shows; they replace what was not passed.
-    """
-    signature = inspect.signature(init)
-    names = [name for name in signature.parameters if name != "self"]
-
-    @functools.wraps(init)
-    def wrapper(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
-        for name in kwargs:
-            if name not in names:
-                raise TypeError(
-                    f"{type(self).__name__}() has no argument {name!r}; {nearest(name, names)}"
-                )
-        self._given = frozenset(signature.bind(self, *args, **kwargs).arguments)
-        init(self, *args, **kwargs)
-
-    return cast(Callable[Concatenate[Any, P], None], wrapper)
 
 
 class Optimizer:
@@ -95,6 +69,11 @@ class Optimizer:
             raise ValueError(f"{label}: no dialect {dialect!r}; {nearest(dialect, self.rules)}")
         self.dialect = dialect
         self.kernel = checked_kernel(kernel, label, self._rule)
+        self._grad_norm: Any = None
+        self._options = options.Options()
+        if self._rule is not None:
+            own = {name: arguments.pop(name) for name in options.NAMES if name in arguments}
+            self._options = options.checked(own, label)
         self.defaults: dict[str, Any] = self._checked_defaults(
             {**(defaults or {}), **arguments}, given
         )
@@ -118,6 +97,8 @@ class Optimizer:
         for name, argument in rule.arguments.items():
             if name not in arguments or (given is not None and name not in given):
                 arguments[name] = argument.default
+        if CLIP_VALUE in self._options:
+            arguments[CLIP_VALUE] = self._options["max_grad_value"]
         label = type(self).__name__
         checked = check_values(rule, self.rules, arguments, label)
         settle(rule, checked, label)
@@ -252,7 +233,9 @@ class Optimizer:
                 f"{type(self).__name__}: constructed without parameters, so there is nothing to "
                 f"step; give it parameters, or use update(model, grads)"
             )
-        stepping.step(self._settled(rule), self._states, self._work, self.kernel)
+        self._grad_norm = stepping.step(
+            self._settled(rule), self._states, self._work, self.kernel, self.max_grad_norm
+        )
         return loss
 
     def zero_grad(self) -> None:
@@ -276,6 +259,26 @@ class Optimizer:
         else:
             self._tree.state.clear()
             self._tree.state.update(value)
+
+    @property
+    def max_grad_norm(self) -> float | None:
+        """To which norm the gradients of all groups are clipped; None does not clip."""
+        return self._options.get("max_grad_norm")
+
+    @max_grad_norm.setter
+    def max_grad_norm(self, value: float | None) -> None:
+        checked = options.as_max_grad_norm(value, type(self).__name__)
+        if self._tree is not None and self._tree.state:
+            self._tree.check_change("max_grad_norm", self.max_grad_norm, checked)
+        self._options["max_grad_norm"] = checked
+
+    @property
+    def grad_norm(self) -> Any:
+        """The norm of all gradients at the last step, before clipping; None if nothing is clipped.
+
+        A float, or a 0-d array where all parameters are MLX arrays.
+        """
+        return self._grad_norm if self._tree is None else self._tree.state.get(GRAD_NORM)
 
     @property
     def learning_rate(self) -> Any:
@@ -326,11 +329,13 @@ class Optimizer:
         """Make the state for a tree of MLX arrays, or for an mlx.nn.Module."""
         settings = self._tree_settings()
         self._tree.init(params, settings)
+        if self.max_grad_norm is not None:
+            self._tree.expect_norm()
 
     def apply_gradients(self, grads: Any, params: Any) -> Any:
         """The updated tree of parameters, unevaluated; parameters without gradient stay."""
         settings = self._tree_settings()
-        return self._tree.apply(grads, params, settings)
+        return self._tree.apply(grads, params, settings, self.max_grad_norm)
 
     def update(self, model: Any, grads: Any) -> None:
         """Update an mlx.nn.Module from a tree of gradients, unevaluated."""

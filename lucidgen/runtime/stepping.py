@@ -6,12 +6,13 @@ good) and the sorting of parameters into buckets. The arithmetic on arrays is th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import kernels, numpy_backend
+from . import clipping, kernels, numpy_backend
 from .groups import Settings
 from .host import Bucket
 from .parameters import check_data, describe, is_floating, is_mlx
@@ -35,8 +36,15 @@ def step(
     states: States,
     work: numpy_backend.WorkArrays,
     kernel: str = "auto",
-) -> None:
-    """Update every parameter that has a gradient."""
+    max_grad_norm: float | None = None,
+) -> Any:
+    """Update every parameter that has a gradient.
+
+    Returns
+    -------
+    float, 0-d array or None
+        The norm of all gradients, if they are clipped to ``max_grad_norm``.
+    """
     on_numpy: list[Part] = []
     on_mlx: list[Part] = []
     ready: list[Ready] = []
@@ -52,6 +60,14 @@ def step(
                 on_numpy.append((bucket, numpy_entries))
             if mlx_entries:
                 on_mlx.append((bucket, mlx_entries))
+    norm = None
+    if max_grad_norm is not None:
+        norm = _norm(on_numpy, on_mlx, ready)
+        factor = clipping.factor(norm, max_grad_norm)
+        if type(factor) is not float or factor != 1:
+            on_numpy = [(bucket.scaled(factor), entries) for bucket, entries in on_numpy]
+            on_mlx = [(bucket.scaled(factor), entries) for bucket, entries in on_mlx]
+            ready = [(steady, bucket.scaled(factor), grads) for steady, bucket, grads in ready]
     results: Any = None
     if on_mlx:
         from . import mlx_backend
@@ -68,6 +84,19 @@ def step(
     if on_mlx:
         mlx_backend.commit(on_mlx, results)
         _advance(on_mlx)
+    return norm
+
+
+def _norm(on_numpy: list[Part], on_mlx: list[Part], ready: list[Ready]) -> Any:
+    """The norm of all gradients: of MLX arrays alone an array, which nobody waits for."""
+    of_mlx = (
+        clipping.mlx_norm(grad for _, entries in on_mlx for _, grad in entries) if on_mlx else 0.0
+    )
+    if on_mlx and not (on_numpy or ready):
+        return of_mlx
+    grads = [grad for _, entries in on_numpy for _, grad in entries]
+    grads += [grad for _, _, own in ready for grad in own]
+    return math.hypot(clipping.numpy_norm(grads), float(of_mlx))
 
 
 def _advance(parts: list[Part]) -> None:

@@ -5,19 +5,22 @@ inside such a captured step. Nothing is evaluated here. The state is
 
     {"step": 0-d, "lr": 0-d, <scalar states>: 0-d, "params": {"layers.0.weight": {<states>}}}
 
+and, where gradients are clipped to a norm, the "grad_norm" of the last update.
 A parameter whose gradient was missing once keeps its own "step" (and scalar states) from then on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mlx.core as mx
 
+from .clipping import GRAD_NORM, mlx_norm
+from .clipping import factor as clip_factor
 from .gpu_backend import demand
-from .groups import Group, Settings, as_argument, as_hyper, nearest
+from .groups import CLIP_VALUE, Group, Settings, as_argument, as_bound, as_hyper, nearest
 from .host import call
 from .mlx_backend import (
     as_mlx,
@@ -27,48 +30,11 @@ from .mlx_backend import (
     required_function,
     state_array,
 )
-from .parameters import is_floating, is_mlx_module
+from .parameters import is_floating
 from .rule import Hyper, Rule, names_of
+from .trees import leaves, parameters_of, replaced
 
 Array = Any
-
-
-def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The (dotted name, array) pairs of a tree of dicts, lists and tuples."""
-    if isinstance(tree, mx.array):
-        yield path, tree
-        return
-    items: Any = ()
-    if isinstance(tree, Mapping):
-        items = tree.items()
-    elif isinstance(tree, list | tuple):
-        items = enumerate(tree)
-    for key, branch in items:
-        yield from leaves(branch, f"{path}.{key}" if path else str(key))
-
-
-def replaced(tree: Any, new: Mapping[str, Any], path: str = "") -> Any:
-    """The tree with the arrays of these names replaced; other leaves stay."""
-    if isinstance(tree, mx.array):
-        return new.get(path, tree)
-    if isinstance(tree, Mapping):
-        return {
-            key: replaced(branch, new, f"{path}.{key}" if path else str(key))
-            for key, branch in tree.items()
-        }
-    if isinstance(tree, list | tuple):
-        return type(tree)(
-            [
-                replaced(branch, new, f"{path}.{i}" if path else str(i))
-                for i, branch in enumerate(tree)
-            ]
-        )
-    return tree
-
-
-def parameters_of(params: Any) -> Any:
-    """The tree of a module's trainable parameters; any other tree as it is."""
-    return params.trainable_parameters() if is_mlx_module(params) else params
 
 
 class TreeState:
@@ -143,6 +109,10 @@ class TreeState:
     def watch(self, group: Group, key: str, value: Any) -> Any:
         """Check a value that is about to be set; lr goes to the array state as well."""
         argument = self.rule.arguments.get(key)
+        if key == CLIP_VALUE:
+            value = None if value is None else as_bound(value, self.label)
+            self.check_change(key, group.get(key), value)
+            return value
         if argument is None:
             return value
         if key == "lr" and isinstance(argument, Hyper):
@@ -174,7 +144,13 @@ class TreeState:
 
     # -- the update -------------------------------------------------------------------------------
 
-    def apply(self, grads: Any, params: Any, settings: Settings) -> Any:
+    def expect_norm(self) -> None:
+        """Make a place for the norm, so that a step that is captured finds it there."""
+        self.state.setdefault(GRAD_NORM, mx.array(0.0))
+
+    def apply(
+        self, grads: Any, params: Any, settings: Settings, max_grad_norm: float | None = None
+    ) -> Any:
         """The tree of updated parameters. Those without a gradient stay as they are."""
         params = parameters_of(params)
         demand(self.kernel, self.label)
@@ -193,7 +169,12 @@ class TreeState:
                 self.shapes[name] = tuple(w.shape)
             elif name in entries and name not in gradients:
                 self._leave_behind(entries[name])
-        update = _Update(self, settings)
+        factor = None
+        if max_grad_norm is not None:
+            norm = mlx_norm(gradients.values())
+            factor = clip_factor(norm, max_grad_norm)
+            self.state[GRAD_NORM] = norm
+        update = _Update(self, settings, factor)
         new = {name: update.parameter(name, arrays[name], grad) for name, grad in gradients.items()}
         update.store()
         self._stored = self.state["step"]
@@ -286,8 +267,9 @@ def _marks_start(rule: Rule) -> bool:
 class _Update:
     """One update: the host arithmetic once per step count, then each parameter."""
 
-    def __init__(self, owner: TreeState, settings: Settings) -> None:
+    def __init__(self, owner: TreeState, settings: Settings, factor: Array | None) -> None:
         rule = owner.rule
+        self.factor = factor  # what gradients are multiplied by, if they are clipped to a norm
         self.state, self.settings, self.rule = owner.state, settings, rule
         self.kernel = owner.kernel
         self.suffix = "step" if function_of(rule, "captured_step") is None else "captured_step"
@@ -338,6 +320,7 @@ class _Update:
         firsts = tuple(f"first_{state.name}" for state in missing)
         key = (id(clock), kind, firsts, t_choice)
         choices = settings.choices_at(t_choice if self.marks_start else 0, firsts)
+        choices["scale_grad"] |= self.factor is not None
         if key not in self._values:
             self._values[key] = self._computed(clock, kind, choices)
         return choices, self._values[key]
@@ -366,6 +349,8 @@ class _Update:
                 name: value.astype(kind) if _is_double(value) else value
                 for name, value in values.items()
             }
+        if self.factor is not None:
+            values["grad_factor"] = self.factor * settings.values["grad_factor"]
         if id(clock) not in self._advanced:
             self._advanced.add(id(clock))
             new = {"step": t}

@@ -17,15 +17,17 @@ from .quantities import At, Flag, Hyper, HyperTuple, keyword_only, symbols_of
 
 #: Names that the compiler or the constructor uses itself.
 RESERVED = {
-    *("t", "w", "grad", "signed_grad", "update", "params", "maximize", "dialect", "closure"),
-    *("kernel", "self", "np", "mx", "mask", "scratch"),
+    *("t", "w", "grad", "update", "params", "maximize", "dialect", "closure"),
+    *("scaled_grad", "scale_grad", "grad_factor", "grad_bound"),
+    *("max_grad_norm", "max_grad_value", "foreach", "fused", "capturable", "differentiable"),
+    *("kernel", "options", "self", "np", "mx", "mask", "scratch"),
     # Functions that the host arithmetic calls by these names.
     *("sqrt", "exp", "expm1", "log", "tanh", "sign", "abs", "power", "maximum", "minimum", "where"),
 }
 #: Keys that the runtime has uses for beside the states.
-RESERVED_KEYS = {"step", "started", "params", "lr"}
+RESERVED_KEYS = {"step", "started", "params", "lr", "grad_norm"}
 #: Names that every generated module imports.
-RESERVED_CLASSES = {"Any", "Iterable", "Optimizer", "constructor"}
+RESERVED_CLASSES = {"Any", "Iterable", "Optimizer", "Options", "Unpack", "constructor"}
 PREFIXES = ("use_", "first_", "new_")
 
 

@@ -123,7 +123,7 @@ def _with_own_names(
 ) -> tuple[dict[sympy.Symbol, str], tuple[tuple[str, str], ...]]:
     """The author's name for the gradient once it is changed (g), instead of grad."""
     family = [s for s, n in names.items() if n == "grad" and s.name != "grad"]
-    own = [s.name for s in family if s.name != "signed_grad"]
+    own = [s.name for s in family if s.name != "scaled_grad"]
     if not own:
         return names, ()
     return names | dict.fromkeys(family, own[0]), ((own[0], "grad"),)

@@ -51,13 +51,17 @@ _NOISE = REALS.mpf(10) ** (5 - exact.DIGITS)
 
 
 class Approximation:
-    """A real number and a bound on the distance at which a machine has it."""
+    """A real number and a bound on the distance at which a machine has it.
+
+    An infinity without error is one that a machine was given; one that it computed says nothing.
+    """
 
     __slots__ = ("error", "value")
 
     def __init__(self, value: Any, error: Any = ZERO) -> None:
         self.value = value
-        self.error = error if REALS.isfinite(value) and error == error else INFINITY
+        known = REALS.isfinite(value) or (REALS.isinf(value) and error == 0)
+        self.error = error if known and error == error else INFINITY
 
     def __repr__(self) -> str:
         return f"{REALS.nstr(self.value, 6)} +- {REALS.nstr(self.error, 2)}"

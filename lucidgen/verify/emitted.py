@@ -6,6 +6,7 @@ Owns the enumeration of a spec's static choices and the constructor's arguments 
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import count, product
@@ -26,11 +27,17 @@ from ..spec.quantities import Flag, Hyper
 #: A value away from every special one, and no dyadic fraction.
 AWAY = 0.1
 
+#: A bound on gradients that clips some of those of a normal distribution.
+BOUND = 0.7
+
 _numbers = count(1)
 
 
 def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator[Setting]:
-    """Every legal combination of flags, special values and maximize of one reading of a class."""
+    """Every legal combination of flags, special values and maximize of one reading of a class.
+
+    Gradients that are changed anyway are clipped too in every second combination.
+    """
     fixed = set(unsupported(main or spec, spec)) | {a.name for a in spec.ignores}
     hypers = [h for h in spec.hypers if h.special is not None and h.name not in fixed]
     flags = [f for f in spec.flags if f.name not in fixed]
@@ -39,7 +46,8 @@ def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator
             h.name: AWAY if yes else float(h.special) for h, yes in zip(hypers, on, strict=False)
         }
         chosen = dict(zip((f.name for f in flags), on[len(hypers) : -1], strict=True))
-        setting = Setting(spec, values, chosen, on[-1])
+        bound = BOUND if on[-1] and sum(on) % 2 else math.inf
+        setting = Setting(spec, values, chosen, on[-1], bound)
         if is_legal(setting):
             yield setting
 
@@ -57,6 +65,8 @@ def arguments(setting: Setting, main: OptimizerSpec | None = None) -> dict[str, 
     spec = setting.spec
     fixed = set(unsupported(main or spec, spec))
     found: dict[str, Any] = {"maximize": setting.maximize}
+    if setting.grad_bound < math.inf:
+        found["max_grad_value"] = setting.grad_bound
     for argument in spec.parameters:
         if argument.name in fixed:
             continue

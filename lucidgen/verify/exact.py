@@ -118,14 +118,16 @@ def _elementwise(function: Callable[..., Any], operands: int) -> Callable[..., V
 add = _elementwise(lambda a, b: a + b, 2)
 multiply = _elementwise(lambda a, b: a * b, 2)
 divide = _elementwise(_divided, 2)
+maximum = _elementwise(_larger, 2)
+minimum = _elementwise(_smaller, 2)
 choose = _elementwise(lambda test, a, b: a if test else b, 3)
 _power = _elementwise(power, 2)
 
 _BINARY: dict[type, Callable[..., Value]] = {
     sympy.Add: add,
     sympy.Mul: multiply,
-    sympy.Max: _elementwise(_larger, 2),
-    sympy.Min: _elementwise(_smaller, 2),
+    sympy.Max: maximum,
+    sympy.Min: minimum,
     sympy.And: _elementwise(lambda a, b: a and b, 2),
     sympy.Or: _elementwise(lambda a, b: a or b, 2),
     StrictGreaterThan: _elementwise(lambda a, b: a > b, 2),

@@ -129,6 +129,8 @@ class Enclosure:
             "t": approximations(real(self.t + 1)),
             "w[t - 1]": self.w,
             "grad": approximations(real(grad)),
+            "grad_factor": Approximation(real(self.setting.grad_factor)),
+            "grad_bound": Approximation(real(self.setting.grad_bound)),
             **{h.name: self.hyper(h) for h in self.setting.spec.hypers},
         }
         for output in self.program.outputs[1:]:
@@ -152,7 +154,7 @@ class Enclosure:
     def choices(self) -> dict[str, bool]:
         """The static choices of the coming step."""
         on = dict.fromkeys(self.program.choices, False)
-        on |= {"maximize": self.setting.maximize, "first_w": self.t == 0}
+        on |= {"scale_grad": self.setting.scales_grad, "first_w": self.t == 0}
         on |= {flag.name: self.setting.flag(flag) for flag in self.setting.spec.flags}
         for hyper in self.setting.spec.hypers:
             if hyper.special is not None:

@@ -208,10 +208,10 @@ CASES: dict[str, Case] = {
 }
 
 
-def fingerprint() -> str:
+def fingerprint(cases: Mapping[str, Case] = CASES) -> str:
     """A digest of all the data above: a recording made from other data is found by it."""
     digest = hashlib.sha256()
-    described = [(c.name, c.optimizer, c.arguments, c.schedule()) for c in CASES.values()]
+    described = [(c.name, c.optimizer, c.arguments, c.schedule()) for c in cases.values()]
     digest.update(json.dumps([described, CHECKPOINTS, GROUPS]).encode())
     for values in [*starts(), *itertools.chain.from_iterable(gradients())]:
         digest.update(b"none" if values is None else values.tobytes(order="C"))

@@ -43,13 +43,13 @@ def record(case: Case, recorder: Recorder) -> None:
         if step in CHECKPOINTS:
             saved = optimizer.state_dict()["state"]
             recorder.add(
-                case, step, [_state(w, saved.get(index, {})) for index, w in enumerate(weights)]
+                case, step, [state_of(w, saved.get(index, {})) for index, w in enumerate(weights)]
             )
         if step == RESUME_AT:
             recorder.add_groups(case, optimizer.state_dict()["param_groups"])
 
 
-def _state(weight: torch.Tensor, saved: dict[str, Any]) -> dict[str, Any]:
+def state_of(weight: torch.Tensor, saved: dict[str, Any]) -> dict[str, Any]:
     values = {key: value for key, value in saved.items() if value is not None}
     for key, value in values.items():
         assert torch.as_tensor(value).dtype in (torch.float64, torch.float32), key

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import CHECKPOINTS, PARAMETERS, Array, Case, fingerprint, starts
+from cases import CASES, CHECKPOINTS, PARAMETERS, Array, Case, fingerprint, starts
 
 FOLDER = Path(__file__).parent / "recorded"
 NUMBERS = ("step", "mu_product")  # kept once per parameter, not per element
@@ -77,13 +77,23 @@ class Recorder:
         """Add the parameter groups of the state_dict at RESUME_AT."""
         self._groups[f"{case.name}/groups"] = np.array(json.dumps(groups))
 
-    def write(self, library: str, version: str, folder: Path = FOLDER) -> None:
-        """Write the file of a library."""
-        about = {"library": library, "version": version, "cases": fingerprint()}
+    def write(
+        self,
+        library: str,
+        version: str,
+        folder: Path = FOLDER,
+        cases: Mapping[str, Case] = CASES,
+        name: str = "",
+    ) -> None:
+        """Write the file of a library, which is named after it."""
+        about = {"library": library, "version": version, "cases": fingerprint(cases)}
         folder.mkdir(exist_ok=True)
         arrays = {key: np.array(rows) for key, rows in self._rows.items()}
         np.savez_compressed(
-            folder / f"{library}.npz", about=np.array(json.dumps(about)), **arrays, **self._groups
+            folder / f"{name or library}.npz",
+            about=np.array(json.dumps(about)),
+            **arrays,
+            **self._groups,
         )
 
 

@@ -114,7 +114,7 @@ def test_static_choices_are_template_arguments(recorder: Recorder) -> None:
     assert dict(call["template"][1:]) == {
         "use_weight_decay": False,
         "amsgrad": True,
-        "maximize": True,
+        "scale_grad": True,
     }
 
 

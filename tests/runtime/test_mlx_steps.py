@@ -63,9 +63,9 @@ def test_new_learning_rates_and_step_counts_never_trace_again(make, monkeypatch)
     traces = []
     original = family.slow_step
 
-    def slow_step(w, grad, mean, lr, first_w, maximize):
+    def slow_step(w, grad, mean, lr, first_w, scale_grad, grad_factor, grad_bound):
         traces.append(first_w)
-        return original(w, grad, mean, lr, first_w, maximize)
+        return original(w, grad, mean, lr, first_w, scale_grad, grad_factor, grad_bound)
 
     monkeypatch.setattr(family, "slow_step", slow_step)
     backend.compiled.cache_clear()

@@ -7,9 +7,9 @@ Do not edit: change the spec and run `lucidgen build`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
-from lucidgen.runtime import Optimizer, constructor
+from lucidgen.runtime import Optimizer, Options, constructor
 
 from ._rules.adam import ADAM_RULES, ADAMW_RULES
 
@@ -63,6 +63,10 @@ class Adam(Optimizer):
         never ("cpp": the first step waits for the loops). MLX arrays: Metal kernels where MLX runs
         on Metal and they agree with the compiled MLX functions there, only kernels ("metal"), or
         only those functions ("mlx").
+    **options
+        What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
+        and torch's ``foreach``, ``fused`` and ``capturable``, which make no difference; see
+        :class:`Options`.
 
     Raises
     ------
@@ -132,6 +136,7 @@ class Adam(Optimizer):
         maximize: bool = False,
         dialect: str = "torch",
         kernel: str = "auto",
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(
             params,
@@ -143,6 +148,7 @@ class Adam(Optimizer):
             weight_decay=weight_decay,
             amsgrad=amsgrad,
             maximize=maximize,
+            **options,
         )
 
 
@@ -194,6 +200,10 @@ class AdamW(Optimizer):
         never ("cpp": the first step waits for the loops). MLX arrays: Metal kernels where MLX runs
         on Metal and they agree with the compiled MLX functions there, only kernels ("metal"), or
         only those functions ("mlx").
+    **options
+        What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
+        and torch's ``foreach``, ``fused`` and ``capturable``, which make no difference; see
+        :class:`Options`.
 
     Raises
     ------
@@ -262,6 +272,7 @@ class AdamW(Optimizer):
         maximize: bool = False,
         dialect: str = "torch",
         kernel: str = "auto",
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(
             params,
@@ -273,4 +284,5 @@ class AdamW(Optimizer):
             weight_decay=weight_decay,
             amsgrad=amsgrad,
             maximize=maximize,
+            **options,
         )

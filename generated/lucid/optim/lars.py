@@ -7,9 +7,9 @@ Do not edit: change the spec and run `lucidgen build`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
-from lucidgen.runtime import Optimizer, constructor
+from lucidgen.runtime import Optimizer, Options, constructor
 
 from ._rules.lars import LARS_RULES
 
@@ -65,6 +65,10 @@ class LARS(Optimizer):
         never ("cpp": the first step waits for the loops). MLX arrays: Metal kernels where MLX runs
         on Metal and they agree with the compiled MLX functions there, only kernels ("metal"), or
         only those functions ("mlx").
+    **options
+        What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
+        and torch's ``foreach``, ``fused`` and ``capturable``, which make no difference; see
+        :class:`Options`.
 
     Raises
     ------
@@ -97,6 +101,7 @@ class LARS(Optimizer):
         maximize: bool = False,
         dialect: str = "paper",
         kernel: str = "auto",
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(
             params,
@@ -107,4 +112,5 @@ class LARS(Optimizer):
             weight_decay=weight_decay,
             trust_coefficient=trust_coefficient,
             maximize=maximize,
+            **options,
         )

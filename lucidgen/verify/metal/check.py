@@ -14,6 +14,7 @@ choices, at several steps:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -362,4 +363,5 @@ def described(setting: Setting) -> str:
     on = [h.name for h in setting.spec.hypers if h.special is not None and setting.is_away(h)]
     on += [f.name for f in setting.spec.flags if setting.flag(f)]
     on += ["maximize"] if setting.maximize else []
+    on += ["max_grad_value"] if setting.grad_bound < math.inf else []
     return f"with {', '.join(on)}" if on else "with nothing"

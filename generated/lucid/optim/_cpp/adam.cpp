@@ -12,7 +12,7 @@
 namespace lucidgen {
 
 /// One step of Adam in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
 void adam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                const double* scalars) {
     using real = Computed<T>;
@@ -20,13 +20,15 @@ void adam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
     T* v_max_array = part<T>(arrays[3], at);
-    const real weight_decay = real(scalars[0]);
-    const real beta1 = real(scalars[1]);
-    const real one_minus_beta1 = real(scalars[2]);
-    const real beta2 = real(scalars[3]);
-    const real one_minus_beta2 = real(scalars[4]);
-    const real m_scale = real(scalars[5]);
-    const real scaled_eps = real(scalars[6]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real beta1 = real(scalars[3]);
+    const real one_minus_beta1 = real(scalars[4]);
+    const real beta2 = real(scalars[5]);
+    const real one_minus_beta2 = real(scalars[6]);
+    const real m_scale = real(scalars[7]);
+    const real scaled_eps = real(scalars[8]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -35,8 +37,8 @@ void adam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real v = real(v_array[i]);
         real v_max = amsgrad ? real(v_max_array[i]) : real(0);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -64,13 +66,13 @@ void adam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
 struct adam_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
-    template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Loop<T>* loop =
-        adam_loop<T, use_weight_decay, amsgrad, maximize>;
+        adam_loop<T, use_weight_decay, amsgrad, scale_grad>;
 };
 
 /// One step of Adam (dialect "paper") in place; the numbers are those of its equations.
-template <typename T, bool amsgrad, bool maximize>
+template <typename T, bool amsgrad, bool scale_grad>
 void adam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                      const double* scalars) {
     using real = Computed<T>;
@@ -78,14 +80,16 @@ void adam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_ar
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
     T* v_max_array = part<T>(arrays[3], at);
-    const real beta1 = real(scalars[0]);
-    const real one_minus_beta1 = real(scalars[1]);
-    const real beta2 = real(scalars[2]);
-    const real one_minus_beta2 = real(scalars[3]);
-    const real m_scale = real(scalars[4]);
-    const real v_scale = real(scalars[5]);
-    const real eps = real(scalars[6]);
-    const real lr = real(scalars[7]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real beta1 = real(scalars[2]);
+    const real one_minus_beta1 = real(scalars[3]);
+    const real beta2 = real(scalars[4]);
+    const real one_minus_beta2 = real(scalars[5]);
+    const real m_scale = real(scalars[6]);
+    const real v_scale = real(scalars[7]);
+    const real eps = real(scalars[8]);
+    const real lr = real(scalars[9]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -93,8 +97,8 @@ void adam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_ar
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real v_max = amsgrad ? real(v_max_array[i]) : real(0);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -122,26 +126,28 @@ void adam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_ar
 struct adam_paper_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;
-    template <typename T, bool amsgrad, bool maximize>
+    template <typename T, bool amsgrad, bool scale_grad>
     static constexpr Loop<T>* loop =
-        adam_paper_loop<T, amsgrad, maximize>;
+        adam_paper_loop<T, amsgrad, scale_grad>;
 };
 
 /// One step of Adam (dialect "lucid2") in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool maximize>
+template <typename T, bool use_weight_decay, bool scale_grad>
 void adam_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                       const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real weight_decay = real(scalars[0]);
-    const real beta1 = real(scalars[1]);
-    const real one_minus_beta1 = real(scalars[2]);
-    const real beta2 = real(scalars[3]);
-    const real one_minus_beta2 = real(scalars[4]);
-    const real eps = real(scalars[5]);
-    const real m_scale = real(scalars[6]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real beta1 = real(scalars[3]);
+    const real one_minus_beta1 = real(scalars[4]);
+    const real beta2 = real(scalars[5]);
+    const real one_minus_beta2 = real(scalars[6]);
+    const real eps = real(scalars[7]);
+    const real m_scale = real(scalars[8]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -149,8 +155,8 @@ void adam_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_a
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -168,13 +174,13 @@ void adam_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_a
 struct adam_lucid2_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 2;
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        adam_lucid2_loop<T, use_weight_decay, maximize>;
+        adam_lucid2_loop<T, use_weight_decay, scale_grad>;
 };
 
 /// One step of AdamW in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
 void adamw_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                 const double* scalars) {
     using real = Computed<T>;
@@ -182,13 +188,15 @@ void adamw_loop(Index size, Index at, void* const* arrays, const T* grad_array,
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
     T* v_max_array = part<T>(arrays[3], at);
-    const real beta1 = real(scalars[0]);
-    const real one_minus_beta1 = real(scalars[1]);
-    const real beta2 = real(scalars[2]);
-    const real one_minus_beta2 = real(scalars[3]);
-    const real w_scale = real(scalars[4]);
-    const real m_scale = real(scalars[5]);
-    const real scaled_eps = real(scalars[6]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real beta1 = real(scalars[2]);
+    const real one_minus_beta1 = real(scalars[3]);
+    const real beta2 = real(scalars[4]);
+    const real one_minus_beta2 = real(scalars[5]);
+    const real w_scale = real(scalars[6]);
+    const real m_scale = real(scalars[7]);
+    const real scaled_eps = real(scalars[8]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -196,8 +204,8 @@ void adamw_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real v_max = amsgrad ? real(v_max_array[i]) : real(0);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -225,13 +233,13 @@ void adamw_loop(Index size, Index at, void* const* arrays, const T* grad_array,
 struct adamw_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
-    template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Loop<T>* loop =
-        adamw_loop<T, use_weight_decay, amsgrad, maximize>;
+        adamw_loop<T, use_weight_decay, amsgrad, scale_grad>;
 };
 
 /// One step of AdamW (dialect "paper") in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
 void adamw_paper_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                       const double* scalars) {
     using real = Computed<T>;
@@ -239,13 +247,15 @@ void adamw_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
     T* v_max_array = part<T>(arrays[3], at);
-    const real beta1 = real(scalars[0]);
-    const real one_minus_beta1 = real(scalars[1]);
-    const real beta2 = real(scalars[2]);
-    const real one_minus_beta2 = real(scalars[3]);
-    const real w_scale = real(scalars[4]);
-    const real m_scale = real(scalars[5]);
-    const real scaled_eps = real(scalars[6]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real beta1 = real(scalars[2]);
+    const real one_minus_beta1 = real(scalars[3]);
+    const real beta2 = real(scalars[4]);
+    const real one_minus_beta2 = real(scalars[5]);
+    const real w_scale = real(scalars[6]);
+    const real m_scale = real(scalars[7]);
+    const real scaled_eps = real(scalars[8]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -253,8 +263,8 @@ void adamw_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real v_max = amsgrad ? real(v_max_array[i]) : real(0);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -282,34 +292,36 @@ void adamw_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
 struct adamw_paper_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
-    template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Loop<T>* loop =
-        adamw_paper_loop<T, use_weight_decay, amsgrad, maximize>;
+        adamw_paper_loop<T, use_weight_decay, amsgrad, scale_grad>;
 };
 
 /// One step of AdamW (dialect "lucid2") in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool maximize>
+template <typename T, bool use_weight_decay, bool scale_grad>
 void adamw_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                        const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real beta1 = real(scalars[0]);
-    const real one_minus_beta1 = real(scalars[1]);
-    const real beta2 = real(scalars[2]);
-    const real one_minus_beta2 = real(scalars[3]);
-    const real w_scale = real(scalars[4]);
-    const real eps = real(scalars[5]);
-    const real m_scale = real(scalars[6]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real beta1 = real(scalars[2]);
+    const real one_minus_beta1 = real(scalars[3]);
+    const real beta2 = real(scalars[4]);
+    const real one_minus_beta2 = real(scalars[5]);
+    const real w_scale = real(scalars[6]);
+    const real eps = real(scalars[7]);
+    const real m_scale = real(scalars[8]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real m = real(m_array[i]);
         real v = real(v_array[i]);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -327,9 +339,9 @@ void adamw_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_
 struct adamw_lucid2_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 2;
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        adamw_lucid2_loop<T, use_weight_decay, maximize>;
+        adamw_lucid2_loop<T, use_weight_decay, scale_grad>;
 };
 
 }  // namespace lucidgen

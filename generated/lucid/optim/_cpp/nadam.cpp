@@ -12,22 +12,24 @@
 namespace lucidgen {
 
 /// One step of NAdam in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool maximize>
+template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool scale_grad>
 void nadam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                 const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real weight_decay = real(scalars[0]);
-    const real w_scale = real(scalars[1]);
-    const real beta1 = real(scalars[2]);
-    const real one_minus_beta1 = real(scalars[3]);
-    const real beta2 = real(scalars[4]);
-    const real one_minus_beta2 = real(scalars[5]);
-    const real g_scale = real(scalars[6]);
-    const real m_scale = real(scalars[7]);
-    const real scaled_eps = real(scalars[8]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real w_scale = real(scalars[3]);
+    const real beta1 = real(scalars[4]);
+    const real one_minus_beta1 = real(scalars[5]);
+    const real beta2 = real(scalars[6]);
+    const real one_minus_beta2 = real(scalars[7]);
+    const real g_scale = real(scalars[8]);
+    const real m_scale = real(scalars[9]);
+    const real scaled_eps = real(scalars[10]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -35,8 +37,8 @@ void nadam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay && !decoupled_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -60,39 +62,41 @@ void nadam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
 struct nadam_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
-    template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        nadam_loop<T, use_weight_decay, use_weight_decay && decoupled_weight_decay, maximize>;
+        nadam_loop<T, use_weight_decay, use_weight_decay && decoupled_weight_decay, scale_grad>;
 };
 
 /// One step of NAdam (dialect "paper") in place; the numbers are those of its equations.
-template <typename T, bool maximize>
+template <typename T, bool scale_grad>
 void nadam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                       const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real mu = real(scalars[0]);
-    const real one_minus_mu = real(scalars[1]);
-    const real beta2 = real(scalars[2]);
-    const real one_minus_beta2 = real(scalars[3]);
-    const real eps = real(scalars[4]);
-    const real m_scale = real(scalars[5]);
-    const real signed_grad_scale = real(scalars[6]);
-    const real v_scale = real(scalars[7]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real mu = real(scalars[2]);
+    const real one_minus_mu = real(scalars[3]);
+    const real beta2 = real(scalars[4]);
+    const real one_minus_beta2 = real(scalars[5]);
+    const real eps = real(scalars[6]);
+    const real m_scale = real(scalars[7]);
+    const real scaled_grad_scale = real(scalars[8]);
+    const real v_scale = real(scalars[9]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real m = real(m_array[i]);
         real v = real(v_array[i]);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         m = mu * m + one_minus_mu * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
-        w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * std::sqrt(v) + eps);  // (4)(5)(6)
+        w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * std::sqrt(v) + eps);  // (4)(5)(6)
         w_array[i] = T(w);
         m_array[i] = T(m);
         v_array[i] = T(v);
@@ -103,27 +107,29 @@ void nadam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
 struct nadam_paper_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 2;
-    template <typename T, bool maximize>
+    template <typename T, bool scale_grad>
     static constexpr Loop<T>* loop =
-        nadam_paper_loop<T, maximize>;
+        nadam_paper_loop<T, scale_grad>;
 };
 
 /// One step of NAdam (dialect "devlog") in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool maximize>
+template <typename T, bool use_weight_decay, bool scale_grad>
 void nadam_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                        const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real weight_decay = real(scalars[0]);
-    const real beta1 = real(scalars[1]);
-    const real one_minus_beta1 = real(scalars[2]);
-    const real beta2 = real(scalars[3]);
-    const real one_minus_beta2 = real(scalars[4]);
-    const real g_scale = real(scalars[5]);
-    const real m_scale = real(scalars[6]);
-    const real scaled_eps = real(scalars[7]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real beta1 = real(scalars[3]);
+    const real one_minus_beta1 = real(scalars[4]);
+    const real beta2 = real(scalars[5]);
+    const real one_minus_beta2 = real(scalars[6]);
+    const real g_scale = real(scalars[7]);
+    const real m_scale = real(scalars[8]);
+    const real scaled_eps = real(scalars[9]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -131,8 +137,8 @@ void nadam_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -150,27 +156,29 @@ void nadam_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_
 struct nadam_devlog_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 2;
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        nadam_devlog_loop<T, use_weight_decay, maximize>;
+        nadam_devlog_loop<T, use_weight_decay, scale_grad>;
 };
 
 /// One step of NAdam (dialect "lucid2") in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool maximize>
+template <typename T, bool use_weight_decay, bool scale_grad>
 void nadam_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                        const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real weight_decay = real(scalars[0]);
-    const real m_scale = real(scalars[1]);
-    const real one_minus_beta1 = real(scalars[2]);
-    const real beta2 = real(scalars[3]);
-    const real one_minus_beta2 = real(scalars[4]);
-    const real g_scale = real(scalars[5]);
-    const real m_scale_2 = real(scalars[6]);
-    const real scaled_eps = real(scalars[7]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real m_scale = real(scalars[3]);
+    const real one_minus_beta1 = real(scalars[4]);
+    const real beta2 = real(scalars[5]);
+    const real one_minus_beta2 = real(scalars[6]);
+    const real g_scale = real(scalars[7]);
+    const real m_scale_2 = real(scalars[8]);
+    const real scaled_eps = real(scalars[9]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -178,8 +186,8 @@ void nadam_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -197,9 +205,9 @@ void nadam_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_
 struct nadam_lucid2_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 2;
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        nadam_lucid2_loop<T, use_weight_decay, maximize>;
+        nadam_lucid2_loop<T, use_weight_decay, scale_grad>;
 };
 
 }  // namespace lucidgen

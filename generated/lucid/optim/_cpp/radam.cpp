@@ -12,7 +12,7 @@
 namespace lucidgen {
 
 /// One step of RAdam in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool maximize,
+template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool scale_grad,
           bool rho_above_5>
 void radam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                 const double* scalars) {
@@ -20,14 +20,16 @@ void radam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real weight_decay = real(scalars[0]);
-    const real w_scale = real(scalars[1]);
-    const real beta1 = real(scalars[2]);
-    const real one_minus_beta1 = real(scalars[3]);
-    const real beta2 = real(scalars[4]);
-    const real one_minus_beta2 = real(scalars[5]);
-    const real eps = real(scalars[6]);
-    const real m_scale = real(scalars[7]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real w_scale = real(scalars[3]);
+    const real beta1 = real(scalars[4]);
+    const real one_minus_beta1 = real(scalars[5]);
+    const real beta2 = real(scalars[6]);
+    const real one_minus_beta2 = real(scalars[7]);
+    const real eps = real(scalars[8]);
+    const real m_scale = real(scalars[9]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -35,8 +37,8 @@ void radam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay && !decoupled_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -66,35 +68,37 @@ void radam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
 struct radam_rule {
     static constexpr int choices = 4;
     static constexpr Index states = 2;
-    template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool maximize,
+    template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool scale_grad,
               bool rho_above_5>
     static constexpr Loop<T>* loop =
-        radam_loop<T, use_weight_decay, use_weight_decay && decoupled_weight_decay, maximize,
+        radam_loop<T, use_weight_decay, use_weight_decay && decoupled_weight_decay, scale_grad,
         rho_above_5>;
 };
 
 /// One step of RAdam (dialect "paper") in place; the numbers are those of its equations.
-template <typename T, bool maximize, bool rho_above_4>
+template <typename T, bool scale_grad, bool rho_above_4>
 void radam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                       const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real beta1 = real(scalars[0]);
-    const real one_minus_beta1 = real(scalars[1]);
-    const real beta2 = real(scalars[2]);
-    const real one_minus_beta2 = real(scalars[3]);
-    const real m_scale = real(scalars[4]);
-    const real scaled_eps = real(scalars[5]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real beta1 = real(scalars[2]);
+    const real one_minus_beta1 = real(scalars[3]);
+    const real beta2 = real(scalars[4]);
+    const real one_minus_beta2 = real(scalars[5]);
+    const real m_scale = real(scalars[6]);
+    const real scaled_eps = real(scalars[7]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real m = real(m_array[i]);
         real v = real(v_array[i]);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -115,26 +119,28 @@ void radam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
 struct radam_paper_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 2;
-    template <typename T, bool maximize, bool rho_above_4>
+    template <typename T, bool scale_grad, bool rho_above_4>
     static constexpr Loop<T>* loop =
-        radam_paper_loop<T, maximize, rho_above_4>;
+        radam_paper_loop<T, scale_grad, rho_above_4>;
 };
 
 /// One step of RAdam (dialect "devlog") in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool maximize, bool rho_above_4>
+template <typename T, bool use_weight_decay, bool scale_grad, bool rho_above_4>
 void radam_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                        const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
     T* v_array = part<T>(arrays[2], at);
-    const real weight_decay = real(scalars[0]);
-    const real beta1 = real(scalars[1]);
-    const real one_minus_beta1 = real(scalars[2]);
-    const real beta2 = real(scalars[3]);
-    const real one_minus_beta2 = real(scalars[4]);
-    const real m_scale = real(scalars[5]);
-    const real scaled_eps = real(scalars[6]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real beta1 = real(scalars[3]);
+    const real one_minus_beta1 = real(scalars[4]);
+    const real beta2 = real(scalars[5]);
+    const real one_minus_beta2 = real(scalars[6]);
+    const real m_scale = real(scalars[7]);
+    const real scaled_eps = real(scalars[8]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -142,8 +148,8 @@ void radam_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -167,9 +173,9 @@ void radam_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_
 struct radam_devlog_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
-    template <typename T, bool use_weight_decay, bool maximize, bool rho_above_4>
+    template <typename T, bool use_weight_decay, bool scale_grad, bool rho_above_4>
     static constexpr Loop<T>* loop =
-        radam_devlog_loop<T, use_weight_decay, maximize, rho_above_4>;
+        radam_devlog_loop<T, use_weight_decay, scale_grad, rho_above_4>;
 };
 
 }  // namespace lucidgen

@@ -13,24 +13,26 @@ namespace lucidgen {
 
 /// One step of SGD in place; the numbers are those of its equations.
 template <typename T, bool use_momentum, bool use_dampening, bool use_weight_decay, bool nesterov,
-          bool maximize, bool first_b>
+          bool scale_grad, bool first_b>
 void sgd_loop(Index size, Index at, void* const* arrays, const T* grad_array,
               const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* b_array = part<T>(arrays[1], at);
-    const real weight_decay = real(scalars[0]);
-    const real one_minus_dampening = real(scalars[1]);
-    const real momentum = real(scalars[2]);
-    const real lr = real(scalars[3]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real one_minus_dampening = real(scalars[3]);
+    const real momentum = real(scalars[4]);
+    const real lr = real(scalars[5]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real b = use_momentum ? real(b_array[i]) : real(0);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -69,30 +71,32 @@ struct sgd_rule {
     static constexpr int choices = 6;
     static constexpr Index states = 1;
     template <typename T, bool use_momentum, bool use_dampening, bool use_weight_decay,
-              bool nesterov, bool maximize, bool first_b>
+              bool nesterov, bool scale_grad, bool first_b>
     static constexpr Loop<T>* loop =
         sgd_loop<T, use_momentum, use_momentum && use_dampening && !first_b, use_weight_decay,
-        use_momentum && nesterov, maximize, use_momentum && first_b>;
+        use_momentum && nesterov, scale_grad, use_momentum && first_b>;
 };
 
 /// One step of SGD (dialect "paper") in place; the numbers are those of its equations.
-template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
 void sgd_paper_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                     const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* velocity_array = part<T>(arrays[1], at);
-    const real weight_decay = real(scalars[0]);
-    const real lr = real(scalars[1]);
-    const real momentum = real(scalars[2]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real lr = real(scalars[3]);
+    const real momentum = real(scalars[4]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real velocity = use_momentum ? real(velocity_array[i]) : real(0);
         real g = grad;
-        if constexpr (maximize) {
-            g = -grad;
+        if constexpr (scale_grad) {
+            g = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
@@ -116,41 +120,43 @@ void sgd_paper_loop(Index size, Index at, void* const* arrays, const T* grad_arr
 struct sgd_paper_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 1;
-    template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        sgd_paper_loop<T, use_momentum, use_weight_decay, maximize>;
+        sgd_paper_loop<T, use_momentum, use_weight_decay, scale_grad>;
 };
 
 /// One step of SGD (dialect "devlog") in place; the numbers are those of its equations.
-template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
 void sgd_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                      const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* b_array = part<T>(arrays[1], at);
-    const real momentum = real(scalars[0]);
-    const real weight_decay = real(scalars[1]);
-    const real lr = real(scalars[2]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real momentum = real(scalars[2]);
+    const real weight_decay = real(scalars[3]);
+    const real lr = real(scalars[4]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real b = use_momentum ? real(b_array[i]) : real(0);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
-        real b_or_signed_grad;
+        real b_or_scaled_grad;
         if constexpr (use_momentum) {
             b = grad + momentum * b;  // (1)
-            b_or_signed_grad = b;  // (2)
+            b_or_scaled_grad = b;  // (2)
         } else {
-            b_or_signed_grad = grad;  // (2)
+            b_or_scaled_grad = grad;  // (2)
         }
         real u;
         if constexpr (use_weight_decay) {
-            u = b_or_signed_grad + weight_decay * w;  // (2)
+            u = b_or_scaled_grad + weight_decay * w;  // (2)
         } else {
-            u = b_or_signed_grad;  // (2)
+            u = b_or_scaled_grad;  // (2)
         }
         w = w - lr * u;  // (3)
         w_array[i] = T(w);
@@ -164,28 +170,30 @@ void sgd_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_ar
 struct sgd_devlog_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 1;
-    template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        sgd_devlog_loop<T, use_momentum, use_weight_decay, maximize>;
+        sgd_devlog_loop<T, use_momentum, use_weight_decay, scale_grad>;
 };
 
 /// One step of SGD (dialect "lucid2") in place; the numbers are those of its equations.
-template <typename T, bool use_momentum, bool use_weight_decay, bool maximize, bool first_b>
+template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad, bool first_b>
 void sgd_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                      const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* b_array = part<T>(arrays[1], at);
-    const real weight_decay = real(scalars[0]);
-    const real momentum = real(scalars[1]);
-    const real lr = real(scalars[2]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real weight_decay = real(scalars[2]);
+    const real momentum = real(scalars[3]);
+    const real lr = real(scalars[4]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real b = use_momentum ? real(b_array[i]) : real(0);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         real g;
         if constexpr (use_weight_decay) {
@@ -216,9 +224,9 @@ void sgd_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_ar
 struct sgd_lucid2_rule {
     static constexpr int choices = 4;
     static constexpr Index states = 1;
-    template <typename T, bool use_momentum, bool use_weight_decay, bool maximize, bool first_b>
+    template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad, bool first_b>
     static constexpr Loop<T>* loop =
-        sgd_lucid2_loop<T, use_momentum, use_weight_decay, maximize, use_momentum && first_b>;
+        sgd_lucid2_loop<T, use_momentum, use_weight_decay, scale_grad, use_momentum && first_b>;
 };
 
 }  // namespace lucidgen

@@ -16,6 +16,11 @@ inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of Adam for one element; the numbers are those of its equations.
 inline void adam_step(
     thread float& w,
@@ -23,6 +28,8 @@ inline void adam_step(
     thread float& m,
     thread float& v,
     thread float& v_max,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float beta1,
     float one_minus_beta1,
@@ -32,10 +39,10 @@ inline void adam_step(
     float scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -59,6 +66,8 @@ inline void adam_paper_step(
     thread float& m,
     thread float& v,
     thread float& v_max,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -68,9 +77,9 @@ inline void adam_paper_step(
     float eps,
     float lr,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -93,6 +102,8 @@ inline void adam_lucid2_step(
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float beta1,
     float one_minus_beta1,
@@ -101,10 +112,10 @@ inline void adam_lucid2_step(
     float eps,
     float m_scale,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -121,6 +132,8 @@ inline void adamw_step(
     thread float& m,
     thread float& v,
     thread float& v_max,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -130,9 +143,9 @@ inline void adamw_step(
     float scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -156,6 +169,8 @@ inline void adamw_paper_step(
     thread float& m,
     thread float& v,
     thread float& v_max,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -165,9 +180,9 @@ inline void adamw_paper_step(
     float scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -190,6 +205,8 @@ inline void adamw_lucid2_step(
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -198,9 +215,9 @@ inline void adamw_lucid2_step(
     float eps,
     float m_scale,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -220,17 +237,19 @@ template <typename T>
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
     device T* v_max [[buffer(4)]],
-    constant float& weight_decay [[buffer(5)]],
-    constant float& beta1 [[buffer(6)]],
-    constant float& one_minus_beta1 [[buffer(7)]],
-    constant float& beta2 [[buffer(8)]],
-    constant float& one_minus_beta2 [[buffer(9)]],
-    constant float& m_scale [[buffer(10)]],
-    constant float& scaled_eps [[buffer(11)]],
-    constant bool& use_weight_decay [[buffer(12)]],
-    constant bool& amsgrad [[buffer(13)]],
-    constant bool& maximize [[buffer(14)]],
-    constant uint& size [[buffer(15)]],
+    constant float& grad_bound [[buffer(5)]],
+    constant float& grad_factor [[buffer(6)]],
+    constant float& weight_decay [[buffer(7)]],
+    constant float& beta1 [[buffer(8)]],
+    constant float& one_minus_beta1 [[buffer(9)]],
+    constant float& beta2 [[buffer(10)]],
+    constant float& one_minus_beta2 [[buffer(11)]],
+    constant float& m_scale [[buffer(12)]],
+    constant float& scaled_eps [[buffer(13)]],
+    constant bool& use_weight_decay [[buffer(14)]],
+    constant bool& amsgrad [[buffer(15)]],
+    constant bool& scale_grad [[buffer(16)]],
+    constant uint& size [[buffer(17)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -241,9 +260,9 @@ template <typename T>
     float v_max_i = amsgrad ? float(v_max[i]) : 0.0f;
     lucidgen::adam_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale,
-        scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -269,17 +288,19 @@ template <typename T>
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
     device T* v_max [[buffer(4)]],
-    constant float& beta1 [[buffer(5)]],
-    constant float& one_minus_beta1 [[buffer(6)]],
-    constant float& beta2 [[buffer(7)]],
-    constant float& one_minus_beta2 [[buffer(8)]],
-    constant float& m_scale [[buffer(9)]],
-    constant float& v_scale [[buffer(10)]],
-    constant float& eps [[buffer(11)]],
-    constant float& lr [[buffer(12)]],
-    constant bool& amsgrad [[buffer(13)]],
-    constant bool& maximize [[buffer(14)]],
-    constant uint& size [[buffer(15)]],
+    constant float& grad_bound [[buffer(5)]],
+    constant float& grad_factor [[buffer(6)]],
+    constant float& beta1 [[buffer(7)]],
+    constant float& one_minus_beta1 [[buffer(8)]],
+    constant float& beta2 [[buffer(9)]],
+    constant float& one_minus_beta2 [[buffer(10)]],
+    constant float& m_scale [[buffer(11)]],
+    constant float& v_scale [[buffer(12)]],
+    constant float& eps [[buffer(13)]],
+    constant float& lr [[buffer(14)]],
+    constant bool& amsgrad [[buffer(15)]],
+    constant bool& scale_grad [[buffer(16)]],
+    constant uint& size [[buffer(17)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -290,8 +311,9 @@ template <typename T>
     float v_max_i = amsgrad ? float(v_max[i]) : 0.0f;
     lucidgen::adam_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, v_scale, eps, lr,
-        amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        m_scale, v_scale, eps, lr,
+        amsgrad, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -316,16 +338,18 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& weight_decay [[buffer(4)]],
-    constant float& beta1 [[buffer(5)]],
-    constant float& one_minus_beta1 [[buffer(6)]],
-    constant float& beta2 [[buffer(7)]],
-    constant float& one_minus_beta2 [[buffer(8)]],
-    constant float& eps [[buffer(9)]],
-    constant float& m_scale [[buffer(10)]],
-    constant bool& use_weight_decay [[buffer(11)]],
-    constant bool& maximize [[buffer(12)]],
-    constant uint& size [[buffer(13)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& weight_decay [[buffer(6)]],
+    constant float& beta1 [[buffer(7)]],
+    constant float& one_minus_beta1 [[buffer(8)]],
+    constant float& beta2 [[buffer(9)]],
+    constant float& one_minus_beta2 [[buffer(10)]],
+    constant float& eps [[buffer(11)]],
+    constant float& m_scale [[buffer(12)]],
+    constant bool& use_weight_decay [[buffer(13)]],
+    constant bool& scale_grad [[buffer(14)]],
+    constant uint& size [[buffer(15)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -335,8 +359,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::adam_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, eps, m_scale,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, eps, m_scale,
+        use_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -359,17 +384,19 @@ template <typename T>
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
     device T* v_max [[buffer(4)]],
-    constant float& beta1 [[buffer(5)]],
-    constant float& one_minus_beta1 [[buffer(6)]],
-    constant float& beta2 [[buffer(7)]],
-    constant float& one_minus_beta2 [[buffer(8)]],
-    constant float& w_scale [[buffer(9)]],
-    constant float& m_scale [[buffer(10)]],
-    constant float& scaled_eps [[buffer(11)]],
-    constant bool& use_weight_decay [[buffer(12)]],
-    constant bool& amsgrad [[buffer(13)]],
-    constant bool& maximize [[buffer(14)]],
-    constant uint& size [[buffer(15)]],
+    constant float& grad_bound [[buffer(5)]],
+    constant float& grad_factor [[buffer(6)]],
+    constant float& beta1 [[buffer(7)]],
+    constant float& one_minus_beta1 [[buffer(8)]],
+    constant float& beta2 [[buffer(9)]],
+    constant float& one_minus_beta2 [[buffer(10)]],
+    constant float& w_scale [[buffer(11)]],
+    constant float& m_scale [[buffer(12)]],
+    constant float& scaled_eps [[buffer(13)]],
+    constant bool& use_weight_decay [[buffer(14)]],
+    constant bool& amsgrad [[buffer(15)]],
+    constant bool& scale_grad [[buffer(16)]],
+    constant uint& size [[buffer(17)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -380,8 +407,9 @@ template <typename T>
     float v_max_i = amsgrad ? float(v_max[i]) : 0.0f;
     lucidgen::adamw_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        w_scale, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -407,17 +435,19 @@ template <typename T>
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
     device T* v_max [[buffer(4)]],
-    constant float& beta1 [[buffer(5)]],
-    constant float& one_minus_beta1 [[buffer(6)]],
-    constant float& beta2 [[buffer(7)]],
-    constant float& one_minus_beta2 [[buffer(8)]],
-    constant float& w_scale [[buffer(9)]],
-    constant float& m_scale [[buffer(10)]],
-    constant float& scaled_eps [[buffer(11)]],
-    constant bool& use_weight_decay [[buffer(12)]],
-    constant bool& amsgrad [[buffer(13)]],
-    constant bool& maximize [[buffer(14)]],
-    constant uint& size [[buffer(15)]],
+    constant float& grad_bound [[buffer(5)]],
+    constant float& grad_factor [[buffer(6)]],
+    constant float& beta1 [[buffer(7)]],
+    constant float& one_minus_beta1 [[buffer(8)]],
+    constant float& beta2 [[buffer(9)]],
+    constant float& one_minus_beta2 [[buffer(10)]],
+    constant float& w_scale [[buffer(11)]],
+    constant float& m_scale [[buffer(12)]],
+    constant float& scaled_eps [[buffer(13)]],
+    constant bool& use_weight_decay [[buffer(14)]],
+    constant bool& amsgrad [[buffer(15)]],
+    constant bool& scale_grad [[buffer(16)]],
+    constant uint& size [[buffer(17)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -428,8 +458,9 @@ template <typename T>
     float v_max_i = amsgrad ? float(v_max[i]) : 0.0f;
     lucidgen::adamw_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        w_scale, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -454,16 +485,18 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& beta1 [[buffer(4)]],
-    constant float& one_minus_beta1 [[buffer(5)]],
-    constant float& beta2 [[buffer(6)]],
-    constant float& one_minus_beta2 [[buffer(7)]],
-    constant float& w_scale [[buffer(8)]],
-    constant float& eps [[buffer(9)]],
-    constant float& m_scale [[buffer(10)]],
-    constant bool& use_weight_decay [[buffer(11)]],
-    constant bool& maximize [[buffer(12)]],
-    constant uint& size [[buffer(13)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& beta1 [[buffer(6)]],
+    constant float& one_minus_beta1 [[buffer(7)]],
+    constant float& beta2 [[buffer(8)]],
+    constant float& one_minus_beta2 [[buffer(9)]],
+    constant float& w_scale [[buffer(10)]],
+    constant float& eps [[buffer(11)]],
+    constant float& m_scale [[buffer(12)]],
+    constant bool& use_weight_decay [[buffer(13)]],
+    constant bool& scale_grad [[buffer(14)]],
+    constant uint& size [[buffer(15)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -473,8 +506,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::adamw_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, eps, m_scale,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        w_scale, eps, m_scale,
+        use_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);

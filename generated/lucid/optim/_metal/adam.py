@@ -23,6 +23,11 @@ inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of Adam for one element; the numbers are those of its equations.
 inline void adam_step(
     thread float& w,
@@ -30,6 +35,8 @@ inline void adam_step(
     thread float& m,
     thread float& v,
     thread float& v_max,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float beta1,
     float one_minus_beta1,
@@ -39,10 +46,10 @@ inline void adam_step(
     float scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -69,6 +76,8 @@ inline void adam_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -85,9 +94,9 @@ inline void adam_step(
     float v_max_i = 0.0f;
     lucidgen::adam_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale,
-        scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -101,6 +110,8 @@ inline void adam_step(
                 "m",
                 "v",
                 "v_max",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -117,9 +128,9 @@ inline void adam_step(
     float v_max_i = float(v_max[i]);
     lucidgen::adam_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale,
-        scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -128,6 +139,8 @@ inline void adam_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "beta1",
         "one_minus_beta1",
@@ -136,8 +149,8 @@ inline void adam_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "amsgrad", "maximize"),
-    template=("use_weight_decay", "amsgrad", "maximize"),
+    choices=("use_weight_decay", "amsgrad", "scale_grad"),
+    template=("use_weight_decay", "amsgrad", "scale_grad"),
 )
 
 
@@ -151,6 +164,11 @@ inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of Adam (dialect "paper") for one element; the numbers are those of its equations.
 inline void adam_paper_step(
     thread float& w,
@@ -158,6 +176,8 @@ inline void adam_paper_step(
     thread float& m,
     thread float& v,
     thread float& v_max,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -167,9 +187,9 @@ inline void adam_paper_step(
     float eps,
     float lr,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -196,6 +216,8 @@ inline void adam_paper_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -213,8 +235,9 @@ inline void adam_paper_step(
     float v_max_i = 0.0f;
     lucidgen::adam_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, v_scale, eps, lr,
-        amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        m_scale, v_scale, eps, lr,
+        amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -228,6 +251,8 @@ inline void adam_paper_step(
                 "m",
                 "v",
                 "v_max",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -245,8 +270,9 @@ inline void adam_paper_step(
     float v_max_i = float(v_max[i]);
     lucidgen::adam_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, v_scale, eps, lr,
-        amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        m_scale, v_scale, eps, lr,
+        amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -255,6 +281,8 @@ inline void adam_paper_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "beta1",
         "one_minus_beta1",
         "beta2",
@@ -264,8 +292,8 @@ inline void adam_paper_step(
         "eps",
         "lr",
     ),
-    choices=("amsgrad", "maximize"),
-    template=("amsgrad", "maximize"),
+    choices=("amsgrad", "scale_grad"),
+    template=("amsgrad", "scale_grad"),
 )
 
 
@@ -274,12 +302,24 @@ adam_lucid2_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of Adam (dialect "lucid2") for one element; the numbers are those of its equations.
 inline void adam_lucid2_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float beta1,
     float one_minus_beta1,
@@ -288,10 +328,10 @@ inline void adam_lucid2_step(
     float eps,
     float m_scale,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -311,6 +351,8 @@ inline void adam_lucid2_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -326,8 +368,9 @@ inline void adam_lucid2_step(
     float v_i = float(v[i]);
     lucidgen::adam_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, eps, m_scale,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, eps, m_scale,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -335,6 +378,8 @@ inline void adam_lucid2_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "beta1",
         "one_minus_beta1",
@@ -343,8 +388,8 @@ inline void adam_lucid2_step(
         "eps",
         "m_scale",
     ),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )
 
 
@@ -358,6 +403,11 @@ inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of AdamW for one element; the numbers are those of its equations.
 inline void adamw_step(
     thread float& w,
@@ -365,6 +415,8 @@ inline void adamw_step(
     thread float& m,
     thread float& v,
     thread float& v_max,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -374,9 +426,9 @@ inline void adamw_step(
     float scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -403,6 +455,8 @@ inline void adamw_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -419,8 +473,9 @@ inline void adamw_step(
     float v_max_i = 0.0f;
     lucidgen::adamw_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        w_scale, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -434,6 +489,8 @@ inline void adamw_step(
                 "m",
                 "v",
                 "v_max",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -450,8 +507,9 @@ inline void adamw_step(
     float v_max_i = float(v_max[i]);
     lucidgen::adamw_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        w_scale, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -460,6 +518,8 @@ inline void adamw_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "beta1",
         "one_minus_beta1",
         "beta2",
@@ -468,8 +528,8 @@ inline void adamw_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "amsgrad", "maximize"),
-    template=("use_weight_decay", "amsgrad", "maximize"),
+    choices=("use_weight_decay", "amsgrad", "scale_grad"),
+    template=("use_weight_decay", "amsgrad", "scale_grad"),
 )
 
 
@@ -483,6 +543,11 @@ inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of AdamW (dialect "paper") for one element; the numbers are those of its equations.
 inline void adamw_paper_step(
     thread float& w,
@@ -490,6 +555,8 @@ inline void adamw_paper_step(
     thread float& m,
     thread float& v,
     thread float& v_max,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -499,9 +566,9 @@ inline void adamw_paper_step(
     float scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -528,6 +595,8 @@ inline void adamw_paper_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -544,8 +613,9 @@ inline void adamw_paper_step(
     float v_max_i = 0.0f;
     lucidgen::adamw_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        w_scale, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -559,6 +629,8 @@ inline void adamw_paper_step(
                 "m",
                 "v",
                 "v_max",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -575,8 +647,9 @@ inline void adamw_paper_step(
     float v_max_i = float(v_max[i]);
     lucidgen::adamw_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        w_scale, m_scale, scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -585,6 +658,8 @@ inline void adamw_paper_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "beta1",
         "one_minus_beta1",
         "beta2",
@@ -593,8 +668,8 @@ inline void adamw_paper_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "amsgrad", "maximize"),
-    template=("use_weight_decay", "amsgrad", "maximize"),
+    choices=("use_weight_decay", "amsgrad", "scale_grad"),
+    template=("use_weight_decay", "amsgrad", "scale_grad"),
 )
 
 
@@ -603,12 +678,24 @@ adamw_lucid2_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of AdamW (dialect "lucid2") for one element; the numbers are those of its equations.
 inline void adamw_lucid2_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -617,9 +704,9 @@ inline void adamw_lucid2_step(
     float eps,
     float m_scale,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -639,6 +726,8 @@ inline void adamw_lucid2_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -654,15 +743,26 @@ inline void adamw_lucid2_step(
     float v_i = float(v[i]);
     lucidgen::adamw_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, eps, m_scale,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        w_scale, eps, m_scale,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
 """,
         ),
     ),
-    scalars=("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "w_scale", "eps", "m_scale"),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    scalars=(
+        "grad_bound",
+        "grad_factor",
+        "beta1",
+        "one_minus_beta1",
+        "beta2",
+        "one_minus_beta2",
+        "w_scale",
+        "eps",
+        "m_scale",
+    ),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )

@@ -11,17 +11,29 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of LARS for one element; the numbers are those of its equations.
 inline void lars_step(
     thread float& w,
     float grad,
     thread float& velocity,
+    float grad_bound,
+    float grad_factor,
     float lr_times_trust_ratio,
     float momentum,
     float weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w);  // (4)(5)
     w = w - velocity;  // (6)
@@ -35,11 +47,13 @@ template <typename T>
     device T* w [[buffer(0)]],
     const device T* grad [[buffer(1)]],
     device T* velocity [[buffer(2)]],
-    constant float& lr_times_trust_ratio [[buffer(3)]],
-    constant float& momentum [[buffer(4)]],
-    constant float& weight_decay [[buffer(5)]],
-    constant bool& maximize [[buffer(6)]],
-    constant uint& size [[buffer(7)]],
+    constant float& grad_bound [[buffer(3)]],
+    constant float& grad_factor [[buffer(4)]],
+    constant float& lr_times_trust_ratio [[buffer(5)]],
+    constant float& momentum [[buffer(6)]],
+    constant float& weight_decay [[buffer(7)]],
+    constant bool& scale_grad [[buffer(8)]],
+    constant uint& size [[buffer(9)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -48,8 +62,8 @@ template <typename T>
     float velocity_i = float(velocity[i]);
     lucidgen::lars_step(
         w_i, float(grad[i]), velocity_i,
-        lr_times_trust_ratio, momentum, weight_decay,
-        maximize);
+        grad_bound, grad_factor, lr_times_trust_ratio, momentum, weight_decay,
+        scale_grad);
     w[i] = T(w_i);
     velocity[i] = T(velocity_i);
 }

@@ -11,12 +11,24 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of NAdam for one element; the numbers are those of its equations.
 inline void nadam_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float w_scale,
     float beta1,
@@ -28,10 +40,10 @@ inline void nadam_step(
     float scaled_eps,
     bool use_weight_decay,
     bool decoupled_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay && !decoupled_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -54,22 +66,24 @@ inline void nadam_paper_step(
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float mu,
     float one_minus_mu,
     float beta2,
     float one_minus_beta2,
     float eps,
     float m_scale,
-    float signed_grad_scale,
+    float scaled_grad_scale,
     float v_scale,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = mu * m + one_minus_mu * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
     // (4)(5)(6)
-    w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * metal::precise::sqrt(v) + eps);
+    w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * metal::precise::sqrt(v) + eps);
 }
 
 /// One step of NAdam (dialect "devlog") for one element; the numbers are those of its equations.
@@ -78,6 +92,8 @@ inline void nadam_devlog_step(
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float beta1,
     float one_minus_beta1,
@@ -87,10 +103,10 @@ inline void nadam_devlog_step(
     float m_scale,
     float scaled_eps,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -106,6 +122,8 @@ inline void nadam_lucid2_step(
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float m_scale,
     float one_minus_beta1,
@@ -115,10 +133,10 @@ inline void nadam_lucid2_step(
     float m_scale_2,
     float scaled_eps,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -137,19 +155,21 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& weight_decay [[buffer(4)]],
-    constant float& w_scale [[buffer(5)]],
-    constant float& beta1 [[buffer(6)]],
-    constant float& one_minus_beta1 [[buffer(7)]],
-    constant float& beta2 [[buffer(8)]],
-    constant float& one_minus_beta2 [[buffer(9)]],
-    constant float& g_scale [[buffer(10)]],
-    constant float& m_scale [[buffer(11)]],
-    constant float& scaled_eps [[buffer(12)]],
-    constant bool& use_weight_decay [[buffer(13)]],
-    constant bool& decoupled_weight_decay [[buffer(14)]],
-    constant bool& maximize [[buffer(15)]],
-    constant uint& size [[buffer(16)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& weight_decay [[buffer(6)]],
+    constant float& w_scale [[buffer(7)]],
+    constant float& beta1 [[buffer(8)]],
+    constant float& one_minus_beta1 [[buffer(9)]],
+    constant float& beta2 [[buffer(10)]],
+    constant float& one_minus_beta2 [[buffer(11)]],
+    constant float& g_scale [[buffer(12)]],
+    constant float& m_scale [[buffer(13)]],
+    constant float& scaled_eps [[buffer(14)]],
+    constant bool& use_weight_decay [[buffer(15)]],
+    constant bool& decoupled_weight_decay [[buffer(16)]],
+    constant bool& scale_grad [[buffer(17)]],
+    constant uint& size [[buffer(18)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -159,9 +179,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::nadam_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, w_scale, beta1, one_minus_beta1, beta2, one_minus_beta2,
-        g_scale, m_scale, scaled_eps,
-        use_weight_decay, decoupled_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, w_scale, beta1, one_minus_beta1,
+        beta2, one_minus_beta2, g_scale, m_scale, scaled_eps,
+        use_weight_decay, decoupled_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -183,16 +203,18 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& mu [[buffer(4)]],
-    constant float& one_minus_mu [[buffer(5)]],
-    constant float& beta2 [[buffer(6)]],
-    constant float& one_minus_beta2 [[buffer(7)]],
-    constant float& eps [[buffer(8)]],
-    constant float& m_scale [[buffer(9)]],
-    constant float& signed_grad_scale [[buffer(10)]],
-    constant float& v_scale [[buffer(11)]],
-    constant bool& maximize [[buffer(12)]],
-    constant uint& size [[buffer(13)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& mu [[buffer(6)]],
+    constant float& one_minus_mu [[buffer(7)]],
+    constant float& beta2 [[buffer(8)]],
+    constant float& one_minus_beta2 [[buffer(9)]],
+    constant float& eps [[buffer(10)]],
+    constant float& m_scale [[buffer(11)]],
+    constant float& scaled_grad_scale [[buffer(12)]],
+    constant float& v_scale [[buffer(13)]],
+    constant bool& scale_grad [[buffer(14)]],
+    constant uint& size [[buffer(15)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -202,9 +224,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::nadam_paper_step(
         w_i, float(grad[i]), m_i, v_i,
-        mu, one_minus_mu, beta2, one_minus_beta2, eps, m_scale, signed_grad_scale,
-        v_scale,
-        maximize);
+        grad_bound, grad_factor, mu, one_minus_mu, beta2, one_minus_beta2, eps,
+        m_scale, scaled_grad_scale, v_scale,
+        scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -226,17 +248,19 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& weight_decay [[buffer(4)]],
-    constant float& beta1 [[buffer(5)]],
-    constant float& one_minus_beta1 [[buffer(6)]],
-    constant float& beta2 [[buffer(7)]],
-    constant float& one_minus_beta2 [[buffer(8)]],
-    constant float& g_scale [[buffer(9)]],
-    constant float& m_scale [[buffer(10)]],
-    constant float& scaled_eps [[buffer(11)]],
-    constant bool& use_weight_decay [[buffer(12)]],
-    constant bool& maximize [[buffer(13)]],
-    constant uint& size [[buffer(14)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& weight_decay [[buffer(6)]],
+    constant float& beta1 [[buffer(7)]],
+    constant float& one_minus_beta1 [[buffer(8)]],
+    constant float& beta2 [[buffer(9)]],
+    constant float& one_minus_beta2 [[buffer(10)]],
+    constant float& g_scale [[buffer(11)]],
+    constant float& m_scale [[buffer(12)]],
+    constant float& scaled_eps [[buffer(13)]],
+    constant bool& use_weight_decay [[buffer(14)]],
+    constant bool& scale_grad [[buffer(15)]],
+    constant uint& size [[buffer(16)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -246,9 +270,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::nadam_devlog_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, g_scale,
-        m_scale, scaled_eps,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, g_scale, m_scale, scaled_eps,
+        use_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -270,17 +294,19 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& weight_decay [[buffer(4)]],
-    constant float& m_scale [[buffer(5)]],
-    constant float& one_minus_beta1 [[buffer(6)]],
-    constant float& beta2 [[buffer(7)]],
-    constant float& one_minus_beta2 [[buffer(8)]],
-    constant float& g_scale [[buffer(9)]],
-    constant float& m_scale_2 [[buffer(10)]],
-    constant float& scaled_eps [[buffer(11)]],
-    constant bool& use_weight_decay [[buffer(12)]],
-    constant bool& maximize [[buffer(13)]],
-    constant uint& size [[buffer(14)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& weight_decay [[buffer(6)]],
+    constant float& m_scale [[buffer(7)]],
+    constant float& one_minus_beta1 [[buffer(8)]],
+    constant float& beta2 [[buffer(9)]],
+    constant float& one_minus_beta2 [[buffer(10)]],
+    constant float& g_scale [[buffer(11)]],
+    constant float& m_scale_2 [[buffer(12)]],
+    constant float& scaled_eps [[buffer(13)]],
+    constant bool& use_weight_decay [[buffer(14)]],
+    constant bool& scale_grad [[buffer(15)]],
+    constant uint& size [[buffer(16)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -290,9 +316,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::nadam_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, m_scale, one_minus_beta1, beta2, one_minus_beta2, g_scale,
-        m_scale_2, scaled_eps,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, m_scale, one_minus_beta1, beta2,
+        one_minus_beta2, g_scale, m_scale_2, scaled_eps,
+        use_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);

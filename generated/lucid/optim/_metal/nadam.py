@@ -18,12 +18,24 @@ nadam_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of NAdam for one element; the numbers are those of its equations.
 inline void nadam_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float w_scale,
     float beta1,
@@ -35,10 +47,10 @@ inline void nadam_step(
     float scaled_eps,
     bool use_weight_decay,
     bool decoupled_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay && !decoupled_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -65,6 +77,8 @@ inline void nadam_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "w_scale",
                 "beta1",
@@ -82,9 +96,9 @@ inline void nadam_step(
     float v_i = float(v[i]);
     lucidgen::nadam_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, w_scale, beta1, one_minus_beta1, beta2, one_minus_beta2,
-        g_scale, m_scale, scaled_eps,
-        use_weight_decay, decoupled_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, w_scale, beta1, one_minus_beta1,
+        beta2, one_minus_beta2, g_scale, m_scale, scaled_eps,
+        use_weight_decay, decoupled_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -92,6 +106,8 @@ inline void nadam_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "w_scale",
         "beta1",
@@ -102,8 +118,8 @@ inline void nadam_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "decoupled_weight_decay", "maximize"),
-    template=("use_weight_decay", "decoupled_weight_decay", "maximize"),
+    choices=("use_weight_decay", "decoupled_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "decoupled_weight_decay", "scale_grad"),
 )
 
 
@@ -112,28 +128,40 @@ nadam_paper_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of NAdam (dialect "paper") for one element; the numbers are those of its equations.
 inline void nadam_paper_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float mu,
     float one_minus_mu,
     float beta2,
     float one_minus_beta2,
     float eps,
     float m_scale,
-    float signed_grad_scale,
+    float scaled_grad_scale,
     float v_scale,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = mu * m + one_minus_mu * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
     // (4)(5)(6)
-    w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * metal::precise::sqrt(v) + eps);
+    w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * metal::precise::sqrt(v) + eps);
 }
 
 }  // namespace lucidgen
@@ -146,13 +174,15 @@ inline void nadam_paper_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "mu",
                 "one_minus_mu",
                 "beta2",
                 "one_minus_beta2",
                 "eps",
                 "m_scale",
-                "signed_grad_scale",
+                "scaled_grad_scale",
                 "v_scale",
             ),
             outputs=("new_w", "new_m", "new_v"),
@@ -162,9 +192,9 @@ inline void nadam_paper_step(
     float v_i = float(v[i]);
     lucidgen::nadam_paper_step(
         w_i, float(grad[i]), m_i, v_i,
-        mu, one_minus_mu, beta2, one_minus_beta2, eps, m_scale, signed_grad_scale,
-        v_scale,
-        maximize);
+        grad_bound, grad_factor, mu, one_minus_mu, beta2, one_minus_beta2, eps,
+        m_scale, scaled_grad_scale, v_scale,
+        scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -172,17 +202,19 @@ inline void nadam_paper_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "mu",
         "one_minus_mu",
         "beta2",
         "one_minus_beta2",
         "eps",
         "m_scale",
-        "signed_grad_scale",
+        "scaled_grad_scale",
         "v_scale",
     ),
-    choices=("maximize",),
-    template=("maximize",),
+    choices=("scale_grad",),
+    template=("scale_grad",),
 )
 
 
@@ -191,12 +223,24 @@ nadam_devlog_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of NAdam (dialect "devlog") for one element; the numbers are those of its equations.
 inline void nadam_devlog_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float beta1,
     float one_minus_beta1,
@@ -206,10 +250,10 @@ inline void nadam_devlog_step(
     float m_scale,
     float scaled_eps,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -229,6 +273,8 @@ inline void nadam_devlog_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -245,9 +291,9 @@ inline void nadam_devlog_step(
     float v_i = float(v[i]);
     lucidgen::nadam_devlog_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, g_scale,
-        m_scale, scaled_eps,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, g_scale, m_scale, scaled_eps,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -255,6 +301,8 @@ inline void nadam_devlog_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "beta1",
         "one_minus_beta1",
@@ -264,8 +312,8 @@ inline void nadam_devlog_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )
 
 
@@ -274,12 +322,24 @@ nadam_lucid2_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of NAdam (dialect "lucid2") for one element; the numbers are those of its equations.
 inline void nadam_lucid2_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float m_scale,
     float one_minus_beta1,
@@ -289,10 +349,10 @@ inline void nadam_lucid2_step(
     float m_scale_2,
     float scaled_eps,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -312,6 +372,8 @@ inline void nadam_lucid2_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "m_scale",
                 "one_minus_beta1",
@@ -328,9 +390,9 @@ inline void nadam_lucid2_step(
     float v_i = float(v[i]);
     lucidgen::nadam_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, m_scale, one_minus_beta1, beta2, one_minus_beta2, g_scale,
-        m_scale_2, scaled_eps,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, m_scale, one_minus_beta1, beta2,
+        one_minus_beta2, g_scale, m_scale_2, scaled_eps,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -338,6 +400,8 @@ inline void nadam_lucid2_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "m_scale",
         "one_minus_beta1",
@@ -347,6 +411,6 @@ inline void nadam_lucid2_step(
         "m_scale_2",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )

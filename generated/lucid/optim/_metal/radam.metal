@@ -11,12 +11,24 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of RAdam for one element; the numbers are those of its equations.
 inline void radam_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float w_scale,
     float beta1,
@@ -28,10 +40,10 @@ inline void radam_step(
     bool rho_above_5,
     bool use_weight_decay,
     bool decoupled_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay && !decoupled_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -59,6 +71,8 @@ inline void radam_paper_step(
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -66,9 +80,9 @@ inline void radam_paper_step(
     float m_scale,
     float scaled_eps,
     bool rho_above_4,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -87,6 +101,8 @@ inline void radam_devlog_step(
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float beta1,
     float one_minus_beta1,
@@ -96,10 +112,10 @@ inline void radam_devlog_step(
     float scaled_eps,
     bool rho_above_4,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -124,19 +140,21 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& weight_decay [[buffer(4)]],
-    constant float& w_scale [[buffer(5)]],
-    constant float& beta1 [[buffer(6)]],
-    constant float& one_minus_beta1 [[buffer(7)]],
-    constant float& beta2 [[buffer(8)]],
-    constant float& one_minus_beta2 [[buffer(9)]],
-    constant float& eps [[buffer(10)]],
-    constant float& m_scale [[buffer(11)]],
-    constant bool& rho_above_5 [[buffer(12)]],
-    constant bool& use_weight_decay [[buffer(13)]],
-    constant bool& decoupled_weight_decay [[buffer(14)]],
-    constant bool& maximize [[buffer(15)]],
-    constant uint& size [[buffer(16)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& weight_decay [[buffer(6)]],
+    constant float& w_scale [[buffer(7)]],
+    constant float& beta1 [[buffer(8)]],
+    constant float& one_minus_beta1 [[buffer(9)]],
+    constant float& beta2 [[buffer(10)]],
+    constant float& one_minus_beta2 [[buffer(11)]],
+    constant float& eps [[buffer(12)]],
+    constant float& m_scale [[buffer(13)]],
+    constant bool& rho_above_5 [[buffer(14)]],
+    constant bool& use_weight_decay [[buffer(15)]],
+    constant bool& decoupled_weight_decay [[buffer(16)]],
+    constant bool& scale_grad [[buffer(17)]],
+    constant uint& size [[buffer(18)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -146,9 +164,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::radam_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, w_scale, beta1, one_minus_beta1, beta2, one_minus_beta2, eps,
-        m_scale,
-        rho_above_5, use_weight_decay, decoupled_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, w_scale, beta1, one_minus_beta1,
+        beta2, one_minus_beta2, eps, m_scale,
+        rho_above_5, use_weight_decay, decoupled_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -170,15 +188,17 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& beta1 [[buffer(4)]],
-    constant float& one_minus_beta1 [[buffer(5)]],
-    constant float& beta2 [[buffer(6)]],
-    constant float& one_minus_beta2 [[buffer(7)]],
-    constant float& m_scale [[buffer(8)]],
-    constant float& scaled_eps [[buffer(9)]],
-    constant bool& rho_above_4 [[buffer(10)]],
-    constant bool& maximize [[buffer(11)]],
-    constant uint& size [[buffer(12)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& beta1 [[buffer(6)]],
+    constant float& one_minus_beta1 [[buffer(7)]],
+    constant float& beta2 [[buffer(8)]],
+    constant float& one_minus_beta2 [[buffer(9)]],
+    constant float& m_scale [[buffer(10)]],
+    constant float& scaled_eps [[buffer(11)]],
+    constant bool& rho_above_4 [[buffer(12)]],
+    constant bool& scale_grad [[buffer(13)]],
+    constant uint& size [[buffer(14)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -188,8 +208,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::radam_paper_step(
         w_i, float(grad[i]), m_i, v_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps,
-        rho_above_4, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        m_scale, scaled_eps,
+        rho_above_4, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);
@@ -211,17 +232,19 @@ template <typename T>
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
     device T* v [[buffer(3)]],
-    constant float& weight_decay [[buffer(4)]],
-    constant float& beta1 [[buffer(5)]],
-    constant float& one_minus_beta1 [[buffer(6)]],
-    constant float& beta2 [[buffer(7)]],
-    constant float& one_minus_beta2 [[buffer(8)]],
-    constant float& m_scale [[buffer(9)]],
-    constant float& scaled_eps [[buffer(10)]],
-    constant bool& rho_above_4 [[buffer(11)]],
-    constant bool& use_weight_decay [[buffer(12)]],
-    constant bool& maximize [[buffer(13)]],
-    constant uint& size [[buffer(14)]],
+    constant float& grad_bound [[buffer(4)]],
+    constant float& grad_factor [[buffer(5)]],
+    constant float& weight_decay [[buffer(6)]],
+    constant float& beta1 [[buffer(7)]],
+    constant float& one_minus_beta1 [[buffer(8)]],
+    constant float& beta2 [[buffer(9)]],
+    constant float& one_minus_beta2 [[buffer(10)]],
+    constant float& m_scale [[buffer(11)]],
+    constant float& scaled_eps [[buffer(12)]],
+    constant bool& rho_above_4 [[buffer(13)]],
+    constant bool& use_weight_decay [[buffer(14)]],
+    constant bool& scale_grad [[buffer(15)]],
+    constant uint& size [[buffer(16)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -231,9 +254,9 @@ template <typename T>
     float v_i = float(v[i]);
     lucidgen::radam_devlog_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale,
-        scaled_eps,
-        rho_above_4, use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, m_scale, scaled_eps,
+        rho_above_4, use_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
     v[i] = T(v_i);

@@ -18,12 +18,24 @@ radam_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of RAdam for one element; the numbers are those of its equations.
 inline void radam_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float w_scale,
     float beta1,
@@ -35,10 +47,10 @@ inline void radam_step(
     bool rho_above_5,
     bool use_weight_decay,
     bool decoupled_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay && !decoupled_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -70,6 +82,8 @@ inline void radam_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "w_scale",
                 "beta1",
@@ -87,9 +101,9 @@ inline void radam_step(
     float v_i = float(v[i]);
     lucidgen::radam_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, w_scale, beta1, one_minus_beta1, beta2, one_minus_beta2, eps,
-        m_scale,
-        rho_above_5, use_weight_decay, decoupled_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, w_scale, beta1, one_minus_beta1,
+        beta2, one_minus_beta2, eps, m_scale,
+        rho_above_5, use_weight_decay, decoupled_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -97,6 +111,8 @@ inline void radam_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "w_scale",
         "beta1",
@@ -107,8 +123,8 @@ inline void radam_step(
         "m_scale",
     ),
     conditions=("rho_above_5",),
-    choices=("use_weight_decay", "decoupled_weight_decay", "maximize"),
-    template=("use_weight_decay", "decoupled_weight_decay", "maximize"),
+    choices=("use_weight_decay", "decoupled_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "decoupled_weight_decay", "scale_grad"),
 )
 
 
@@ -117,12 +133,24 @@ radam_paper_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of RAdam (dialect "paper") for one element; the numbers are those of its equations.
 inline void radam_paper_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float beta1,
     float one_minus_beta1,
     float beta2,
@@ -130,9 +158,9 @@ inline void radam_paper_step(
     float m_scale,
     float scaled_eps,
     bool rho_above_4,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -155,6 +183,8 @@ inline void radam_paper_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -170,18 +200,28 @@ inline void radam_paper_step(
     float v_i = float(v[i]);
     lucidgen::radam_paper_step(
         w_i, float(grad[i]), m_i, v_i,
-        beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps,
-        rho_above_4, maximize);
+        grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
+        m_scale, scaled_eps,
+        rho_above_4, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
 """,
         ),
     ),
-    scalars=("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "m_scale", "scaled_eps"),
+    scalars=(
+        "grad_bound",
+        "grad_factor",
+        "beta1",
+        "one_minus_beta1",
+        "beta2",
+        "one_minus_beta2",
+        "m_scale",
+        "scaled_eps",
+    ),
     conditions=("rho_above_4",),
-    choices=("maximize",),
-    template=("maximize",),
+    choices=("scale_grad",),
+    template=("scale_grad",),
 )
 
 
@@ -190,12 +230,24 @@ radam_devlog_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of RAdam (dialect "devlog") for one element; the numbers are those of its equations.
 inline void radam_devlog_step(
     thread float& w,
     float grad,
     thread float& m,
     thread float& v,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float beta1,
     float one_minus_beta1,
@@ -205,10 +257,10 @@ inline void radam_devlog_step(
     float scaled_eps,
     bool rho_above_4,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -234,6 +286,8 @@ inline void radam_devlog_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -250,9 +304,9 @@ inline void radam_devlog_step(
     float v_i = float(v[i]);
     lucidgen::radam_devlog_step(
         w_i, float(grad[i]), m_i, v_i,
-        weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale,
-        scaled_eps,
-        rho_above_4, use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, beta2,
+        one_minus_beta2, m_scale, scaled_eps,
+        rho_above_4, use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -260,6 +314,8 @@ inline void radam_devlog_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "beta1",
         "one_minus_beta1",
@@ -269,6 +325,6 @@ inline void radam_devlog_step(
         "scaled_eps",
     ),
     conditions=("rho_above_4",),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )

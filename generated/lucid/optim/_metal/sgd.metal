@@ -11,11 +11,23 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of SGD for one element; the numbers are those of its equations.
 inline void sgd_step(
     thread float& w,
     float grad,
     thread float& b,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float one_minus_dampening,
     float momentum,
@@ -24,11 +36,11 @@ inline void sgd_step(
     bool use_dampening,
     bool use_weight_decay,
     bool nesterov,
-    bool maximize,
+    bool scale_grad,
     bool first_b) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -62,15 +74,17 @@ inline void sgd_paper_step(
     thread float& w,
     float grad,
     thread float& velocity,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float lr,
     float momentum,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     float g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -90,27 +104,29 @@ inline void sgd_devlog_step(
     thread float& w,
     float grad,
     thread float& b,
+    float grad_bound,
+    float grad_factor,
     float momentum,
     float weight_decay,
     float lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    float b_or_signed_grad;
+    float b_or_scaled_grad;
     if (use_momentum) {
         b = grad + momentum * b;  // (1)
-        b_or_signed_grad = b;  // (2)
+        b_or_scaled_grad = b;  // (2)
     } else {
-        b_or_signed_grad = grad;  // (2)
+        b_or_scaled_grad = grad;  // (2)
     }
     float u;
     if (use_weight_decay) {
-        u = b_or_signed_grad + weight_decay * w;  // (2)
+        u = b_or_scaled_grad + weight_decay * w;  // (2)
     } else {
-        u = b_or_signed_grad;  // (2)
+        u = b_or_scaled_grad;  // (2)
     }
     w = w - lr * u;  // (3)
 }
@@ -120,15 +136,17 @@ inline void sgd_lucid2_step(
     thread float& w,
     float grad,
     thread float& b,
+    float grad_bound,
+    float grad_factor,
     float weight_decay,
     float momentum,
     float lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize,
+    bool scale_grad,
     bool first_b) {
-    if (maximize) {
-        grad = -grad;
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     float g;
     if (use_weight_decay) {
@@ -158,17 +176,19 @@ template <typename T>
     device T* w [[buffer(0)]],
     const device T* grad [[buffer(1)]],
     device T* b [[buffer(2)]],
-    constant float& weight_decay [[buffer(3)]],
-    constant float& one_minus_dampening [[buffer(4)]],
-    constant float& momentum [[buffer(5)]],
-    constant float& lr [[buffer(6)]],
-    constant bool& use_momentum [[buffer(7)]],
-    constant bool& use_dampening [[buffer(8)]],
-    constant bool& use_weight_decay [[buffer(9)]],
-    constant bool& nesterov [[buffer(10)]],
-    constant bool& maximize [[buffer(11)]],
-    constant bool& first_b [[buffer(12)]],
-    constant uint& size [[buffer(13)]],
+    constant float& grad_bound [[buffer(3)]],
+    constant float& grad_factor [[buffer(4)]],
+    constant float& weight_decay [[buffer(5)]],
+    constant float& one_minus_dampening [[buffer(6)]],
+    constant float& momentum [[buffer(7)]],
+    constant float& lr [[buffer(8)]],
+    constant bool& use_momentum [[buffer(9)]],
+    constant bool& use_dampening [[buffer(10)]],
+    constant bool& use_weight_decay [[buffer(11)]],
+    constant bool& nesterov [[buffer(12)]],
+    constant bool& scale_grad [[buffer(13)]],
+    constant bool& first_b [[buffer(14)]],
+    constant uint& size [[buffer(15)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -177,8 +197,8 @@ template <typename T>
     float b_i = use_momentum ? float(b[i]) : 0.0f;
     lucidgen::sgd_step(
         w_i, float(grad[i]), b_i,
-        weight_decay, one_minus_dampening, momentum, lr,
-        use_momentum, use_dampening, use_weight_decay, nesterov, maximize, first_b);
+        grad_bound, grad_factor, weight_decay, one_minus_dampening, momentum, lr,
+        use_momentum, use_dampening, use_weight_decay, nesterov, scale_grad, first_b);
     w[i] = T(w_i);
     if (use_momentum) {
         b[i] = T(b_i);
@@ -200,13 +220,15 @@ template <typename T>
     device T* w [[buffer(0)]],
     const device T* grad [[buffer(1)]],
     device T* velocity [[buffer(2)]],
-    constant float& weight_decay [[buffer(3)]],
-    constant float& lr [[buffer(4)]],
-    constant float& momentum [[buffer(5)]],
-    constant bool& use_momentum [[buffer(6)]],
-    constant bool& use_weight_decay [[buffer(7)]],
-    constant bool& maximize [[buffer(8)]],
-    constant uint& size [[buffer(9)]],
+    constant float& grad_bound [[buffer(3)]],
+    constant float& grad_factor [[buffer(4)]],
+    constant float& weight_decay [[buffer(5)]],
+    constant float& lr [[buffer(6)]],
+    constant float& momentum [[buffer(7)]],
+    constant bool& use_momentum [[buffer(8)]],
+    constant bool& use_weight_decay [[buffer(9)]],
+    constant bool& scale_grad [[buffer(10)]],
+    constant uint& size [[buffer(11)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -215,8 +237,8 @@ template <typename T>
     float velocity_i = use_momentum ? float(velocity[i]) : 0.0f;
     lucidgen::sgd_paper_step(
         w_i, float(grad[i]), velocity_i,
-        weight_decay, lr, momentum,
-        use_momentum, use_weight_decay, maximize);
+        grad_bound, grad_factor, weight_decay, lr, momentum,
+        use_momentum, use_weight_decay, scale_grad);
     w[i] = T(w_i);
     if (use_momentum) {
         velocity[i] = T(velocity_i);
@@ -238,13 +260,15 @@ template <typename T>
     device T* w [[buffer(0)]],
     const device T* grad [[buffer(1)]],
     device T* b [[buffer(2)]],
-    constant float& momentum [[buffer(3)]],
-    constant float& weight_decay [[buffer(4)]],
-    constant float& lr [[buffer(5)]],
-    constant bool& use_momentum [[buffer(6)]],
-    constant bool& use_weight_decay [[buffer(7)]],
-    constant bool& maximize [[buffer(8)]],
-    constant uint& size [[buffer(9)]],
+    constant float& grad_bound [[buffer(3)]],
+    constant float& grad_factor [[buffer(4)]],
+    constant float& momentum [[buffer(5)]],
+    constant float& weight_decay [[buffer(6)]],
+    constant float& lr [[buffer(7)]],
+    constant bool& use_momentum [[buffer(8)]],
+    constant bool& use_weight_decay [[buffer(9)]],
+    constant bool& scale_grad [[buffer(10)]],
+    constant uint& size [[buffer(11)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -253,8 +277,8 @@ template <typename T>
     float b_i = use_momentum ? float(b[i]) : 0.0f;
     lucidgen::sgd_devlog_step(
         w_i, float(grad[i]), b_i,
-        momentum, weight_decay, lr,
-        use_momentum, use_weight_decay, maximize);
+        grad_bound, grad_factor, momentum, weight_decay, lr,
+        use_momentum, use_weight_decay, scale_grad);
     w[i] = T(w_i);
     if (use_momentum) {
         b[i] = T(b_i);
@@ -276,14 +300,16 @@ template <typename T>
     device T* w [[buffer(0)]],
     const device T* grad [[buffer(1)]],
     device T* b [[buffer(2)]],
-    constant float& weight_decay [[buffer(3)]],
-    constant float& momentum [[buffer(4)]],
-    constant float& lr [[buffer(5)]],
-    constant bool& use_momentum [[buffer(6)]],
-    constant bool& use_weight_decay [[buffer(7)]],
-    constant bool& maximize [[buffer(8)]],
-    constant bool& first_b [[buffer(9)]],
-    constant uint& size [[buffer(10)]],
+    constant float& grad_bound [[buffer(3)]],
+    constant float& grad_factor [[buffer(4)]],
+    constant float& weight_decay [[buffer(5)]],
+    constant float& momentum [[buffer(6)]],
+    constant float& lr [[buffer(7)]],
+    constant bool& use_momentum [[buffer(8)]],
+    constant bool& use_weight_decay [[buffer(9)]],
+    constant bool& scale_grad [[buffer(10)]],
+    constant bool& first_b [[buffer(11)]],
+    constant uint& size [[buffer(12)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -292,8 +318,8 @@ template <typename T>
     float b_i = use_momentum ? float(b[i]) : 0.0f;
     lucidgen::sgd_lucid2_step(
         w_i, float(grad[i]), b_i,
-        weight_decay, momentum, lr,
-        use_momentum, use_weight_decay, maximize, first_b);
+        grad_bound, grad_factor, weight_decay, momentum, lr,
+        use_momentum, use_weight_decay, scale_grad, first_b);
     w[i] = T(w_i);
     if (use_momentum) {
         b[i] = T(b_i);

@@ -22,6 +22,8 @@ def adam_step(
     m,
     v,
     v_max,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -31,12 +33,12 @@ def adam_step(
     scaled_eps,
     use_weight_decay,
     amsgrad,
-    maximize,
+    scale_grad,
 ):
     """One step of Adam: the new w, m, v, v_max."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)
@@ -73,6 +75,8 @@ def adam_paper_step(
     m,
     v,
     v_max,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -82,11 +86,11 @@ def adam_paper_step(
     eps,
     lr,
     amsgrad,
-    maximize,
+    scale_grad,
 ):
     """One step of Adam (dialect "paper"): the new w, m, v, v_max."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(grad)  # (3)
     if amsgrad:
@@ -121,6 +125,8 @@ def adam_lucid2_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -129,12 +135,12 @@ def adam_lucid2_step(
     eps,
     m_scale,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of Adam (dialect "lucid2"): the new w, m, v."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)
@@ -163,6 +169,8 @@ def adamw_step(
     m,
     v,
     v_max,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -172,11 +180,11 @@ def adamw_step(
     scaled_eps,
     use_weight_decay,
     amsgrad,
-    maximize,
+    scale_grad,
 ):
     """One step of AdamW: the new w, m, v, v_max."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(grad)  # (3)
     if amsgrad:
@@ -215,6 +223,8 @@ def adamw_paper_step(
     m,
     v,
     v_max,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -224,11 +234,11 @@ def adamw_paper_step(
     scaled_eps,
     use_weight_decay,
     amsgrad,
-    maximize,
+    scale_grad,
 ):
     """One step of AdamW (dialect "paper"): the new w, m, v, v_max."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(grad)  # (3)
     if amsgrad:
@@ -271,6 +281,8 @@ def adamw_lucid2_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -279,11 +291,11 @@ def adamw_lucid2_step(
     eps,
     m_scale,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of AdamW (dialect "lucid2"): the new w, m, v."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(grad)  # (3)
     if use_weight_decay:

@@ -14,11 +14,22 @@ from __future__ import annotations
 import mlx.core as mx
 
 
-def lars_step(w, grad, velocity, trust_coefficient, weight_decay, lr, momentum, maximize):
+def lars_step(
+    w,
+    grad,
+    velocity,
+    grad_bound,
+    grad_factor,
+    trust_coefficient,
+    weight_decay,
+    lr,
+    momentum,
+    scale_grad,
+):
     """One step of LARS: the new w, velocity."""
     w_norm = mx.linalg.norm(w)  # (1)
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     grad_norm = mx.linalg.norm(grad)  # (2)
     trust_ratio = mx.where(
         (grad_norm > 0) & (w_norm > 0),

@@ -21,6 +21,8 @@ def nadam_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     weight_decay,
     w_scale,
     beta1,
@@ -32,12 +34,12 @@ def nadam_step(
     scaled_eps,
     use_weight_decay,
     decoupled_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of NAdam: the new w, m, v."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay and not decoupled_weight_decay:
         g = g + weight_decay * w  # (1)
     if use_weight_decay and decoupled_weight_decay:
@@ -79,22 +81,24 @@ def nadam_paper_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     mu,
     one_minus_mu,
     beta2,
     one_minus_beta2,
     eps,
     m_scale,
-    signed_grad_scale,
+    scaled_grad_scale,
     v_scale,
-    maximize,
+    scale_grad,
 ):
     """One step of NAdam (dialect "paper"): the new w, m, v."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = mu * m + one_minus_mu * grad  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(grad)  # (3)
-    w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * mx.sqrt(v) + eps)  # (4)(5)(6)
+    w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * mx.sqrt(v) + eps)  # (4)(5)(6)
     return w, m, v
 
 
@@ -108,14 +112,14 @@ def nadam_paper_scalars(t, lr, beta1, beta2, momentum_decay, mu_product):
     bias_correction2 = -expm1(t * log(beta2))  # (4)(5)(6)
     v_scale = sqrt(beta2) / sqrt(bias_correction2)  # (4)(5)(6)
     m_scale = lr * mu_next / (1 - mu_next * mu_product)  # (4)(5)(6)
-    signed_grad_scale = lr * one_minus_mu / (1 - mu_product)  # (4)(5)(6)
+    scaled_grad_scale = lr * one_minus_mu / (1 - mu_product)  # (4)(5)(6)
     return {
         "mu": mu,
         "one_minus_mu": one_minus_mu,
         "one_minus_beta2": one_minus_beta2,
         "v_scale": v_scale,
         "m_scale": m_scale,
-        "signed_grad_scale": signed_grad_scale,
+        "scaled_grad_scale": scaled_grad_scale,
         "mu_product": mu_product,
     }
 
@@ -125,6 +129,8 @@ def nadam_devlog_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -134,12 +140,12 @@ def nadam_devlog_step(
     m_scale,
     scaled_eps,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of NAdam (dialect "devlog"): the new w, m, v."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)
@@ -172,6 +178,8 @@ def nadam_lucid2_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     weight_decay,
     m_scale,
     one_minus_beta1,
@@ -181,12 +189,12 @@ def nadam_lucid2_step(
     m_scale_2,
     scaled_eps,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of NAdam (dialect "lucid2"): the new w, m, v."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = m_scale * m + one_minus_beta1 * g  # (2)

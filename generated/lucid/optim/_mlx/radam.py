@@ -21,6 +21,8 @@ def radam_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     weight_decay,
     w_scale,
     beta1,
@@ -31,13 +33,13 @@ def radam_step(
     m_scale,
     use_weight_decay,
     decoupled_weight_decay,
-    maximize,
+    scale_grad,
     rho_above_5,
 ):
     """One step of RAdam: the new w, m, v."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay and not decoupled_weight_decay:
         g = g + weight_decay * w  # (1)
     if use_weight_decay and decoupled_weight_decay:
@@ -83,6 +85,8 @@ def radam_captured_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     weight_decay,
     w_scale,
     beta1,
@@ -94,12 +98,12 @@ def radam_captured_step(
     rho_above_5,
     use_weight_decay,
     decoupled_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of RAdam where conditions are arrays too."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay and not decoupled_weight_decay:
         g = g + weight_decay * w  # (1)
     if use_weight_decay and decoupled_weight_decay:
@@ -118,18 +122,20 @@ def radam_paper_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
     one_minus_beta2,
     m_scale,
     scaled_eps,
-    maximize,
+    scale_grad,
     rho_above_4,
 ):
     """One step of RAdam (dialect "paper"): the new w, m, v."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(grad)  # (3)
     if rho_above_4:
@@ -170,6 +176,8 @@ def radam_paper_captured_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -177,11 +185,11 @@ def radam_paper_captured_step(
     m_scale,
     rho_above_4,
     scaled_eps,
-    maximize,
+    scale_grad,
 ):
     """One step of RAdam (dialect "paper") where conditions are arrays too."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(grad)  # (3)
     update = mx.where(
@@ -196,6 +204,8 @@ def radam_devlog_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -204,13 +214,13 @@ def radam_devlog_step(
     m_scale,
     scaled_eps,
     use_weight_decay,
-    maximize,
+    scale_grad,
     rho_above_4,
 ):
     """One step of RAdam (dialect "devlog"): the new w, m, v."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)
@@ -253,6 +263,8 @@ def radam_devlog_captured_step(
     grad,
     m,
     v,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -262,12 +274,12 @@ def radam_devlog_captured_step(
     rho_above_4,
     scaled_eps,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of RAdam (dialect "devlog") where conditions are arrays too."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)

@@ -11,11 +11,15 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+import mlx.core as mx
+
 
 def sgd_step(
     w,
     grad,
     b,
+    grad_bound,
+    grad_factor,
     weight_decay,
     one_minus_dampening,
     momentum,
@@ -24,13 +28,13 @@ def sgd_step(
     use_dampening,
     use_weight_decay,
     nesterov,
-    maximize,
+    scale_grad,
     first_b,
 ):
     """One step of SGD: the new w, b."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     if use_momentum:
@@ -61,12 +65,22 @@ def sgd_scalars(dampening):
 
 
 def sgd_paper_step(
-    w, grad, velocity, weight_decay, lr, momentum, use_momentum, use_weight_decay, maximize
+    w,
+    grad,
+    velocity,
+    grad_bound,
+    grad_factor,
+    weight_decay,
+    lr,
+    momentum,
+    use_momentum,
+    use_weight_decay,
+    scale_grad,
 ):
     """One step of SGD (dialect "paper"): the new w, velocity."""
     g = grad
-    if maximize:
-        g = -grad
+    if scale_grad:
+        g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     if use_momentum:
@@ -79,30 +93,51 @@ def sgd_paper_step(
 
 
 def sgd_devlog_step(
-    w, grad, b, momentum, weight_decay, lr, use_momentum, use_weight_decay, maximize
+    w,
+    grad,
+    b,
+    grad_bound,
+    grad_factor,
+    momentum,
+    weight_decay,
+    lr,
+    use_momentum,
+    use_weight_decay,
+    scale_grad,
 ):
     """One step of SGD (dialect "devlog"): the new w, b."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_momentum:
         b = grad + momentum * b  # (1)
-        b_or_signed_grad = b  # (2)
+        b_or_scaled_grad = b  # (2)
     else:
-        b_or_signed_grad = grad  # (2)
+        b_or_scaled_grad = grad  # (2)
     if use_weight_decay:
-        u = b_or_signed_grad + weight_decay * w  # (2)
+        u = b_or_scaled_grad + weight_decay * w  # (2)
     else:
-        u = b_or_signed_grad  # (2)
+        u = b_or_scaled_grad  # (2)
     w = w - lr * u  # (3)
     return w, b
 
 
 def sgd_lucid2_step(
-    w, grad, b, weight_decay, momentum, lr, use_momentum, use_weight_decay, maximize, first_b
+    w,
+    grad,
+    b,
+    grad_bound,
+    grad_factor,
+    weight_decay,
+    momentum,
+    lr,
+    use_momentum,
+    use_weight_decay,
+    scale_grad,
+    first_b,
 ):
     """One step of SGD (dialect "lucid2"): the new w, b."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = grad + weight_decay * w  # (1)
     else:

@@ -19,6 +19,8 @@ def adam_step(
     v,
     v_max,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -28,14 +30,16 @@ def adam_step(
     scaled_eps,
     use_weight_decay,
     amsgrad,
-    maximize,
+    scale_grad,
 ):
     """One step of Adam."""
     work1, work2, work3 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
@@ -70,6 +74,8 @@ def adam_paper_step(
     v,
     v_max,
     scratch,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -79,13 +85,15 @@ def adam_paper_step(
     eps,
     lr,
     amsgrad,
-    maximize,
+    scale_grad,
 ):
     """One step of Adam (dialect "paper")."""
     work1, work2, work3, work4, work5 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     # (2) m = beta1 * m + one_minus_beta1 * grad
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, grad, out=work2)
@@ -119,6 +127,8 @@ def adam_lucid2_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -127,14 +137,16 @@ def adam_lucid2_step(
     eps,
     m_scale,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of Adam (dialect "lucid2")."""
     work1, work2, work3 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
@@ -163,6 +175,8 @@ def adamw_step(
     v,
     v_max,
     scratch,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -172,13 +186,15 @@ def adamw_step(
     scaled_eps,
     use_weight_decay,
     amsgrad,
-    maximize,
+    scale_grad,
 ):
     """One step of AdamW."""
     work1, work2, work3 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     # (2) m = beta1 * m + one_minus_beta1 * grad
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, grad, out=work2)
@@ -212,6 +228,8 @@ def adamw_paper_step(
     v,
     v_max,
     scratch,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -221,13 +239,15 @@ def adamw_paper_step(
     scaled_eps,
     use_weight_decay,
     amsgrad,
-    maximize,
+    scale_grad,
 ):
     """One step of AdamW (dialect "paper")."""
     work1, work2, work3 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     # (2) m = beta1 * m + one_minus_beta1 * grad
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, grad, out=work2)
@@ -260,6 +280,8 @@ def adamw_lucid2_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
@@ -268,13 +290,15 @@ def adamw_lucid2_step(
     eps,
     m_scale,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of AdamW (dialect "lucid2")."""
     work1, work2, work3 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     # (2) m = beta1 * m + one_minus_beta1 * grad
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, grad, out=work2)

@@ -12,13 +12,27 @@ from __future__ import annotations
 import numpy as np
 
 
-def lars_step(w, grad, velocity, scratch, trust_coefficient, weight_decay, lr, momentum, maximize):
+def lars_step(
+    w,
+    grad,
+    velocity,
+    scratch,
+    grad_bound,
+    grad_factor,
+    trust_coefficient,
+    weight_decay,
+    lr,
+    momentum,
+    scale_grad,
+):
     """One step of LARS."""
     work1, work2 = scratch
     w_norm = np.linalg.norm(w)  # (1)
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     grad_norm = np.linalg.norm(grad)  # (2)
     trust_ratio = np.where(
         (grad_norm > 0) & (w_norm > 0),

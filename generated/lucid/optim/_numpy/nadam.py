@@ -18,6 +18,8 @@ def nadam_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     w_scale,
     beta1,
@@ -29,14 +31,16 @@ def nadam_step(
     scaled_eps,
     use_weight_decay,
     decoupled_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of NAdam."""
     work1, work2, work3, work4 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay and not decoupled_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
@@ -71,21 +75,25 @@ def nadam_paper_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     mu,
     one_minus_mu,
     beta2,
     one_minus_beta2,
     eps,
     m_scale,
-    signed_grad_scale,
+    scaled_grad_scale,
     v_scale,
-    maximize,
+    scale_grad,
 ):
     """One step of NAdam (dialect "paper")."""
     work1, work2, work3 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     # (2) m = mu * m + one_minus_mu * grad
     np.multiply(mu, m, out=m)
     np.multiply(one_minus_mu, grad, out=work2)
@@ -95,9 +103,9 @@ def nadam_paper_step(
     np.square(grad, out=work2)
     np.multiply(one_minus_beta2, work2, out=work2)
     np.add(v, work2, out=v)
-    # (4)(5)(6) w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * sqrt(v) + eps)
+    # (4)(5)(6) w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * sqrt(v) + eps)
     np.multiply(m_scale, m, out=work2)
-    np.multiply(signed_grad_scale, grad, out=work3)
+    np.multiply(scaled_grad_scale, grad, out=work3)
     np.add(work2, work3, out=work2)
     np.sqrt(v, out=work3)
     np.multiply(v_scale, work3, out=work3)
@@ -112,6 +120,8 @@ def nadam_devlog_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -121,14 +131,16 @@ def nadam_devlog_step(
     m_scale,
     scaled_eps,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of NAdam (dialect "devlog")."""
     work1, work2, work3 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
@@ -158,6 +170,8 @@ def nadam_lucid2_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     m_scale,
     one_minus_beta1,
@@ -167,14 +181,16 @@ def nadam_lucid2_step(
     m_scale_2,
     scaled_eps,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of NAdam (dialect "lucid2")."""
     work1, work2, work3 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)

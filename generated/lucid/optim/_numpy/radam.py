@@ -18,6 +18,8 @@ def radam_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     w_scale,
     beta1,
@@ -28,15 +30,17 @@ def radam_step(
     m_scale,
     use_weight_decay,
     decoupled_weight_decay,
-    maximize,
+    scale_grad,
     rho_above_5,
 ):
     """One step of RAdam."""
     work1, work2, work3, work4 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay and not decoupled_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
@@ -74,20 +78,24 @@ def radam_paper_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     beta1,
     one_minus_beta1,
     beta2,
     one_minus_beta2,
     m_scale,
     scaled_eps,
-    maximize,
+    scale_grad,
     rho_above_4,
 ):
     """One step of RAdam (dialect "paper")."""
     work1, work2, work3 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     # (2) m = beta1 * m + one_minus_beta1 * grad
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, grad, out=work2)
@@ -116,6 +124,8 @@ def radam_devlog_step(
     m,
     v,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     beta1,
     one_minus_beta1,
@@ -124,15 +134,17 @@ def radam_devlog_step(
     m_scale,
     scaled_eps,
     use_weight_decay,
-    maximize,
+    scale_grad,
     rho_above_4,
 ):
     """One step of RAdam (dialect "devlog")."""
     work1, work2, work3 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)

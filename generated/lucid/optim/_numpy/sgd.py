@@ -17,6 +17,8 @@ def sgd_step(
     grad,
     b,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     one_minus_dampening,
     momentum,
@@ -25,15 +27,17 @@ def sgd_step(
     use_dampening,
     use_weight_decay,
     nesterov,
-    maximize,
+    scale_grad,
     first_b,
 ):
     """One step of SGD."""
     work1, work2, work3, work4 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
@@ -64,14 +68,27 @@ def sgd_step(
 
 
 def sgd_paper_step(
-    w, grad, velocity, scratch, weight_decay, lr, momentum, use_momentum, use_weight_decay, maximize
+    w,
+    grad,
+    velocity,
+    scratch,
+    grad_bound,
+    grad_factor,
+    weight_decay,
+    lr,
+    momentum,
+    use_momentum,
+    use_weight_decay,
+    scale_grad,
 ):
     """One step of SGD (dialect "paper")."""
     work1, work2 = scratch
     g = grad
-    if maximize:
-        # g = -grad
-        g = np.negative(grad, out=work1)
+    if scale_grad:
+        # g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        g = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (1) g = g + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
@@ -91,26 +108,39 @@ def sgd_paper_step(
 
 
 def sgd_devlog_step(
-    w, grad, b, scratch, momentum, weight_decay, lr, use_momentum, use_weight_decay, maximize
+    w,
+    grad,
+    b,
+    scratch,
+    grad_bound,
+    grad_factor,
+    momentum,
+    weight_decay,
+    lr,
+    use_momentum,
+    use_weight_decay,
+    scale_grad,
 ):
     """One step of SGD (dialect "devlog")."""
     work1, work2, work3 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     if use_momentum:
         # (1) b = grad + momentum * b
         np.multiply(momentum, b, out=b)
         np.add(grad, b, out=b)
-        b_or_signed_grad = b
+        b_or_scaled_grad = b
     else:
-        b_or_signed_grad = grad
+        b_or_scaled_grad = grad
     if use_weight_decay:
-        # (2) u = b_or_signed_grad + weight_decay * w
+        # (2) u = b_or_scaled_grad + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
-        u = np.add(b_or_signed_grad, work2, out=work2)
+        u = np.add(b_or_scaled_grad, work2, out=work2)
     else:
-        u = b_or_signed_grad
+        u = b_or_scaled_grad
     # (3) w = w - lr * u
     np.multiply(lr, u, out=work3)
     np.subtract(w, work3, out=w)
@@ -121,19 +151,23 @@ def sgd_lucid2_step(
     grad,
     b,
     scratch,
+    grad_bound,
+    grad_factor,
     weight_decay,
     momentum,
     lr,
     use_momentum,
     use_weight_decay,
-    maximize,
+    scale_grad,
     first_b,
 ):
     """One step of SGD (dialect "lucid2")."""
     work1, work2, work3 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (1) g = grad + weight_decay * w
         np.multiply(weight_decay, w, out=work2)

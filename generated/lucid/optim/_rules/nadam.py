@@ -53,14 +53,14 @@ def nadam_paper_scalars(t, lr, beta1, beta2, momentum_decay, mu_product):
     bias_correction2 = 1 - beta2**t  # (4)(5)(6)
     v_scale = sqrt(beta2) / sqrt(bias_correction2)  # (4)(5)(6)
     m_scale = lr * mu_next / (1 - mu_next * mu_product)  # (4)(5)(6)
-    signed_grad_scale = lr * one_minus_mu / (1 - mu_product)  # (4)(5)(6)
+    scaled_grad_scale = lr * one_minus_mu / (1 - mu_product)  # (4)(5)(6)
     return {
         "mu": mu,
         "one_minus_mu": one_minus_mu,
         "one_minus_beta2": one_minus_beta2,
         "v_scale": v_scale,
         "m_scale": m_scale,
-        "signed_grad_scale": signed_grad_scale,
+        "scaled_grad_scale": scaled_grad_scale,
         "mu_product": mu_product,
     }
 

@@ -3,6 +3,12 @@
 import mlx.core as mx
 
 
+def scaled(grad, scale_grad, grad_factor, grad_bound):
+    if not scale_grad:
+        return grad
+    return mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
+
+
 def adam_scalars(t, lr, beta1, beta2, eps):
     c1 = -mx.expm1(t * mx.log(mx.array(beta1, t.dtype)))
     c2 = -mx.expm1(t * mx.log(mx.array(beta2, t.dtype)))
@@ -31,9 +37,11 @@ def adam_step(
     weight_decay,
     amsgrad,
     use_weight_decay,
-    maximize,
+    scale_grad,
+    grad_factor,
+    grad_bound,
 ):
-    g = -grad if maximize else grad
+    g = scaled(grad, scale_grad, grad_factor, grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w
     m = m + one_minus_beta1 * (g - m)
@@ -45,7 +53,18 @@ def adam_step(
 
 
 def adam_plain_step(
-    w, grad, m, v, one_minus_beta1, one_minus_beta2, step_size, v_scale, eps, maximize
+    w,
+    grad,
+    m,
+    v,
+    one_minus_beta1,
+    one_minus_beta2,
+    step_size,
+    v_scale,
+    eps,
+    scale_grad,
+    grad_factor,
+    grad_bound,
 ):
     return adam_step(
         w,
@@ -61,7 +80,9 @@ def adam_plain_step(
         0.0,
         False,
         False,
-        maximize,
+        scale_grad,
+        grad_factor,
+        grad_bound,
     )[:3]
 
 
@@ -77,9 +98,11 @@ def sgd_step(
     use_weight_decay,
     first_buf,
     nesterov,
-    maximize,
+    scale_grad,
+    grad_factor,
+    grad_bound,
 ):
-    g = -grad if maximize else grad
+    g = scaled(grad, scale_grad, grad_factor, grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w
     if not use_momentum:
@@ -115,10 +138,12 @@ def nadam_step(
     m_scale,
     v_scale,
     eps,
-    maximize,
+    scale_grad,
+    grad_factor,
+    grad_bound,
     t_above_3,
 ):
-    g = -grad if maximize else grad
+    g = scaled(grad, scale_grad, grad_factor, grad_bound)
     m = m + one_minus_beta1 * (g - m)
     v = v + one_minus_beta2 * (g * g - v)
     if t_above_3:
@@ -139,24 +164,26 @@ def nadam_captured_step(
     m_scale,
     v_scale,
     eps,
-    maximize,
+    scale_grad,
+    grad_factor,
+    grad_bound,
     t_above_3,
 ):
-    g = -grad if maximize else grad
+    g = scaled(grad, scale_grad, grad_factor, grad_bound)
     m = m + one_minus_beta1 * (g - m)
     v = v + one_minus_beta2 * (g * g - v)
     late = w - (grad_scale * g + m_scale * m) / (mx.sqrt(v) * v_scale + eps)
     return mx.where(t_above_3, late, w - (grad_scale + m_scale) * g), m, v
 
 
-def clipped_step(w, grad, scale, lr, beta, maximize):
-    g = -grad if maximize else grad
+def clipped_step(w, grad, scale, lr, beta, scale_grad, grad_factor, grad_bound):
+    g = scaled(grad, scale_grad, grad_factor, grad_bound)
     scale = beta * scale + (1 - beta) * mx.sqrt(mx.sum(g * g))
     return w - g * (lr / (1 + scale)), scale
 
 
-def slow_step(w, grad, mean, lr, first_w, maximize):
-    g = -grad if maximize else grad
+def slow_step(w, grad, mean, lr, first_w, scale_grad, grad_factor, grad_bound):
+    g = scaled(grad, scale_grad, grad_factor, grad_bound)
     if not first_w:
         w = w - lr * g
     return w, mean + 0.5 * (w - mean)

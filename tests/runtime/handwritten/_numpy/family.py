@@ -3,6 +3,13 @@
 import numpy as np
 
 
+def scaled(grad, out, scale_grad, grad_factor, grad_bound):
+    if not scale_grad:
+        return grad
+    np.multiply(grad, grad_factor, out=out)
+    return np.clip(out, -grad_bound, grad_bound, out=out)
+
+
 def adam_step(
     w,
     grad,
@@ -18,12 +25,12 @@ def adam_step(
     weight_decay,
     amsgrad,
     use_weight_decay,
-    maximize,
+    scale_grad,
+    grad_factor,
+    grad_bound,
 ):
     a, b = scratch
-    g = grad
-    if maximize:
-        g = np.negative(g, out=a)
+    g = scaled(grad, a, scale_grad, grad_factor, grad_bound)
     if use_weight_decay:
         np.multiply(w, weight_decay, out=b)
         g = np.add(g, b, out=a)
@@ -57,7 +64,9 @@ def adam_plain_step(
     step_size,
     v_scale,
     eps,
-    maximize,
+    scale_grad,
+    grad_factor,
+    grad_bound,
 ):
     adam_step(
         w,
@@ -74,7 +83,9 @@ def adam_plain_step(
         0.0,
         False,
         False,
-        maximize,
+        scale_grad,
+        grad_factor,
+        grad_bound,
     )
 
 
@@ -91,10 +102,12 @@ def sgd_step(
     use_weight_decay,
     first_buf,
     nesterov,
-    maximize,
+    scale_grad,
+    grad_factor,
+    grad_bound,
 ):
     (a,) = scratch
-    g = np.negative(grad, out=a) if maximize else grad
+    g = scaled(grad, a, scale_grad, grad_factor, grad_bound)
     if use_weight_decay:
         g = np.add(weight_decay * w, g, out=a)
     if use_momentum:
@@ -120,11 +133,13 @@ def nadam_step(
     m_scale,
     v_scale,
     eps,
-    maximize,
+    scale_grad,
+    grad_factor,
+    grad_bound,
     t_above_3,
 ):
     a, b = scratch
-    g = np.negative(grad, out=a) if maximize else grad
+    g = scaled(grad, a, scale_grad, grad_factor, grad_bound)
     m += one_minus_beta1 * (g - m)
     v += one_minus_beta2 * (g * g - v)
     np.sqrt(v, out=b)
@@ -136,18 +151,18 @@ def nadam_step(
         w -= (grad_scale + m_scale) * g
 
 
-def clipped_step(w, grad, scale, scratch, lr, beta, maximize):
+def clipped_step(w, grad, scale, scratch, lr, beta, scale_grad, grad_factor, grad_bound):
     (a,) = scratch
-    np.multiply(grad, -1.0 if maximize else 1.0, out=a)
+    np.copyto(a, scaled(grad, a, scale_grad, grad_factor, grad_bound))
     norm = np.sqrt(np.sum(a * a))
     scale[...] = beta * scale + (1 - beta) * norm
     a *= lr / (1 + scale)
     w -= a
 
 
-def slow_step(w, grad, mean, scratch, lr, first_w, maximize):
+def slow_step(w, grad, mean, scratch, lr, first_w, scale_grad, grad_factor, grad_bound):
     (a,) = scratch
     if not first_w:
-        np.multiply(grad, -lr if maximize else lr, out=a)
+        np.multiply(lr, scaled(grad, a, scale_grad, grad_factor, grad_bound), out=a)
         w -= a
     mean += 0.5 * (w - mean)

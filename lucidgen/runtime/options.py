@@ -1,0 +1,81 @@
+"""What every optimizer takes besides the arguments of its equations.
+
+Owns the names of these options, their meaning and the checks of their values. What they bring about
+is done elsewhere: clipping in ``clipping``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from .groups import CLIP_VALUE, as_bound, as_number
+
+#: Arguments of torch's optimizers that say how a step runs, not what it computes. There is one way
+#: here, ``kernel`` apart.
+MACHINERY = ("foreach", "fused", "capturable", "differentiable")
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of every optimizer.
+
+    max_grad_norm : float above 0, default None
+        Clip gradients to this norm, taken over all gradients of all groups: each is multiplied by
+        ``min(1, max_grad_norm / (norm + 1e-6))``. ``optimizer.grad_norm`` is the norm found by the
+        last step. A norm that is infinite or nan makes zeros and nans of the gradients.
+    max_grad_value : float, at least 0, default None
+        Clip each element of the gradients to at most this magnitude, after clipping by the norm.
+        It is an entry of the groups, which can differ in it.
+    foreach, fused, capturable : bool, default None
+        Accepted and without effect: a step has one form, and results do not depend on how it runs.
+    differentiable : bool, default None
+        Only None and False: a step is no part of a differentiable graph.
+
+    Clipping acts while the step reads the gradients; they are never written to.
+    """
+
+    max_grad_norm: float | None
+    max_grad_value: float | None
+    foreach: bool | None
+    fused: bool | None
+    capturable: bool | None
+    differentiable: bool | None
+
+
+NAMES = tuple(Options.__annotations__)
+
+
+def checked(given: Mapping[str, Any], label: str) -> Options:
+    """The options, checked; those that make no difference are left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is of the wrong kind or out of its range.
+    """
+    for name in MACHINERY:
+        value = given.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise TypeError(f"{label}: {name} must be True, False or None, got {value!r}")
+    if given.get("differentiable"):
+        raise ValueError(
+            f"{label}: differentiable=True is not possible: a step is no part of a graph"
+        )
+    found = Options()
+    if given.get("max_grad_norm") is not None:
+        found["max_grad_norm"] = as_max_grad_norm(given["max_grad_norm"], label)
+    if given.get(CLIP_VALUE) is not None:
+        found["max_grad_value"] = as_bound(given[CLIP_VALUE], label)
+    return found
+
+
+def as_max_grad_norm(value: Any, label: str) -> float | None:
+    """The checked value of ``max_grad_norm``."""
+    if value is None:
+        return None
+    number = as_number(value, f"{label}: max_grad_norm")
+    if number <= 0:
+        raise ValueError(
+            f"{label}: max_grad_norm must be above 0, got {number!r}; None does not clip"
+        )
+    return number
