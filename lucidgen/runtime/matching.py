@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .groups import STRUCTURE
+from .options import MACHINERY
 
-#: How torch runs a step, not what it computes: nothing to load.
-TORCH_MACHINERY = ("capturable", "differentiable", "foreach", "fused")
-
-_LAYOUT = (*STRUCTURE, *TORCH_MACHINERY, "param_shapes")
+_LAYOUT = (*STRUCTURE, *MACHINERY, "param_shapes")
 
 
 @dataclass(frozen=True)

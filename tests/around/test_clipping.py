@@ -28,7 +28,8 @@ def parameters(*gradients: Any, make: Any = np.array) -> list[Parameter]:
     found = []
     for gradient in gradients:
         array = make(gradient)
-        parameter = Parameter(array * 0 + 1)
+        ones = np.ones_like if isinstance(array, np.ndarray) else mx.ones_like
+        parameter = Parameter(ones(array))
         parameter.grad = array
         found.append(parameter)
     return found
@@ -179,17 +180,11 @@ def test_both_limits_can_change_between_steps(kernel: str) -> None:
     mine, plain = (parameters([3.0, 4.0], np.ones(9)) for _ in range(2))
     optimizer = NAdam(mine, lr=0.1, kernel=kernel)
     reference = NAdam(plain, lr=0.1, kernel=kernel)
-    for norm, value in (
-        (None, None),
-        (1.0, None),
-        (None, 0.2),
-        (2.0, 0.5),
-        (None, None),
-        (1, None),
-    ):
+    limits = ((None, None), (1.0, None), (None, 0.2), (2.0, 0.5), (None, None), (1, None))
+    for norm, value in limits:
         optimizer.max_grad_norm = norm
         optimizer.param_groups[0]["max_grad_value"] = value
-        for a, b in zip(mine, plain, strict=True):
+        for a in mine:
             a.grad = rng.standard_normal(a.data.shape)
         total = np.sqrt(sum(np.sum(a.grad**2) for a in mine))
         factor = 1 if norm is None else min(1, norm / (total + 1e-6))
@@ -257,6 +252,7 @@ def test_a_limit_out_of_its_range_is_refused_before_anything_changes() -> None:
     with pytest.raises(ValueError, match="Adam: group 0: max_grad_value must be at least 0"):
         optimizer.step()
     assert a.data == 1
+    optimizer.param_groups[0]["max_grad_value"] = None
     saved = Adam(parameters([1.0])).state_dict()
     with pytest.raises(ValueError, match="unknown saved options 'kernel'"):
         optimizer.load_state_dict({**saved, "options": {"kernel": "cpp"}})

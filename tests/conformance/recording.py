@@ -89,12 +89,8 @@ class Recorder:
         about = {"library": library, "version": version, "cases": fingerprint(cases)}
         folder.mkdir(exist_ok=True)
         arrays = {key: np.array(rows) for key, rows in self._rows.items()}
-        np.savez_compressed(
-            folder / f"{name or library}.npz",
-            about=np.array(json.dumps(about)),
-            **arrays,
-            **self._groups,
-        )
+        path = folder / f"{name or library}.npz"
+        np.savez_compressed(path, about=np.array(json.dumps(about)), **arrays, **self._groups)
 
 
 def _total() -> int:

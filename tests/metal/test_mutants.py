@@ -104,7 +104,7 @@ MUTANTS: dict[str, tuple[Change, str]] = {
     ),
     "choices transposed": (swapped("choices", "amsgrad", "use_weight_decay"), ""),
     "a choice negated": (header("if (scale_grad)", "if (!scale_grad)"), "error bounds"),
-    "a choice ignored": (header("if (scale_grad)", "if (true)"), "error bounds"),
+    "a choice ignored": (header("if (scale_grad)", "if (false)"), "error bounds"),
     "a bound left out": (
         header("minimum(grad_factor * grad, grad_bound)", "grad_factor * grad"),
         "error bounds",

@@ -92,7 +92,7 @@ bool agree(int live, const int* choices, const double* scalars) {
 
 template <typename T>
 bool all_agree() {
-    const double scalars[] = {0.1, 0.9, 0.1, 0.999, 0.001, 0.01, 1e-8};
+    const double scalars[] = {0.5, -1.0, 0.1, 0.9, 0.1, 0.999, 0.001, 0.01, 1e-8};
     const int plain[] = {0, 0, 0}, all[] = {1, 1, 1};
     return agree<lucidgen::adam_rule, T>(2, plain, scalars) &&
            agree<lucidgen::adam_rule, T>(3, all, scalars);

@@ -7,9 +7,9 @@ Do not edit: change the spec and run `lucidgen build`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
-from lucidgen.runtime import Optimizer, constructor
+from lucidgen.runtime import Optimizer, Options, constructor
 
 from ._rules.lion import LION_RULES
 
@@ -56,6 +56,10 @@ class Lion(Optimizer):
         never ("cpp": the first step waits for the loops). MLX arrays: Metal kernels where MLX runs
         on Metal and they agree with the compiled MLX functions there, only kernels ("metal"), or
         only those functions ("mlx").
+    **options
+        What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
+        and torch's ``foreach``, ``fused`` and ``capturable``, which make no difference; see
+        :class:`Options`.
 
     Raises
     ------
@@ -87,6 +91,7 @@ class Lion(Optimizer):
         maximize: bool = False,
         dialect: str = "paper",
         kernel: str = "auto",
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(
             params,
@@ -96,4 +101,5 @@ class Lion(Optimizer):
             betas=betas,
             weight_decay=weight_decay,
             maximize=maximize,
+            **options,
         )

@@ -12,25 +12,27 @@
 namespace lucidgen {
 
 /// One step of Lion in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool maximize>
+template <typename T, bool use_weight_decay, bool scale_grad>
 void lion_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
-    const real w_scale = real(scalars[0]);
-    const real beta1 = real(scalars[1]);
-    const real lr = real(scalars[2]);
-    const real one_minus_beta1 = real(scalars[3]);
-    const real beta2 = real(scalars[4]);
-    const real one_minus_beta2 = real(scalars[5]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real w_scale = real(scalars[2]);
+    const real beta1 = real(scalars[3]);
+    const real lr = real(scalars[4]);
+    const real one_minus_beta1 = real(scalars[5]);
+    const real beta2 = real(scalars[6]);
+    const real one_minus_beta2 = real(scalars[7]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real m = real(m_array[i]);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
         if constexpr (use_weight_decay) {
             w = w_scale * w;  // (3)
@@ -46,9 +48,9 @@ void lion_loop(Index size, Index at, void* const* arrays, const T* grad_array,
 struct lion_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 1;
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        lion_loop<T, use_weight_decay, maximize>;
+        lion_loop<T, use_weight_decay, scale_grad>;
 };
 
 }  // namespace lucidgen

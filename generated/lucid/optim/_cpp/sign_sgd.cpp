@@ -12,35 +12,37 @@
 namespace lucidgen {
 
 /// One step of SignSGD in place; the numbers are those of its equations.
-template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
 void signsgd_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                   const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);
-    const real momentum = real(scalars[0]);
-    const real one_minus_momentum = real(scalars[1]);
-    const real w_scale = real(scalars[2]);
-    const real lr = real(scalars[3]);
+    const real grad_bound = real(scalars[0]);
+    const real grad_factor = real(scalars[1]);
+    const real momentum = real(scalars[2]);
+    const real one_minus_momentum = real(scalars[3]);
+    const real w_scale = real(scalars[4]);
+    const real lr = real(scalars[5]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
         real m = use_momentum ? real(m_array[i]) : real(0);
-        if constexpr (maximize) {
-            grad = -grad;
+        if constexpr (scale_grad) {
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
         }
-        real m_or_signed_grad;
+        real m_or_scaled_grad;
         if constexpr (use_momentum) {
             m = momentum * m + one_minus_momentum * grad;  // (1)
-            m_or_signed_grad = m;  // (2)
+            m_or_scaled_grad = m;  // (2)
         } else {
-            m_or_signed_grad = grad;  // (2)
+            m_or_scaled_grad = grad;  // (2)
         }
         if constexpr (use_weight_decay) {
             w = w_scale * w;  // (3)
         }
-        w = w - lr * lucidgen::sign(m_or_signed_grad);  // (2)(3)
+        w = w - lr * lucidgen::sign(m_or_scaled_grad);  // (2)(3)
         w_array[i] = T(w);
         if constexpr (use_momentum) {
             m_array[i] = T(m);
@@ -52,9 +54,9 @@ void signsgd_loop(Index size, Index at, void* const* arrays, const T* grad_array
 struct signsgd_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 1;
-    template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr Loop<T>* loop =
-        signsgd_loop<T, use_momentum, use_weight_decay, maximize>;
+        signsgd_loop<T, use_momentum, use_weight_decay, scale_grad>;
 };
 
 }  // namespace lucidgen

@@ -11,11 +11,23 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of Lion for one element; the numbers are those of its equations.
 inline void lion_step(
     thread float& w,
     float grad,
     thread float& m,
+    float grad_bound,
+    float grad_factor,
     float w_scale,
     float beta1,
     float lr,
@@ -23,9 +35,9 @@ inline void lion_step(
     float beta2,
     float one_minus_beta2,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         w = w_scale * w;  // (3)
@@ -42,15 +54,17 @@ template <typename T>
     device T* w [[buffer(0)]],
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
-    constant float& w_scale [[buffer(3)]],
-    constant float& beta1 [[buffer(4)]],
-    constant float& lr [[buffer(5)]],
-    constant float& one_minus_beta1 [[buffer(6)]],
-    constant float& beta2 [[buffer(7)]],
-    constant float& one_minus_beta2 [[buffer(8)]],
-    constant bool& use_weight_decay [[buffer(9)]],
-    constant bool& maximize [[buffer(10)]],
-    constant uint& size [[buffer(11)]],
+    constant float& grad_bound [[buffer(3)]],
+    constant float& grad_factor [[buffer(4)]],
+    constant float& w_scale [[buffer(5)]],
+    constant float& beta1 [[buffer(6)]],
+    constant float& lr [[buffer(7)]],
+    constant float& one_minus_beta1 [[buffer(8)]],
+    constant float& beta2 [[buffer(9)]],
+    constant float& one_minus_beta2 [[buffer(10)]],
+    constant bool& use_weight_decay [[buffer(11)]],
+    constant bool& scale_grad [[buffer(12)]],
+    constant uint& size [[buffer(13)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -59,8 +73,9 @@ template <typename T>
     float m_i = float(m[i]);
     lucidgen::lion_step(
         w_i, float(grad[i]), m_i,
-        w_scale, beta1, lr, one_minus_beta1, beta2, one_minus_beta2,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, w_scale, beta1, lr, one_minus_beta1, beta2,
+        one_minus_beta2,
+        use_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
 }

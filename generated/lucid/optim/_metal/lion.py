@@ -18,11 +18,23 @@ lion_kernel = Kernel(
     dialect="metal",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of Lion for one element; the numbers are those of its equations.
 inline void lion_step(
     thread float& w,
     float grad,
     thread float& m,
+    float grad_bound,
+    float grad_factor,
     float w_scale,
     float beta1,
     float lr,
@@ -30,9 +42,9 @@ inline void lion_step(
     float beta2,
     float one_minus_beta2,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         w = w_scale * w;  // (3)
@@ -50,6 +62,8 @@ inline void lion_step(
                 "w",
                 "grad",
                 "m",
+                "grad_bound",
+                "grad_factor",
                 "w_scale",
                 "beta1",
                 "lr",
@@ -63,14 +77,24 @@ inline void lion_step(
     float m_i = float(m[i]);
     lucidgen::lion_step(
         w_i, float(grad[i]), m_i,
-        w_scale, beta1, lr, one_minus_beta1, beta2, one_minus_beta2,
-        use_weight_decay, maximize);
+        grad_bound, grad_factor, w_scale, beta1, lr, one_minus_beta1, beta2,
+        one_minus_beta2,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
 """,
         ),
     ),
-    scalars=("w_scale", "beta1", "lr", "one_minus_beta1", "beta2", "one_minus_beta2"),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    scalars=(
+        "grad_bound",
+        "grad_factor",
+        "w_scale",
+        "beta1",
+        "lr",
+        "one_minus_beta1",
+        "beta2",
+        "one_minus_beta2",
+    ),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )

@@ -11,32 +11,44 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+inline float maximum(float a, float b) {
+    return metal::isnan(a) || a > b ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+inline float minimum(float a, float b) {
+    return metal::isnan(a) || a < b ? a : b;
+}
+
 /// One step of SignSGD for one element; the numbers are those of its equations.
 inline void signsgd_step(
     thread float& w,
     float grad,
     thread float& m,
+    float grad_bound,
+    float grad_factor,
     float momentum,
     float one_minus_momentum,
     float w_scale,
     float lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    float m_or_signed_grad;
+    float m_or_scaled_grad;
     if (use_momentum) {
         m = momentum * m + one_minus_momentum * grad;  // (1)
-        m_or_signed_grad = m;  // (2)
+        m_or_scaled_grad = m;  // (2)
     } else {
-        m_or_signed_grad = grad;  // (2)
+        m_or_scaled_grad = grad;  // (2)
     }
     if (use_weight_decay) {
         w = w_scale * w;  // (3)
     }
-    w = w - lr * metal::sign(m_or_signed_grad);  // (2)(3)
+    w = w - lr * metal::sign(m_or_scaled_grad);  // (2)(3)
 }
 
 }  // namespace lucidgen
@@ -47,14 +59,16 @@ template <typename T>
     device T* w [[buffer(0)]],
     const device T* grad [[buffer(1)]],
     device T* m [[buffer(2)]],
-    constant float& momentum [[buffer(3)]],
-    constant float& one_minus_momentum [[buffer(4)]],
-    constant float& w_scale [[buffer(5)]],
-    constant float& lr [[buffer(6)]],
-    constant bool& use_momentum [[buffer(7)]],
-    constant bool& use_weight_decay [[buffer(8)]],
-    constant bool& maximize [[buffer(9)]],
-    constant uint& size [[buffer(10)]],
+    constant float& grad_bound [[buffer(3)]],
+    constant float& grad_factor [[buffer(4)]],
+    constant float& momentum [[buffer(5)]],
+    constant float& one_minus_momentum [[buffer(6)]],
+    constant float& w_scale [[buffer(7)]],
+    constant float& lr [[buffer(8)]],
+    constant bool& use_momentum [[buffer(9)]],
+    constant bool& use_weight_decay [[buffer(10)]],
+    constant bool& scale_grad [[buffer(11)]],
+    constant uint& size [[buffer(12)]],
     uint i [[thread_position_in_grid]]) {
     if (i >= size) {
         return;
@@ -63,8 +77,8 @@ template <typename T>
     float m_i = use_momentum ? float(m[i]) : 0.0f;
     lucidgen::signsgd_step(
         w_i, float(grad[i]), m_i,
-        momentum, one_minus_momentum, w_scale, lr,
-        use_momentum, use_weight_decay, maximize);
+        grad_bound, grad_factor, momentum, one_minus_momentum, w_scale, lr,
+        use_momentum, use_weight_decay, scale_grad);
     w[i] = T(w_i);
     if (use_momentum) {
         m[i] = T(m_i);

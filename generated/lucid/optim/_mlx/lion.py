@@ -18,6 +18,8 @@ def lion_step(
     w,
     grad,
     m,
+    grad_bound,
+    grad_factor,
     w_scale,
     beta1,
     lr,
@@ -25,11 +27,11 @@ def lion_step(
     beta2,
     one_minus_beta2,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of Lion: the new w, m."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         w = w_scale * w  # (3)
     w = w - lr * mx.sign(beta1 * m + one_minus_beta1 * grad)  # (1)(3)

@@ -15,19 +15,30 @@ import mlx.core as mx
 
 
 def signsgd_step(
-    w, grad, m, momentum, one_minus_momentum, w_scale, lr, use_momentum, use_weight_decay, maximize
+    w,
+    grad,
+    m,
+    grad_bound,
+    grad_factor,
+    momentum,
+    one_minus_momentum,
+    w_scale,
+    lr,
+    use_momentum,
+    use_weight_decay,
+    scale_grad,
 ):
     """One step of SignSGD: the new w, m."""
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_momentum:
         m = momentum * m + one_minus_momentum * grad  # (1)
-        m_or_signed_grad = m  # (2)
+        m_or_scaled_grad = m  # (2)
     else:
-        m_or_signed_grad = grad  # (2)
+        m_or_scaled_grad = grad  # (2)
     if use_weight_decay:
         w = w_scale * w  # (3)
-    w = w - lr * mx.sign(m_or_signed_grad)  # (2)(3)
+    w = w - lr * mx.sign(m_or_scaled_grad)  # (2)(3)
     return w, m
 
 

@@ -17,6 +17,8 @@ def lion_step(
     grad,
     m,
     scratch,
+    grad_bound,
+    grad_factor,
     w_scale,
     beta1,
     lr,
@@ -24,13 +26,15 @@ def lion_step(
     beta2,
     one_minus_beta2,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of Lion."""
     work1, work2, work3 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     if use_weight_decay:
         # (3) w = w_scale * w
         np.multiply(w_scale, w, out=w)

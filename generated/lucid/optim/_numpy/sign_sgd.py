@@ -17,31 +17,35 @@ def signsgd_step(
     grad,
     m,
     scratch,
+    grad_bound,
+    grad_factor,
     momentum,
     one_minus_momentum,
     w_scale,
     lr,
     use_momentum,
     use_weight_decay,
-    maximize,
+    scale_grad,
 ):
     """One step of SignSGD."""
     work1, work2 = scratch
-    if maximize:
-        # grad = -grad
-        grad = np.negative(grad, out=work1)
+    if scale_grad:
+        # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
+        np.multiply(grad_factor, grad, out=work1)
+        np.minimum(work1, grad_bound, out=work1)
+        grad = np.maximum(work1, -grad_bound, out=work1)
     if use_momentum:
         # (1) m = momentum * m + one_minus_momentum * grad
         np.multiply(momentum, m, out=m)
         np.multiply(one_minus_momentum, grad, out=work2)
         np.add(m, work2, out=m)
-        m_or_signed_grad = m
+        m_or_scaled_grad = m
     else:
-        m_or_signed_grad = grad
+        m_or_scaled_grad = grad
     if use_weight_decay:
         # (3) w = w_scale * w
         np.multiply(w_scale, w, out=w)
-    # (2)(3) w = w - lr * sign(m_or_signed_grad)
-    np.sign(m_or_signed_grad, out=work2)
+    # (2)(3) w = w - lr * sign(m_or_scaled_grad)
+    np.sign(m_or_scaled_grad, out=work2)
     np.multiply(lr, work2, out=work2)
     np.subtract(w, work2, out=w)
