@@ -162,6 +162,9 @@ def _options(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> Options:
 
 def _check_class(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     label, own = type(optimizer).__name__, class_name(optimizer)
+    for key in ("class", "dialect"):
+        if not isinstance(state_dict.get(key, ""), str):
+            raise TypeError(f"{label}: {key!r} must be a name, got {state_dict[key]!r}")
     saved = state_dict.get("class", own)
     if saved != own:
         raise ValueError(

@@ -41,42 +41,59 @@ def parsed(
     label: str, state_dict: Mapping[str, Any]
 ) -> tuple[list[SavedGroup], Mapping[Any, Mapping[str, Any]]]:
     """The groups and states of a saved dict; Lucid 2 lists tied parameters twice."""
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(f"{label}: a state dict is a dict, got {type(state_dict).__name__}")
+    _dict(state_dict, f"{label}: a state dict")
     for key in ("state", "param_groups"):
         if key not in state_dict:
             raise ValueError(f"{label}: the state dict has no {key!r}: is it an optimizer's?")
-    groups = []
-    seen: set[Any] = set()
-    for index, group in enumerate(state_dict["param_groups"]):
-        if not isinstance(group, Mapping) or "params" not in group:
-            raise ValueError(f"{label}: saved group {index} has no 'params'")
-        ids = list(dict.fromkeys(group["params"]))
-        names, shapes = group.get("param_names"), group.get("param_shapes")
-        for kind, found in (("names", names), ("shapes", shapes)):
-            if found is not None and len(found) != len(ids):
-                raise ValueError(
-                    f"{label}: saved group {index} has {len(ids)} parameters, {len(found)} {kind}"
-                )
-        groups.append(
-            SavedGroup(
-                values={key: value for key, value in group.items() if key not in _LAYOUT},
-                ids=ids,
-                names=None if names is None else list(names),
-                shapes=None if shapes is None else [tuple(shape) for shape in shapes],
-            )
-        )
-        seen.update(ids)
-    state = state_dict["state"]
-    if not isinstance(state, Mapping):
-        raise TypeError(f"{label}: 'state' is a dict by parameter, got {type(state).__name__}")
+    saved = _listed(state_dict["param_groups"], f"{label}: 'param_groups'", "dicts", Mapping)
+    groups = [_group(group, f"{label}: saved group {i}") for i, group in enumerate(saved)]
+    state = _dict(state_dict["state"], f"{label}: 'state'")
+    seen = {key for group in groups for key in group.ids}
     stray = [key for key in state if key not in seen]
     if stray:
         raise ValueError(f"{label}: saved state of {stray!r}, which no saved group lists")
     for key, entry in state.items():
-        if not isinstance(entry, Mapping):
-            raise TypeError(f"{label}: the saved state of {key!r} is no dict")
+        _dict(entry, f"{label}: the saved state of {key!r}")
     return groups, state
+
+
+def _group(group: Mapping[str, Any], label: str) -> SavedGroup:
+    """A saved group, once its layout is as it must be."""
+    if "params" not in group:
+        raise ValueError(f"{label} has no 'params'")
+    _dict(group, label)
+    ids = list(dict.fromkeys(_listed(group["params"], f"{label}: 'params'", "numbers", int | str)))
+    names, shapes = group.get("param_names"), group.get("param_shapes")
+    if names is not None:
+        names = _listed(names, f"{label}: 'param_names'", "names", str)
+        if len(set(names)) != len(names):
+            raise ValueError(f"{label}: 'param_names' has a name twice: {names!r}")
+    if shapes is not None:
+        shapes = _listed(shapes, f"{label}: 'param_shapes'", "shapes", tuple | list)
+        shapes = [tuple(_listed(s, f"{label}: a shape", "whole numbers", int)) for s in shapes]
+    for kind, found in (("names", names), ("shapes", shapes)):
+        if found is not None and len(found) != len(ids):
+            raise ValueError(f"{label} has {len(ids)} parameters, {len(found)} {kind}")
+    values = {key: value for key, value in group.items() if key not in _LAYOUT}
+    return SavedGroup(values, ids, names, shapes)
+
+
+def _dict(value: Any, label: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{label} must be a dict, got {value!r} ({type(value).__name__})")
+    return value
+
+
+def _listed(value: Any, label: str, of: str, kind: Any) -> list[Any]:
+    """The items of a list, each of a kind."""
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{label} must be a list of {of}, got {value!r} ({type(value).__name__})")
+    for item in value:
+        if not isinstance(item, kind):
+            raise TypeError(
+                f"{label} must be a list of {of}, but has {item!r} ({type(item).__name__})"
+            )
+    return list(value)
 
 
 def matched(

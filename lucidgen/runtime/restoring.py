@@ -14,7 +14,7 @@ import numpy as np
 
 from .groups import SCHEDULER_NOTES, STRUCTURE, Settings, check_values, settle
 from .matching import SavedGroup, Target
-from .numpy_backend import as_numpy
+from .numpy_backend import Array, as_numpy
 from .parameters import is_mlx
 from .rule import Rule
 
@@ -46,7 +46,7 @@ def new_values(
     found = {}
     for key, value in saved.values.items():
         if key in rule.torch_keys:
-            if value != rule.torch_keys[key]:
+            if not _is_same(value, rule.torch_keys[key]):
                 raise ValueError(
                     f"{where}: {key}={value!r}, but {type(optimizer).__name__} computes what torch "
                     f"does for {key}={rule.torch_keys[key]!r}"
@@ -60,6 +60,11 @@ def new_values(
     }
     values = check_values(rule, optimizer.rules, {**current, **found}, where)
     return values, settle(rule, values, where)
+
+
+def _is_same(value: Any, expected: object) -> bool:
+    """Whether a saved value, whatever it is, is the expected one."""
+    return value is expected or (np.isscalar(value) and bool(value == expected))
 
 
 def new_entry(
@@ -166,19 +171,28 @@ def _as_count(value: Any, label: str) -> int:
 
 
 def _as_scalar(key: str, value: Any, label: str) -> float:
-    array = as_numpy(value)
-    if array.size != 1 or array.dtype.kind not in "fiu":
+    array = _as_real(key, value, label)
+    if array.size != 1:
         raise ValueError(f"{label}: the saved {key!r} must be one number, got {value!r}")
     return float(array.reshape(()))
 
 
 def _as_array(key: str, value: Any, shape: tuple[int, ...], label: str) -> Any:
     """A copy of a saved array; the backend gives it the parameter's type at the next step."""
-    made = copied(value) if is_mlx(value) else np.array(as_numpy(value), order="K")
-    if tuple(made.shape) != shape:
-        raise ValueError(
-            f"{label}: the saved {key!r} has shape {tuple(made.shape)}, expected {shape}"
+    array = _as_real(key, value, label)
+    if array.shape != shape:
+        raise ValueError(f"{label}: the saved {key!r} has shape {array.shape}, expected {shape}")
+    return copied(value) if is_mlx(value) else np.array(array, order="K")
+
+
+def _as_real(key: str, value: Any, label: str) -> Array:
+    try:
+        array = as_numpy(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{label}: the saved {key!r} is no array: {error}") from None
+    if array.dtype.kind not in "fiu":
+        raise TypeError(
+            f"{label}: the saved {key!r} must be of real numbers, got {value!r} "
+            f"(of type {array.dtype}, not a real type)"
         )
-    if isinstance(made, np.ndarray) and made.dtype.kind not in "fiu":
-        raise TypeError(f"{label}: the saved {key!r} is of type {made.dtype}, not a real type")
-    return made
+    return array

@@ -7,6 +7,9 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from handwritten import SGD, Adam, AdamW, Clipped, NAdam
+from hypothesis import given as given_
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from lucidgen.runtime import Parameter
 
@@ -334,12 +337,12 @@ def changed_state(**entry):
 @pytest.mark.parametrize(
     ("saved", "error", "message"),
     [
-        ([], TypeError, "a state dict is a dict, got list"),
+        ([], TypeError, r"a state dict must be a dict, got \[\]"),
         ({"param_groups": []}, ValueError, "has no 'state'"),
         ({"state": {}, "param_groups": []}, ValueError, "has 0 groups, the optimizer 1"),
         ({"state": {}, "param_groups": [{}]}, ValueError, "saved group 0 has no 'params'"),
-        ({"state": [], "param_groups": [{"params": [0]}]}, TypeError, "'state' is a dict"),
-        ({"state": {0: 1}, "param_groups": [{"params": [0]}]}, TypeError, "of 0 is no dict"),
+        ({"state": [], "param_groups": [{"params": [0]}]}, TypeError, "'state' must be a dict"),
+        ({"state": {0: 1}, "param_groups": [{"params": [0]}]}, TypeError, "of 0 must be a dict"),
         ({"state": {7: {}}, "param_groups": [{"params": [0]}]}, ValueError, r"saved state of \[7"),
         (torch_dict(params=[0, 1]), ValueError, "group 0 has 1 parameters, the saved one 2"),
         (torch_dict(param_names=["a", "b"]), ValueError, "saved group 0 has 1 parameters, 2 names"),
@@ -352,8 +355,23 @@ def changed_state(**entry):
         (changed_state(step=float("inf")), ValueError, "step must be a whole number, got inf"),
         (changed_state(step=[1, 2]), ValueError, "'step' must be one number"),
         (changed_state(exp_avg=np.ones(3)), ValueError, r"'exp_avg' has shape \(3,\), expected"),
-        (changed_state(exp_avg=np.array(["a", "b"])), TypeError, "'exp_avg' is of type"),
+        (
+            changed_state(exp_avg=np.array(["a", "b"])),
+            TypeError,
+            "'exp_avg' must be of real numbers",
+        ),
         (changed_state(momentum_buffer=np.ones(2)), ValueError, "saved state 'momentum_buffer', b"),
+        ({"state": {}, "param_groups": None}, TypeError, "'param_groups' must be a list of dicts"),
+        ({"state": {}, "param_groups": [None]}, TypeError, "a list of dicts, but has None"),
+        (torch_dict(params=None), TypeError, "group 0: 'params' must be a list of numbers, got No"),
+        (torch_dict(params=[[0]]), TypeError, r"'params' must be a list of numbers, but has \[0\]"),
+        (torch_dict(param_names=[3]), TypeError, "'param_names' must be a list of names, but has"),
+        (torch_dict(params=[0, 1], param_names=["a", "a"]), ValueError, "has a name twice"),
+        (torch_dict(param_shapes=[None]), TypeError, "'param_shapes' must be a list of shapes, bu"),
+        (torch_dict(decoupled_weight_decay=np.zeros(3)), ValueError, "decoupled_weight_decay=arra"),
+        (changed_state(exp_avg=[[1.0], 2.0]), TypeError, "'exp_avg' is no array"),
+        (changed_state(exp_avg={}), TypeError, "'exp_avg' must be of real numbers, got {}"),
+        ({**torch_dict(), "class": None}, TypeError, "'class' must be a name, got None"),
         ({**torch_dict(), "class": "SGD"}, ValueError, "was saved by SGD; construct a SGD"),
         ({**torch_dict(), "dialect": "keras"}, ValueError, "construct it with dialect='keras'"),
     ],
@@ -367,6 +385,88 @@ def test_a_failed_load_says_why_and_changes_nothing(make, saved, error, message)
     after = opt.state_dict()
     assert after["param_groups"] == before["param_groups"]
     assert_same(after["state"][0], before["state"][0])
+
+
+WORDS = (None, {}, {"a": 1}, {0: {}}, "no", "step", b"", object)
+NUMBERS = (1.5, -1, 7, float("nan"), 1j, True, (), [], [0], [[1.0], 2.0])
+ARRAYS = (np.ones(3), np.zeros((2, 0)), np.array(["a"]), np.array(None))
+ODD = st.sampled_from([*WORDS, *NUMBERS, *ARRAYS])
+
+
+def places(value, path=()):
+    """The path of every item inside nested dicts and lists."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield (*path, key)
+        if isinstance(item, dict | list | tuple):
+            yield from places(item, (*path, key))
+
+
+def mutated(value, path, change):
+    """A copy of nested dicts and lists with one item changed: `change` edits its container."""
+    made = dict(value) if isinstance(value, dict) else list(value)
+    if len(path) == 1:
+        change(made, path[0])
+    else:
+        made[path[0]] = mutated(made[path[0]], path[1:], change)
+    return tuple(made) if isinstance(value, tuple) else made
+
+
+@st.composite
+def broken(draw, saved):
+    """A saved dict with one to three items replaced, removed or doubled."""
+    for _ in range(draw(st.integers(1, 3))):
+        path = draw(st.sampled_from(sorted(places(saved), key=str)))
+        odd = draw(ODD)
+        change = draw(
+            st.sampled_from(
+                [
+                    lambda c, k, odd=odd: c.__setitem__(k, odd),
+                    lambda c, k: c.__delitem__(k),
+                    lambda c, k, odd=odd: (
+                        c.update({"odd": odd, 3: odd}) if isinstance(c, dict) else c.append(odd)
+                    ),
+                ]
+            )
+        )
+        saved = mutated(saved, path, change)
+        if not saved:
+            break
+    return saved
+
+
+@pytest.mark.parametrize("cls", [Adam, NAdam, SGD])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_malformed_dict_is_refused_by_name_and_changes_nothing_or_it_loads(cls, named):
+    options = {"momentum": 0.9} if cls is SGD else {}
+    parameters = [Parameter(np.ones(shape)) for shape in ((2,), (2, 3), ())]
+    for p in parameters:
+        p.grad = np.ones(p.data.shape)
+    given = [(f"p{i}", p) for i, p in enumerate(parameters)] if named else parameters
+    groups = [{"params": given[:2]}, {"params": given[2:], "lr": 0.5}]
+    opt = trained(cls, groups, **options)
+    saved = opt.state_dict()
+    refused = 0
+
+    @settings(max_examples=200, derandomize=True, deadline=None, database=None)
+    @given_(broken(saved))
+    def check(wrong):
+        nonlocal refused
+        before = pickle.dumps(opt.state_dict())
+        try:
+            opt.load_state_dict(wrong)
+        except (ValueError, TypeError) as error:
+            message = str(error)
+        else:
+            opt.step()
+            opt.load_state_dict(saved)
+            return
+        assert message.startswith(f"{cls.__name__}: ")
+        assert pickle.dumps(opt.state_dict()) == before
+        refused += 1
+
+    check()
+    assert refused > 100
 
 
 def test_a_later_group_that_fails_leaves_the_earlier_ones_alone(make):
