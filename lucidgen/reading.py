@@ -91,8 +91,12 @@ def compile_all(
 def _clashes(files: Sequence[SpecFile], others: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     """Classes that cannot stand in one package."""
     owners = {name: f"{module}.py" for module, names in others.items() for name in names}
+    modules = {*others, *(file.name for file in files)}
     for file in files:
         for spec in file.specs:
+            if spec.name in modules:
+                text = f"the class {spec.name} and the module {spec.name}.py hide each other"
+                yield Problem(spec.location, text, "Rename the file, as in my_adam.py.")
             if spec.name in owners:
                 text = f"the class {spec.name} is defined in {owners[spec.name]} too"
                 yield Problem(spec.location, text, "Give one of the two another name.")

@@ -256,6 +256,102 @@ WRONG = {
         2,
         ("AttributeError", "nothing", "Correct this line"),
     ),
+    "Python's max": (
+        """
+        m = series("m")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(m[t], max(m[t - 1], grad[t])),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """,
+        3,
+        ("grad[t] > m[t - 1] is neither true nor false", "Max(a, b)"),
+    ),
+    "NumPy's minimum": (
+        """
+        import numpy as np
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - np.minimum(lr, grad[t])),))
+        """,
+        3,
+        ("is neither true nor false", "Min(a, b)"),
+    ),
+    "conditions joined by a word": (
+        """
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - when(lr > 0 and grad[t] > 0, lr, 0)),))
+        """,
+        2,
+        ("lr > 0 is neither true nor false", "(a) & (b)"),
+    ),
+    "flags joined by a word": (
+        """
+        a, b = flag("a", False), flag("b", False)
+        A = OptimizerSpec("A", (lr, a, b), (
+            Eq(w[t], w[t - 1] - when(a and b, lr, 0) * grad[t]),))
+        """,
+        3,
+        ("a is neither true nor false", "(a) & (b)"),
+    ),
+    "a negated flag": (
+        """
+        a = flag("a", False)
+        A = OptimizerSpec("A", (lr, a), (
+            Eq(w[t], w[t - 1] - when(not a, lr, 0) * grad[t]),))
+        """,
+        3,
+        ("a is neither true nor false", "~(a)"),
+    ),
+    "a chain of comparisons": (
+        """
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - when(0 < grad[t] < lr, lr, 0)),))
+        """,
+        2,
+        ("grad[t] > 0 is neither true nor false", "(a < b) & (b < c)"),
+    ),
+    "Python's if": (
+        """
+        momentum = hyper("momentum", 0.0)
+        step = grad[t]
+        if momentum > 0:
+            step = step * momentum
+        """,
+        3,
+        ("momentum > 0 is neither true nor false", "when(condition, a, b)"),
+    ),
+    "a quantity as Python's condition": (
+        """
+        momentum = hyper("momentum", 0.0)
+        step = grad[t] * momentum if momentum else grad[t]
+        """,
+        2,
+        ("momentum is neither true nor false", "when(condition, a, b)"),
+    ),
+    "math's square root": (
+        """
+        import math
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * math.sqrt(grad[t] ** 2)),))
+        """,
+        3,
+        ("a quantity has no number", "Write sqrt from lucidgen.spec"),
+    ),
+    "NumPy's exponential": (
+        """
+        import numpy as np
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * np.exp(2 * grad[t])),))
+        """,
+        3,
+        ("a quantity has no number", "Write exp from lucidgen.spec"),
+    ),
+    "a quantity made a float": (
+        """
+        half = float(lr) / 2
+        """,
+        1,
+        ("a quantity has no number", "Write sqrt, exp, log, tanh from lucidgen.spec"),
+    ),
     "invalid Python": (
         """
         A = 1

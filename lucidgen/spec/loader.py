@@ -7,6 +7,8 @@ imported from another file (`from lucidgen.specs.adam import Adam`) belongs to t
 from __future__ import annotations
 
 import importlib
+import linecache
+import re
 import sys
 import traceback
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from types import ModuleType
 
 from .errors import Location, Problem, SpecError
 from .optimizer import OptimizerSpec
+from .quantities import NO_TRUTH
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,53 @@ def _python_error(path: Path, error: BaseException) -> Problem:
     if isinstance(error, SyntaxError) and error.filename:
         location = Location(error.filename, error.lineno or 1)
         return Problem(location, f"not valid Python: {error.msg}", "Correct the syntax.")
-    lines = [
-        frame.lineno
+    frames = [
+        frame
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).resolve() == path
     ]
-    location = Location(str(path), (lines[-1] if lines else 1) or 1)
+    location = Location(str(path), (frames[-1].lineno if frames else 1) or 1)
     text = str(error).strip() or "no message"
+    code = _code_of(frames[-1]) if frames else ""
+    known = _taken_for_a_value(text, code) if isinstance(error, TypeError) else None
+    if known is not None:
+        return Problem(location, *known)
     remedy = "Correct this line; what comes after it in the file was not read."
     return Problem(location, f"{type(error).__name__}: {text}", remedy)
+
+
+def _code_of(frame: traceback.FrameSummary) -> str:
+    """The part of the author's lines that was running."""
+    first = frame.lineno or 1
+    return " ".join(
+        linecache.getline(frame.filename, n) for n in range(first, (frame.end_lineno or first) + 1)
+    )
+
+
+#: What is written in Python for values at hand, and what says it of quantities.
+_SAID_OTHERWISE = (
+    (r"\b(max|min|maximum|minimum)\(", "Max(a, b) or Min(a, b) for the larger or the smaller"),
+    (r"\b(and|or|not)\b", "(a) & (b), (a) | (b) and ~(a) to join conditions"),
+    (r"<[^,]*<|>[^,]*>", "(a < b) & (b < c) for a chain of comparisons"),
+    (r"\b(if|elif|while|assert)\b", "when(condition, a, b) for a case"),
+)
+
+
+def _taken_for_a_value(message: str, code: str) -> tuple[str, str] | None:
+    """What is wrong, and what to write, where Python wants a value and gets a quantity."""
+    if message.startswith(NO_TRUTH):
+        what = f"{message.removeprefix(NO_TRUTH)} is neither true nor false when the file is read"
+        said = [text for pattern, text in _SAID_OTHERWISE if re.search(pattern, code)]
+        return what, f"Write {'; '.join(said or [text for _, text in _SAID_OTHERWISE])}."
+    if re.match(r"Cannot (convert|round)|loop of ufunc", message):
+        what = "a quantity has no number when the file is read"
+        called = re.findall(r"\b(?:math|np|numpy)\.(\w+)\(", code)
+        scalar = [name for name in called if name in _FUNCTIONS] or _FUNCTIONS
+        return what, (
+            f"Write {', '.join(scalar)} from lucidgen.spec, which stand in equations; functions of "
+            "Python, math and NumPy take numbers."
+        )
+    return None
+
+
+_FUNCTIONS = ["sqrt", "exp", "log", "tanh"]

@@ -7,6 +7,7 @@ follows from them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +41,25 @@ class Series:
         return self.name
 
 
-class At(sympy.Symbol):  # type: ignore[misc]
+#: How SymPy begins when it is asked whether a relation holds.
+NO_TRUTH = "cannot determine truth value of Relational: "
+
+
+class Quantity(sympy.Symbol):  # type: ignore[misc]
+    """A symbol of the language. It has a value only when a step runs, and so no truth before.
+
+    SymPy takes symbols for true, and an author's `a and b` would silently be b. It asks so itself,
+    to leave out zeros, and gets its own answer.
+    """
+
+    def __bool__(self) -> bool:
+        asks = str(sys._getframe(1).f_globals.get("__name__", ""))
+        if asks.partition(".")[0] == "sympy":
+            return True
+        raise TypeError(f"{NO_TRUTH}{self.name}")
+
+
+class At(Quantity):
     """The value of a series at one index: `m[t]`, `m[t - 1]`, `m[0]`."""
 
     series: Series
@@ -65,7 +84,7 @@ class At(sympy.Symbol):  # type: ignore[misc]
         return int(shift) if isinstance(shift, sympy.Integer) else None
 
 
-class Hyper(sympy.Symbol):  # type: ignore[misc]
+class Hyper(Quantity):
     """A hyperparameter; see `hyper`. A value of `special` removes what it multiplies or adds."""
 
     default: Any
@@ -109,7 +128,7 @@ class HyperTuple:
         return tuple(symbol.default for symbol in self.symbols)
 
 
-class Flag(sympy.Symbol):  # type: ignore[misc]
+class Flag(Quantity):
     """A yes-or-no argument that chooses between equations; see `flag`."""
 
     default: Any

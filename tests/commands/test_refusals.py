@@ -144,3 +144,11 @@ def test_a_missing_formatter_is_named(place, monkeypatch):
     assert "ruff" in output
     assert "pip install" in output
     assert not Path("my_optim").exists()
+
+
+def test_a_class_with_the_name_of_a_module_is_refused(place):
+    (place / "specs/plain.py").rename("specs/Plain.py")
+    code, output = run()
+    assert code == 1
+    assert "specs/Plain.py:7: the class Plain and the module Plain.py hide each other" in output
+    assert not Path("my_optim").exists()
