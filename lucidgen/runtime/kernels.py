@@ -58,9 +58,10 @@ class Kernel:
         return next((body for body in self.bodies if body.live == live), None)
 
 
-#: What may update arrays. About NumPy's: NumPy itself, or only compiled C++ loops; about MLX's:
-#: only Metal kernels, or MLX's own functions. What a choice does not speak of is as under "auto":
-#: the fastest that there is.
+#: What may update arrays. "cpp": only compiled C++ loops, wherever arrays are in the memory of the
+#: CPU. About NumPy's: NumPy itself; about MLX's: only Metal kernels, or MLX's own functions. What a
+#: choice does not speak of is as under "auto", the fastest that there is; but "numpy" compiles
+#: nothing for MLX's arrays either.
 CHOICES = ("auto", "numpy", "cpp", "metal", "mlx")
 
 #: What "auto" means where this variable is set.
@@ -87,11 +88,6 @@ def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
             raise RuntimeError(f'{label}: kernel="metal" needs MLX: {error}') from error
         backend.demand(kernel, label)
     return kernel
-
-
-def on_mlx(kernel: str) -> str:
-    """What the choice means for MLX arrays."""
-    return kernel if kernel in ("metal", "mlx") else "auto"
 
 
 def on_numpy(kernel: str) -> str:

@@ -133,6 +133,8 @@ def chosen(
 ) -> gpu_backend.Step:
     """The step of a parameter: by a kernel where MLX runs on a GPU, or as compiled."""
     reference = compiled(rule, suffix, arrays, choices, known)
+    if kernel in ("numpy", "cpp"):
+        kernel = "auto"
     if kernel == "mlx" or (kernel == "auto" and not gpu_backend.is_available()):
         return reference
     return gpu_backend.step(kernel, reference, w, rule, arrays, choices, known)
@@ -189,7 +191,7 @@ def commit(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], results: list[New
             (w, *states), slot.place = next(remaining)
             slot.param.data = w
             slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
-            slot.arrays = arrays
+            slot.arrays, slot.pointers = arrays, None
             slot.sources = tuple(
                 (state.key, array) for state, array in zip(arrays, states, strict=True)
             )

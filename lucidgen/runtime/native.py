@@ -35,8 +35,8 @@ from .rule import Rule
 #: A step: table, scalars, choices, number of threads.
 Step = Callable[..., None]
 
-#: The types of NumPy arrays for which there are loops, as C++ calls them.
-TYPES = {"f": "float32", "d": "float64", "e": "float16"}
+#: The types for which there are loops.
+TYPES = ("float32", "float64", "float16", "bfloat16")
 
 #: Products are not contracted with sums: then a loop gives bit for bit what the NumPy step gives,
 #: and it makes no difference when the one takes over from the other. Nor is anything else changed
@@ -57,8 +57,8 @@ rm -f "$new"; exit 1
 """
 
 REMEDY = (
-    "The NumPy step takes its place and gives the same results, several times slower. Install a "
-    "C++ compiler (Debian: apt install g++; macOS: xcode-select --install), name one in CXX, or "
+    "NumPy's or MLX's own functions take their place, several times slower. Install a C++ "
+    "compiler (Debian: apt install g++; macOS: xcode-select --install), name one in CXX, or "
     'choose kernel="numpy" or LUCIDGEN_KERNEL=numpy, which asks for none'
 )
 
@@ -216,12 +216,12 @@ _steps: dict[tuple[Rule, str], Step | Unavailable] = {}
 _warned: list[str] = []
 
 
-def available(rule: Rule, char: str) -> Step | None:
+def available(rule: Rule, type_: str) -> Step | None:
     """The compiled step, or None as long as it is being compiled, or if it cannot be had.
 
     Then one warning says why; there is one for all rules.
     """
-    key = rule, char
+    key = rule, type_
     found = _steps.get(key) or _progress(key, wait=False)
     if not isinstance(found, Unavailable):
         return found
@@ -232,7 +232,7 @@ def available(rule: Rule, char: str) -> Step | None:
     return None
 
 
-def demanded(rule: Rule, char: str) -> Step:
+def demanded(rule: Rule, type_: str) -> Step:
     """The compiled step, however long it takes.
 
     Raises
@@ -240,7 +240,7 @@ def demanded(rule: Rule, char: str) -> Step:
     Unavailable
         If it cannot be had.
     """
-    key = rule, char
+    key = rule, type_
     found = _steps.get(key) or _progress(key, wait=True)
     if isinstance(found, Unavailable):
         raise Unavailable(str(found))
@@ -249,13 +249,13 @@ def demanded(rule: Rule, char: str) -> Step:
 
 
 def _progress(key: tuple[Rule, str], wait: bool) -> Step | Unavailable | None:
-    rule, char = key
+    rule, type_ = key
     found: Step | Unavailable
     try:
         build = _builds.get(key)
         if build is None:
             command = compiler()
-            build = build_of(rule, TYPES[char], command)
+            build = build_of(rule, type_, command)
             build.start(command)
             _builds[key] = build
         if not build.is_done(wait):

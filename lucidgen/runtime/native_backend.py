@@ -1,8 +1,10 @@
-"""Steps on NumPy parameters by compiled loops: all the tensors of a bucket in one call.
+"""Calling compiled loops: all the tensors of a bucket in one call.
 
 Owns the table of pointers that a call is given and when it must be made anew. It is the arrays that
 count: a table holds for as long as the bound arrays are those that it was made of, and only the
-gradients are looked at in every step. Does not own how loops come to be (``native``).
+gradients are looked at in every step. It does not care whose memory it is: NumPy's, or MLX's
+(``mlx_native``), whose gradients come as NumPy arrays that share their memory. Does not own how
+loops come to be (``native``).
 """
 
 from __future__ import annotations
@@ -20,9 +22,6 @@ import numpy as np
 from .host import Bucket
 from .rule import Rule, State
 from .states import Slot
-
-#: A parameter's record and its gradient.
-Entry = tuple[Slot, Any]
 
 
 class _Layout(ctypes.Structure):
@@ -70,7 +69,7 @@ def _data_offset() -> int:
 
 
 def pointers(slot: Slot, states: Sequence[State], live: Sequence[State]) -> tuple[int, ...]:
-    """The addresses of a parameter's arrays, 0 for a state that is not live.
+    """The addresses of a NumPy parameter's arrays, 0 for a state that is not live.
 
     Empty if a loop cannot work on them: they must be of one type and lie in memory alike.
     """
@@ -85,11 +84,11 @@ def pointers(slot: Slot, states: Sequence[State], live: Sequence[State]) -> tupl
     return (slot.data.ctypes.data, *found)
 
 
-def _packed(bucket: Bucket, names: Sequence[str]) -> tuple[Any, Any]:
+def packed(bucket: Bucket, names: Sequence[str]) -> tuple[Any, Any]:
     """The named values as C arrays: numbers, and choices."""
     if bucket.packed is None:
         values = [bucket.values[name] for name in names]
-        numbers = [value for value in values if type(value) is not bool]
+        numbers = [float(value) for value in values if type(value) is not bool]
         choices = [value for value in values if type(value) is bool]
         bucket.packed = (
             (ctypes.c_double * len(numbers))(*numbers),
@@ -102,29 +101,35 @@ def _packed(bucket: Bucket, names: Sequence[str]) -> tuple[Any, Any]:
 class Table:
     """What a compiled step is given for these parameters; it holds as long as `is_of` them.
 
-    `names` are the scalars and choices that the step reads.
+    `bound` are the addresses of each parameter's arrays, w first, and `names` the scalars and
+    choices that the step reads.
     """
 
-    def __init__(self, rule: Rule, entries: Sequence[Entry], names: Sequence[str]) -> None:
-        self.rule, self.names = rule, names
-        self.slots = [slot for slot, _ in entries]
-        self.bound = [slot.pointers for slot in self.slots]
-        starts = np.zeros(len(self.slots) + 1, dtype=np.int64)
-        np.cumsum([slot.data.size for slot in self.slots], out=starts[1:])
-        arrays = np.array(self.bound, dtype=np.intp)
-        self.strides: list[Any] = [slot.data.strides for slot in self.slots]
+    def __init__(
+        self,
+        rule: Rule,
+        slots: Sequence[Slot],
+        bound: Sequence[tuple[int, ...]],
+        sizes: Sequence[int],
+        names: Sequence[str],
+    ) -> None:
+        self.rule, self.slots, self.bound, self.names = rule, slots, bound, names
+        self.starts = np.zeros(len(sizes) + 1, dtype=np.int64)
+        np.cumsum(sizes, out=self.starts[1:])
+        self.arrays = np.array(bound, dtype=np.intp)
+        self.strides: list[Any] = []
         self.layouts: Any = None
         self.made: dict[Any, tuple[int, Any]] = {}
         self.table = _Table(
-            len(self.slots), starts.ctypes.data, arrays.ctypes.data, None, _data_offset(), None
+            *(len(sizes), self.starts.ctypes.data, self.arrays.ctypes.data),
+            *(None, _data_offset(), None),
         )
-        self.kept = starts, arrays
 
-    def is_of(self, rule: Rule, entries: Sequence[Entry]) -> bool:
+    def is_of(self, rule: Rule, bound: Sequence[tuple[int, ...]]) -> bool:
         """Whether these are the same parameters with the same arrays."""
-        if rule is not self.rule or len(entries) != len(self.bound):
-            return False
-        return all(map(is_, [slot.pointers for slot, _ in entries], self.bound))
+        return (
+            rule is self.rule and len(bound) == len(self.bound) and all(map(is_, bound, self.bound))
+        )
 
     def run(self, step: Any, bucket: Bucket, grads: Sequence[Any]) -> None:
         """One call of a step, with these gradients."""
@@ -136,24 +141,24 @@ class Table:
         table.grads = found.ctypes.data
         strides = [grad.strides for grad in grads]
         if strides != self.strides:
+            self.layouts = self._layouts(grads)
             self.strides = strides
-            self.layouts = self._layouts(strides)
             table.layouts = None if self.layouts is None else self.layouts.ctypes.data
-        scalars, choices = _packed(bucket, self.names)
+        scalars, choices = packed(bucket, self.names)
         step(addressof(table), scalars, choices, threads())
 
-    def _layouts(self, strides: list[Any]) -> Any:
-        """The layouts of gradients with these strides; None if all are laid out like w."""
-        found = [self._layout(slot, own) for slot, own in zip(self.slots, strides, strict=True)]
+    def _layouts(self, grads: Sequence[Any]) -> Any:
+        """The layouts of these gradients; None if all are laid out like their weights."""
+        found = [self._layout(*pair) for pair in zip(self.slots, grads, strict=True)]
         return np.array(found, dtype=np.intp) if any(found) else None
 
-    def _layout(self, slot: Slot, strides: tuple[int, ...]) -> int:
-        key = slot.shape, strides, slot.order
+    def _layout(self, slot: Slot, grad: Any) -> int:
+        key = grad.shape, grad.strides, slot.order
         if key not in self.made:
-            axes = list(zip(slot.shape, strides, strict=True))
+            axes = list(zip(grad.shape, grad.strides, strict=True))
             if slot.order == "F":
                 axes.reverse()
-            self.made[key] = _made([axis for axis in axes if axis[0] != 1], slot.dtype.itemsize)
+            self.made[key] = _made([axis for axis in axes if axis[0] != 1], grad.itemsize)
         return self.made[key][0]
 
 

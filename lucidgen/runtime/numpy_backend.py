@@ -189,9 +189,8 @@ class WorkArrays:
     def __init__(self) -> None:
         self._full: dict[tuple[np.dtype[Any], int], list[Array]] = {}
         self._views: dict[tuple[np.dtype[Any], int, int], tuple[Array, ...]] = {}
-        self.tables: dict[
-            tuple[int, np.dtype[Any]], Any
-        ] = {}  # what compiled steps are called with
+        #: What compiled steps are called with, by number of the part and type.
+        self.tables: dict[tuple[int, Any], Any] = {}
 
     def of(self, dtype: np.dtype[Any], size: int, count: int) -> tuple[Array, ...]:
         """``count`` work arrays of this size, of the type in which dtype is computed."""
@@ -295,9 +294,9 @@ def _compiled(rule: Rule, entries: list[Entry], kernel: str) -> dict[np.dtype[An
 
     found = {}
     for type_ in {grad.dtype for _, grad in entries}:
-        if type_.isnative and type_.char in native.TYPES:
+        if type_.isnative and type_.name in native.TYPES:
             given = native.demanded if kernel == "cpp" else native.available
-            found[type_] = given(rule, type_.char)
+            found[type_] = given(rule, type_.name)
         elif kernel == "cpp":
             raise TypeError(f'kernel="cpp": there are no C++ loops for arrays of type {type_}')
     return {type_: step for type_, step in found.items() if step is not None}
@@ -322,9 +321,12 @@ def _run_compiled(
     if not fit:
         return None, entries
     key = number, type_
+    bound = [slot.pointers for slot, _ in fit]
     table = work.tables.get(key)
-    if table is None or not table.is_of(rule, fit):
-        table = work.tables[key] = native_backend.Table(rule, fit, plan_of(rule).common)
+    if table is None or not table.is_of(rule, bound):
+        slots, sizes = [slot for slot, _ in fit], [slot.data.size for slot, _ in fit]
+        names = plan_of(rule).common
+        table = work.tables[key] = native_backend.Table(rule, slots, bound, sizes, names)
     table.run(step, bucket, [grad for _, grad in fit])
     if len(fit) == len(entries):
         return table, []

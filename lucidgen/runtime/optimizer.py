@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from . import checkpoint, options, stepping
 from .clipping import GRAD_NORM
 from .groups import CLIP_VALUE, Group, Settings, check_values, nearest, settle
-from .kernels import checked_kernel, on_mlx
+from .kernels import checked_kernel
 from .numpy_backend import WorkArrays
 from .parameters import (
     collect,
@@ -318,9 +318,7 @@ class Optimizer:
         if isinstance(self._tree, _Unready):
             from .tree import TreeState
 
-            self._tree = TreeState(
-                rule, label, self._tree.state, self._tree.shapes, on_mlx(self.kernel)
-            )
+            self._tree = TreeState(rule, label, self._tree.state, self._tree.shapes, self.kernel)
         if group.watch is None:
             group.watch = self._tree.watch
         return group.settings

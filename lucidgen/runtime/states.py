@@ -2,13 +2,17 @@
 
 Owns ``States`` (what ``optimizer.state`` is) and ``Slot``, the record behind one parameter with
 what the backends remember of it between steps. What is remembered can always be made again; it is
-left out of copies and pickles. Does not own how states are made.
+left out of copies and pickles. ``States`` also notes which states anybody outside has asked for:
+MLX arrays that somebody may have seen are not written to. Does not own how states are made.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
+
+import numpy as np
 
 from .rule import State
 
@@ -17,7 +21,8 @@ class Slot:
     """One parameter, its state, and the arrays that were seen there at the last step.
 
     As long as ``data`` and the states in ``sources`` are the very same objects, and ``arrays`` is
-    the same tuple of live states, nothing needs to be checked again.
+    the same tuple of live states, nothing needs to be checked again. ``shared`` means that somebody
+    outside may have the state: then nothing is remembered of MLX arrays.
     """
 
     __slots__ = (
@@ -32,13 +37,26 @@ class Slot:
         "place",
         "pointers",
         "shape",
+        "shared",
         "sources",
     )
 
-    def __init__(self, param: Any, entry: dict[str, Any]) -> None:
+    def __init__(self, param: Any, entry: dict[str, Any], shared: bool = False) -> None:
         self.param = param
         self.entry = entry
+        self.shared = shared
         self.forget()
+
+    def handed_out(self) -> dict[str, Any]:
+        """The state, for somebody outside."""
+        self.shared = True
+        if self.pointers is not None and self.kind is not np.ndarray:
+            self.forget()
+        return self.entry
+
+    def is_held(self) -> bool:
+        """Whether somebody outside still has the state, and may ask it for arrays at any time."""
+        return _references(self) > _OWN_REFERENCES
 
     def forget(self) -> None:
         """Look at everything again at the next step."""
@@ -52,6 +70,13 @@ class Slot:
         self.dtype: Any = None
         self.shape: tuple[int, ...] = ()
         self.order = "C"
+
+
+def _references(slot: Slot) -> int:
+    return sys.getrefcount(slot.entry)
+
+
+_OWN_REFERENCES = _references(Slot(None, {}))
 
 
 class States(MutableMapping[Any, dict[str, Any]]):
@@ -71,10 +96,10 @@ class States(MutableMapping[Any, dict[str, Any]]):
         return slot
 
     def __getitem__(self, param: Any) -> dict[str, Any]:
-        return self.slot(param).entry
+        return self.slot(param).handed_out()
 
     def __setitem__(self, param: Any, entry: dict[str, Any]) -> None:
-        self.slots[id(param)] = Slot(param, entry)
+        self.slots[id(param)] = Slot(param, entry, shared=True)
 
     def __delitem__(self, param: Any) -> None:
         if id(param) not in self.slots:
@@ -84,7 +109,7 @@ class States(MutableMapping[Any, dict[str, Any]]):
     def get(self, param: Any, default: Any = None) -> Any:
         """The state of a parameter, or the default; makes nothing."""
         slot = self.slots.get(id(param))
-        return default if slot is None else slot.entry
+        return default if slot is None else slot.handed_out()
 
     def __contains__(self, param: object) -> bool:
         return id(param) in self.slots
@@ -99,4 +124,4 @@ class States(MutableMapping[Any, dict[str, Any]]):
         return repr([(slot.param, slot.entry) for slot in self.slots.values()])
 
     def __reduce__(self) -> Any:
-        return States, (tuple((slot.param, slot.entry) for slot in self.slots.values()),)
+        return States, (tuple((slot.param, slot.handed_out()) for slot in self.slots.values()),)

@@ -46,7 +46,7 @@ class Steady:
         self.ids = list(map(id, params))
         self.rule, self.arrays, self.scalars = settings.rule, settings.arrays, settings.scalars
         self.table, self.step = table, step
-        self.slots: list[Slot] = table.slots
+        self.slots = list(table.slots)
         self.entries = [slot.entry for slot in self.slots]
         self.datas = [slot.data for slot in self.slots]
         self.shapes = [slot.shape for slot in self.slots]

@@ -68,11 +68,14 @@ def step(
             on_numpy = [(bucket.scaled(factor), entries) for bucket, entries in on_numpy]
             on_mlx = [(bucket.scaled(factor), entries) for bucket, entries in on_mlx]
             ready = [(steady, bucket.scaled(factor), grads) for steady, bucket, grads in ready]
-    results: Any = None
+    loops: list[Any] = []
+    results: list[Any] = []
+    rest = on_mlx
     if on_mlx:
-        from . import mlx_backend
+        from . import mlx_backend, mlx_native
 
-        results = mlx_backend.run(on_mlx, kernels.on_mlx(kernel))
+        loops, rest = mlx_native.prepare(on_mlx, kernel, work)
+        results = mlx_backend.run(rest, kernel) if rest else []
     if on_numpy:
         calls = numpy_backend.run(on_numpy, work, kernels.on_numpy(kernel))
         _advance(on_numpy)
@@ -82,7 +85,9 @@ def step(
         steady.run(bucket, grads)
         steady.store(_news(bucket))
     if on_mlx:
-        mlx_backend.commit(on_mlx, results)
+        for call in loops:
+            call.run()
+        mlx_backend.commit(rest, results)
         _advance(on_mlx)
     return norm
 
@@ -168,6 +173,8 @@ def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry
         slot = slots.get(id(param)) or states.slot(param)
         data, entry = param.data, slot.entry
         known = slot.data is data and slot.arrays is arrays
+        if known and slot.kind is not np.ndarray:  # MLX's change in place by becoming others
+            known = data.dtype == slot.dtype and data.shape == slot.shape
         if known:
             for name, array in slot.sources:
                 if entry.get(name) is not array:

@@ -90,13 +90,13 @@ def test_numpy_steps_until_the_loop_is_there(
             start = time.perf_counter()
             optimizer.step()
             assert time.perf_counter() - start < 5
-            assert native.available(rule, "d") is None
+            assert native.available(rule, "float64") is None
     finally:
         hold.unlink()
-    native._builds[rule, "d"].is_done(wait=True)
+    native._builds[rule, "float64"].is_done(wait=True)
     parameter.grad = np.ones(3)
     optimizer.step()
-    assert native.available(rule, "d") is not None
+    assert native.available(rule, "float64") is not None
     assert optimizer._states.steady, "the step was a compiled one"
     assert parameter.data.tolist() == [-1.0] * 3
     assert left_over(fresh) == []
@@ -206,8 +206,8 @@ def test_a_build_that_is_killed_leaves_nothing_that_counts(
     text = f'[ -e "{started}" ] && exec c++ "$@"\necho $$ >"{started}"\nexec sleep 60'
     monkeypatch.setenv("CXX", str(script(tmp_path, "stuck-c++", text)))
     rule = optim.SGD.rules["torch"]
-    assert native.available(rule, "d") is None
-    build = native._builds[rule, "d"]
+    assert native.available(rule, "float64") is None
+    build = native._builds[rule, "float64"]
     while not (started.exists() and started.read_text().strip()):
         time.sleep(0.01)
     children = subprocess.run(

@@ -219,7 +219,7 @@ def test_a_type_without_loops_is_an_error_where_loops_are_demanded() -> None:
     parameter = Parameter(np.ones(3, np.longdouble))
     optimizer = optim.Adam([parameter], kernel="cpp")
     parameter.grad = np.ones(3, np.longdouble)
-    if parameter.data.dtype.char in native.TYPES:
+    if parameter.data.dtype.name in native.TYPES:
         pytest.fail("long double is double here")
     with pytest.raises(TypeError, match="no C\\+\\+ loops for arrays of type"):
         optimizer.step()
