@@ -36,10 +36,11 @@ def test_numpy_float32(name: str) -> None:
     assert_same(ours, LUCID, case, FLOAT32, NOT_0D, ignored=NEVER_WRITTEN)
 
 
+@pytest.mark.parametrize("kernel", ["mlx", "cpp"])
 @pytest.mark.parametrize("name", CLASSES)
-def test_mlx_not_compiled(name: str, uncompiled: None) -> None:
+def test_mlx_not_compiled(name: str, kernel: str, uncompiled: None) -> None:
     case = CASES[name]
-    ours = run(case, mlx32, NOT_0D, dialect="lucid2")
+    ours = run(case, mlx32, NOT_0D, dialect="lucid2", kernel=kernel)
     assert_same(ours, LUCID, case, FLOAT32, NOT_0D, ignored=NEVER_WRITTEN)
 
 

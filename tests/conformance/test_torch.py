@@ -35,12 +35,17 @@ def test_numpy_float32(name: str, kernel: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_mlx_not_compiled(name: str, uncompiled: None) -> None:
-    assert_same(run(CASES[name], mlx32), TORCH, CASES[name], FLOAT32)
+    assert_same(run(CASES[name], mlx32, kernel="mlx"), TORCH, CASES[name], FLOAT32)
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_mlx_compiled(name: str) -> None:
-    assert_same(run(CASES[name], mlx32), TORCH, CASES[name], FLOAT32)
+    assert_same(run(CASES[name], mlx32, kernel="mlx"), TORCH, CASES[name], FLOAT32)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_mlx_with_loops(name: str) -> None:
+    assert_same(run(CASES[name], mlx32, kernel="cpp"), TORCH, CASES[name], FLOAT32)
 
 
 @pytest.mark.parametrize("kernel", ["numpy", "cpp"])
@@ -52,11 +57,12 @@ def test_resumes_a_saved_run(name: str, kernel: str) -> None:
     assert_same(resumed, TORCH, case, FLOAT64, since=RESUME_AT)
 
 
+@pytest.mark.parametrize("kernel", ["mlx", "cpp"])
 @pytest.mark.parametrize("name", CLASSES)
-def test_resumes_a_saved_run_in_mlx(name: str, uncompiled: None) -> None:
+def test_resumes_a_saved_run_in_mlx(name: str, kernel: str, uncompiled: None) -> None:
     case = CASES[name]
     held = TORCH.states(name, RESUME_AT)
-    resumed = resume(case, mlx32, held, saved_dict(TORCH, case))
+    resumed = resume(case, mlx32, held, saved_dict(TORCH, case), kernel=kernel)
     assert_same(resumed, TORCH, case, FLOAT32, since=RESUME_AT)
 
 

@@ -137,11 +137,19 @@ def test_what_was_taken_of_a_state_before_a_step_is_unchanged(name: str, size: i
         assert np.array_equal(np.array(held), expected(name, before))
 
 
-def test_a_state_that_is_kept_gives_what_is_current_and_what_it_gave_stays() -> None:
+@pytest.mark.parametrize("by", ["reading", "setting", "replacing"])
+def test_a_state_that_is_kept_gives_what_is_current_and_what_it_gave_stays(by: str) -> None:
     p = parameter()
     optimizer = optim.AdamW([p], kernel="cpp")
     steps(optimizer, [p])
-    state = optimizer.state[p]
+    if by == "reading":
+        state = optimizer.state[p]
+    else:
+        state = dict(optimizer.state_dict()["state"][0])
+        if by == "setting":
+            optimizer.state[p] = state
+        else:
+            optimizer.state = {p: state}
     seen = []
     for _ in range(5):
         steps(optimizer, [p], 2)
@@ -171,7 +179,7 @@ def test_a_state_is_safe_by_whatever_way_it_was_read(read: Callable[[Any, Any], 
     optimizer = optim.AdamW([p], kernel="cpp")
     steps(optimizer, [p], 3)
     array = read(optimizer, p)["exp_avg"]
-    before = np.array(optimizer.state[p]["exp_avg"])
+    before = np.array(optimizer._states.slots[id(p)].entry["exp_avg"])
     steps(optimizer, [p], 3)
     assert np.array_equal(np.array(array), before)
 
