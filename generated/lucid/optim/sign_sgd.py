@@ -53,11 +53,11 @@ class SignSGD(Optimizer):
     dialect : {"paper"}, default "paper"
         Whose reading of the equations to compute.
     kernel : {"auto", "numpy", "cpp", "metal", "mlx"}, default "auto"
-        What updates the arrays. NumPy arrays: NumPy, until the system's C++ compiler has made
-        loops that do the same faster (it runs in the background, once); or always ("numpy"), or
-        never ("cpp": the first step waits for the loops). MLX arrays: Metal kernels where MLX runs
-        on Metal and they agree with the compiled MLX functions there, only kernels ("metal"), or
-        only those functions ("mlx").
+        What updates the arrays. In the CPU's memory: NumPy or compiled MLX functions, until the
+        system's C++ compiler has made loops that do the same faster (it runs in the background,
+        once); or no loops ("numpy"), or only loops ("cpp": the first step waits for them). On
+        Metal: kernels where they agree with the compiled MLX functions there, or only kernels
+        ("metal"). For MLX arrays only those functions, wherever they are: "mlx".
     **options
         What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
         and torch's ``foreach``, ``fused`` and ``capturable``, which make no difference; see
