@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from cases import Case
 from workers import Failed, Worker
 
-#: Rounds of a case, however long they take.
+#: Steps of each rival in a case, however long they take.
 FEWEST = 2
 
 #: Steps in one turn of a rival that must make its parameters anew for it.
@@ -60,8 +60,9 @@ class Contest:
         # Parameters and states of all rivals at once must leave half of the memory to others.
         stay = len(self.workers) * case.writes * 4 * case.size < memory() / 2
         present = self.prepare(outcome) if stay else list(self.workers)
+        fewest = FEWEST if stay else FEWEST // IN_ONE_TURN
         rounds, spent = 0, 0.0
-        while rounds < FEWEST or (rounds < most and time.monotonic() + spent < end):
+        while rounds < fewest or (rounds < most and time.monotonic() + spent < end):
             start = time.monotonic()
             self.told(f"round {rounds + 1}")
             for name in random.Random(rounds).sample(present, len(present)):

@@ -14,32 +14,38 @@ from rich.table import Table
 from rivals import PROBE
 from targets import Verdict
 
+#: Everything fits into 80 columns.
+LOOK: dict[str, Any] = {"box": box.SIMPLE, "pad_edge": False, "collapse_padding": True}
+
 
 def tables(results: dict[str, Any]) -> Iterator[Table]:
-    """A table for each case: times, ratios to the probe and of ours to the rival, and memory.
+    """A table for each case.
 
-    That is the most beyond parameters, gradients and state, in sizes of the parameters.
+    "NumPy /" and "MLX /" are our best steps on such arrays, relative to the rival. Memory is the
+    most beyond parameters, gradients and state, in sizes of the parameters.
     """
     for case in results["cases"]:
         title = f"{case['optimizer']} on {case['shapes']}: ms for one step, float32"
-        shown = Table(title=title, caption=caption(case), caption_justify="left", box=box.SIMPLE)
+        shown = Table(title=title, caption=caption(case), caption_justify="left", **LOOK)
         shown.add_column("rival", no_wrap=True)
-        for heading in (
-            *("\nmedian", "middle\nhalf", "to the\nprobe"),
-            *("NumPy\nto it", "MLX\nto it", "memory\nbeyond"),
-        ):
+        for heading in ("median", "middle half", "/ probe", "NumPy /", "MLX /", "memory"):
             shown.add_column(heading, justify="right", no_wrap=True)
         for row in case["rivals"]:
             low, high = row["quartiles_ms"]
             ratios = ("to_probe", "ours_numpy_to_it", "ours_mlx_to_it", "peak_beyond")
             shown.add_row(
                 row["rival"],
-                f"{row['median_ms']:.2f}",
-                f"{low:.2f}-{high:.2f}",
-                *("" if row[key] is None else f"{row[key]:.2f}" for key in ratios),
+                short(row["median_ms"]),
+                f"{short(low)}-{short(high)}",
+                *("" if row[key] is None else short(row[key]) for key in ratios),
                 style="bold" if row["rival"].startswith("lucidgen") else "",
             )
         yield shown
+
+
+def short(number: float) -> str:
+    """A number with the digits that matter."""
+    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}"
 
 
 def caption(case: dict[str, Any]) -> str:
@@ -54,7 +60,7 @@ def caption(case: dict[str, Any]) -> str:
 
 def judged(verdicts: list[Verdict]) -> Table:
     """What is asked for, what was seen."""
-    shown = Table(title="What is asked for, and what was seen", box=box.SIMPLE)
+    shown = Table(title="What is asked for, and what was seen", **LOOK)
     for heading in ("what", "where", "at most", "seen", ""):
         shown.add_column(heading, justify="right" if heading in ("at most", "seen") else "left")
     for verdict in verdicts:

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 from cases import Case
-from memory import extra
+from memory import extra, give_back
 from rivals import RIVALS, Rival, Steps, rival
 
 #: The last-level cache of the largest processors in use is smaller than half of this.
 SWEPT = 64 * 2**20
 
 #: Steps that compile, allocate and settle, and how many of the weights are then looked at.
-WARM_UP, SAMPLES = 3, 16
+WARM_UP, SAMPLES = 2, 16
 
 
 class Worker:
@@ -84,9 +84,7 @@ class Worker:
 
     def release(self) -> dict[str, Any]:
         self.steps = self.source = None
-        gc.collect()
-        if "mlx.core" in sys.modules:
-            sys.modules["mlx.core"].clear_cache()
+        give_back()
         return {}
 
 

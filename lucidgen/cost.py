@@ -40,7 +40,7 @@ def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     """
     choices = dict.fromkeys(program.choices, False)
     choices |= dict.fromkeys(program.conditions, True) | dict(on or {})
-    program = optimize(resolve(program, choices))
+    program = resolve(optimize(program), choices)
     known = program.domains
     count: Counter[str] = Counter()
     read: set[str] = set()

@@ -1,0 +1,96 @@
+// Numbers that count what is done with them: include it before the emitted loops.
+
+#pragma once
+
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "multi_tensor.h"
+
+// The steps themselves are not wanted.
+#undef LUCIDGEN_STEPS
+#define LUCIDGEN_STEPS(rule)
+
+namespace lucidgen {
+
+inline std::map<std::string, int> counts;
+
+struct Counted;
+
+/// A number in an array. To read it gives a Counted, to write it takes one.
+struct Stored {
+    Stored() = default;
+    explicit Stored(Counted);
+};
+
+/// A number in a register; its value does not matter.
+struct Counted {
+    Counted() = default;
+    explicit Counted(double) {}
+    explicit Counted(Stored) { ++counts["read"]; }
+};
+
+inline Stored::Stored(Counted) { ++counts["write"]; }
+
+template <>
+struct Arithmetic<Stored> {
+    using type = Counted;
+};
+
+inline Counted count(const char* name) {
+    ++counts[name];
+    return Counted(0);
+}
+
+inline bool compare(const char* name) {
+    ++counts[name];
+    return true;
+}
+
+inline Counted operator+(Counted, Counted) { return count("add"); }
+inline Counted operator-(Counted, Counted) { return count("sub"); }
+inline Counted operator*(Counted, Counted) { return count("mul"); }
+inline Counted operator/(Counted, Counted) { return count("div"); }
+inline Counted operator-(Counted) { return count("neg"); }
+inline bool operator>(Counted, Counted) { return compare("gt"); }
+inline bool operator>=(Counted, Counted) { return compare("ge"); }
+inline bool operator<(Counted, Counted) { return compare("lt"); }
+inline bool operator<=(Counted, Counted) { return compare("le"); }
+inline bool operator==(Counted, Counted) { return compare("eq"); }
+inline bool operator!=(Counted, Counted) { return compare("ne"); }
+inline Counted maximum(Counted, Counted) { return count("maximum"); }
+inline Counted minimum(Counted, Counted) { return count("minimum"); }
+inline Counted sign(Counted) { return count("sign"); }
+
+/// Prints what one step on one element does.
+template <typename Rule>
+void run(const int* choices) {
+    Stored arrays[16], grad;
+    void* pointers[16];
+    double scalars[64] = {};
+    for (int k = 0; k < 16; ++k) {
+        pointers[k] = arrays + k;
+    }
+    counts.clear();
+    chosen<Rule, Stored>(choices)(1, 0, pointers, &grad, scalars);
+    for (const auto& [name, number] : counts) {
+        std::printf("%s %d ", name.c_str(), number);
+    }
+    std::puts("");
+}
+
+}  // namespace lucidgen
+
+namespace std {
+
+inline lucidgen::Counted sqrt(lucidgen::Counted) { return lucidgen::count("sqrt"); }
+inline lucidgen::Counted abs(lucidgen::Counted) { return lucidgen::count("abs"); }
+inline lucidgen::Counted exp(lucidgen::Counted) { return lucidgen::count("exp"); }
+inline lucidgen::Counted log(lucidgen::Counted) { return lucidgen::count("log"); }
+inline lucidgen::Counted tanh(lucidgen::Counted) { return lucidgen::count("tanh"); }
+inline lucidgen::Counted pow(lucidgen::Counted, lucidgen::Counted) {
+    return lucidgen::count("pow");
+}
+
+}  // namespace std
