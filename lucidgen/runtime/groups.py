@@ -95,10 +95,10 @@ class Settings:
     values: they are multiplied by ``grad_factor``, and clipped to +-``grad_bound``.
     """
 
-    __slots__ = ("arrays", "choices", "memo", "rule", "scalars", "values")
+    __slots__ = ("arrays", "choices", "given", "memo", "rule", "scalars", "values")
 
     def __init__(self, rule: Rule, values: Mapping[str, Any]) -> None:
-        self.rule = rule
+        self.rule, self.given = rule, values
         self.values: dict[str, float] = {}
         self.choices: dict[str, bool] = {flag.name: values[flag.name] for flag in rule.flags}
         maximize, bound = self.choices.pop("maximize", False), values.get(CLIP_VALUE)
@@ -114,6 +114,10 @@ class Settings:
                     self.choices[f"use_{symbol}"] = element != hyper.special
         self.arrays, self.scalars = _live_states(rule, tuple(self.choices.items()))
         self.memo: Any = None  # the last bucket made from these settings, and its key
+
+    def without_decay(self) -> Settings:
+        """The same without weight decay."""
+        return Settings(self.rule, {**self.given, "weight_decay": 0.0})
 
     def choices_at(self, t: int, firsts: tuple[str, ...]) -> dict[str, bool]:
         """The choices of a step, with the first updates that happen in it."""

@@ -10,36 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, ClassVar
 
-from . import checkpoint, options, stepping
+from . import checkpoint, exempt, options, stepping
 from .clipping import GRAD_NORM
+from .grouping import Grouped
 from .groups import CLIP_VALUE, Group, Settings, check_values, nearest, settle
+from .hooks import Handle, Hook, Hooks
 from .kernels import checked_kernel
 from .numpy_backend import WorkArrays
-from .parameters import (
-    collect,
-    describe,
-    is_mlx_module,
-    make_mlx_types_picklable,
-    without_repeats,
-)
-from .rule import Rule
+from .parameters import is_mlx_module, make_mlx_types_picklable
 from .states import States
 
 #: The generation of generated code that this runtime serves.
 GENERATION = 1
 
 
-class Optimizer:
+class Optimizer(Grouped):
     """Base of all optimizers: parameter groups, per-parameter state, checkpoints.
 
     Generated classes carry their ``rules``. A class without rules defines ``step`` by itself, and
     calls ``super().__init__(params, defaults)`` with a dict of hyperparameters, as in torch.
     """
 
-    rules: ClassVar[Mapping[str, Rule]] = {}
     generation: ClassVar[int] = GENERATION
     #: What updates arrays: what is fastest here, or one of ``kernels.CHOICES``.
     kernel: str = "auto"
+    _hooks: Hooks | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -71,9 +66,11 @@ class Optimizer:
         self.kernel = checked_kernel(kernel, label, self._rule)
         self._grad_norm: Any = None
         self._options = options.Options()
+        no_decay = None
         if self._rule is not None:
             own = {name: arguments.pop(name) for name in options.NAMES if name in arguments}
             self._options = options.checked(own, label)
+            no_decay = exempt.as_no_decay(own.get("no_decay"), self._rule, label)
         self.defaults: dict[str, Any] = self._checked_defaults(
             {**(defaults or {}), **arguments}, given
         )
@@ -83,9 +80,13 @@ class Optimizer:
         self._tree: Any = None
         make_mlx_types_picklable()
         if params is None or is_mlx_module(params):
+            self._no_decay = no_decay
             self._start_tree(params)
         else:
-            for group in self._group_dicts(params):
+            groups = self._group_dicts(params)
+            if no_decay is not None:
+                groups = exempt.split(groups, no_decay, label)
+            for group in groups:
                 self.add_param_group(group)
 
     def _checked_defaults(
@@ -104,119 +105,6 @@ class Optimizer:
         settle(rule, checked, label)
         return checked
 
-    @property
-    def _rule(self) -> Rule | None:
-        """What this optimizer computes, or None for a class that defines step by itself."""
-        return self.rules.get(self.dialect)
-
-    # -- groups -----------------------------------------------------------------------------------
-
-    def _group_dicts(self, params: Any) -> list[dict[str, Any]]:
-        label = type(self).__name__
-        if hasattr(params, "data") and hasattr(params, "grad"):
-            raise TypeError(
-                f"{label}: expected an iterable of parameters, got one; write [parameter]"
-            )
-        if isinstance(params, str | bytes | Mapping | set | frozenset):
-            return [{"params": params}]  # refused, with a reason, when the group is made
-        if hasattr(params, "parameters") or not hasattr(params, "__iter__"):
-            return [{"params": params}]
-        items = list(params)
-        if not items:
-            raise ValueError(f"{label}: no parameters to optimize (an empty list)")
-        dicts = [dict(item) for item in items if isinstance(item, Mapping)]
-        if dicts and len(dicts) < len(items):
-            raise TypeError(f"{label}: give either parameters or group dicts, not both in one list")
-        return dicts or [{"params": items}]
-
-    def _label(self, index: int, group: Mapping[str, Any] | None = None) -> str:
-        name = "" if group is None or "name" not in group else f" ({group['name']!r})"
-        return f"{type(self).__name__}: group {index}{name}"
-
-    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Add a group: a dict of "params" and the hyperparameters that differ from the defaults."""
-        label = self._label(len(self.param_groups))
-        if self._tree is not None:
-            raise RuntimeError(f"{label}: an optimizer without parameters has one group only")
-        if not isinstance(param_group, Mapping):
-            raise TypeError(f"{label}: expected a dict, got {type(param_group).__name__}")
-        if "params" not in param_group:
-            raise ValueError(f"{label}: the group has no 'params'")
-        self.param_groups.append(self._made_group(param_group, label))
-
-    def _made_group(self, given: Mapping[str, Any], label: str) -> Group:
-        """A checked group of a caller's dict."""
-        source = given["params"]
-        if hasattr(source, "data") and hasattr(source, "grad"):
-            source = [source]
-        pairs = without_repeats(collect(source, label), label)
-        if not pairs:
-            raise ValueError(f"{label}: no parameters to optimize (an empty list)")
-        names = [name for name, _ in pairs if name is not None]
-        if not names and given.get("param_names") is not None:
-            names = list(given["param_names"])
-        if names and len(names) != len(pairs):
-            raise ValueError(f"{label}: either all parameters have names or none")
-        group: dict[str, Any] = {"params": [value for _, value in pairs]}
-        if names:
-            group["param_names"] = names
-        values = {**self.defaults, **given}
-        rule = self._rule
-        if rule is not None:
-            values = {**check_values(rule, self.rules, values, label), **_label_of(given)}
-        group.update({key: value for key, value in values.items() if key not in group})
-        self._check_members([*self.param_groups, group])
-        made = Group(group)
-        if rule is not None:
-            made.settings, made.members = settle(rule, values, label), len(pairs)
-        return made
-
-    def _check_members(self, groups: list[Any]) -> None:
-        """Each parameter is in one group, and no two have one name."""
-        homes: dict[int, str] = {}
-        named: dict[str, str] = {}
-        for index, group in enumerate(groups):
-            names = group.get("param_names")
-            if names is not None and len(names) != len(group["params"]):
-                raise ValueError(
-                    f"{self._label(index, group)}: {len(names)} names for "
-                    f"{len(group['params'])} parameters"
-                )
-            for i, param in enumerate(group["params"]):
-                name = names[i] if names else None
-                label = f"{self._label(index, group)}: {describe(i, name)}"
-                if id(param) in homes:
-                    raise ValueError(f"{label} is already in {homes[id(param)]}")
-                if name is not None and name in named:
-                    raise ValueError(f"{label}: the name is taken by {named[name]}")
-                homes[id(param)] = label
-                if name is not None:
-                    named[name] = label
-
-    def _settled(self, rule: Rule) -> list[tuple[str, Settings, Any, Any]]:
-        """Every group as ``stepping`` wants it, checked again where it was written to."""
-        for index, group in enumerate(self.param_groups):
-            if type(group) is not Group:
-                group = self.param_groups[index] = Group({**self.defaults, **group})
-            if group.settings is None or group.members != len(group["params"]):
-                label = self._label(index, group)
-                values = check_values(rule, self.rules, group, label)
-                settings = settle(rule, values, label)
-                pairs = collect(group["params"], label)
-                if len(pairs) != group.members:
-                    self._check_members(self.param_groups)
-                dict.update(group, values)
-                group.settings, group.members = settings, len(pairs)
-        return [
-            (
-                f"{type(self).__name__}: group {index}",
-                group.settings,
-                group["params"],
-                group.get("param_names"),
-            )
-            for index, group in enumerate(self.param_groups)
-        ]
-
     # -- stepping ---------------------------------------------------------------------------------
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -224,6 +112,11 @@ class Optimizer:
 
         NumPy parameters are updated in place, MLX parameters get new arrays.
         """
+        if self._hooks is not None:
+            return self._hooks.around(self, self._step, *([] if closure is None else [closure]))
+        return self._step(closure)
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None if closure is None else closure()
         rule = self._rule
         if rule is None:
@@ -237,6 +130,31 @@ class Optimizer:
             self._settled(rule), self._states, self._work, self.kernel, self.max_grad_norm
         )
         return loss
+
+    def register_step_pre_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(optimizer, args, kwargs)`` before every ``step()``.
+
+        It may return new ``(args, kwargs)`` for step(). Hooks are left out of copies and pickles.
+
+        Returns
+        -------
+        Handle
+            Its ``remove()`` removes the hook.
+        """
+        hooks = self._hooks_to_be()
+        return hooks.add(hooks.before, hook)
+
+    def register_step_post_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(optimizer, args, kwargs)`` after every ``step()``; else as before it."""
+        hooks = self._hooks_to_be()
+        return hooks.add(hooks.after, hook)
+
+    def _hooks_to_be(self) -> Hooks:
+        if self._rule is None:
+            raise RuntimeError(f"{type(self).__name__} defines step() itself, which calls no hooks")
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -321,6 +239,7 @@ class Optimizer:
             self._tree = TreeState(rule, label, self._tree.state, self._tree.shapes, self.kernel)
         if group.watch is None:
             group.watch = self._tree.watch
+            self._tree.no_decay = self._no_decay
         return group.settings
 
     def init(self, params: Any) -> None:
@@ -357,6 +276,7 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         found = self.__dict__.copy()
         del found["_work"]
+        found.pop("_hooks", None)
         if self._tree is not None:
             found["_tree"] = _Unready(self._tree.state, self._tree.shapes)
         return found
@@ -389,7 +309,3 @@ class _Unready:
     ) -> None:
         self.state: dict[str, Any] = {} if state is None else state
         self.shapes: dict[str, tuple[int, ...]] = {} if shapes is None else shapes
-
-
-def _label_of(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": group["name"]} if "name" in group else {}

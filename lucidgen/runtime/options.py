@@ -1,12 +1,12 @@
 """What every optimizer takes besides the arguments of its equations.
 
 Owns the names of these options, their meaning and the checks of their values. What they bring about
-is done elsewhere: clipping in ``clipping``.
+is done elsewhere: clipping in ``clipping``, groups without weight decay in ``exempt``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from .groups import CLIP_VALUE, as_bound, as_number
@@ -26,6 +26,11 @@ class Options(TypedDict, total=False):
     max_grad_value : float, at least 0, default None
         Clip each element of the gradients to at most this magnitude, after clipping by the norm.
         It is an entry of the groups, which can differ in it.
+    no_decay : str, sequence of str, or function of name and parameter; default None
+        Parameters without weight decay: those whose names match a pattern, such as ``"*.bias"``
+        (``*`` is any text, ``?`` any letter, case counts), or for which the function is true, such
+        as ``lambda name, p: p.data.ndim < 2``. Each group that the constructor is given becomes
+        two, the second with ``weight_decay=0``; groups that are added later are not split.
     foreach, fused, capturable : bool, default None
         Accepted and without effect: a step has one form, and results do not depend on how it runs.
     differentiable : bool, default None
@@ -36,6 +41,7 @@ class Options(TypedDict, total=False):
 
     max_grad_norm: float | None
     max_grad_value: float | None
+    no_decay: str | Sequence[str] | Callable[[str | None, Any], bool] | None
     foreach: bool | None
     fused: bool | None
     capturable: bool | None
@@ -46,7 +52,7 @@ NAMES = tuple(Options.__annotations__)
 
 
 def checked(given: Mapping[str, Any], label: str) -> Options:
-    """The options, checked; those that make no difference are left out.
+    """The options that an optimizer keeps, checked.
 
     Raises
     ------

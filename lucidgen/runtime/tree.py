@@ -19,6 +19,7 @@ import mlx.core as mx
 
 from .clipping import GRAD_NORM, mlx_norm
 from .clipping import factor as clip_factor
+from .exempt import NoDecay, check_names, is_exempt
 from .gpu_backend import demand
 from .groups import CLIP_VALUE, Group, Settings, as_argument, as_bound, as_hyper, nearest
 from .host import call
@@ -53,6 +54,7 @@ class TreeState:
         self.label = label
         self.state = state
         self.shapes = shapes
+        self.no_decay: NoDecay | None = None
         self._stored: Array = None  # the step count as this object left it
         self._foreign: list[Array] = []  # step counts put there by others: mx.compile, a user
         self._traced = False
@@ -71,6 +73,8 @@ class TreeState:
             self._check_array(name, array)
         if not arrays:
             raise ValueError(f"{self.label}: the tree holds no MLX arrays")
+        if self.no_decay is not None:
+            check_names(self.no_decay, arrays, self.label)
         entries = {name: self._entry(array, settings) for name, array in arrays.items()}
         self.state.clear()
         self.state["step"] = self._stored = mx.array(0, dtype=mx.int32)
@@ -271,7 +275,8 @@ class _Update:
         rule = owner.rule
         self.factor = factor  # what gradients are multiplied by, if they are clipped to a norm
         self.state, self.settings, self.rule = owner.state, settings, rule
-        self.kernel = owner.kernel
+        self.kernel, self.no_decay = owner.kernel, owner.no_decay
+        self.without_decay = settings if self.no_decay is None else settings.without_decay()
         self.suffix = "step" if function_of(rule, "captured_step") is None else "captured_step"
         self.host: Callable[..., Any] | None = (
             None if rule.scalars is None else required_function(rule, "scalars")
@@ -287,12 +292,15 @@ class _Update:
         clock = entry if "step" in entry else self.state
         kind = computing_type(w.dtype)
         started = self.marks_start and "started" in entry
-        choices, values = self._host_values(clock, kind, entry, 0 if started else 1)
-        arrays = self.settings.arrays
+        settings = self.settings
+        if self.no_decay is not None and is_exempt(self.no_decay, name, w):
+            settings = self.without_decay
+        choices, values = self._host_values(settings, clock, kind, entry, 0 if started else 1)
+        arrays = settings.arrays
         on, known = tuple(choices.items()), tuple(values)
         step = chosen(self.kernel, w, self.rule, self.suffix, arrays, on, known)
         given = [_as_array(values[scalar], kind) for scalar in step.scalars]
-        states = [state_array(state, entry, self.settings, w) for state in arrays]
+        states = [state_array(state, entry, settings, w) for state in arrays]
         new_w, *new_states = step.run(w, grad, states, given)
         new = {state.key: array for state, array in zip(arrays, new_states, strict=True)}
         if self.marks_start and not started:
@@ -308,27 +316,30 @@ class _Update:
             entry.update(new)
 
     def _host_values(
-        self, clock: dict[str, Any], kind: Any, entry: dict[str, Any], t_choice: int
+        self,
+        settings: Settings,
+        clock: dict[str, Any],
+        kind: Any,
+        entry: dict[str, Any],
+        t_choice: int,
     ) -> tuple[dict[str, bool], dict[str, Any]]:
         """The static choices of a parameter, and everything else its step may name."""
-        settings = self.settings
         missing = [
             state
             for state in (*settings.arrays, *settings.scalars)
             if state.first and state.key not in (entry if state in settings.arrays else clock)
         ]
         firsts = tuple(f"first_{state.name}" for state in missing)
-        key = (id(clock), kind, firsts, t_choice)
+        key = (settings is self.settings, id(clock), kind, firsts, t_choice)
         choices = settings.choices_at(t_choice if self.marks_start else 0, firsts)
         choices["scale_grad"] |= self.factor is not None
         if key not in self._values:
-            self._values[key] = self._computed(clock, kind, choices)
+            self._values[key] = self._computed(settings, clock, kind, choices)
         return choices, self._values[key]
 
     def _computed(
-        self, clock: dict[str, Any], kind: Any, choices: dict[str, bool]
+        self, settings: Settings, clock: dict[str, Any], kind: Any, choices: dict[str, bool]
     ) -> dict[str, Any]:
-        settings = self.settings
         t = clock["step"] + 1
         # In double, which the CPU alone has: RAdam's rho in single precision is off by 1e-4.
         with mx.stream(mx.cpu):

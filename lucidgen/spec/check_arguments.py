@@ -19,8 +19,9 @@ from .quantities import At, Flag, Hyper, HyperTuple, keyword_only, symbols_of
 RESERVED = {
     *("t", "w", "grad", "update", "params", "maximize", "dialect", "closure"),
     *("scaled_grad", "scale_grad", "grad_factor", "grad_bound"),
-    *("max_grad_norm", "max_grad_value", "foreach", "fused", "capturable", "differentiable"),
-    *("kernel", "options", "self", "np", "mx", "mask", "scratch"),
+    *("max_grad_norm", "max_grad_value", "no_decay", "accumulation_steps", "master_weights"),
+    *("foreach", "fused", "capturable", "differentiable", "kernel", "options"),
+    *("self", "np", "mx", "mask", "scratch"),
     # Functions that the host arithmetic calls by these names.
     *("sqrt", "exp", "expm1", "log", "tanh", "sign", "abs", "power", "maximum", "minimum", "where"),
 }
