@@ -21,12 +21,12 @@ import jinja2
 from . import __version__
 from .paths import templates_folder
 from .runtime import GENERATION
+from .targets.fitting import LINE_LENGTH, fitted
 from .writing import MARK
 
 if TYPE_CHECKING:
     from .compiled import CompiledModule, CompiledRule
 
-LINE_LENGTH = 100
 #: The style of generated code, whatever ruff is told elsewhere. Imports are sorted as they are in
 #: this repository, where lucidgen is at home.
 STYLE = (
@@ -188,7 +188,7 @@ def _environment() -> jinja2.Environment:
         autoescape=False,
     )
     environment.filters["paragraph"] = paragraph
-    environment.filters["fitted"] = _fitted
+    environment.filters["fitted"] = fitted
     return environment
 
 
@@ -208,15 +208,6 @@ def paragraph(text: str, indent: int = 0, prefix: str = "", lead: int = 0) -> st
         break_on_hyphens=False,
     )
     return "\n".join(lines)[indent + lead :]
-
-
-def _fitted(line: str, indent: int) -> str:
-    """A line of C, with the comment before it if there is no room behind it."""
-    code, mark, comment = line.rpartition("  // ")
-    if not mark or indent + len(line) <= LINE_LENGTH:
-        return line
-    space = " " * (len(code) - len(code.lstrip()))
-    return f"{space}// {comment}\n{' ' * indent}{code}"
 
 
 def _render(template: str, **context: Any) -> str:

@@ -98,7 +98,8 @@ void adam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_ar
         real v = real(v_array[i]);
         real v_max = amsgrad ? real(v_max_array[i]) : real(0);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -205,7 +206,8 @@ void adamw_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real v = real(v_array[i]);
         real v_max = amsgrad ? real(v_max_array[i]) : real(0);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -264,7 +266,8 @@ void adamw_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
         real v = real(v_array[i]);
         real v_max = amsgrad ? real(v_max_array[i]) : real(0);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -321,7 +324,8 @@ void adamw_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)

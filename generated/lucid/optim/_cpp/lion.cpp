@@ -32,7 +32,8 @@ void lion_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real grad = real(grad_array[i]);
         real m = real(m_array[i]);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         if constexpr (use_weight_decay) {
             w = w_scale * w;  // (3)

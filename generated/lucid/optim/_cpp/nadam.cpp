@@ -92,11 +92,13 @@ void nadam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         m = mu * m + one_minus_mu * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
-        w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * std::sqrt(v) + eps);  // (4)(5)(6)
+        // (4)(5)(6)
+        w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * std::sqrt(v) + eps);
         w_array[i] = T(w);
         m_array[i] = T(m);
         v_array[i] = T(v);

@@ -98,7 +98,8 @@ void radam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
         real m = real(m_array[i]);
         real v = real(v_array[i]);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)

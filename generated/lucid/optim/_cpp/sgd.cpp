@@ -143,7 +143,8 @@ void sgd_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_ar
         real grad = real(grad_array[i]);
         real b = use_momentum ? real(b_array[i]) : real(0);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         real b_or_scaled_grad;
         if constexpr (use_momentum) {
@@ -193,7 +194,8 @@ void sgd_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_ar
         real grad = real(grad_array[i]);
         real b = use_momentum ? real(b_array[i]) : real(0);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         real g;
         if constexpr (use_weight_decay) {

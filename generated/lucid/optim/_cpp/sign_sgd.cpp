@@ -30,7 +30,8 @@ void signsgd_loop(Index size, Index at, void* const* arrays, const T* grad_array
         real grad = real(grad_array[i]);
         real m = use_momentum ? real(m_array[i]) : real(0);
         if constexpr (scale_grad) {
-            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound), -grad_bound);
+            grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
+                                     -grad_bound);
         }
         real m_or_scaled_grad;
         if constexpr (use_momentum) {
