@@ -14,12 +14,17 @@ from lucidgen.runtime import native
 DRIVER = Path(__file__).with_name("driver.cpp")
 SOURCES = Path(__file__).parents[2] / "generated" / "lucid" / "optim" / "_cpp"
 RULE = ("-DLUCIDGEN_RULE=adam", "-DLUCIDGEN_TYPE=float32")
+#: Where the processor can, halves are converted eight at once, as in loops compiled for it.
+CPU = Path("/proc/cpuinfo")
+HALF = ("-mf16c",) if CPU.is_file() and "f16c" in CPU.read_text() else ()
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror")
 
 
 def compiled(target: Path, *options: str, source: Path = DRIVER, folder: Path = SOURCES) -> None:
     command = [*native.compiler(), "-std=c++17", "-pthread", "-fopenmp-simd", f"-I{folder}"]
-    subprocess.run([*command, *options, str(source), "-o", str(target)], check=True, timeout=120)
+    subprocess.run(
+        [*command, *HALF, *options, str(source), "-o", str(target)], check=True, timeout=120
+    )
 
 
 def run(program: Path) -> subprocess.CompletedProcess[str]:

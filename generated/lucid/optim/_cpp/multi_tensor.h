@@ -9,6 +9,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+
+#if defined(__F16C__) && defined(__FLT16_MANT_DIG__) && !defined(__AVX512FP16__)
+#define LUCIDGEN_STAGES_HALF
+#include <immintrin.h>
+#endif
 
 namespace lucidgen {
 
@@ -54,6 +60,42 @@ struct Arithmetic<double> {
 };
 template <typename T>
 using Computed = typename Arithmetic<T>::type;
+
+/// Whether a loop works on floats in place of these: where the processor converts eight halves at
+/// once, but compilers one at a time.
+template <typename T>
+constexpr bool is_staged = false;
+
+#ifdef LUCIDGEN_STAGES_HALF
+template <>
+constexpr bool is_staged<float16> = true;
+
+inline void convert(float* to, const float16* from, Index size) {
+    Index i = 0;
+    for (; i + 8 <= size; i += 8) {
+        const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
+        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(some));
+    }
+    for (; i < size; ++i) {
+        to[i] = float(from[i]);
+    }
+}
+
+inline void convert(float16* to, const float* from, Index size) {
+    Index i = 0;
+    for (; i + 8 <= size; i += 8) {
+        const __m128i some = _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), some);
+    }
+    for (; i < size; ++i) {
+        to[i] = float16(from[i]);
+    }
+}
+#endif
+
+/// The type of the arrays that a loop works on.
+template <typename T>
+using Looped = std::conditional_t<is_staged<T>, float, T>;
 
 /// The larger number, or nan if one of them is nan.
 template <typename real>
@@ -144,11 +186,14 @@ void gather(T* to, const char* grad, const Layout& layout, Index at, Index size)
 }
 
 /// The elements that one thread updates.
-template <typename T>
+template <typename Rule, typename T>
 struct Share {
+    static constexpr Index arrays_each = 1 + Rule::states;
+    /// How many elements are copied before they are worked on: few enough to stay close.
+    static constexpr Index most = is_staged<T> ? 512 : 2048;
+
     const Table* table;
-    Loop<T>* loop;
-    Index states;
+    Loop<Looped<T>>* loop;
     const double* scalars;
     Index begin, end;
     pthread_t thread;
@@ -168,17 +213,16 @@ struct Share {
     }
 
     void update(Index k, Index at, Index size) const {
-        void* const* arrays = table->arrays + k * (1 + states);
+        void* const* arrays = table->arrays + k * arrays_each;
         const char* grad = table->grads[k];
         if (table->data_offset >= 0) {
             std::memcpy(&grad, grad + table->data_offset, sizeof grad);
         }
         const Layout* layout = table->layouts ? table->layouts[k] : nullptr;
         if (!layout && reinterpret_cast<std::uintptr_t>(grad) % alignof(T) == 0) {
-            loop(size, at, arrays, reinterpret_cast<const T*>(grad) + at, scalars);
+            work(size, at, arrays, reinterpret_cast<const T*>(grad) + at);
             return;
         }
-        constexpr Index most = 2048;
         T some[most];
         for (Index done = 0; done < size; done += most) {
             const Index now = size - done < most ? size - done : most;
@@ -187,14 +231,43 @@ struct Share {
             } else {
                 std::memcpy(some, grad + (at + done) * Index(sizeof(T)), now * sizeof(T));
             }
-            loop(now, at + done, arrays, some, scalars);
+            work(now, at + done, arrays, some);
+        }
+    }
+
+    void work(Index size, Index at, void* const* arrays, const T* grad) const {
+        if constexpr (is_staged<T>) {
+            for (Index done = 0; done < size; done += most) {
+                const Index now = size - done < most ? size - done : most;
+                work_on_floats(now, at + done, arrays, grad + done);
+            }
+        } else {
+            loop(size, at, arrays, grad, scalars);
+        }
+    }
+
+    void work_on_floats(Index size, Index at, void* const* arrays, const T* grad) const {
+        float values[arrays_each][most], grads[most];
+        void* floats[arrays_each];
+        for (Index i = 0; i < arrays_each; ++i) {
+            floats[i] = arrays[i] ? values[i] : nullptr;
+            if (arrays[i]) {
+                convert(values[i], part<T>(arrays[i], at), size);
+            }
+        }
+        convert(grads, grad, size);
+        loop(size, 0, floats, grads, scalars);
+        for (Index i = 0; i < arrays_each; ++i) {
+            if (arrays[i]) {
+                convert(part<T>(arrays[i], at), values[i], size);
+            }
         }
     }
 };
 
-template <typename T>
+template <typename Rule, typename T>
 void* start(void* share) {
-    static_cast<Share<T>*>(share)->run();
+    static_cast<Share<Rule, T>*>(share)->run();
     return nullptr;
 }
 
@@ -217,15 +290,15 @@ void step(const Table& table, const double* scalars, const int* choices, int thr
     if (threads < 1) {
         threads = 1;
     }
-    Loop<T>* loop = chosen<Rule, T>(choices);
-    Share<T> shares[most];
+    Loop<Looped<T>>* loop = chosen<Rule, Looped<T>>(choices);
+    Share<Rule, T> shares[most];
     for (int i = 0; i < threads; ++i) {
-        Share<T>& share = shares[i];
+        Share<Rule, T>& share = shares[i];
         const bool is_last = i == threads - 1;
         const Index begin = total / threads * i, end = is_last ? total : total / threads * (i + 1);
-        share = {&table, loop, Rule::states, scalars, begin, end, {}, false};
+        share = {&table, loop, scalars, begin, end, {}, false};
         if (!is_last) {
-            share.started = pthread_create(&share.thread, nullptr, start<T>, &share) == 0;
+            share.started = pthread_create(&share.thread, nullptr, start<Rule, T>, &share) == 0;
         }
     }
     for (int i = threads - 1; i >= 0; --i) {
