@@ -46,6 +46,7 @@ record: setup
 	@$(PY) -m pip install --quiet --editable '.[record]'
 	@$(PY) tests/conformance/record_torch.py
 	@$(PY) tests/conformance/record_torch_around.py
+	@$(PY) tests/conformance/record_torch_schedules.py
 	@$(PY) tests/conformance/record_lucid2.py
 
 clean:

@@ -1,9 +1,9 @@
-"""Switching ``lucid.optim`` over to the generated optimizers, and back.
+"""Switching ``lucid.optim`` over to the generated optimizers and schedulers, and back.
 
 This module owns what ``sys.modules`` holds under ``lucid.optim`` and the attribute ``lucid.optim``.
 It does not change a real Lucid's files or any module of its own: ``lucid.optim`` becomes a new
-module, in which generated names come first and all else (``lr_scheduler``, optimizers that are not
-generated) is the real package's. Names imported earlier with ``from`` stay what they were.
+module, in which generated names come first and all else (optimizers that are not generated) is the
+real package's. Names imported earlier with ``from`` stay what they were.
 Generated modules are imported when they are first asked for.
 """
 
@@ -11,7 +11,7 @@ import importlib
 import sys
 import threading
 from dataclasses import dataclass
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
 from lucidgen.aliases import Alias
@@ -66,7 +66,7 @@ class _Switched:
 
 
 def activate() -> None:
-    """Make ``lucid.optim`` the generated optimizers, whether or not Lucid is installed.
+    """Make ``lucid.optim`` the generated package, whether or not Lucid is installed.
 
     Calling it again changes nothing. If it fails, everything is as it was.
     """
@@ -153,13 +153,11 @@ def _install(lucid: ModuleType, real: ModuleType | None, ours: ModuleType) -> Mo
         __dir__=lambda: sorted({*vars(package), *dir(ours)}),
     )
     for name in _loaded(_NAME):
-        if _ALIAS.own_name(name):
+        if name.startswith(_SCHEDULERS) or _ALIAS.own_name(name):
             del sys.modules[name]
     sys.modules[_NAME] = package
     lucid.optim = package  # type: ignore[attr-defined]
     _ALIAS.install()
-    if real is not None:
-        _reload_schedulers()
     return package
 
 
@@ -172,11 +170,3 @@ def _fallen_through(real: ModuleType, ours: ModuleType) -> dict[str, object]:
         and name not in dir(ours)
         and not (isinstance(value, ModuleType) and _ALIAS.own_name(value.__name__))
     }
-
-
-def _reload_schedulers() -> None:
-    """Load the real schedulers anew, so that the ``Optimizer`` which they import is ours."""
-    for name in _loaded(_SCHEDULERS):
-        del sys.modules[name]
-    if find_spec(_SCHEDULERS) is not None:
-        importlib.import_module(_SCHEDULERS)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from .errors import Failure, WrongUsage, nearest
 from .manifest import Manifest, Part, digest, inputs_digests
-from .writing import KEPT, is_generated, package_paths, replace_files
+from .writing import SCHEDULERS, is_generated, package_paths, replace_files
 
 if TYPE_CHECKING:
     from .compiled import CompiledModule
@@ -40,13 +40,7 @@ class Job:
     @property
     def kind(self) -> str:
         """What tells its record from that of another kind of build into the same folder."""
-        return f"self-contained {self.kept}" if self.self_contained else "package"
-
-    @property
-    def kept(self) -> str:
-        """A subpackage that is not ours and that a self-contained package goes on to export."""
-        found = self.self_contained and (self.out / KEPT / "__init__.py").is_file()
-        return KEPT if found else ""
+        return "self-contained" if self.self_contained else "package"
 
 
 @dataclass(frozen=True)
@@ -177,9 +171,9 @@ def _is_up_to_date(job: Job, paths: Sequence[Path]) -> bool:
     if not job.names and set(manifest.modules) != set(by_stem):
         return False
     classes = {
-        name: by_stem[module]
+        name: by_stem[_stem(module)]
         for module, names in (_modules(job.out).items() if job.names else ())
-        if module in by_stem
+        if _stem(module) in by_stem
         for name in names
     }
     try:
@@ -210,7 +204,7 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
 
     runtime = emit.OWN_RUNTIME if job.self_contained else emit.RUNTIME
     try:
-        package = emit.package(modules, others=others, runtime=runtime, kept=job.kept)
+        package = emit.package(modules, others=others, runtime=runtime)
     except emit.FormatError as error:
         raise Failure(str(error)) from None
     after = Manifest(shared=Part.of("", package.shared).files)
@@ -222,7 +216,7 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
     unwanted = {*foreign} if job.names else {*foreign, *on_disk}
     unwanted -= {path for name in fresh for path in before.modules[name].files}
     extra = tuple(sorted(unwanted - set(package.files)))
-    return Plan(package.files, extra, tuple(c.name for m in modules for c in m.classes)), after
+    return Plan(package.files, extra, tuple(name for m in modules for name in m.names)), after
 
 
 def _compiled(
@@ -234,7 +228,7 @@ def _compiled(
     others = {
         module: names
         for module, names in _modules(job.out).items()
-        if module not in stems and (job.names or module in fresh)
+        if _stem(module) not in stems and (job.names or _stem(module) in fresh)
     }
     if not files:
         return [], others
@@ -253,7 +247,7 @@ def _files(job: Job, paths: Sequence[Path], fresh: Collection[str]) -> list[Path
 
     with fresh_imports(job.specs):
         loaded, error = load_what_loads(paths)
-    classes = {spec.name: file.path for file in loaded for spec in file.specs}
+    classes = {spec.name: file.path for file in loaded for spec in file.classes}
     try:
         return [path for path in _chosen(job, paths, classes) if path.stem not in fresh]
     except WrongUsage:
@@ -285,12 +279,17 @@ def _on_disk(folder: Path) -> dict[str, str]:
 
 
 def _modules(folder: Path) -> dict[str, list[str]]:
-    """The modules that the folder holds, with their classes."""
+    """The modules that the folder holds, with their classes: `adam`, `lr_scheduler.schedules`."""
     return {
-        path.stem: _exported(folder / path)
+        ".".join((*path.parts[:-1], path.stem)): _exported(folder / path)
         for path in _generated(folder)
-        if len(path.parts) == 1 and path.stem != "__init__"
+        if path.parts[:-1] in ((), (SCHEDULERS,)) and path.stem != "__init__"
     }
+
+
+def _stem(module: str) -> str:
+    """The spec file of a module."""
+    return module.rpartition(".")[2]
 
 
 def _exported(path: Path) -> list[str]:

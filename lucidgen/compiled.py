@@ -21,6 +21,7 @@ from .ir import Guard, Output, Program, symbol
 from .lower import lower
 from .passes import optimize
 from .passes.capture import capture
+from .schedules import CompiledSchedule, compile_schedules, needs
 from .spec.functions import ColumnMean, Reduction, RowMean
 from .spec.loader import SpecFile
 from .spec.optimizer import OptimizerSpec
@@ -240,11 +241,17 @@ def _condition(guard: Guard) -> str:
 
 @dataclass(frozen=True)
 class CompiledModule:
-    """A spec file, compiled: its classes and the rules of each."""
+    """A spec file, compiled: its classes, the rules of each, and its schedules."""
 
     file: SpecFile
     rules: tuple[CompiledRule, ...]
     classes: tuple[ClassDoc, ...]
+    schedules: tuple[CompiledSchedule, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of everything that it defines."""
+        return [c.name for c in self.classes] + [s.name for s in self.schedules]
 
     def rules_of(self, doc: ClassDoc) -> list[CompiledRule]:
         """The rules of one class, its default first."""
@@ -293,13 +300,18 @@ class CompiledModule:
         return any("mx." in line for step in steps for line in step.lines)
 
     @property
+    def schedule_needs(self) -> dict[str, list[str]]:
+        """What the code of the schedules imports: by module, the names."""
+        return needs(self.schedules)
+
+    @property
     def metal_helpers(self) -> list[str]:
         """The functions of ours that Metal kernels call."""
         return list(dict.fromkeys(t for r in self.own if r.metal for t in r.metal.helper_texts))
 
 
 def compile_file(file: SpecFile) -> CompiledModule:
-    """Compile every optimizer of a spec file in every reading."""
+    """Compile every optimizer of a spec file in every reading, and every schedule."""
     rules: list[CompiledRule] = []
     classes = []
     for main in file.specs:
@@ -310,7 +322,8 @@ def compile_file(file: SpecFile) -> CompiledModule:
             twin = next((r for r in rules[first:] if _same(r.program, program)), None)
             rules.append(CompiledRule(spec, main, program, twin.name if twin else name, not twin))
         classes.append(class_doc(main, rules[first].program))
-    return CompiledModule(file, tuple(rules), tuple(classes))
+    schedules = compile_schedules(file.schedules)
+    return CompiledModule(file, tuple(rules), tuple(classes), schedules)
 
 
 def _same(a: Program, b: Program) -> bool:

@@ -19,8 +19,9 @@ from .ir import Guard, Program
 from .spec.domains import Domain, domain_of, infer_domains
 from .spec.optimizer import Eq, OptimizerSpec
 from .spec.quantities import Argument, At, Bounds, Flag, HyperTuple
+from .spec.schedule import Schedule
 from .targets.latex import LETTERS, LatexPrinter, typeset
-from .targets.operations import Node, Op, operations
+from .targets.operations import Node, Op, operations, with_pi
 
 #: How long a line of LaTeX may be: what is left beside the indent of a docstring's block.
 WIDTH = 92
@@ -79,12 +80,12 @@ def class_doc(spec: OptimizerSpec, program: Program) -> ClassDoc:
     arguments = tuple(_argument(spec, argument) for argument in spec.parameters)
     return ClassDoc(
         name=spec.name,
-        summary=_sentence(spec.summary or f"The optimizer {spec.name}."),
-        notes=_sentence(spec.notes),
-        paper=_sentence(spec.paper),
+        summary=sentence(spec.summary or f"The optimizer {spec.name}."),
+        notes=sentence(spec.notes),
+        paper=sentence(spec.paper),
         symbols=_symbols(spec),
         starts=_starts(spec),
-        requirements="".join(f"; {_quotable(message)}" for _, message in spec.requires),
+        requirements="".join(f"; {quotable(message)}" for _, message in spec.requires),
         states=tuple(_state(spec, program)),
         equations=equation_block(spec, spec.equations),
         arguments=arguments,
@@ -144,7 +145,7 @@ class _Conditions(LatexPrinter):
         return super().text(node)
 
 
-def equation_block(spec: OptimizerSpec, equations: Sequence[Eq]) -> tuple[str, ...]:
+def equation_block(spec: OptimizerSpec | Schedule, equations: Sequence[Eq]) -> tuple[str, ...]:
     """Equations in LaTeX with their numbers, as the lines of an `aligned` block.
 
     >>> from lucidgen.specs.sgd import SGD
@@ -163,7 +164,7 @@ def equation_block(spec: OptimizerSpec, equations: Sequence[Eq]) -> tuple[str, .
         end += r" \\" if equation is not equations[-1] else ""
         found = cases(equation.right)
         left = printer.print(equation.left)
-        values = [printer.print(operations(case.value, domain)) for case in found]
+        values = [printer.print(operations(with_pi(case.value), domain)) for case in found]
         if len(found) == 1:
             lines += _filled(f"{left} &= {values[0]}{end}")
             continue
@@ -196,7 +197,7 @@ def _filled(line: str) -> list[str]:
     return [line.replace("} {", "}{") for line in lines]
 
 
-def _domains(spec: OptimizerSpec) -> Callable[[sympy.Basic], Domain]:
+def _domains(spec: OptimizerSpec | Schedule) -> Callable[[sympy.Basic], Domain]:
     """The domain of each expression of a spec, which decides the order of its terms."""
     names = infer_domains(spec)
 
@@ -223,10 +224,10 @@ def _condition(case: Case) -> str:
 def _argument(spec: OptimizerSpec, argument: Argument) -> ArgumentDoc:
     default = value_text(spec.default(argument))
     if isinstance(argument, Flag):
-        return ArgumentDoc(argument.name, "bool", "bool", default, _sentence(argument.doc))
+        return ArgumentDoc(argument.name, "bool", "bool", default, sentence(argument.doc))
     symbols = argument.symbols
     legal = bounds_text(symbols[0].bounds)
-    doc = _sentence(argument.doc or argument.name.replace("_", " ").capitalize())
+    doc = sentence(argument.doc or argument.name.replace("_", " ").capitalize())
     if isinstance(argument, HyperTuple):
         annotation = f"tuple[{', '.join(['float'] * len(symbols))}]"
         kind = f"tuple of {len(symbols)} floats" + (f", each {legal}" if legal else "")
@@ -242,9 +243,9 @@ def _symbols(spec: OptimizerSpec) -> str:
     for argument in spec.parameters:
         symbols = () if isinstance(argument, Flag) else argument.symbols
         if isinstance(argument, HyperTuple) or argument.name in LETTERS:
-            letters = _listed([f":math:`{typeset(symbol.name)}`" for symbol in symbols])
+            letters = listed([f":math:`{typeset(symbol.name)}`" for symbol in symbols])
             said.append(f"{letters} {'is' if len(symbols) == 1 else 'are'} ``{argument.name}``")
-    return _listed(said)
+    return listed(said)
 
 
 def _starts(spec: OptimizerSpec) -> str:
@@ -254,7 +255,7 @@ def _starts(spec: OptimizerSpec) -> str:
     zero = [s for s in spec.states if s not in started and s not in first]
     parts = []
     if zero:
-        names = _listed([f":math:`{typeset(s.name, '0')}`" for s in zero])
+        names = listed([f":math:`{typeset(s.name, '0')}`" for s in zero])
         parts.append(f"{names} {'is' if len(zero) == 1 else 'are'} 0.")
     for series in first:
         number = spec.number(spec.by_moment("first")[series])
@@ -291,7 +292,7 @@ def _dialect(spec: OptimizerSpec, other: OptimizerSpec) -> DialectDoc:
     if any(e.key not in kept for e in spec.equations):
         # What is missing shows only where all is shown; and the numbers are other ones.
         changed = list(other.equations)
-    text = [_sentence(part) for part in (other.paper, other.notes) if part]
+    text = [sentence(part) for part in (other.paper, other.notes) if part]
     text += _argument_changes(spec, other)
     if not changed and not other.notes:
         text.append("The same equations as the default.")
@@ -307,11 +308,11 @@ def _argument_changes(spec: OptimizerSpec, other: OptimizerSpec) -> list[str]:
             found.append(f"The default of ``{argument.name}`` is {value_text(default)}.")
     ignored = [a.name for a in other.ignores if f"{a.name} has no effect" not in other.notes]
     if ignored:
-        names = _listed([f"``{name}``" for name in ignored])
+        names = listed([f"``{name}``" for name in ignored])
         found.append(f"{names} {'has' if len(ignored) == 1 else 'have'} no effect.")
     missing = [f"``{name}``" for name in unsupported(spec, other)]
     if missing:
-        found.append(f"It has no {_listed(missing, 'or')}.")
+        found.append(f"It has no {listed(missing, 'or')}.")
     return found
 
 
@@ -328,16 +329,17 @@ def unsupported(spec: OptimizerSpec, reading: OptimizerSpec) -> tuple[str, ...]:
     )
 
 
-def _listed(parts: Sequence[str], word: str = "and") -> str:
+def listed(parts: Sequence[str], word: str = "and") -> str:
     """Parts as in a sentence: a, b and c."""
     return f" {word} ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
-def _quotable(text: str) -> str:
+def quotable(text: str) -> str:
     """An author's words as they can stand in a docstring."""
     return " ".join(text.replace('"""', "'''").split())
 
 
-def _sentence(text: str) -> str:
-    text = _quotable(text)
+def sentence(text: str) -> str:
+    """An author's words with a full stop."""
+    text = quotable(text)
     return text if not text or text.endswith((".", "!", "?")) else text + "."

@@ -22,7 +22,7 @@ from . import __version__
 from .paths import templates_folder
 from .runtime import GENERATION
 from .targets.fitting import LINE_LENGTH, fitted
-from .writing import MARK
+from .writing import MARK, SCHEDULERS
 
 if TYPE_CHECKING:
     from .compiled import CompiledModule, CompiledRule
@@ -41,6 +41,11 @@ STYLE = (
 FIXED = (
     *(f"{folder}/__init__.py" for folder in ("_rules", "_numpy", "_mlx", "_metal", "_cpp")),
     "_cpp/multi_tensor.h",
+)
+#: The schedulers of every package: those that have no equation.
+BY_HAND = (
+    *("ChainedScheduler", "ClosedForm", "LRScheduler", "MultiplicativeLR", "ReduceLROnPlateau"),
+    "SequentialLR",
 )
 RUNTIME = "lucidgen.runtime"
 #: The runtime of a self-contained package, as its top level names it.
@@ -71,7 +76,6 @@ def package(
     others: Mapping[str, Sequence[str]] | None = None,
     runtime: str = RUNTIME,
     doc: str = "",
-    kept: str = "",
 ) -> Package:
     """The files of a package, formatted.
 
@@ -86,28 +90,28 @@ def package(
         level. A relative one is copied into the package.
     doc : str
         The first line of the package's docstring.
-    kept : str
-        A subpackage that is not generated, to be exported as well.
     """
     header = f"{MARK} {__version__}; do not edit: change the spec and run `lucidgen build`."
-    made = {m.file.name: sorted(c.name for c in m.classes) for m in modules}
-    listing = dict(sorted({**(others or {}), **made}.items()))
-    exported = sorted({"Optimizer", *(name for names in listing.values() for name in names)})
-    common = {"header": header, "generation": GENERATION}
+    optimizers, schedulers = _listings(modules, others or {})
+    inside = f".{runtime}" if runtime.startswith(".") else runtime
+    context = {"header": header, "generation": GENERATION, "runtime": runtime, "inside": inside}
     shared = {
         "__init__.py": _render(
             "__init__.py",
             package_doc=doc or "Optimizers, generated from their equations.",
-            modules=listing,
-            exported=sorted({*exported, kept} - {""}),
-            kept=kept,
-            **{**common, "runtime": runtime},
-        )
+            modules=optimizers,
+            exported=_sorted_names("Optimizer", SCHEDULERS, listing=optimizers),
+            **context,
+        ),
+        f"{SCHEDULERS}/__init__.py": _render(
+            f"{SCHEDULERS}/__init__.py",
+            modules=schedulers,
+            exported=_sorted_names(*BY_HAND, listing=schedulers),
+            **context,
+        ),
     }
     for path in FIXED:
-        shared[path] = _render(path, **common)
-    inside = f".{runtime}" if runtime.startswith(".") else runtime
-    context = {**common, "runtime": runtime, "inside": inside}
+        shared[path] = _render(path, **context)
     rendered = {m.file.name: _module_files(m, context) for m in modules}
     done = formatted(Package(rendered, shared).files)
     if runtime.startswith("."):
@@ -119,6 +123,24 @@ def package(
     )
 
 
+def _listings(
+    modules: Sequence[CompiledModule], others: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The modules with optimizers and those with schedulers, with their classes."""
+    inside = f"{SCHEDULERS}."
+    optimizers = {m: list(names) for m, names in others.items() if not m.startswith(inside)}
+    schedulers = {
+        m.removeprefix(inside): list(names) for m, names in others.items() if m.startswith(inside)
+    }
+    optimizers |= {m.file.name: sorted(c.name for c in m.classes) for m in modules if m.classes}
+    schedulers |= {m.file.name: sorted(s.name for s in m.schedules) for m in modules if m.schedules}
+    return dict(sorted(optimizers.items())), dict(sorted(schedulers.items()))
+
+
+def _sorted_names(*names: str, listing: Mapping[str, Sequence[str]]) -> list[str]:
+    return sorted({*names, *(name for own in listing.values() for name in own)})
+
+
 def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str, str]:
     file = module.file
     digest = sha256(file.path.read_bytes()).hexdigest()[:16]
@@ -127,20 +149,24 @@ def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str
         "header": f"{MARK} {__version__} from {file.path.name} (sha256 {digest}).\n"
         "Do not edit: change the spec and run `lucidgen build`.",
         "name": file.name,
-        "doc": _first_line(file.doc) or f"The optimizers of {file.path.name}.",
+        "doc": _first_line(file.doc) or f"What {file.path.name} defines.",
         "module": module,
         "rules": module.rules,
         "own_rules": [rule for rule in module.rules if rule.is_own],
         "classes": module.classes,
     }
-    paths = {
-        "module.py": f"{file.name}.py",
-        "_rules/module.py": f"_rules/{file.name}.py",
-        "_numpy/module.py": f"_numpy/{file.name}.py",
-        "_mlx/module.py": f"_mlx/{file.name}.py",
-        "_metal/module.py": f"_metal/{file.name}.py",
-        "_metal/module.metal": f"_metal/{file.name}.metal",
-    }
+    paths = {}
+    if module.classes:
+        paths = {
+            "module.py": f"{file.name}.py",
+            "_rules/module.py": f"_rules/{file.name}.py",
+            "_numpy/module.py": f"_numpy/{file.name}.py",
+            "_mlx/module.py": f"_mlx/{file.name}.py",
+            "_metal/module.py": f"_metal/{file.name}.py",
+            "_metal/module.metal": f"_metal/{file.name}.metal",
+        }
+    if module.schedules:
+        paths[f"{SCHEDULERS}/module.py"] = f"{SCHEDULERS}/{file.name}.py"
     if module.own_loops:
         paths["_cpp/module.cpp"] = f"_cpp/{file.name}.cpp"
     return {path: _render(template, **context) for template, path in paths.items()}

@@ -14,7 +14,8 @@ from .cases import Case, cases
 from .spec.domains import Domain, domain_of, infer_domains
 from .spec.optimizer import Eq, OptimizerSpec
 from .spec.quantities import At
-from .targets.operations import Node, operations
+from .spec.schedule import Schedule
+from .targets.operations import Node, operations, with_pi
 from .targets.printer import ATOM, INFIX, Printer
 
 
@@ -22,7 +23,21 @@ class PlainPrinter(Printer):
     """Equations for reading: conditions in words, decimals where they are exact."""
 
     functions: ClassVar[Mapping[str, str]] = {
-        **{name: name for name in ["sqrt", "exp", "log", "tanh", "sign", "norm", "mean", "total"]},
+        **{
+            name: name
+            for name in [
+                "sqrt",
+                "exp",
+                "log",
+                "tanh",
+                "sign",
+                "norm",
+                "mean",
+                "total",
+                "cos",
+                "floor",
+            ]
+        },
         "row_mean": "row_mean",
         "column_mean": "column_mean",
         "abs": "Abs",
@@ -30,6 +45,7 @@ class PlainPrinter(Printer):
         "minimum": "Min",
         "where": "when",
     }
+    templates: ClassVar[Mapping[str, str]] = {"applied": "{0}({1})", "passed": "{0}.passed({1})"}
 
     def text(self, node: Node) -> tuple[str, int]:
         """As in Printer; a quantity keeps its index."""
@@ -71,7 +87,9 @@ class SpecPrinter(PlainPrinter):
         return f"Rational({number.p}, {number.q})"
 
 
-def text_of(expr: sympy.Basic, spec: OptimizerSpec, printer: type[Printer] = PlainPrinter) -> str:
+def text_of(
+    expr: sympy.Basic, spec: OptimizerSpec | Schedule, printer: type[Printer] = PlainPrinter
+) -> str:
     """An expression of a spec as text."""
     names = infer_domains(spec)
 
@@ -79,10 +97,10 @@ def text_of(expr: sympy.Basic, spec: OptimizerSpec, printer: type[Printer] = Pla
         known = {at: names.get(at.series.name, Domain.HOST) for at in part.atoms(At)}
         return domain_of(part, known)
 
-    return printer({}).print(operations(expr, domain))
+    return printer({}).print(operations(with_pi(expr), domain))
 
 
-def equation_lines(equation: Eq, spec: OptimizerSpec) -> list[str]:
+def equation_lines(equation: Eq, spec: OptimizerSpec | Schedule) -> list[str]:
     """An equation as lines, one for each case.
 
     >>> from lucidgen.specs.sgd import SGD
@@ -103,7 +121,7 @@ def equation_lines(equation: Eq, spec: OptimizerSpec) -> list[str]:
     ]
 
 
-def _condition(case: Case, spec: OptimizerSpec) -> str:
+def _condition(case: Case, spec: OptimizerSpec | Schedule) -> str:
     if not case.conditions:
         return "otherwise"
     parts = [text_of(condition, spec) for condition in case.conditions]

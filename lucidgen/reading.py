@@ -79,7 +79,7 @@ def compile_all(
         except SpecError as error:
             problems.extend(error.problems)
         except Exception as error:
-            location = file.specs[0].location
+            location = file.classes[0].location
             text = f"{file.path.name} cannot be compiled: {type(error).__name__}: {error}"
             remedy = "If this does not say what to change, it is a bug in lucidgen."
             problems.append(Problem(location, text, remedy))
@@ -93,7 +93,7 @@ def _clashes(files: Sequence[SpecFile], others: Mapping[str, Sequence[str]]) -> 
     owners = {name: f"{module}.py" for module, names in others.items() for name in names}
     modules = {*others, *(file.name for file in files)}
     for file in files:
-        for spec in file.specs:
+        for spec in file.classes:
             if spec.name in modules:
                 text = f"the class {spec.name} and the module {spec.name}.py hide each other"
                 yield Problem(spec.location, text, "Rename the file, as in my_adam.py.")

@@ -5,7 +5,8 @@ met. All imports within are relative: the package may be copied into another.
 """
 
 from .constructor import constructor
-from .optimizer import GENERATION, Optimizer
+from .generation import GENERATION
+from .optimizer import Optimizer
 from .options import Options
 from .parameters import Parameter
 from .rule import Flag, Hyper, Rule, State

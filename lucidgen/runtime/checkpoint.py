@@ -16,7 +16,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .groups import SCHEDULER_NOTES, Settings
+from .groups import Settings, is_note
 from .matching import Target, check_shape, matched, parsed
 from .options import Options, checked
 from .parameters import describe
@@ -191,7 +191,8 @@ def _commit(
         optimizer.param_groups[0].settings = None
         return
     for present, (values, _) in zip(optimizer.param_groups, groups, strict=True):
-        for key in [key for key in present if key in SCHEDULER_NOTES and key not in values]:
+        rule = optimizer._rule
+        for key in [key for key in present if is_note(rule, key) and key not in values]:
             del present[key]
         present.update(values)
     optimizer._states.clear()

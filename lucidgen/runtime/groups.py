@@ -25,14 +25,8 @@ STRUCTURE = ("params", "param_names", "name")
 #: The entry of a group that clips its gradients by value; it may be missing.
 CLIP_VALUE = "max_grad_value"
 
-#: What learning rate schedulers note down in the groups that they drive.
-SCHEDULER_NOTES = (
-    "initial_lr",
-    "max_lr",
-    "min_lr",
-    "base_momentum",
-    "max_momentum",
-)
+#: What torch's learning rate schedulers note down in the groups that they drive.
+SCHEDULER_NOTES = ("max_lr", "min_lr", "base_momentum", "max_momentum")
 
 
 class Group(dict[str, Any]):
@@ -223,6 +217,17 @@ def argument_of(rules: Mapping[str, Rule], name: str) -> Hyper | Flag | None:
     return None
 
 
+def is_note(rule: Rule | None, name: str) -> bool:
+    """Whether a key is what a scheduler notes: ``initial_lr``, ``initial_beta1``, torch's own."""
+    driven = name.removeprefix("initial_")
+    if rule is None:
+        return name in SCHEDULER_NOTES or driven != name
+    if name in rule.arguments:
+        return False
+    symbols = (symbol for hyper in rule.hypers for symbol in hyper.symbols)
+    return name in SCHEDULER_NOTES or (driven != name and driven in symbols)
+
+
 def check_values(
     rule: Rule, rules: Mapping[str, Rule], values: Mapping[str, Any], where: str
 ) -> dict[str, Any]:
@@ -234,7 +239,7 @@ def check_values(
     for name, value in values.items():
         if name in STRUCTURE:
             continue
-        if name in SCHEDULER_NOTES and name not in rule.arguments:
+        if is_note(rule, name):
             checked[name] = value
         elif name == CLIP_VALUE:
             checked[name] = None if value is None else as_bound(value, where)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from . import checkpoint, exempt, options, stepping
 from .clipping import GRAD_NORM
+from .generation import GENERATION, adopt
 from .grouping import Grouped
 from .groups import CLIP_VALUE, Group, Settings, check_values, nearest, settle
 from .hooks import Handle, Hook, Hooks
@@ -19,9 +20,6 @@ from .kernels import checked_kernel
 from .numpy_backend import WorkArrays
 from .parameters import is_mlx_module, make_mlx_types_picklable
 from .states import States
-
-#: The generation of generated code that this runtime serves.
-GENERATION = 1
 
 
 class Optimizer(Grouped):
@@ -38,14 +36,7 @@ class Optimizer(Grouped):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__.startswith("lucid.optim.") and __name__.startswith("lucidgen."):
-            # A pickle names lucidgen.optim: lucid.optim may be Lucid's own where it is read.
-            cls.__module__ = "lucidgen" + cls.__module__.removeprefix("lucid")
-        if cls.generation != GENERATION:
-            raise ImportError(
-                f"{cls.__module__}.{cls.__qualname__} was generated for generation "
-                f"{cls.generation} of the runtime, this is {GENERATION}: run `lucidgen build`"
-            )
+        adopt(cls, cls.generation)
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .groups import SCHEDULER_NOTES, STRUCTURE, Settings, check_values, settle
+from .groups import STRUCTURE, Settings, check_values, is_note, settle
 from .matching import SavedGroup, Target
 from .numpy_backend import Array, as_numpy
 from .parameters import is_mlx
@@ -56,7 +56,7 @@ def new_values(
     current = {
         key: value
         for key, value in present.items()
-        if key not in STRUCTURE and key not in SCHEDULER_NOTES
+        if key not in STRUCTURE and not is_note(rule, key)
     }
     values = check_values(rule, optimizer.rules, {**current, **found}, where)
     return values, settle(rule, values, where)

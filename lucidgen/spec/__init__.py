@@ -1,4 +1,6 @@
-"""The language that spec files import: quantities, equations and optimizers.
+"""The language that spec files import: quantities, equations, optimizers and schedules.
+
+What only schedules have is in `lucidgen.spec.schedule`.
 
 A spec file says what is computed and nothing of how. This package owns the language and its checks;
 it knows nothing of intermediate forms or targets.
@@ -11,11 +13,14 @@ from .functions import (
     Min,
     Rational,
     column_mean,
+    cos,
     exp,
+    floor,
     group,
     log,
     mean,
     norm,
+    pi,
     row_mean,
     sign,
     sqrt,
@@ -25,6 +30,7 @@ from .functions import (
 )
 from .optimizer import Eq, OptimizerSpec
 from .quantities import flag, grad, hyper, keyword_only, series, t, w
+from .schedule import Schedule
 
 __all__ = [
     "Abs",
@@ -35,10 +41,13 @@ __all__ = [
     "OptimizerSpec",
     "Problem",
     "Rational",
+    "Schedule",
     "SpecError",
     "column_mean",
+    "cos",
     "exp",
     "flag",
+    "floor",
     "grad",
     "group",
     "hyper",
@@ -46,6 +55,7 @@ __all__ = [
     "log",
     "mean",
     "norm",
+    "pi",
     "row_mean",
     "series",
     "sign",

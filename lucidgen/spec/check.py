@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import sympy
 from sympy.core.relational import Relational
@@ -19,6 +20,9 @@ from .errors import Problem, nearest
 from .functions import FUNCTION_NAMES, FUNCTIONS, Reduction, When
 from .optimizer import Eq, OptimizerSpec
 from .quantities import At, Flag, Hyper, Series, symbols_of, t
+
+if TYPE_CHECKING:
+    from .schedule import Schedule
 
 #: A right side larger than this is an iteration that was not named (measured: one Newton-Schulz
 #: step unnamed is fast past it, every update in the literature is far below it).
@@ -33,7 +37,8 @@ def problems_of(spec: OptimizerSpec) -> list[Problem]:
     return [*spec.problems, *(problem for rule in RULES for problem in rule(spec))]
 
 
-def _wrong(equation: Eq, what: str, remedy: str) -> Problem:
+def wrong(equation: Eq, what: str, remedy: str) -> Problem:
+    """A problem of an equation."""
     return Problem(equation.location, what, remedy, str(equation))
 
 
@@ -43,17 +48,17 @@ def left_sides(spec: OptimizerSpec) -> Iterator[Problem]:
     for equation in spec.equations:
         left = equation.left
         if not isinstance(left, At):
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"the left side {left} is not a series at a time",
                 "Write Eq(x[t], ...) with x = series('x').",
             )
         elif left.series.name == "grad":
-            yield _wrong(
+            yield wrong(
                 equation, "grad is given, not defined", "Define a series of your own from grad[t]."
             )
         elif left.shift is None and left.index not in (0, 1):
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"{left} is at no legal time",
                 "A left side is x[t], or x[0] for a start, or x[1] for a first update.",
@@ -62,7 +67,7 @@ def left_sides(spec: OptimizerSpec) -> Iterator[Problem]:
             count[equation.key] = 0
             first = next(e for e in spec.equations if e.key == equation.key)
             again = [e for e in spec.equations if e.key == equation.key][-1]
-            yield _wrong(
+            yield wrong(
                 again,
                 f"{left} is defined twice, first at {first.location}",
                 "Keep one of the equations, or give the second series its own name.",
@@ -82,46 +87,46 @@ def times(spec: OptimizerSpec) -> Iterator[Problem]:
             name = at.series.name
             if equation.moment == "start":
                 if at.index != 0 or name != "w":
-                    yield _wrong(
+                    yield wrong(
                         equation,
                         f"a start reads {at}",
                         "A start depends on hyperparameters and w[0] only.",
                     )
             elif at.shift is None:
-                yield _wrong(
+                yield wrong(
                     equation,
                     f"{at} is not a time that a step can read",
                     f"Read {name}[t] or {name}[t - 1]; the start x[0] and the first "
                     "update x[1] have equations of their own.",
                 )
             elif at.shift > 0:
-                yield _wrong(
+                yield wrong(
                     equation,
                     f"{at} lies in the future",
                     f"Only {name}[t] and {name}[t - 1] are known; write what it stands "
                     "for as an expression in t.",
                 )
             elif at.shift < -1:
-                yield _wrong(
+                yield wrong(
                     equation,
                     f"{at} reaches back {-at.shift} steps",
                     f"Deeper memory is a further series: Eq({name}_before[t], "
                     f"{name}[t - 1]), then read {name}_before[t - 1].",
                 )
             elif at.shift == -1 and name == "grad":
-                yield _wrong(
+                yield wrong(
                     equation,
                     "the previous gradient is not kept by itself",
                     "Name it: Eq(g[t], grad[t]), then read g[t - 1].",
                 )
         if equation.moment == "start" and equation.right.has(Reduction):
-            yield _wrong(
+            yield wrong(
                 equation,
                 "a start reduces a tensor",
                 "Let the first update do it: Eq(x[1], ...).",
             )
         if equation.moment == "start" and equation.right.has(t):
-            yield _wrong(
+            yield wrong(
                 equation,
                 "a start depends on t",
                 "A start is evaluated before the first step; use t = 1's value.",
@@ -138,7 +143,7 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
             if isinstance(symbol, At):
                 name = symbol.series.name
                 if name not in defined:
-                    yield _wrong(
+                    yield wrong(
                         equation,
                         f"no equation defines {name}[t]{nearest(name, defined)}",
                         f"Add Eq({name}[t], ...), or correct the name.",
@@ -146,7 +151,7 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
             elif symbol != t and symbol.name not in declared | ignored:
                 kind = "hyperparameter" if isinstance(symbol, Hyper) else "symbol"
                 kind = "flag" if isinstance(symbol, Flag) else kind
-                yield _wrong(
+                yield wrong(
                     equation,
                     f"the {kind} {symbol} is not among the arguments"
                     f"{nearest(symbol.name, declared)}",
@@ -156,19 +161,19 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
     starts, firsts = spec.by_moment("start"), spec.by_moment("first")
     for series, equation in (*starts.items(), *firsts.items()):
         if series.name not in defined:
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"{series} has no equation at t",
                 f"Add Eq({series}[t], ...); this one only says how it begins.",
             )
         elif equation.moment == "start" and series.name != "w" and series not in spec.states:
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"{series} is not state: no equation reads {series}[t - 1]",
                 "Drop this equation, or declare the series with keep=True.",
             )
         elif series.name == "w" and equation.moment == "start":
-            yield _wrong(
+            yield wrong(
                 equation, "w[0] is the parameter as the user made it", "Drop this equation."
             )
 
@@ -201,7 +206,7 @@ def cycles(spec: OptimizerSpec) -> Iterator[Problem]:
         if path:
             equation = spec.by_moment("t")[path[0]]
             text = " -> ".join(f"{s}[t]" for s in path)
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"a cycle: {text}",
                 "One of these must read the value of the step before, at t - 1.",
@@ -209,12 +214,16 @@ def cycles(spec: OptimizerSpec) -> Iterator[Problem]:
             return
 
 
-def expressions(spec: OptimizerSpec) -> Iterator[Problem]:
+def expressions(
+    spec: OptimizerSpec | Schedule,
+    functions: tuple[type, ...] = FUNCTIONS,
+    function_names: str = FUNCTION_NAMES,
+) -> Iterator[Problem]:
     """No floats, nothing complex or infinite, nothing unprintable, nothing enormous."""
     for equation in spec.equations:
         right = equation.right
         if not isinstance(right, sympy.Expr) or isinstance(right, Flag):
-            yield _wrong(
+            yield wrong(
                 equation,
                 "the right side is a condition, not a number",
                 "Use when(condition, a, b) to make a number of it.",
@@ -222,20 +231,20 @@ def expressions(spec: OptimizerSpec) -> Iterator[Problem]:
             continue
         for number in sorted(right.atoms(sympy.Float), key=str):
             exact = sympy.nsimplify(str(number), rational=True)
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"the float {float(number):g} in an equation is not exact",
                 f"Write Rational({exact.p}, {exact.q}), or make it a hyper(...).",
             )
         for number in sorted(right.atoms(sympy.Integer, sympy.Rational), key=str):
             if max(abs(number.p), number.q) > LARGEST:
-                yield _wrong(
+                yield wrong(
                     equation,
                     f"the number {str(number)[:12]}... is too large for floating point",
                     "Keep constants below 10**300.",
                 )
         if right.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
-            yield _wrong(
+            yield wrong(
                 equation,
                 "the right side is infinite, undefined or complex",
                 "Look for a division by zero or a root of a negative number.",
@@ -243,17 +252,17 @@ def expressions(spec: OptimizerSpec) -> Iterator[Problem]:
         strange = {
             f
             for f in right.atoms(sympy.Function, sympy.Derivative, sympy.Integral)
-            if not isinstance(f, (*FUNCTIONS, BooleanFunction, Relational))
+            if not isinstance(f, (*functions, BooleanFunction, Relational))
         }
         for head in sorted({f.func.__name__ for f in strange}):
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"no target can compute {head}",
-                f"The language has {FUNCTION_NAMES}, powers and arithmetic.",
+                f"The language has {function_names}, powers and arithmetic.",
             )
         nodes = sum(1 for _ in sympy.preorder_traversal(right))
         if nodes > MAX_NODES:
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"the right side has {nodes} nodes, more than {MAX_NODES}",
                 "Name the intermediate results: give each iterate its own series.",
@@ -263,7 +272,7 @@ def expressions(spec: OptimizerSpec) -> Iterator[Problem]:
 def conditions(spec: OptimizerSpec) -> Iterator[Problem]:
     """Flags stand in conditions only; conditions are flags, special hypers and comparisons."""
     for equation in spec.equations:
-        yield from _misused(equation, equation.right)
+        yield from misused(equation, equation.right)
     for requirement in spec.requirements:
         for symbol in sorted(requirement.condition.free_symbols, key=str):
             if symbol not in (*spec.hypers, *spec.flags):
@@ -274,7 +283,8 @@ def conditions(spec: OptimizerSpec) -> Iterator[Problem]:
                 )
 
 
-def _misused(equation: Eq, expr: sympy.Basic) -> Iterator[Problem]:
+def misused(equation: Eq, expr: sympy.Basic) -> Iterator[Problem]:
+    """Flags that stand as numbers, and conditions that are none."""
     if isinstance(expr, When):
         yield from _bad_condition(equation, expr.args[0])
         args: Iterable[sympy.Basic] = expr.args[1:]
@@ -282,9 +292,9 @@ def _misused(equation: Eq, expr: sympy.Basic) -> Iterator[Problem]:
         args = expr.args
     for arg in args:
         if isinstance(arg, Flag):
-            yield _wrong(equation, f"the flag {arg} is used as a number", f"Use when({arg}, a, b).")
+            yield wrong(equation, f"the flag {arg} is used as a number", f"Use when({arg}, a, b).")
         else:
-            yield from _misused(equation, arg)
+            yield from misused(equation, arg)
 
 
 def _bad_condition(equation: Eq, condition: sympy.Basic) -> Iterator[Problem]:
@@ -292,7 +302,7 @@ def _bad_condition(equation: Eq, condition: sympy.Basic) -> Iterator[Problem]:
         return
     if isinstance(condition, Hyper):
         if condition.special is None:
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"{condition} as a condition has no meaning",
                 f"Declare hyper('{condition}', ..., special=0), or compare it.",
@@ -301,7 +311,7 @@ def _bad_condition(equation: Eq, condition: sympy.Basic) -> Iterator[Problem]:
         for arg in condition.args:
             yield from _bad_condition(equation, arg)
     else:
-        yield _wrong(
+        yield wrong(
             equation,
             f"{condition} is not a condition",
             "Use a flag, a hyperparameter with special=..., or a comparison.",
@@ -316,13 +326,13 @@ def domains(spec: OptimizerSpec) -> Iterator[Problem]:
         for reduction in sorted(equation.right.atoms(Reduction), key=str):
             inside = domain_of(reduction.args[0], known)
             if inside.rank <= domain_of(reduction, known).rank and inside.rank < 3:
-                yield _wrong(
+                yield wrong(
                     equation,
                     f"{reduction} reduces a per-{inside.value} quantity",
                     "Only what varies over the elements can be reduced.",
                 )
         if equation.key == ("w", "t") and domain_of(equation.right, known) is not Domain.ELEMENT:
-            yield _wrong(
+            yield wrong(
                 equation,
                 "w[t] depends neither on w[t - 1] nor on the gradient",
                 "An update starts from the parameter: w[t - 1] - ...",

@@ -124,7 +124,8 @@ def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
         )
     required = {s for r in spec.requirements for s in r.condition.free_symbols}
     for argument in spec.parameters:
-        yield from _bad_default(spec, argument)
+        place = argument.location if argument.name not in spec.defaults else spec.location
+        yield from bad_default(argument, spec.default(argument), place)
         symbols = set(symbols_of(argument))
         unused = not spec.uses(argument) and not symbols & required
         if unused and argument not in spec.ignores and spec.base is None:
@@ -135,9 +136,8 @@ def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
             )
 
 
-def _bad_default(spec: OptimizerSpec, argument: Any) -> Iterator[Problem]:
-    value = spec.default(argument)
-    place = argument.location if argument.name not in spec.defaults else spec.location
+def bad_default(argument: Any, value: Any, place: Location) -> Iterator[Problem]:
+    """What is wrong with the default and the limits of a hyperparameter or flag."""
     if isinstance(argument, Flag):
         if not isinstance(value, bool):
             yield Problem(

@@ -15,6 +15,7 @@ import sympy
 from .functions import ColumnMean, Reduction, RowMean
 from .optimizer import OptimizerSpec
 from .quantities import At
+from .schedule import Schedule
 
 
 class Domain(Enum):
@@ -58,7 +59,7 @@ def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain
     return inside
 
 
-def infer_domains(spec: OptimizerSpec) -> dict[str, Domain]:
+def infer_domains(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:
     """The domain of every series of a spec, by name: the least fixpoint of its equations.
 
     >>> from lucidgen.specs.nadam import NAdam

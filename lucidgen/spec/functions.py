@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import sympy
-from sympy import Abs, Max, Min, Rational, exp, log, sign, sqrt, tanh
+from sympy import Abs, Max, Min, Rational, cos, exp, floor, log, pi, sign, sqrt, tanh
 
 
 class _Operator(sympy.Function):  # type: ignore[misc]
@@ -40,6 +40,24 @@ class Group(_Operator):
 
     nargs = 1
     is_real = True
+
+
+class Applied(_Operator):
+    """The value of a function that the user gives, at one number."""
+
+    nargs = 2
+    is_real = True
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.args[0]}({printer.doprint(self.args[1])})"
+
+
+class Passed(_Operator):
+    """How many points of an increasing list are not above a number."""
+
+    nargs = 2
+    is_integer = True
+    is_nonnegative = True
 
 
 class Reduction(_Operator):
@@ -144,27 +162,38 @@ FUNCTION_NAMES = (
     "sqrt, Abs, Max, Min, exp, log, sign, tanh"
 )
 
+#: What schedules have instead of reductions.
+SCHEDULE_FUNCTIONS = (When, Group, Abs, Max, Min, exp, log, sign, tanh, cos, floor, Applied, Passed)
+SCHEDULE_FUNCTION_NAMES = "when, group, sqrt, Abs, Max, Min, exp, log, sign, tanh, cos, floor"
+
 __all__ = [
     "FUNCTIONS",
     "FUNCTION_NAMES",
+    "SCHEDULE_FUNCTIONS",
+    "SCHEDULE_FUNCTION_NAMES",
     "Abs",
+    "Applied",
     "ColumnMean",
     "Group",
     "Max",
     "Mean",
     "Min",
     "Norm",
+    "Passed",
     "Rational",
     "Reduction",
     "RowMean",
     "Total",
     "When",
     "column_mean",
+    "cos",
     "exp",
+    "floor",
     "group",
     "log",
     "mean",
     "norm",
+    "pi",
     "row_mean",
     "sign",
     "sqrt",

@@ -15,28 +15,39 @@ from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 from .errors import Location, Problem, SpecError
 from .optimizer import OptimizerSpec
 from .quantities import NO_TRUTH
+from .schedule import Schedule
 
 
 @dataclass(frozen=True)
 class SpecFile:
-    """A spec file that was read: its docstring and the optimizers that it defines, in order."""
+    """A spec file that was read: its docstring and what it defines, in order.
+
+    `specs` are optimizers; a file may hold these, schedules, or both.
+    """
 
     path: Path
     doc: str
     specs: tuple[OptimizerSpec, ...]
+    schedules: tuple[Schedule, ...] = ()
 
     @property
     def name(self) -> str:
         """The name of the module that is generated from it."""
         return self.path.stem
 
+    @property
+    def classes(self) -> tuple[OptimizerSpec | Schedule, ...]:
+        """Everything that becomes a class."""
+        return (*self.specs, *self.schedules)
+
 
 def load(path: Path) -> SpecFile:
-    """Run a spec file and check all its optimizers.
+    """Run a spec file and check all its optimizers and schedules.
 
     Raises
     ------
@@ -45,33 +56,40 @@ def load(path: Path) -> SpecFile:
     """
     path = path.resolve()
     module, problems = _run(path)
-    specs = []
-    for value in vars(module).values():
-        is_spec = isinstance(value, OptimizerSpec) and not value.is_dialect
-        if is_spec and value not in specs and Path(value.location.file).resolve() == path:
-            specs.append(value)
-    for spec in specs:
+    own = dict.fromkeys(v for v in vars(module).values() if _is_defined_in(path, v))
+    for spec in own:
         try:
             spec.check()
         except SpecError as error:
             problems.extend(error.problems)
-    problems += _clashes(specs)
-    if not specs and not problems:
+    problems += _clashes(list(own))
+    if not own and not problems:
         problems.append(
             Problem(
                 Location(str(path), 1),
-                "the file defines no optimizer",
-                "Assign an OptimizerSpec(...) or a variant to a name at the top level.",
+                "the file defines no optimizer and no schedule",
+                "Assign an OptimizerSpec(...), a variant or a Schedule(...) to a name at the top "
+                "level.",
             )
         )
     if problems:
         raise SpecError(problems)
-    return SpecFile(path, (module.__doc__ or "").strip(), tuple(specs))
+    specs = tuple(spec for spec in own if isinstance(spec, OptimizerSpec))
+    schedules = tuple(spec for spec in own if isinstance(spec, Schedule))
+    return SpecFile(path, (module.__doc__ or "").strip(), specs, schedules)
 
 
-def _clashes(specs: list[OptimizerSpec]) -> list[Problem]:
-    """Optimizers whose generated functions would have the same name."""
-    seen: dict[str, OptimizerSpec] = {}
+def _is_defined_in(path: Path, value: object) -> TypeGuard[OptimizerSpec | Schedule]:
+    """Whether a value is a spec that this file defines: not a dialect, and not imported."""
+    if not isinstance(value, OptimizerSpec | Schedule):
+        return False
+    is_dialect = isinstance(value, OptimizerSpec) and value.is_dialect
+    return not is_dialect and Path(value.location.file).resolve() == path
+
+
+def _clashes(specs: list[OptimizerSpec | Schedule]) -> list[Problem]:
+    """Classes whose generated functions would have the same name."""
+    seen: dict[str, OptimizerSpec | Schedule] = {}
     problems = []
     for spec in specs:
         first = seen.setdefault(spec.name.lower(), spec)
@@ -80,7 +98,7 @@ def _clashes(specs: list[OptimizerSpec]) -> list[Problem]:
                 Problem(
                     spec.location,
                     f"{spec.name} and {first.name} ({first.location}) differ in case at most",
-                    "Give one of the optimizers another name.",
+                    "Give one of the two another name.",
                 )
             )
     return problems

@@ -30,8 +30,11 @@ LETTERS = {
     "dampening": r"\tau",
     "momentum_decay": r"\psi",
 }
+#: What whole names stand for, and nothing that begins like them.
+NAMES = {"value": r"\eta", "base": r"\eta^{\mathrm{base}}", "lr_lambda": r"\lambda"}
 ACCENTS = {"hat": "hat", "bar": "bar", "tilde": "tilde"}
 SUBSCRIPTS = {"inf": r"\infty"}
+EXTREMES = {"max": r"\max", "min": r"\min"}
 
 
 def letter(name: str) -> tuple[str, str, str]:
@@ -40,8 +43,8 @@ def letter(name: str) -> tuple[str, str, str]:
     >>> print(*letter("m_hat"), *letter("v_max"), *letter("beta1"))
     \hat{m}   v \max  \beta  1
     """
-    if name in LETTERS:
-        return LETTERS[name], "", ""
+    if name in LETTERS or name in NAMES:
+        return (LETTERS | NAMES)[name], "", ""
     head, *marks = name.split("_")
     match = re.fullmatch(r"([A-Za-z]+?)(\d*)", head)
     stem, subscript = (match[1], match[2]) if match else (head, "")
@@ -55,7 +58,7 @@ def letter(name: str) -> tuple[str, str, str]:
         elif mark in SUBSCRIPTS or mark.isdigit():
             subscript = SUBSCRIPTS.get(mark, mark)
         else:
-            superscript += r"\max" if mark == "max" else rf"\mathrm{{{mark}}}"
+            superscript += EXTREMES.get(mark, rf"\mathrm{{{mark}}}")
     return base, superscript, subscript
 
 
@@ -90,6 +93,10 @@ class LatexPrinter(Printer):
         "exp": r"\exp\left({0}\right)",
         "log": r"\ln\left({0}\right)",
         "tanh": r"\tanh\left({0}\right)",
+        "cos": r"\cos\left({0}\right)",
+        "floor": r"\left\lfloor {0} \right\rfloor",
+        "applied": r"{0}\left({1}\right)",
+        "passed": r"\#\left\{{ s \in {0} : s \le {1} \right\}}",
         "sign": r"\operatorname{{sign}}\left({0}\right)",
         "maximum": r"\max\left({0},\, {1}\right)",
         "minimum": r"\min\left({0},\, {1}\right)",

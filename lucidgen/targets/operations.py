@@ -25,7 +25,7 @@ from sympy.logic.boolalg import BooleanAtom
 from ..ir import Square
 from ..passes.capture import Expm1
 from ..spec.domains import Domain
-from ..spec.functions import ColumnMean, Group, Mean, Norm, RowMean, Total, When
+from ..spec.functions import Applied, ColumnMean, Group, Mean, Norm, Passed, RowMean, Total, When
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ _FUNCTIONS: dict[type, str] = {
     sympy.exp: "exp",
     sympy.log: "log",
     sympy.tanh: "tanh",
+    sympy.cos: "cos",
+    sympy.floor: "floor",
+    Applied: "applied",
+    Passed: "passed",
     sympy.Not: "not",
     Square: "square",
     Expm1: "expm1",
@@ -61,12 +65,22 @@ _COMPARISONS: dict[type, str] = {
     Equality: "eq",
     Unequality: "ne",
 }
+_MIRRORED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
 _FOLDED: dict[type, str] = {
     sympy.Max: "maximum",
     sympy.Min: "minimum",
     sympy.And: "and",
     sympy.Or: "or",
 }
+
+
+#: What stands for the number pi where its name is to be printed, and not its value.
+PI = sympy.Symbol("pi", positive=True)
+
+
+def with_pi(expr: sympy.Basic) -> sympy.Basic:
+    """The expression with pi as a name."""
+    return expr.xreplace({sympy.pi: PI})
 
 
 def operations(
@@ -125,7 +139,10 @@ class _Reader:
             args = [self.read(arg) for arg in sorted(expr.args, key=self.term_key)]
             return reduce(partial(_fold, _FOLDED[type(expr)]), args)
         name = (_FUNCTIONS | _COMPARISONS)[expr.func]
-        return Op(name, tuple(map(self.read, expr.args)))
+        sides = tuple(map(self.read, expr.args))
+        if name in _MIRRORED and str(sides[1]) == "t":
+            return Op(_MIRRORED[name], sides[::-1])  # t on the left, whatever SymPy prefers
+        return Op(name, sides)
 
     def total(self, expr: sympy.Add) -> Node:
         terms = sorted(expr.args, key=self.term_key)

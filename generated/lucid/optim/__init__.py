@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lucidgen.runtime import Optimizer
 
+    from . import lr_scheduler
     from .adam import Adam, AdamW
     from .lars import LARS
     from .lion import Lion
@@ -31,10 +32,12 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "SignSGD",
+    "lr_scheduler",
 ]
 
 _MODULES = {
     "lucidgen.runtime": ["Optimizer"],
+    ".lr_scheduler": [],
     ".adam": ["Adam", "AdamW"],
     ".lars": ["LARS"],
     ".lion": ["Lion"],
