@@ -211,10 +211,6 @@ def test_two_optimizers_share_a_model() -> None:
 # What a step costs, and what happens when it fails
 
 
-def addresses(*arrays: mx.array) -> list[int]:
-    return [mlx_native.address(array) for array in arrays]
-
-
 def test_large_weights_and_states_stay_in_place_when_nobody_holds_them() -> None:
     p = parameter()
     optimizer = optim.AdamW([p], kernel="cpp")
@@ -222,7 +218,7 @@ def test_large_weights_and_states_stay_in_place_when_nobody_holds_them() -> None
     slot = optimizer._states.slots[id(p)]
 
     def where() -> list[int]:
-        return addresses(p.data, *(array for _, array in slot.sources))
+        return mlx_native.addresses([p.data, *(array for _, array in slot.sources)])
 
     before = where()
     steps(optimizer, [p], 2)
