@@ -27,6 +27,7 @@ class PlainPrinter(Printer):
             name: name
             for name in [
                 "sqrt",
+                "cbrt",
                 "exp",
                 "log",
                 "tanh",

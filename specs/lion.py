@@ -23,7 +23,7 @@ Lion = OptimizerSpec(
     paper="Chen et al. 2023, arXiv:2302.06675, Algorithm 2",
     summary="Lion: every element moves by lr, in the direction of an interpolated momentum.",
     notes="The weight decay is decoupled. optax 0.2.8, keras 3.15, MLX 0.32 and pytorch_optimizer "
-    "4.1 compute the same; optax's default weight_decay is 1e-3, and keras's default lr.",
+    "4.1 compute the same; the defaults of optax's weight_decay and keras's lr are 1e-3.",
     arguments=(lr, betas, weight_decay),
     equations=(
         Eq(c[t], beta1 * m[t - 1] + (1 - beta1) * grad[t]),

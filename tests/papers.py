@@ -26,56 +26,6 @@ eps = hyper("eps", 1e-8, at_least=0)
 weight_decay = hyper("weight_decay", 0.01, at_least=0, special=0)
 g, d, m, v, n, c, z, s, k = (series(name) for name in "gdmvnczsk")
 
-alpha1, alpha2, alpha3 = alphas = hyper("alphas", (0.98, 0.92, 0.99), at_least=0, below=1)
-
-# The gradient of the step before, and a series whose first value is special.
-Adan = OptimizerSpec(
-    "Adan",
-    paper="Xie et al. 2022, arXiv:2208.06677, Algorithm 1",
-    arguments=(lr, alphas, eps, weight_decay),
-    equations=(
-        Eq(g[t], grad[t]),
-        Eq(d[1], 0),
-        Eq(d[t], g[t] - g[t - 1]),
-        Eq(m[t], alpha1 * m[t - 1] + (1 - alpha1) * g[t]),
-        Eq(v[t], alpha2 * v[t - 1] + (1 - alpha2) * d[t]),
-        Eq(n[t], alpha3 * n[t - 1] + (1 - alpha3) * (g[t] + alpha2 * d[t]) ** 2),
-        Eq(
-            w[t],
-            (w[t - 1] - lr * (m[t] + alpha2 * v[t]) / (sqrt(n[t]) + eps)) / (1 + lr * weight_decay),
-        ),
-    ),
-)
-
-# First updates of states and of the parameter itself.
-ADOPT = OptimizerSpec(
-    "ADOPT",
-    paper="Taniguchi et al. 2024, arXiv:2411.02853, Algorithm 2",
-    arguments=(lr, betas, eps),
-    equations=(
-        Eq(v[1], grad[1] ** 2),
-        Eq(v[t], beta2 * v[t - 1] + (1 - beta2) * grad[t] ** 2),
-        Eq(m[1], 0),
-        Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * grad[t] / Max(sqrt(v[t - 1]), eps)),
-        Eq(w[1], w[0]),
-        Eq(w[t], w[t - 1] - lr * m[t]),
-    ),
-)
-
-# A start that copies the parameter, and a cube root.
-MADGRAD = OptimizerSpec(
-    "MADGRAD",
-    paper="Defazio & Jelassi 2021, arXiv:2101.11075, Algorithm 1",
-    arguments=(lr, eps),
-    equations=(
-        Eq(z[0], w[0]),
-        Eq(z[t], z[t - 1]),
-        Eq(s[t], s[t - 1] + lr * sqrt(t) * grad[t]),
-        Eq(v[t], v[t - 1] + lr * sqrt(t) * grad[t] ** 2),
-        Eq(w[t], z[t] - s[t] / (v[t] ** Rational(1, 3) + eps)),
-    ),
-)
-
 # Associations that no pass may change.
 KahanSGD = OptimizerSpec(
     "KahanSGD",

@@ -65,13 +65,15 @@ class Case:
         self.point["grad_bound"] = real(self.setting.grad_bound)
         for name in ("w", "grad", *(state.name for state in self.rule.arrays)):
             self.point[name] = real(rng.uniform(0.1, 2.0, 3) * rng.choice([-1, 1], 3))
-        for name in set(self.point) & {"v", "v_max"}:
+        for name in set(self.point) & {"v", "v_max", "n", "s"}:
             self.point[name] = abs(self.point[name])
         for state in self.rule.scalar_states:
             self.point[state.name] = real(float(rng.uniform(0.2, 0.8)))
 
     def truth(self) -> dict[str, Any]:
-        states = {} if self.created else {name: self.point[name] for name in self.live}
+        made = {series.name for series in self.setting.spec.by_moment("first")}
+        old = [name for name in self.live if not (self.created and name in made)]
+        states = {name: self.point[name] for name in old}
         path = Trajectory(self.setting, np.array(self.point["w"]), states, self.t - 1)
         path.step(multiply(self.factor, self.point["grad"]))
         return {"w": path.w} | {name: path.states[name] for name in self.live}
@@ -102,6 +104,7 @@ class Case:
             name: bool(box)
             for name, box in arguments.items()
             if isinstance(getattr(box, "expr", None), sympy.logic.boolalg.Boolean)
+            and not box.expr.is_Symbol
         }
         return arguments | decided | dead
 

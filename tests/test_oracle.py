@@ -70,7 +70,7 @@ def states_of(setting: Setting, rng: np.random.Generator, dtype: type) -> dict[s
             found[name] = float(rng.uniform(0.1, 0.9))
         else:
             array = numbers(rng, dtype)
-            found[name] = np.abs(array) if name in ("v", "v_max") else array
+            found[name] = np.abs(array) if name in ("v", "v_max", "n", "s") else array
     live = {series.name for series in setting.states()}
     return {name: value for name, value in found.items() if name in live}
 

@@ -6,6 +6,7 @@ precision can bear. It is no part of the pipeline; a target asks for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import sympy
@@ -25,7 +26,8 @@ class Expm1(sympy.Function):  # type: ignore[misc]
 def capture(program: Program) -> Program:
     """The program without branches on what the host computes, and with accurate bias corrections.
 
-    `1 - beta**t` in single precision is off by 1e-5; `-expm1(t * log(beta))` is not.
+    `1 - beta**t` in single precision is off by 1e-5; `-expm1(t * log(beta))` is not. The same goes
+    for `1 - exp(x)`, and for `1 - beta` where beta is one number or another.
 
     >>> from lucidgen.passes.examples import beta, grad, program, show, t, w, w_before
     >>> from lucidgen.ir import symbol
@@ -41,17 +43,35 @@ def capture(program: Program) -> Program:
         if expr.is_Atom:
             return expr
         if expr.is_Add:
-            power = (1 - expr).xreplace(powers)
-            if _is_power(power, t):
-                return -Expm1(t * sympy.log(power.base))
+            taken = (1 - expr).xreplace(powers)
+            if _is_power(taken, t):
+                return -Expm1(t * sympy.log(taken.base))
+            if isinstance(taken, sympy.exp):
+                return -Expm1(accurate(taken.args[0]))
         return expr.func(*map(accurate, expr.args))
 
-    host = [replace(let, value=accurate(let.value)) for let in program.host]
+    host = [replace(let, value=accurate(let.value)) for let in _complements(program)]
     return order(program.with_lets(_selected(program, [*host, *program.body])))
 
 
 def _is_power(expr: sympy.Basic, t: sympy.Symbol) -> bool:
     return bool(expr.is_Pow and expr.base.is_Symbol and expr.exp == t)
+
+
+def _complements(program: Program) -> Iterator[Let]:
+    """The host's lets; `1 - x`, where x has cases, has the cases itself: 1 is taken from each."""
+    cases: dict[sympy.Basic, list[Let]] = {}
+    for let in program.host:
+        cases.setdefault(let.target, []).append(let)
+    for let in program.host:
+        own = cases.get(1 - let.value, []) if let.value.is_Add else []
+        if len(own) < 2:
+            yield let
+            continue
+        for case in own:
+            guard = let.guard & case.guard
+            if guard:
+                yield replace(let, value=1 - case.value, guard=guard)
 
 
 def _selected(program: Program, lets: list[Let]) -> list[Let]:

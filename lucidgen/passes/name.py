@@ -126,6 +126,7 @@ def _role(target: sympy.Symbol, value: sympy.Expr, reader: Let) -> str | None:
                 a.args[0] for a in others if isinstance(a, Square)
             ]
             inside = sorted(set().union(*(a.free_symbols for a in others)), key=str)
+            inside = inside if len(inside) == 1 else []
             scaled = [*direct, *inside, reader.target][0]
             return f"{_stem(scaled)}_scale"
         if expr.is_Add and target in expr.args:

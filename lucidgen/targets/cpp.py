@@ -36,7 +36,7 @@ class CppPrinter(CPrinter):
     real: ClassVar[str] = "real"
     branch: ClassVar[str] = "if constexpr"
     functions: ClassVar[dict[str, str]] = {
-        **{name: f"std::{name}" for name in ("sqrt", "pow", "exp", "log", "tanh", "abs")},
+        **{name: f"std::{name}" for name in ("sqrt", "cbrt", "pow", "exp", "log", "tanh", "abs")},
         **{name: f"lucidgen::{name}" for name in ("sign", "maximum", "minimum")},
     }
 

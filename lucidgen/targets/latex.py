@@ -89,6 +89,7 @@ class LatexPrinter(Printer):
     }
     templates: ClassVar[Mapping[str, str]] = {
         "sqrt": r"\sqrt{{{0}}}",
+        "cbrt": r"\sqrt[3]{{{0}}}",
         "abs": r"\left|{0}\right|",
         "exp": r"\exp\left({0}\right)",
         "log": r"\ln\left({0}\right)",

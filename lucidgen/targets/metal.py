@@ -64,6 +64,7 @@ class MetalPrinter(CPrinter):
         "maximum": "maximum",
         "minimum": "minimum",
     }
+    templates: ClassVar[dict[str, str]] = {"cbrt": "metal::precise::pow({0}, 1.0f / 3.0f)"}
 
 
 @dataclass(frozen=True)

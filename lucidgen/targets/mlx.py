@@ -47,6 +47,7 @@ class MLXPrinter(Printer):
         "not": "mx.logical_not",
     }
     templates: ClassVar[Mapping[str, str]] = {
+        "cbrt": "mx.power({0}, 1 / 3)",
         "row_mean": "mx.mean({0}, axis=-1, keepdims=True)",
         "column_mean": "mx.mean({0}, axis=-2, keepdims=True)",
         "filled": "mx.full(w.shape, {0}, w.dtype)",

@@ -11,11 +11,15 @@ from typing import ClassVar
 
 from ..ir import Program
 from ..spec.domains import Domain
+from .fitting import fitted
 from .mlx import StepFunction, step_parameters
 from .operations import Node, Op, reads
 from .printer import INFIX, Printer
 from .python import condition, tag
 from .statements import Assign, If, Statement, code
+
+#: What stands before a comment: the function's indent and the mark.
+BEFORE_COMMENT = 6
 
 REDUCTIONS = ("norm", "mean", "total", "row_mean", "column_mean")
 
@@ -27,6 +31,7 @@ UFUNCS = {
     "neg": "np.negative",
     "pow": "np.power",
     "sqrt": "np.sqrt",
+    "cbrt": "np.cbrt",
     "abs": "np.abs",
     "sign": "np.sign",
     "exp": "np.exp",
@@ -125,11 +130,13 @@ class _Writer:
             yield from self.block(rest, indent + "    ")
 
     def comment(self, statement: Assign, indent: str) -> Iterator[str]:
-        """The equation in one line, above the calls that compute it."""
+        """The equation, above the calls that compute it."""
         if isinstance(statement.value, Op) and statement.domain is Domain.ELEMENT:
             numbers = "".join(f"({n})" for n in statement.note)
             text = f"{statement.name} = {_Plain(self.code.names).print(statement.value)}"
-            yield f"{indent}# {numbers} {text}" if numbers else f"{indent}# {text}"
+            before = len(indent) + BEFORE_COMMENT
+            lines = fitted(f"{numbers} {text}".lstrip(), before).split("\n" + " " * before)
+            yield from (f"{indent}# {line}" for line in lines)
 
     def assign(self, statement: Assign) -> Iterator[str]:
         name, value = statement.name, statement.value

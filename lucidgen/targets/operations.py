@@ -158,7 +158,10 @@ class _Reader:
         top, bottom = [], []
         for factor in sympy.Mul.make_args(-expr if negative else expr):
             base, exponent = factor.as_base_exp()
-            if exponent.is_Rational and exponent < 0:
+            if self.is_divisor(factor, expr):
+                top += [sympy.Integer(factor.p)] if factor.p != 1 else []
+                bottom.append(sympy.Integer(factor.q))
+            elif exponent.is_Rational and exponent < 0:
                 bottom.append(base**-exponent)
             else:
                 top.append(factor)
@@ -166,6 +169,13 @@ class _Reader:
         if bottom:
             value = Op("div", (value, self.chain(bottom)))
         return Op("neg", (value,)) if negative else value
+
+    def is_divisor(self, factor: sympy.Expr, product: sympy.Expr) -> bool:
+        """Whether a fraction divides by what it has below: where it is no double, and on the host,
+        where a division costs nothing."""
+        if not factor.is_Rational or factor.is_Integer or self.domain(product) is not Domain.HOST:
+            return False
+        return bool(factor.q & (factor.q - 1))
 
     def chain(self, factors: list[sympy.Expr]) -> Node:
         if not factors:
@@ -178,6 +188,8 @@ class _Reader:
             return self.read(expr)
         if expr.exp == sympy.S.Half:
             return Op("sqrt", (self.read(expr.base),))
+        if expr.exp == sympy.Rational(1, 3) and self.domain(expr) is not Domain.HOST:
+            return Op("cbrt", (self.read(expr.base),))
         return Op("pow", (self.read(expr.base), self.read(expr.exp)))
 
     def term_key(self, term: sympy.Basic) -> tuple[object, ...]:

@@ -223,6 +223,11 @@ def _pow(f: Format, a: Approximation, b: Approximation) -> Any:
     return f.rounded(value, spread, 2 * LIBRARY_ULPS)
 
 
+def _cbrt(f: Format, a: Approximation) -> Any:
+    """A cube root; where a machine has none, the power of a rounded third."""
+    return _pow(f, a, f.constant(sympy.Rational(1, 3)))
+
+
 def _compare(holds: Callable[[Any, Any], bool]) -> Callable[..., Truth]:
     def operation(f: Format, a: Approximation, b: Approximation) -> Truth:
         apart = abs(a.value - b.value) > a.error + b.error
@@ -286,6 +291,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sign": _sign,
     "square": _square,
     "pow": _pow,
+    "cbrt": _cbrt,
     "sqrt": _monotone(exact.root, least=ZERO, ulps=0),
     "exp": _monotone(exact.exponential),
     "expm1": _monotone(exact.expm1),

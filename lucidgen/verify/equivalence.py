@@ -59,6 +59,7 @@ class Box:
         self.expr = expression(expr)
         self.point = point
         self.writable = writable
+        self.shape = self.dtype = None
 
     def made(self, expr: sympy.Basic) -> Box:
         """A new box that shares the point."""
@@ -124,6 +125,7 @@ _FUNCTIONS: dict[str, Callable[..., sympy.Basic]] = {
     "negative": lambda a: -a,
     "power": _INFIX["pow"],
     "sqrt": sympy.sqrt,
+    "cbrt": lambda a: a ** sympy.Rational(1, 3),
     "abs": sympy.Abs,
     "sign": sympy.sign,
     "exp": sympy.exp,
@@ -158,6 +160,13 @@ def _mean(point: Point) -> Callable[..., Box]:
     return mean
 
 
+def _full(point: Point) -> Callable[..., Box]:
+    def full(shape: Any, value: Any, dtype: Any) -> Box:
+        return Box(value, point, True)
+
+    return full
+
+
 def _copyto(target: Box, source: Any, where: Any = True) -> None:
     target.write(When(expression(where), expression(source), target.expr))
 
@@ -166,7 +175,9 @@ def namespace(point: Point) -> dict[str, Any]:
     """The names that emitted functions use: `np`, `mx`, and the scalar functions."""
     functions = {name: _function(name, of, point) for name, of in _FUNCTIONS.items()}
     linalg = SimpleNamespace(norm=_function("norm", Norm, point))
-    library = SimpleNamespace(**functions, mean=_mean(point), linalg=linalg, copyto=_copyto)
+    library = SimpleNamespace(
+        **functions, mean=_mean(point), full=_full(point), linalg=linalg, copyto=_copyto
+    )
     return {**functions, "np": library, "mx": library}
 
 

@@ -16,7 +16,24 @@ from typer.testing import CliRunner
 from lucidgen import Parameter
 from lucidgen.cli import app
 
-BUILT_IN = ("Adam", "AdamW", "LARS", "Lion", "NAdam", "RAdam", "SGD", "SignSGD")
+BUILT_IN = (
+    "AdaBelief",
+    "Adam",
+    "AdamW",
+    "Adan",
+    "AdEMAMix",
+    "ADOPT",
+    "AggMo",
+    "LARS",
+    "Lion",
+    "MADGRAD",
+    "NAdam",
+    "QHAdam",
+    "RAdam",
+    "SGD",
+    "SignSGD",
+    "Yogi",
+)
 
 
 def run(*arguments):
@@ -100,7 +117,7 @@ def test_show_prints_latex_and_dialects():
     ("arguments", "answer"),
     [
         (("show", "Adma"), "did you mean 'Adam'?"),
-        (("show", "xyz"), "there are Adam, AdamW, LARS"),
+        (("show", "xyz"), "there are AdaBelief, Adam, AdamW"),
         (("show", "Adam", "--dialect", "lucid"), "did you mean 'lucid2'?"),
         (("show", "Adam:torch", "--dialect", "lucid2"), "contradict"),
         (("show", "Adam", "--latex", "--stage", "mlx"), "leave out --stage"),

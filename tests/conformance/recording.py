@@ -18,7 +18,8 @@ import numpy as np
 from cases import CASES, CHECKPOINTS, PARAMETERS, Array, Case, fingerprint, starts
 
 FOLDER = Path(__file__).parent / "recorded"
-NUMBERS = ("step", "mu_product")  # kept once per parameter, not per element
+# Kept once per parameter, not per element.
+NUMBERS = ("step", "mu_product", "beta1_weight", "beta2_weight")
 
 State = dict[str, Any]
 """The state of one parameter by its key in state_dict, and its value under "w"."""
@@ -49,7 +50,8 @@ class Recording:
         """The parameter groups of the state_dict at RESUME_AT."""
         groups: list[dict[str, Any]] = json.loads(str(self._arrays[f"{case}/groups"]))
         return [
-            {key: tuple(v) if key == "betas" else v for key, v in group.items()} for group in groups
+            {key: tuple(v) if key in ("betas", "nus") else v for key, v in group.items()}
+            for group in groups
         ]
 
 

@@ -17,9 +17,20 @@ from lucidgen.verify.emitted import arguments, settings
 
 Arrays = list[np.ndarray[Any, Any]]
 
-SPECS = [
-    e.main for e in catalog(None).entries if getattr(optim, e.main.name).rules[e.main.reading].cpp
-]
+#: C's functions may differ from NumPy's in the last bits; there the oracle's bound alone decides.
+INEXACT = ("cbrt", "pow", "exp", "log", "tanh")
+
+
+def is_exact(main: OptimizerSpec) -> bool:
+    """Whether an optimizer has a loop, and one of operations that all round correctly."""
+    rule = getattr(optim, main.name).rules[main.reading]
+    if not rule.cpp:
+        return False
+    source = native.build_of(rule, "float32", ["c++"]).source.read_text()
+    return not any(f"std::{name}" in source for name in INEXACT)
+
+
+SPECS = [entry.main for entry in catalog(None).entries if is_exact(entry.main)]
 READINGS = [
     pytest.param(main, spec, id=f"{main.name}-{name}")
     for main in SPECS
