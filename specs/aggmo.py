@@ -15,12 +15,10 @@ weight_decay = hyper(
     "weight_decay", 0.0, at_least=0, special=0, doc="Weight decay (L2, added to the gradient)."
 )
 
-g = series("g")
+g, u = series("g"), series("u")
 velocities = [
     series(f"v{i}", saved_as=f"momentum_buffer{i}") for i in range(1, len(betas.symbols) + 1)
 ]
-
-lr_each = series("lr_each")
 
 AggMo = OptimizerSpec(
     "AggMo",
@@ -33,12 +31,11 @@ AggMo = OptimizerSpec(
     equations=(
         Eq(g[t], grad[t] + weight_decay * w[t - 1]),
         *(Eq(v[t], beta * v[t - 1] + g[t]) for v, beta in zip(velocities, betas, strict=True)),
-        Eq(lr_each[t], lr / len(velocities)),
         Eq(
-            w[t],
-            w[t - 1]
-            - lr_each[t]
-            * sum(when(beta, v[t], g[t]) for v, beta in zip(velocities, betas, strict=True)),
+            u[t],
+            sum(when(beta, v[t], g[t]) for v, beta in zip(velocities, betas, strict=True))
+            / len(velocities),
         ),
+        Eq(w[t], w[t - 1] - lr * u[t]),
     ),
 )

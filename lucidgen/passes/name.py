@@ -125,10 +125,12 @@ def _role(target: sympy.Symbol, value: sympy.Expr, reader: Let) -> str | None:
             direct = [a for a in others if a.is_Symbol] or [
                 a.args[0] for a in others if isinstance(a, Square)
             ]
-            inside = sorted(set().union(*(a.free_symbols for a in others)), key=str)
-            inside = inside if len(inside) == 1 else []
-            scaled = [*direct, *inside, reader.target][0]
-            return f"{_stem(scaled)}_scale"
+            inside = set().union(*(a.free_symbols for a in others))
+            scaled = direct or (list(inside) if len(inside) == 1 else [])
+            hypers = [a for a in value.args if a.is_Symbol] if value.is_Mul else []
+            if hypers and not scaled and expr != reader.value:
+                return f"scaled_{_stem(hypers[0])}"
+            return f"{_stem((scaled or [reader.target])[0])}_scale"
         if expr.is_Add and target in expr.args:
             hypers = [a for a in value.args if a.is_Symbol] if value.is_Mul else []
             if hypers:

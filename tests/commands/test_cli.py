@@ -1,6 +1,7 @@
 """`lucidgen list | show | diff | new`, exit codes, and that no user ever sees a traceback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,7 +102,7 @@ def test_every_stage_of_every_optimizer_can_be_shown(name, stage):
         assert output.startswith("--- lowered\n")
         assert "--- order" in output
     else:
-        assert "reads w, grad" in output.splitlines()[-1]
+        assert re.search(r"reads .*\bgrad\b", output.splitlines()[-1])
     if stage in ("numpy", "mlx"):
         compile(output, name, "exec")
 
@@ -116,7 +117,7 @@ def test_show_prints_latex_and_dialects():
 @pytest.mark.parametrize(
     ("arguments", "answer"),
     [
-        (("show", "Adma"), "did you mean 'Adam'?"),
+        (("show", "RAdma"), "did you mean 'RAdam'?"),
         (("show", "xyz"), "there are AdaBelief, Adam, AdamW"),
         (("show", "Adam", "--dialect", "lucid"), "did you mean 'lucid2'?"),
         (("show", "Adam:torch", "--dialect", "lucid2"), "contradict"),
@@ -124,7 +125,7 @@ def test_show_prints_latex_and_dialects():
         (("show", "Adam", "--stage", "cuda"), "cuda"),
         (("show",), "Missing argument"),
         (("diff", "Adam"), "Missing argument"),
-        (("diff", "Adam", "Adma"), "did you mean 'Adam'?"),
+        (("diff", "Adam", "RAdma"), "did you mean 'RAdam'?"),
         (("list", "--specs", "nowhere"), "there is no folder"),
         (("lsit",), "No such command"),
         (("new", "adam"), "write it as in MyAdam"),
@@ -203,7 +204,9 @@ def test_a_new_spec_builds_at_once_and_computes_what_its_base_does(tmp_path, mon
 
     p = Parameter(np.ones(3))
     p.grad = np.ones(3)
-    getattr(my_optim, name)([p]).step()
+    optimizer = getattr(my_optim, name)([p])
+    for _ in range(2):  # the first step of some only measures
+        optimizer.step()
     assert (p.data < 1).all()
 
 
