@@ -14,37 +14,61 @@ if TYPE_CHECKING:
     from lucidgen.runtime import Optimizer
 
     from . import lr_scheduler
+    from .adabelief import AdaBelief
     from .adam import Adam, AdamW
+    from .adan import Adan
+    from .ademamix import AdEMAMix
+    from .adopt import ADOPT
+    from .aggmo import AggMo
     from .lars import LARS
     from .lion import Lion
+    from .madgrad import MADGRAD
     from .nadam import NAdam
+    from .qhadam import QHAdam
     from .radam import RAdam
     from .sgd import SGD
     from .sign_sgd import SignSGD
+    from .yogi import Yogi
 
 __all__ = [
+    "ADOPT",
     "LARS",
+    "MADGRAD",
     "SGD",
+    "AdEMAMix",
+    "AdaBelief",
     "Adam",
     "AdamW",
+    "Adan",
+    "AggMo",
     "Lion",
     "NAdam",
     "Optimizer",
+    "QHAdam",
     "RAdam",
     "SignSGD",
+    "Yogi",
     "lr_scheduler",
 ]
 
 _MODULES = {
     "lucidgen.runtime": ["Optimizer"],
     ".lr_scheduler": [],
+    ".adabelief": ["AdaBelief"],
     ".adam": ["Adam", "AdamW"],
+    ".adan": ["Adan"],
+    ".ademamix": ["AdEMAMix"],
+    ".adopt": ["ADOPT"],
+    ".aggmo": ["AggMo"],
     ".lars": ["LARS"],
     ".lion": ["Lion"],
+    ".madgrad": ["MADGRAD"],
     ".nadam": ["NAdam"],
+    ".qhadam": ["QHAdam"],
     ".radam": ["RAdam"],
     ".sgd": ["SGD"],
     ".sign_sgd": ["SignSGD"],
+    ".yogi": ["Yogi"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

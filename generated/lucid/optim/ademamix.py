@@ -24,13 +24,13 @@ class AdEMAMix(Optimizer):
         \begin{aligned}
         \alpha^{\mathrm{now}}_{t} &= \begin{cases}
             \frac{t \, \alpha}{\alpha^{\mathrm{warmup}}}
-                & \text{if } \alpha^{\mathrm{warmup}} > t \\
+                & \text{if } t < \alpha^{\mathrm{warmup}} \\
             \alpha & \text{otherwise}
         \end{cases} && (1) \\
         \beta^{\mathrm{now}}_{3,t} &= \begin{cases}
             \exp\left(\frac{\beta^{\mathrm{warmup}}_{3}}{\frac{t}{\ln\left(\beta_{3}\right)} +
                 \frac{\beta^{\mathrm{warmup}}_{3} - t}{\ln\left(\beta_{1}\right)}}\right)
-                & \text{if } \beta^{\mathrm{warmup}}_{3} > t \\
+                & \text{if } t < \beta^{\mathrm{warmup}}_{3} \\
             \beta_{3} & \text{otherwise}
         \end{cases} && (2) \\
         m_{t} &= \beta_{1} \, m_{t-1} + (1 - \beta_{1}) \, \nabla f(w_{t-1}) && (3) \\
@@ -84,8 +84,8 @@ class AdEMAMix(Optimizer):
         ("metal"). For MLX arrays only those functions, wherever they are: "mlx".
     **options
         What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
-        and torch's ``foreach``, ``fused`` and ``capturable``, which make no difference; see
-        :class:`Options`.
+        parameters without weight decay (``no_decay``), and torch's ``foreach``, ``fused`` and
+        ``capturable``, which make no difference; see :class:`Options`.
 
     Raises
     ------

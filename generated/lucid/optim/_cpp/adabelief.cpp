@@ -37,7 +37,7 @@ void adabelief_loop(Index size, Index at, void* const* arrays, const T* grad_arr
         real s = real(s_array[i]);
         if constexpr (scale_grad) {
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
-                -grad_bound);
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (1)
         real r = grad - m;  // (2)

@@ -42,7 +42,7 @@ void adan_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real n = real(n_array[i]);
         if constexpr (scale_grad) {
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
-                -grad_bound);
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (5)
         real d;
@@ -109,7 +109,7 @@ void adan_pytorch_optimizer_loop(Index size, Index at, void* const* arrays, cons
         real n = real(n_array[i]);
         if constexpr (scale_grad) {
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
-                -grad_bound);
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (5)
         real d;

@@ -41,7 +41,7 @@ void ademamix_loop(Index size, Index at, void* const* arrays, const T* grad_arra
         real v = real(v_array[i]);
         if constexpr (scale_grad) {
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
-                -grad_bound);
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (3)
         m_slow = beta3_now * m_slow + one_minus_beta3_now * grad;  // (4)

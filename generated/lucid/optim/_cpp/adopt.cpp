@@ -54,7 +54,8 @@ void adopt_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         if constexpr (clip) {
             // (2)(4)
             g_clipped = lucidgen::maximum(lucidgen::minimum(g
-                / lucidgen::maximum(std::sqrt(v), eps), bound), -bound);
+                                                            / lucidgen::maximum(std::sqrt(v), eps),
+                                                            bound), -bound);
         } else {
             g_clipped = g / lucidgen::maximum(std::sqrt(v), eps);  // (2)(4)
         }
@@ -131,7 +132,8 @@ void adopt_pytorch_optimizer_loop(Index size, Index at, void* const* arrays, con
         if constexpr (clip) {
             // (2)(4)
             g_clipped = lucidgen::maximum(lucidgen::minimum(g
-                / lucidgen::maximum(std::sqrt(v), eps), bound), -bound);
+                                                            / lucidgen::maximum(std::sqrt(v), eps),
+                                                            bound), -bound);
         } else {
             g_clipped = g / lucidgen::maximum(std::sqrt(v), eps);  // (2)(4)
         }

@@ -48,7 +48,8 @@ void qhadam_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real square_g = g * g;  // (3)(4)(5)(6)(7)(8)
         v = beta2 * v + one_minus_beta2 * square_g;  // (3)
         // (4)(5)(6)(7)(8)
-        w = w - (g_scale * g + m_scale * m)
+        w = w
+            - (g_scale * g + m_scale * m)
             / (std::sqrt(one_minus_nu2 * square_g + v_scale * v) + eps);
         w_array[i] = T(w);
         m_array[i] = T(m);

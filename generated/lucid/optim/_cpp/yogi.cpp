@@ -35,7 +35,7 @@ void yogi_loop(Index size, Index at, void* const* arrays, const T* grad_array,
         real v = real(v_array[i]);
         if constexpr (scale_grad) {
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
-                -grad_bound);
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (1)
         real g_squared = grad * grad;  // (3)
@@ -83,7 +83,7 @@ void yogi_pytorch_optimizer_loop(Index size, Index at, void* const* arrays, cons
         real v = real(v_array[i]);
         if constexpr (scale_grad) {
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
-                -grad_bound);
+                                     -grad_bound);
         }
         m = beta1 * m + one_minus_beta1 * grad;  // (1)
         real g_squared = grad * grad;  // (3)

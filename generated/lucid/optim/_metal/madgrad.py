@@ -56,8 +56,8 @@ inline void madgrad_step(
     v = v + scale * (g * g);  // (4)
     if (use_momentum) {
         // (7)(8)
-        w = momentum * w + one_minus_momentum
-            * (x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps));
+        w = momentum * w
+            + one_minus_momentum * (x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps));
     } else {
         w = x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps);  // (7)(8)
     }
@@ -158,8 +158,8 @@ inline void madgrad_pytorch_optimizer_step(
     v = v + scale * (g * g);  // (4)
     if (use_momentum) {
         // (7)(8)
-        w = momentum * w + one_minus_momentum
-            * (x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps));
+        w = momentum * w
+            + one_minus_momentum * (x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps));
     } else {
         w = x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps);  // (7)(8)
     }

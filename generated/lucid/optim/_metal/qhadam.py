@@ -59,7 +59,8 @@ inline void qhadam_step(
     float square_g = g * g;  // (3)(4)(5)(6)(7)(8)
     v = beta2 * v + one_minus_beta2 * square_g;  // (3)
     // (4)(5)(6)(7)(8)
-    w = w - (g_scale * g + m_scale * m)
+    w = w
+        - (g_scale * g + m_scale * m)
         / (metal::precise::sqrt(one_minus_nu2 * square_g + v_scale * v) + eps);
 }
 
@@ -166,7 +167,8 @@ inline void qhadam_pytorch_optimizer_step(
     float square_g = g * g;  // (3)(6)(7)(8)
     v = v + share2 * (square_g - v);  // (3)
     // (6)(7)(8)
-    w = w - (g_scale * g + m_scale * m)
+    w = w
+        - (g_scale * g + m_scale * m)
         / (metal::precise::sqrt(nu2 * v + one_minus_nu2 * square_g) + eps);
 }
 

@@ -53,8 +53,8 @@ def ademamix_scalars(
     t, lr, beta1, beta2, beta3, alpha, alpha_warmup, beta3_warmup, eps, weight_decay
 ):
     """The scalars of AdEMAMix at step t, which is an array."""
-    alpha_warmup_above_t = alpha_warmup > t
-    beta3_warmup_above_t = beta3_warmup > t
+    alpha_warmup_above_t = t < alpha_warmup
+    beta3_warmup_above_t = t < beta3_warmup
     one_minus_beta1 = 1 - beta1  # (3)
     one_minus_beta2 = 1 - beta2  # (5)
     w_scale = 1 - lr * weight_decay  # (8)

@@ -55,8 +55,8 @@ def qhadam_step(
     np.multiply(beta2, v, out=v)
     np.multiply(one_minus_beta2, square_g, out=work3)
     np.add(v, work3, out=v)
-    # (4)(5)(6)(7)(8) w = w - (g_scale * g + m_scale * m)
-    #     / (sqrt(one_minus_nu2 * square_g + v_scale * v) + eps)
+    # (4)(5)(6)(7)(8) w = w
+    #     - (g_scale * g + m_scale * m) / (sqrt(one_minus_nu2 * square_g + v_scale * v) + eps)
     np.multiply(g_scale, g, out=work3)
     np.multiply(m_scale, m, out=work4)
     np.add(work3, work4, out=work3)
@@ -110,8 +110,8 @@ def qhadam_pytorch_optimizer_step(
     np.subtract(square_g, v, out=work3)
     np.multiply(share2, work3, out=work3)
     np.add(v, work3, out=v)
-    # (6)(7)(8) w = w - (g_scale * g + m_scale * m)
-    #     / (sqrt(nu2 * v + one_minus_nu2 * square_g) + eps)
+    # (6)(7)(8) w = w
+    #     - (g_scale * g + m_scale * m) / (sqrt(nu2 * v + one_minus_nu2 * square_g) + eps)
     np.multiply(g_scale, g, out=work3)
     np.multiply(m_scale, m, out=work4)
     np.add(work3, work4, out=work3)
