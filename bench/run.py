@@ -95,7 +95,7 @@ def compile_loops(cases: list[Case], console: Console) -> None:
     """Compile our loops for these cases, so that nobody steps without them meanwhile."""
     try:
         for name in dict.fromkeys(case.optimizer for case in cases):
-            native.demanded(next(iter(getattr(lucidgen.optim, name).rules.values())), "f")
+            native.demanded(next(iter(getattr(lucidgen.optim, name).rules.values())), "float32")
     except native.Unavailable as reason:
         console.print(f"no compiled loops: {reason}", markup=False)
 
