@@ -54,16 +54,15 @@ class Worker:
         return {"moved": self.moved()}
 
     def moved(self) -> list[float]:
-        """How far some weights have come, by which rivals that compute something else are found."""
+        """How far some weights have come, by which rivals that compute something else are found.
+
+        They are the first ones of the first tensor that have a large gradient.
+        """
         assert self.steps is not None
-        found: list[float] = []
-        for now, before, grad in zip(
-            self.steps.weights(), self.arrays(0), self.arrays(1), strict=False
-        ):
-            large = np.flatnonzero(np.abs(grad.ravel()[: 50 * SAMPLES]) > 0.5)[:SAMPLES]
-            found += (now.ravel()[large].astype(float) - before.ravel()[large]).tolist()
-            break
-        return found
+        before, grad = (next(self.arrays(shift)).ravel() for shift in (0, 1))
+        now = [array.ravel() for array in self.steps.weights()[:1]]
+        large = np.flatnonzero(np.abs(grad[: 50 * SAMPLES]) > 0.5)[:SAMPLES]
+        return [float(array[i]) - float(before[i]) for array in now for i in large]
 
     def step(self) -> dict[str, Any]:
         assert self.steps is not None
