@@ -7,7 +7,7 @@ before it changes anything. Dicts of torch and of Lucid 2 load as well; torch is
      "param_groups": [{"lr": 1e-3, ..., "params": [0],
                        "param_names": ["w"], "param_shapes": [(3,)]}],
      "class": "Adam", "dialect": "torch",
-     "options": {"max_grad_norm": 1.0}}      # those that are set
+     "options": {"max_grad_norm": 1.0}}      # what is set, and how many batches wait
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .accumulation import Accumulation
 from .groups import Settings, is_note
 from .matching import Target, check_shape, matched, parsed
-from .options import Options, checked
+from .options import Options, as_count, checked
 from .parameters import describe
 from .restoring import copied, new_entry, new_values
 from .rule import Rule
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
+
+#: The options that are saved, and what they are if they are not.
+_UNSET: dict[str, Any] = {"max_grad_norm": None, "accumulation_steps": 1, "accumulated": 0}
 
 # -- saving ---------------------------------------------------------------------------------------
 
@@ -58,8 +62,14 @@ def save(optimizer: Optimizer) -> dict[str, Any]:
         "class": class_name(optimizer),
         "dialect": optimizer.dialect,
     }
-    if optimizer.max_grad_norm is not None:
-        saved["options"] = {"max_grad_norm": optimizer.max_grad_norm}
+    options = {
+        "max_grad_norm": optimizer.max_grad_norm,
+        "accumulation_steps": optimizer.accumulation_steps,
+        "accumulated": optimizer.accumulated,
+    }
+    options = {key: value for key, value in options.items() if value != _UNSET[key]}
+    if options:
+        saved["options"] = options
     return saved
 
 
@@ -140,24 +150,25 @@ def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
             entry = state.get(key) or {}
             check_shape(saved, key, target)
             new_states.append((target, new_entry(optimizer, settings, entry, target, ours)))
-    new_options = _options(optimizer, state_dict)
+    new_options, waiting = _options(optimizer, state_dict)
     _commit(optimizer, new_groups, new_states)
     optimizer._options.update(new_options)
+    optimizer._accumulation = Accumulation(waiting)
 
 
-def _options(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> Options:
-    """The checked options of a saved dict."""
+def _options(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> tuple[Options, int]:
+    """The checked options of a saved dict, and how many batches wait in it."""
     label, saved = type(optimizer).__name__, state_dict.get("options", {})
     if not isinstance(saved, Mapping):
         raise TypeError(f"{label}: the saved options must be a dict, got {saved!r}")
-    unknown = saved.keys() - {"max_grad_norm"}
+    unknown = saved.keys() - _UNSET.keys()
     if unknown:
         raise ValueError(f"{label}: unknown saved options {', '.join(map(repr, sorted(unknown)))}")
     found = checked(saved, label)
     if optimizer._tree is not None:
         for name, value in found.items():
             optimizer._tree.check_change(name, getattr(optimizer, name), value)
-    return found
+    return found, as_count(saved.get("accumulated", 0), f"{label}: accumulated", at_least=0)
 
 
 def _check_class(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:

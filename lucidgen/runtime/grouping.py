@@ -7,11 +7,14 @@ Owns which parameters are in which group, under which names. What the values of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from .groups import Group, Settings, check_values, settle
 from .parameters import collect, describe, without_repeats
 from .rule import Rule
+
+_grad = attrgetter("grad")
 
 
 class Grouped:
@@ -110,7 +113,7 @@ class Grouped:
                 if name is not None:
                     named[name] = label
 
-    def _settled(self, rule: Rule) -> list[tuple[str, Settings, Any, Any]]:
+    def _settled(self, rule: Rule) -> list[tuple[str, Settings, Any, Any, list[Any]]]:
         """Every group as ``stepping`` wants it, checked again where it was written to."""
         for index, group in enumerate(self.param_groups):
             if type(group) is not Group:
@@ -130,6 +133,7 @@ class Grouped:
                 group.settings,
                 group["params"],
                 group.get("param_names"),
+                list(map(_grad, group["params"])),
             )
             for index, group in enumerate(self.param_groups)
         ]

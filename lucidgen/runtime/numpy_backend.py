@@ -94,7 +94,7 @@ def _layout(array: Array) -> str:
     return "C" if array.flags.c_contiguous or not array.flags.f_contiguous else "F"
 
 
-def _private(param: Any) -> Array:
+def private(param: Any) -> Array:
     """The parameter's data as an array that only the runtime's own parameters share."""
     data: Any = param.data
     if isinstance(data, np.ndarray) and is_private(data, param):
@@ -142,7 +142,7 @@ def _state_array(state: State, slot: Slot, settings: Settings, w: Array) -> Arra
 
 def bind(slot: Slot, settings: Settings) -> None:
     """Make the private copy and the states that steps on this parameter use."""
-    w = _private(slot.param)
+    w = private(slot.param)
     slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
     slot.order = _layout(w)
     arrays = [_state_array(state, slot, settings, w) for state in settings.arrays]

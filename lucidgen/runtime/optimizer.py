@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, ClassVar
 
 from . import checkpoint, exempt, options, stepping
+from .accumulation import Accumulation
 from .clipping import GRAD_NORM
 from .generation import GENERATION, adopt
 from .grouping import Grouped
 from .groups import CLIP_VALUE, Group, Settings, check_values, nearest, settle
 from .hooks import Handle, Hook, Hooks
 from .kernels import checked_kernel
+from .masters import Masters
 from .numpy_backend import WorkArrays
 from .parameters import is_mlx_module, make_mlx_types_picklable
 from .states import States
@@ -57,11 +59,15 @@ class Optimizer(Grouped):
         self.kernel = checked_kernel(kernel, label, self._rule)
         self._grad_norm: Any = None
         self._options = options.Options()
+        self._accumulation = Accumulation()
+        self._masters: Masters | None = None
         no_decay = None
         if self._rule is not None:
             own = {name: arguments.pop(name) for name in options.NAMES if name in arguments}
             self._options = options.checked(own, label)
             no_decay = exempt.as_no_decay(own.get("no_decay"), self._rule, label)
+        if self._options.get("master_weights"):
+            self._masters = Masters()
         self.defaults: dict[str, Any] = self._checked_defaults(
             {**(defaults or {}), **arguments}, given
         )
@@ -117,9 +123,23 @@ class Optimizer(Grouped):
                 f"{type(self).__name__}: constructed without parameters, so there is nothing to "
                 f"step; give it parameters, or use update(model, grads)"
             )
+        groups, states = self._settled(rule), self._states
+        sums = self._accumulation
+        if sums.waiting or self.accumulation_steps > 1:
+            sums.add(groups, states)
+            if sums.waiting < self.accumulation_steps:
+                return loss
+            groups = sums.means(groups, states)
+        stepped = groups
+        if self._masters is not None:
+            stepped, states = self._masters.stand_in(groups, states), self._masters.states
         self._grad_norm = stepping.step(
-            self._settled(rule), self._states, self._work, self.kernel, self.max_grad_norm
+            stepped, states, self._work, self.kernel, self.max_grad_norm
         )
+        if self._masters is not None:
+            self._masters.store(stepped, self._states)
+        if sums.waiting:
+            sums.clear(groups, self._states)
         return loss
 
     def register_step_pre_hook(self, hook: Hook) -> Handle:
@@ -190,6 +210,26 @@ class Optimizer(Grouped):
         return self._grad_norm if self._tree is None else self._tree.state.get(GRAD_NORM)
 
     @property
+    def accumulation_steps(self) -> int:
+        """How many calls of step() make one update."""
+        return self._options.get("accumulation_steps", 1)
+
+    @accumulation_steps.setter
+    def accumulation_steps(self, value: int) -> None:
+        label = f"{type(self).__name__}: accumulation_steps"
+        count = options.as_count(value, label)
+        if self._tree is not None and count > 1:
+            raise ValueError(
+                f"{label}: update() applies what it is given; add up gradients with tree_map"
+            )
+        self._options["accumulation_steps"] = count
+
+    @property
+    def accumulated(self) -> int:
+        """How many calls of step() wait for their update."""
+        return self._accumulation.waiting
+
+    @property
     def learning_rate(self) -> Any:
         """The learning rate of the first group; setting it sets that of every group."""
         return self.param_groups[0]["lr"]
@@ -207,6 +247,7 @@ class Optimizer(Grouped):
             raise TypeError(f"{label}: params is None; give the parameters to optimize")
         self.param_groups.append(Group({"params": [], **self.defaults}))
         self._tree = _Unready()
+        self.accumulation_steps = self.accumulation_steps  # refused if it is above 1
         if module is not None:
             self.init(module)
 
@@ -231,6 +272,7 @@ class Optimizer(Grouped):
         if group.watch is None:
             group.watch = self._tree.watch
             self._tree.no_decay = self._no_decay
+            self._tree.has_masters = self._masters is not None
         return group.settings
 
     def init(self, params: Any) -> None:

@@ -1,12 +1,14 @@
 """What every optimizer takes besides the arguments of its equations.
 
 Owns the names of these options, their meaning and the checks of their values. What they bring about
-is done elsewhere: clipping in ``clipping``, groups without weight decay in ``exempt``.
+is done elsewhere: clipping in ``clipping``, groups without weight decay in ``exempt``, means over
+batches in ``accumulation``, float32 copies in ``masters``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, TypedDict
 
 from .groups import CLIP_VALUE, as_bound, as_number
@@ -31,6 +33,15 @@ class Options(TypedDict, total=False):
         (``*`` is any text, ``?`` any letter, case counts), or for which the function is true, such
         as ``lambda name, p: p.data.ndim < 2``. Each group that the constructor is given becomes
         two, the second with ``weight_decay=0``; groups that are added later are not split.
+    accumulation_steps : int, at least 1, default 1
+        Update on every so manieth ``step()`` only, with the mean of the gradients that all these
+        calls have found (a gradient that is missing counts as zeros); call ``zero_grad()`` after
+        each, as ever. The sums are part of the state. ``optimizer.accumulated`` is the number of
+        batches that wait. It is not for the MLX idiom.
+    master_weights : bool, default False
+        Keep a float32 copy of each parameter of type float16 or bfloat16, and compute steps on it,
+        with states in float32; the parameter is the copy, rounded. Weights that are set are taken
+        over: new ``.data``, and changes within a NumPy array.
     foreach, fused, capturable : bool, default None
         Accepted and without effect: a step has one form, and results do not depend on how it runs.
     differentiable : bool, default None
@@ -42,6 +53,8 @@ class Options(TypedDict, total=False):
     max_grad_norm: float | None
     max_grad_value: float | None
     no_decay: str | Sequence[str] | Callable[[str | None, Any], bool] | None
+    accumulation_steps: int
+    master_weights: bool
     foreach: bool | None
     fused: bool | None
     capturable: bool | None
@@ -72,7 +85,25 @@ def checked(given: Mapping[str, Any], label: str) -> Options:
         found["max_grad_norm"] = as_max_grad_norm(given["max_grad_norm"], label)
     if given.get(CLIP_VALUE) is not None:
         found["max_grad_value"] = as_bound(given[CLIP_VALUE], label)
+    if given.get("accumulation_steps") is not None:
+        count = as_count(given["accumulation_steps"], f"{label}: accumulation_steps")
+        found["accumulation_steps"] = count
+    if given.get("master_weights") is not None:
+        if not isinstance(given["master_weights"], bool):
+            raise TypeError(
+                f"{label}: master_weights must be True or False, got {given['master_weights']!r}"
+            )
+        found["master_weights"] = given["master_weights"]
     return found
+
+
+def as_count(value: Any, label: str, at_least: int = 1) -> int:
+    """A whole number, not below ``at_least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{label} must be a whole number, got {value!r}")
+    if value < at_least:
+        raise ValueError(f"{label} must be at least {at_least}, got {value}")
+    return int(value)
 
 
 def as_max_grad_norm(value: Any, label: str) -> float | None:

@@ -17,6 +17,7 @@ from .matching import SavedGroup, Target
 from .numpy_backend import Array, as_numpy
 from .parameters import is_mlx
 from .rule import Rule
+from .states import GRAD_SUM, MASTER_WEIGHT
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -79,6 +80,9 @@ def new_entry(
     if settings is None or not found:
         return {key: copied(value) for key, value in found.items()}
     rule, label = settings.rule, target.label
+    entry = _beside_the_rule(optimizer, found, target)
+    if not found:
+        return entry
     for key in _states_of_ignored_arguments(optimizer, rule):
         found.pop(key, None)
     unknown = [key for key in found if key not in rule.keys and key != "step"]
@@ -91,7 +95,6 @@ def new_entry(
     _check_complete(optimizer, settings, found, target, ours)
     shapes = {state.key: state.shape(target.shape) for state in rule.arrays}
     scalars = {state.key for state in rule.scalar_states}
-    entry: dict[str, Any] = {}
     for key, value in found.items():
         if key == "step":
             if rule.counts_steps:
@@ -102,6 +105,18 @@ def new_entry(
             entry[key] = _as_array(key, value, shapes[key], label)
         else:
             entry[key] = copied(value)
+    return entry
+
+
+def _beside_the_rule(optimizer: Optimizer, found: dict[str, Any], target: Target) -> dict[str, Any]:
+    """What a saved state has that belongs to no rule, taken out of it."""
+    entry = {
+        key: _as_array(key, found.pop(key), target.shape, target.label)
+        for key in (MASTER_WEIGHT, GRAD_SUM)
+        if key in found
+    }
+    if optimizer._masters is None:
+        entry.pop(MASTER_WEIGHT, None)  # the weights are what it was rounded to
     return entry
 
 

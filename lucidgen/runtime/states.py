@@ -16,6 +16,10 @@ import numpy as np
 
 from .rule import State
 
+#: Entries of a parameter's state that belong to no rule: a master in float32, and the sum of the
+#: gradients of several batches.
+MASTER_WEIGHT, GRAD_SUM = "master_weight", "grad_sum"
+
 
 class Slot:
     """One parameter, its state, and the arrays that were seen there at the last step.

@@ -21,7 +21,7 @@ from .native_backend import Table
 from .numpy_backend import shares_weights
 from .states import Slot
 
-_data, _grad = attrgetter("data"), attrgetter("grad")
+_data = attrgetter("data")
 _dtype, _shape = attrgetter("dtype"), attrgetter("shape")
 
 #: Step count, and the values of the scalar states, that all parameters of a group share.
@@ -54,10 +54,14 @@ class Steady:
         columns = zip(*(slot.sources for slot in self.slots), strict=True)
         self.sources = [(column[0][0], [array for _, array in column]) for column in columns]
 
-    def gradients(
-        self, params: Sequence[Any], settings: Settings, slots: dict[int, Slot]
-    ) -> list[Any] | None:
-        """The gradients, if nothing else is new."""
+    def fits(
+        self,
+        params: Sequence[Any],
+        grads: list[Any],
+        settings: Settings,
+        slots: dict[int, Slot],
+    ) -> bool:
+        """Whether nothing but the gradients is new, and they are as they were."""
         if (
             settings.rule is not self.rule
             or settings.arrays is not self.arrays
@@ -66,19 +70,16 @@ class Steady:
             or not _same(map(slots.get, self.ids), self.slots)
             or not _same(map(_data, params), self.datas)
         ):
-            return None
+            return False
         for key, arrays in self.sources:
             if not _same(map(dict.get, self.entries, repeat(key)), arrays):
-                return None
-        grads = list(map(_grad, params))
-        if (
+                return False
+        return (
             _same(map(type, grads), repeat(np.ndarray))
             and _same(map(_dtype, grads), repeat(self.dtype))
             and list(map(_shape, grads)) == self.shapes
             and not shares_weights(grads)
-        ):
-            return grads
-        return None
+        )
 
     def shared(self) -> Shared | None:
         """The step count and the scalar states before this step, if all have the same."""

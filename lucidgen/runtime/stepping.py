@@ -27,8 +27,8 @@ Part = tuple[Bucket, list[Entry]]
 #: A group that needs no closer look, its bucket and its gradients.
 Ready = tuple[Any, Bucket, list[Any]]
 
-#: A group: how errors call it, its settings, its parameters, their names.
-Checked = tuple[str, Settings, Sequence[Any], Sequence[str] | None]
+#: A group: how errors call it, its settings, its parameters, their names, their gradients.
+Checked = tuple[str, Settings, Sequence[Any], Sequence[str] | None, list[Any]]
 
 
 def step(
@@ -123,9 +123,8 @@ def _ready(number: int, group: Checked, states: States, kernel: str) -> Ready | 
     steady = states.steady.get(number)
     if steady is None or kernels.on_numpy(kernel) == "numpy":
         return None
-    _, settings, params, _ = group
-    grads = steady.gradients(params, settings, states.slots)
-    shared = steady.shared() if grads is not None else None
+    _, settings, params, _, grads = group
+    shared = steady.shared() if steady.fits(params, grads, settings, states.slots) else None
     if shared is None:
         return None
     t, scalars = shared
@@ -140,7 +139,7 @@ def _remember(
     number: int, group: Checked, states: States, parts: list[Part], calls: Sequence[Any]
 ) -> None:
     """Note that a compiled step updated all parameters of a group in one call, if it did."""
-    _, settings, params, _ = group
+    _, settings, params, _, _ = group
     states.steady.pop(number, None)
     if parts and calls[0] is not None:
         bucket, entries = parts[0]
@@ -156,7 +155,7 @@ def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry
     This runs once per parameter and step, and is most of what a step on small arrays costs: a
     parameter whose arrays are the objects seen at the last step is let through at once.
     """
-    where, settings, params, names = group
+    where, settings, params, names, grads = group
     slots, arrays, scalars = states.slots, settings.arrays, settings.scalars
     counts = settings.rule.counts_steps
     on_numpy: list[Entry] = []
@@ -166,8 +165,7 @@ def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry
     t = 0
     firsts: tuple[str, ...] = ()
     olds: tuple[float, ...] = ()
-    for index, param in enumerate(params):
-        grad = param.grad
+    for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
         if grad is None:
             continue
         slot = slots.get(id(param)) or states.slot(param)
@@ -255,6 +253,15 @@ def _check(label: str, settings: Settings, slot: Slot, data: Any) -> None:
 
 def _checked_gradient(label: str, grad: Any, data: Any) -> Any:
     """The gradient as a floating array of the data's own kind and type."""
+    grad = check_gradient(label, grad, data)
+    if is_mlx(grad):
+        return grad
+    with np.errstate(over="ignore"):  # what is too large becomes inf, as in torch, without a word
+        return np.asarray(grad).astype(data.dtype, copy=False)
+
+
+def check_gradient(label: str, grad: Any, data: Any) -> Any:
+    """The gradient, if it is a floating array of the data's own kind and shape."""
     on_mlx = is_mlx(data)
     if isinstance(grad, np.generic):
         grad = np.asarray(grad)
@@ -275,7 +282,4 @@ def _checked_gradient(label: str, grad: Any, data: Any) -> Any:
             f"{label}: the gradient has shape {tuple(grad.shape)}, the parameter "
             f"{tuple(data.shape)}"
         )
-    if on_mlx:
-        return grad
-    with np.errstate(over="ignore"):  # what is too large becomes inf, as in torch, without a word
-        return np.asarray(grad).astype(data.dtype, copy=False)
+    return grad

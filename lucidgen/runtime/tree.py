@@ -23,6 +23,7 @@ from .exempt import NoDecay, check_names, is_exempt
 from .gpu_backend import demand
 from .groups import CLIP_VALUE, Group, Settings, as_argument, as_bound, as_hyper, nearest
 from .host import call
+from .masters import is_half, master_of
 from .mlx_backend import (
     as_mlx,
     chosen,
@@ -33,6 +34,7 @@ from .mlx_backend import (
 )
 from .parameters import is_floating
 from .rule import Hyper, Rule, names_of
+from .states import MASTER_WEIGHT
 from .trees import leaves, parameters_of, replaced
 
 Array = Any
@@ -55,6 +57,7 @@ class TreeState:
         self.state = state
         self.shapes = shapes
         self.no_decay: NoDecay | None = None
+        self.has_masters = False  # in float32, of half-precision parameters
         self._stored: Array = None  # the step count as this object left it
         self._foreign: list[Array] = []  # step counts put there by others: mx.compile, a user
         self._traced = False
@@ -88,7 +91,10 @@ class TreeState:
 
     def _entry(self, array: Array, settings: Settings) -> dict[str, Any]:
         """The states of a parameter that exist before its first step."""
-        return {
+        own = {}
+        if self.has_masters and is_half(array):
+            own[MASTER_WEIGHT] = array = array.astype(mx.float32)
+        return own | {
             state.key: state_array(state, {}, settings, array)
             for state in settings.arrays
             if not state.first
@@ -276,6 +282,7 @@ class _Update:
         self.factor = factor  # what gradients are multiplied by, if they are clipped to a norm
         self.state, self.settings, self.rule = owner.state, settings, rule
         self.kernel, self.no_decay = owner.kernel, owner.no_decay
+        self.has_masters = owner.has_masters
         self.without_decay = settings if self.no_decay is None else settings.without_decay()
         self.suffix = "step" if function_of(rule, "captured_step") is None else "captured_step"
         self.host: Callable[..., Any] | None = (
@@ -289,6 +296,9 @@ class _Update:
     def parameter(self, name: str, w: Array, grad: Array) -> Array:
         """The new value of a parameter; its new states wait for ``store``."""
         entry = self.state["params"][name]
+        weight = w
+        if self.has_masters and is_half(weight):
+            w = master_of(weight, entry.get(MASTER_WEIGHT))
         clock = entry if "step" in entry else self.state
         kind = computing_type(w.dtype)
         started = self.marks_start and "started" in entry
@@ -305,8 +315,10 @@ class _Update:
         new = {state.key: array for state, array in zip(arrays, new_states, strict=True)}
         if self.marks_start and not started:
             new["started"] = mx.array(True)
+        if w is not weight:
+            new[MASTER_WEIGHT] = new_w
         self._pending.append((entry, new))
-        return new_w
+        return new_w.astype(weight.dtype)
 
     def store(self) -> None:
         """Put the new states and step counts in place."""

@@ -26,7 +26,7 @@ RESERVED = {
     *("sqrt", "exp", "expm1", "log", "tanh", "sign", "abs", "power", "maximum", "minimum", "where"),
 }
 #: Keys that the runtime has uses for beside the states.
-RESERVED_KEYS = {"step", "started", "params", "lr", "grad_norm"}
+RESERVED_KEYS = {"step", "started", "params", "lr", "grad_norm", "master_weight", "grad_sum"}
 #: Names that every generated module imports.
 RESERVED_CLASSES = {"Any", "Iterable", "Optimizer", "Options", "Unpack", "constructor"}
 PREFIXES = ("use_", "first_", "new_")

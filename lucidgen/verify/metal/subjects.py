@@ -101,7 +101,7 @@ class Walk:
         parameter = Parameter(np.zeros(1, dtype=np.float32))
         given = arguments(self.setting, subject.main)
         optimizer = subject.cls([parameter], dialect=self.setting.spec.reading, **given)
-        (_, settled, _, _), *_ = optimizer._settled(subject.rule)
+        (_, settled, *_), *_ = optimizer._settled(subject.rule)
         self.settled: Settings = settled
 
     def before(self) -> dict[str, Any]:
