@@ -219,3 +219,19 @@ def test_the_mlx_idiom_has_masters_too(captured: bool) -> None:
 def test_master_weights_is_a_truth_value() -> None:
     with pytest.raises(TypeError, match="master_weights must be True or False, got 1"):
         SGD([parameter(np.array, [1.0], [1.0])], master_weights=1)
+
+
+def test_a_run_goes_back_to_what_was_saved() -> None:
+    found = parameter(HALVES["numpy"], [1.0, 2.0], [2.0**-13] * 2)
+    optimizer = AdamW([found], lr=1e-4, master_weights=True)
+    optimizer.step()
+    saved, weights = optimizer.state_dict(), found.data.copy()
+    ends = []
+    for _ in range(2):
+        optimizer.step()
+        optimizer.step()
+        ends.append({key: np.copy(value) for key, value in optimizer.state[found].items()})
+        optimizer.load_state_dict(saved)
+        found.data = weights
+    for key, value in ends[0].items():
+        np.testing.assert_array_equal(value, ends[1][key])
