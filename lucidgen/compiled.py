@@ -213,7 +213,7 @@ class CompiledRule:
     @property
     def _uses_step(self) -> bool:
         reads = {s for let in self.program.lets for s in let.value.free_symbols}
-        return symbol("t") in reads
+        return self.spec.counts_steps or symbol("t") in reads
 
     @property
     def _is_elementwise(self) -> bool:

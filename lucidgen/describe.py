@@ -18,7 +18,8 @@ from .lower import lower
 from .passes import stages
 from .plain import equation_lines, text_of
 from .spec.domains import infer_domains
-from .spec.optimizer import Eq, OptimizerSpec
+from .spec.equation import Eq
+from .spec.optimizer import OptimizerSpec
 
 
 @dataclass(frozen=True)

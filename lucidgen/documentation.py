@@ -17,7 +17,8 @@ import sympy
 from .cases import Case, cases
 from .ir import Guard, Program
 from .spec.domains import Domain, domain_of, infer_domains
-from .spec.optimizer import Eq, OptimizerSpec
+from .spec.equation import Eq
+from .spec.optimizer import OptimizerSpec
 from .spec.quantities import Argument, At, Bounds, Flag, HyperTuple
 from .spec.schedule import Schedule
 from .targets.latex import LETTERS, LatexPrinter, typeset
@@ -223,11 +224,14 @@ def _condition(case: Case) -> str:
 
 def _argument(spec: OptimizerSpec, argument: Argument) -> ArgumentDoc:
     default = value_text(spec.default(argument))
+    doc = sentence(argument.doc or argument.name.replace("_", " ").capitalize())
+    if argument.name in unsupported(spec, spec):
+        having = [f'"{r.reading}"' for r in spec.readings.values() if r.uses(argument)]
+        doc += f" Only in dialect {listed(having)}."
     if isinstance(argument, Flag):
-        return ArgumentDoc(argument.name, "bool", "bool", default, sentence(argument.doc))
+        return ArgumentDoc(argument.name, "bool", "bool", default, doc)
     symbols = argument.symbols
     legal = bounds_text(symbols[0].bounds)
-    doc = sentence(argument.doc or argument.name.replace("_", " ").capitalize())
     if isinstance(argument, HyperTuple):
         annotation = f"tuple[{', '.join(['float'] * len(symbols))}]"
         kind = f"tuple of {len(symbols)} floats" + (f", each {legal}" if legal else "")

@@ -16,8 +16,9 @@ import numpy as np
 import sympy
 
 from .spec.domains import Domain, infer_domains
+from .spec.equation import Eq
 from .spec.functions import When
-from .spec.optimizer import Eq, OptimizerSpec
+from .spec.optimizer import OptimizerSpec
 from .spec.quantities import At, Flag, Hyper, Series, t
 from .verify.exact import Value, evaluate, maximum, minimum, multiply, real
 
@@ -111,6 +112,19 @@ class Setting:
         the flags and special values. First updates and conditions on the host do not count: a
         state outlives the step in which it is not read.
         """
+        _, live = self._needed()
+        return tuple(s for s in self.spec.states if s.name in live)
+
+    def live_equations(self) -> dict[tuple[str, str], sympy.Expr]:
+        """The right sides that the new parameter and the kept series depend on, by left side.
+
+        Settings with the same ones (and the same maximize) compute the same.
+        """
+        needed, _ = self._needed()
+        return {e.key: self.value(e) for e in self.spec.equations if e.key[0] in needed}
+
+    def _needed(self) -> tuple[set[str], set[str]]:
+        """The series that live equations define, and those of them whose last value is read."""
         equations = self.spec.by_moment("t")
         by_name = {series.name: series for series in equations}
         kept = {s.name for s in self.spec.states if s.keep}
@@ -124,7 +138,7 @@ class Setting:
                 if name in by_name and name not in needed:
                     needed.add(name)
                     work.append(name)
-        return tuple(s for s in self.spec.states if s.name in live)
+        return needed, live
 
 
 @dataclass

@@ -12,7 +12,8 @@ import sympy
 
 from .cases import Case, cases
 from .spec.domains import Domain, domain_of, infer_domains
-from .spec.optimizer import Eq, OptimizerSpec
+from .spec.equation import Eq
+from .spec.optimizer import OptimizerSpec
 from .spec.quantities import At
 from .spec.schedule import Schedule
 from .targets.operations import Node, operations, with_pi

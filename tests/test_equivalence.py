@@ -65,8 +65,10 @@ class Case:
         self.point["grad_bound"] = real(self.setting.grad_bound)
         for name in ("w", "grad", *(state.name for state in self.rule.arrays)):
             self.point[name] = real(rng.uniform(0.1, 2.0, 3) * rng.choice([-1, 1], 3))
-        for name in set(self.point) & {"v", "v_max", "n", "s"}:
+        for name in set(self.point) & {"v", "v_max", "n", "s", "u"}:
             self.point[name] = abs(self.point[name])
+        if "g_avg" in self.point:  # the mean of squares is larger than the square of the mean
+            self.point["v"] = self.point["v"] + self.point["g_avg"] ** 2
         for state in self.rule.scalar_states:
             self.point[state.name] = real(float(rng.uniform(0.2, 0.8)))
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lucidgen.cost import cost
-from lucidgen.documentation import value_text
+from lucidgen.documentation import class_doc, unsupported, value_text
 from lucidgen.lower import lower
 from lucidgen.oracle import Setting, Trajectory
 from lucidgen.passes import optimize, stages
@@ -76,6 +76,31 @@ def test_a_variant_does_not_inherit_dialects_and_a_dialect_keeps_the_name() -> N
     assert list(Adam.readings) == ["torch", "paper", "devlog", "lucid2"]
     assert list(Adam.variant("A").readings) == ["torch"]
     assert {reading.name for reading in Adam.readings.values()} == {"Adam"}
+
+
+def test_a_dialect_saves_states_under_other_keys() -> None:
+    main = Adam.variant("A")
+    other = main.dialect("other", saved_as={v: "nu"})
+    assert [(s.name, s.saved_as) for s in other.states][:2] == [("m", "exp_avg"), ("v", "nu")]
+    assert [s.saved_as for s in main.states][1] == "exp_avg_sq"
+    assert [e.key for e in other.equations] == [e.key for e in main.equations]
+    (output,) = (o for o in lower(other).outputs if o.after.name == "v")
+    assert output.live.is_always
+
+
+def test_an_argument_that_a_dialect_alone_uses_is_an_argument_of_the_class() -> None:
+    scale = hyper("scale", 1.0)
+    equation = Eq(w[t], w[t - 1] - lr * grad[t])
+    main = OptimizerSpec("A", (lr, scale), (equation,))
+    main.dialect("scaled", replace=(Eq(w[t], w[t - 1] - scale * lr * grad[t]),))
+    main.check()
+    assert unsupported(main, main) == ("scale",)
+    assert unsupported(main, main.dialects["scaled"]) == ()
+    assert (
+        class_doc(main, optimize(lower(main)))
+        .arguments[1]
+        .doc.endswith('Only in dialect "scaled".')
+    )
 
 
 def test_state_is_what_is_read_at_the_step_before() -> None:

@@ -368,6 +368,14 @@ WRONG = {
         2,
         ("cannot drop vv[t]", "no such equation", "'v'"),
     ),
+    "another key for what is not there": (
+        """
+        from lucidgen.specs.adam import Adam
+        B = Adam.variant("B", saved_as={series("vv"): "nu"})
+        """,
+        2,
+        ("cannot save vv as 'nu'", "The equations define"),
+    ),
     "a flag used as a number": (
         """
         fast = flag("fast", False)

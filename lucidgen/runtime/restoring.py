@@ -87,10 +87,15 @@ def new_entry(
         found.pop(key, None)
     unknown = [key for key in found if key not in rule.keys and key != "step"]
     if unknown and not steps_by_itself(optimizer):
+        fitting = _fitting_dialects(optimizer, found)
         raise ValueError(
             f"{label}: saved state {', '.join(map(repr, unknown))}, but "
             f"{type(optimizer).__name__} keeps {', '.join(sorted(rule.keys)) or 'no state'}; "
-            f"was the dict saved by another class?"
+            + (
+                f"construct the optimizer with dialect={fitting}"
+                if fitting
+                else "was the dict saved by another class?"
+            )
         )
     _check_complete(optimizer, settings, found, target, ours)
     shapes = {state.key: state.shape(target.shape) for state in rule.arrays}
@@ -160,6 +165,16 @@ def _check_complete(
     missing = [key for key in _required(settings, ours) if key not in found]
     if not missing:
         return
+    fitting = _fitting_dialects(optimizer, found)
+    remedy = f"construct the optimizer with dialect={fitting}, or remove" if fitting else "remove"
+    raise ValueError(
+        f"{target.label}: {', '.join(map(repr, missing))} missing from the saved state; {remedy} "
+        f"its entry from state_dict['state'] to start its state afresh"
+    )
+
+
+def _fitting_dialects(optimizer: Optimizer, found: Mapping[str, Any]) -> str:
+    """The other dialects whose states these are, in words."""
     fitting = [
         dialect
         for dialect, rule in optimizer.rules.items()
@@ -167,15 +182,7 @@ def _check_complete(
         and rule.keys | {"step"} >= set(found)
         and all(state.key in found for state in rule.states if state.live is None)
     ]
-    remedy = (
-        f"construct the optimizer with dialect={' or '.join(map(repr, fitting))}, or remove"
-        if fitting
-        else "remove"
-    )
-    raise ValueError(
-        f"{target.label}: {', '.join(map(repr, missing))} missing from the saved state; {remedy} "
-        f"its entry from state_dict['state'] to start its state afresh"
-    )
+    return " or ".join(map(repr, fitting))
 
 
 def _as_count(value: Any, label: str) -> int:
@@ -186,7 +193,10 @@ def _as_count(value: Any, label: str) -> int:
 
 
 def _as_scalar(key: str, value: Any, label: str) -> float:
+    """One number; an array that holds nothing else stands for it, as Lucid 2 saves Rprop's size."""
     array = _as_real(key, value, label)
+    if array.size > 1 and (array == array.flat[0]).all():
+        array = array.reshape(-1)[:1]
     if array.size != 1:
         raise ValueError(f"{label}: the saved {key!r} must be one number, got {value!r}")
     return float(array.reshape(()))

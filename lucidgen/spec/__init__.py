@@ -6,6 +6,7 @@ A spec file says what is computed and nothing of how. This package owns the lang
 it knows nothing of intermediate forms or targets.
 """
 
+from .equation import Eq
 from .errors import Location, Problem, SpecError
 from .functions import (
     Abs,
@@ -28,7 +29,7 @@ from .functions import (
     total,
     when,
 )
-from .optimizer import Eq, OptimizerSpec
+from .optimizer import OptimizerSpec
 from .quantities import flag, grad, hyper, keyword_only, series, t, w
 from .schedule import Schedule
 

@@ -16,9 +16,10 @@ from sympy.logic.boolalg import BooleanFunction
 
 from .check_arguments import arguments, names
 from .domains import Domain, domain_of, infer_domains
+from .equation import Eq
 from .errors import Problem, nearest
 from .functions import FUNCTION_NAMES, FUNCTIONS, Reduction, When
-from .optimizer import Eq, OptimizerSpec
+from .optimizer import OptimizerSpec
 from .quantities import At, Flag, Hyper, Series, symbols_of, t
 
 if TYPE_CHECKING:

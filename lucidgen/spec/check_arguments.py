@@ -127,12 +127,13 @@ def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
         place = argument.location if argument.name not in spec.defaults else spec.location
         yield from bad_default(argument, spec.default(argument), place)
         symbols = set(symbols_of(argument))
-        unused = not spec.uses(argument) and not symbols & required
+        used = any(reading.uses(argument) for reading in spec.readings.values())
+        unused = not used and not symbols & required
         if unused and argument not in spec.ignores and spec.base is None:
             yield Problem(
                 argument.location,
                 f"no equation of {spec.name} uses {argument.name}",
-                "Use it, or take it out of `arguments`.",
+                "Use it here or in a dialect, or take it out of `arguments`.",
             )
 
 

@@ -15,9 +15,9 @@ import sympy
 from . import quantities
 from .check import expressions, misused, wrong
 from .check_arguments import bad_default
+from .equation import Eq
 from .errors import Problem, nearest
 from .functions import SCHEDULE_FUNCTION_NAMES, SCHEDULE_FUNCTIONS
-from .optimizer import Eq
 from .quantities import At, Hyper, Series, keyword_only
 from .schedule import (
     OUTPUTS,

@@ -1,19 +1,21 @@
 """The optimizer specification: equations, arguments, and the specs derived from others.
 
-Owns `Eq`, `OptimizerSpec`, `variant` and `dialect`. Constructing one never raises for what is wrong
+Owns `OptimizerSpec`, `variant` and `dialect`. Constructing one never raises for what is wrong
 with the mathematics: `check.py` reports that, everything at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import sympy
 
-from .errors import Location, Problem, SpecError, caller, nearest
+from .changes import changed_equations, left_sides, refuse_other, refuse_single, saved_elsewhere
+from .equation import Eq, Moment
+from .errors import Location, Problem, SpecError, caller
 from .quantities import (
     Argument,
     At,
@@ -23,94 +25,7 @@ from .quantities import (
     Series,
     keyword_only,
     symbols_of,
-    t,
 )
-
-Moment = Literal["t", "start", "first"]
-
-
-class Eq:
-    """An equation: `Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * g[t])`.
-
-    Unlike SymPy's, it is never evaluated. `Eq(x[0], ...)` is the start of a state (else 0) and
-    `Eq(x[1], ...)` its first update, in which index 1 means t and index 0 means t - 1: that of the
-    state, whenever it is created; for w, and for what is no state, the parameter's first step.
-
-    Parameters
-    ----------
-    left : series at t, 0 or 1
-        What the equation defines.
-    right : expression
-        Its value, of series at t and t - 1, hyperparameters, t, and rational numbers.
-    """
-
-    __slots__ = ("left", "location", "right")
-
-    def __init__(self, left: Any, right: Any) -> None:
-        self.left: sympy.Expr = sympy.sympify(left)
-        self.right: sympy.Expr = sympy.sympify(right)
-        if not isinstance(self.right, sympy.Basic) or getattr(self.right, "is_Matrix", False):
-            raise TypeError(
-                f"the right side of Eq({left}, ...) is {right!r}, which is no expression"
-            )
-        self.location = caller()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Eq) and (self.left, self.right) == (other.left, other.right)
-
-    def __hash__(self) -> int:
-        return hash((self.left, self.right))
-
-    def __str__(self) -> str:
-        return f"{self.left} = {self.right}"
-
-    __repr__ = __str__
-
-    @property
-    def series(self) -> Series | None:
-        """The series that it defines, if the left side is a series at all."""
-        return self.left.series if isinstance(self.left, At) else None
-
-    @property
-    def moment(self) -> Moment:
-        """Whether it holds at every step ("t"), at the start (x[0]) or at the first update."""
-        if isinstance(self.left, At) and self.left.index in (0, 1):
-            return "start" if self.left.index == 0 else "first"
-        return "t"
-
-    @property
-    def key(self) -> tuple[str, Moment]:
-        """What tells it from the other equations of a spec: its left side."""
-        return (self.series.name if self.series else str(self.left)), self.moment
-
-    def normalised(self) -> sympy.Expr:
-        """The right side with times relative to t: t and t - 1 only, in a legal equation.
-
-        >>> from lucidgen.spec import series, t, w
-        >>> Eq(w[t + 1], w[t] / t).normalised()
-        w[t - 1]/(t - 1)
-        >>> m = series("m")
-        >>> Eq(m[1], m[0] + 1).normalised()
-        m[t - 1] + 1
-        """
-        if self.moment == "start":
-            return self.right
-        if self.moment == "first":
-            return self.right.xreplace(
-                {
-                    at: at.series[t - 1 + at.index]
-                    for at in self.right.atoms(At)
-                    if at.index in (0, 1)
-                }
-            )
-        shift = self.left.shift if isinstance(self.left, At) else None
-        return _shifted(self.right, -shift) if shift else self.right
-
-
-def _shifted(expr: sympy.Expr, by: int) -> sympy.Expr:
-    """expr with every t replaced by t + by, in indices too."""
-    moved = {at: at.series[at.index + by] for at in expr.atoms(At) if at.index.has(t)}
-    return expr.xreplace({**moved, t: t + by})
 
 
 @dataclass(frozen=True)
@@ -148,6 +63,8 @@ class OptimizerSpec:
     torch_keys : mapping
         Entries of the groups that torch saves which have no argument here, each with the value that
         means this optimizer: a saved group with another value is refused.
+    counts_steps : bool
+        Whether the state has a step count although no equation reads t, as torch's may have.
     """
 
     name: str
@@ -160,6 +77,7 @@ class OptimizerSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     ignores: tuple[Any, ...] = ()
     torch_keys: Mapping[str, Any] = field(default_factory=dict)
+    counts_steps: bool = False
     location: Location = field(default_factory=lambda: caller(2), compare=False)
     reading: str = "torch"
     is_dialect: bool = False
@@ -169,9 +87,9 @@ class OptimizerSpec:
 
     def __post_init__(self) -> None:
         for field_name in ("arguments", "equations", "requires", "ignores"):
-            _refuse_single(field_name, getattr(self, field_name))
+            refuse_single(field_name, getattr(self, field_name))
         for equation in self.equations:
-            _refuse_other(equation)
+            refuse_other(equation)
 
     def variant(self, name: str, **changes: Any) -> OptimizerSpec:
         """Another optimizer that says only what it changes.
@@ -184,9 +102,12 @@ class OptimizerSpec:
             Equations that replace those with the same left side, or come after the others.
         drop : tuple of series at an index
             Left sides of equations that go, such as `(v_max[t],)`.
-        arguments, paper, summary, notes, requires, defaults, ignores, torch_keys
-            As in OptimizerSpec. `defaults` come on top of the base's; `arguments`, `requires` and
-            `torch_keys` replace the base's where given; the rest is not inherited.
+        saved_as : mapping
+            Other keys for states of the base, by series: `{v: "sum_sq_grad"}`.
+        arguments, paper, summary, notes, requires, defaults, ignores, torch_keys, counts_steps
+            As in OptimizerSpec. `defaults` come on top of the base's; `arguments`, `requires`,
+            `torch_keys` and `counts_steps` replace the base's where given; the rest is not
+            inherited.
         """
         return self._derive(name, self.reading, caller(), changes)
 
@@ -216,68 +137,27 @@ class OptimizerSpec:
         self, name: str, reading: str, location: Location, changes: Mapping[str, Any]
     ) -> OptimizerSpec:
         changes = dict(changes)
-        equations, problems = self._changed_equations(
-            changes.pop("replace", ()), changes.pop("add", ()), changes.pop("drop", ()), location
+        equations, problems = changed_equations(
+            self.name,
+            self.equations,
+            location,
+            **{key: changes.pop(key) for key in ("replace", "add", "drop") if key in changes},
         )
+        renamed, more = saved_elsewhere(equations, changes.pop("saved_as", {}), location)
         return OptimizerSpec(
             name=name,
             reading=reading,
             base=self,
             location=location,
-            equations=equations,
-            problems=self.problems + problems,
+            equations=renamed,
+            problems=self.problems + problems + more,
             arguments=changes.pop("arguments", self.arguments),
             requires=changes.pop("requires", self.requires),
             torch_keys=changes.pop("torch_keys", self.torch_keys),
+            counts_steps=changes.pop("counts_steps", self.counts_steps),
             defaults={**self.defaults, **changes.pop("defaults", {})},
             **changes,
         )
-
-    def _changed_equations(
-        self, replace: Iterable[Eq], add: Iterable[Eq], drop: Iterable[Any], location: Location
-    ) -> tuple[tuple[Eq, ...], tuple[Problem, ...]]:
-        for field_name, value in (("replace", replace), ("add", add), ("drop", drop)):
-            _refuse_single(field_name, value)
-        for equation in (*replace, *add):
-            _refuse_other(equation)
-        problems = []
-        equations = {equation.key: equation for equation in self.equations}
-        for left in drop:
-            key = Eq(left, 0).key
-            if equations.pop(key, None) is None:
-                known = nearest(key[0], [name for name, _ in equations])
-                problems.append(
-                    Problem(
-                        location,
-                        f"cannot drop {left}: {self.name} has no such equation",
-                        f"Its equations define {_lefts(equations.values())}{known}.",
-                    )
-                )
-        for equation in replace:
-            if equation.key not in equations:
-                known = nearest(equation.key[0], [name for name, _ in equations])
-                problems.append(
-                    Problem(
-                        equation.location,
-                        f"cannot replace {equation.left}: {self.name} has no such equation",
-                        f"Put it under `add`, or replace one of "
-                        f"{_lefts(equations.values())}{known}.",
-                        str(equation),
-                    )
-                )
-            equations[equation.key] = equation
-        for equation in add:
-            if equation.key in equations:
-                problems.append(
-                    Problem(
-                        equation.location,
-                        f"cannot add {equation.left}: {self.name} defines it already",
-                        "Put the equation under `replace`.",
-                        str(equation),
-                    )
-                )
-            equations[equation.key] = equation
-        return tuple(equations.values()), tuple(problems)
 
     # What follows from the fields
 
@@ -360,23 +240,4 @@ class OptimizerSpec:
             raise SpecError(problems)
 
     def __repr__(self) -> str:
-        return f"<{self.name} ({self.reading}): {_lefts(self.equations)}>"
-
-
-def _lefts(equations: Iterable[Eq]) -> str:
-    return ", ".join(str(equation.left) for equation in equations)
-
-
-def _refuse_single(name: str, value: Any) -> None:
-    """Refuse what is no tuple, such as an equation in parentheses without a comma."""
-    if not isinstance(value, tuple | list):
-        raise TypeError(f"`{name}` must be a tuple; for a single entry write (x,) with a comma")
-
-
-def _refuse_other(equation: Any) -> None:
-    """Refuse what is no equation of ours."""
-    if not isinstance(equation, Eq):
-        raise TypeError(
-            f"{equation!r} is no equation; write Eq(left, right) with Eq from lucidgen.spec, since "
-            "SymPy's own evaluates"
-        )
+        return f"<{self.name} ({self.reading}): {left_sides(self.equations)}>"

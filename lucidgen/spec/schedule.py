@@ -15,9 +15,11 @@ from typing import Any
 
 import sympy
 
+from .changes import refuse_other, refuse_single
+from .equation import Eq
 from .errors import Location, SpecError, caller, nearest
 from .functions import Applied, Passed
-from .optimizer import Eq, Requirement, _refuse_other, _refuse_single
+from .optimizer import Requirement
 from .quantities import At, Bounds, Flag, Hyper, Series, keyword_only
 
 #: How many steps the scheduler has made: 0 when it is constructed. A fraction is legal.
@@ -243,9 +245,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         for field_name in ("arguments", "equations", "requires"):
-            _refuse_single(field_name, getattr(self, field_name))
+            refuse_single(field_name, getattr(self, field_name))
         for equation in self.equations:
-            _refuse_other(equation)
+            refuse_other(equation)
 
     @property
     def parameters(self) -> tuple[Argument, ...]:

@@ -12,7 +12,8 @@ from typing import ClassVar
 import sympy
 
 from ..spec.domains import Domain, domain_of, infer_domains
-from ..spec.optimizer import Eq, OptimizerSpec
+from ..spec.equation import Eq
+from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At
 from .operations import Node, Op, operations
 from .printer import ATOM, INFIX, Printer
@@ -29,12 +30,13 @@ LETTERS = {
     "momentum": r"\mu",
     "dampening": r"\tau",
     "momentum_decay": r"\psi",
+    "lr_decay": r"\delta",
 }
 #: What whole names stand for, and nothing that begins like them.
 NAMES = {"value": r"\eta", "base": r"\eta^{\mathrm{base}}", "lr_lambda": r"\lambda"}
 ACCENTS = {"hat": "hat", "bar": "bar", "tilde": "tilde"}
 SUBSCRIPTS = {"inf": r"\infty"}
-EXTREMES = {"max": r"\max", "min": r"\min"}
+SUPERSCRIPTS = {"min": r"\min", "max": r"\max", "minus": "-", "plus": "+"}
 
 
 def letter(name: str) -> tuple[str, str, str]:
@@ -58,7 +60,7 @@ def letter(name: str) -> tuple[str, str, str]:
         elif mark in SUBSCRIPTS or mark.isdigit():
             subscript = SUBSCRIPTS.get(mark, mark)
         else:
-            superscript += EXTREMES.get(mark, rf"\mathrm{{{mark}}}")
+            superscript += SUPERSCRIPTS.get(mark, rf"\mathrm{{{mark}}}")
     return base, superscript, subscript
 
 

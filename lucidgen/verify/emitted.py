@@ -17,6 +17,7 @@ from typing import Any
 import sympy
 
 from .. import emit
+from ..cases import compared_with_special
 from ..compiled import compile_file
 from ..documentation import unsupported
 from ..oracle import Setting
@@ -34,13 +35,15 @@ _numbers = count(1)
 
 
 def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator[Setting]:
-    """Every legal combination of flags, special values and maximize of one reading of a class.
+    """The legal combinations of flags, special values and maximize of one reading of a class.
 
-    Gradients that are changed anyway are clipped too in every second combination.
+    Of combinations that compute the same, as where a flag concerns what another one has switched
+    off, the first. Gradients that are changed anyway are clipped too in every second combination.
     """
     fixed = set(unsupported(main or spec, spec)) | {a.name for a in spec.ignores}
     hypers = [h for h in spec.hypers if h.special is not None and h.name not in fixed]
     flags = [f for f in spec.flags if f.name not in fixed]
+    seen = set()
     for on in product((False, True), repeat=len(hypers) + len(flags) + 1):
         values = {
             h.name: AWAY if yes else float(h.special) for h, yes in zip(hypers, on, strict=False)
@@ -48,16 +51,19 @@ def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator
         chosen = dict(zip((f.name for f in flags), on[len(hypers) : -1], strict=True))
         bound = BOUND if on[-1] and sum(on) % 2 else math.inf
         setting = Setting(spec, values, chosen, on[-1], bound)
-        if is_legal(setting):
+        meaning = (setting.maximize, tuple(setting.live_equations().items()))
+        if is_legal(setting) and meaning not in seen:
+            seen.add(meaning)
             yield setting
 
 
 def is_legal(setting: Setting) -> bool:
     """Whether the constraints across arguments hold."""
     spec = setting.spec
-    away: dict[sympy.Basic, Any] = {h: sympy.sympify(setting.is_away(h)) for h in spec.hypers}
-    away |= {f: sympy.sympify(setting.flag(f)) for f in spec.flags}
-    return all(r.condition.xreplace(away) is sympy.true for r in spec.requirements)
+    values: dict[sympy.Basic, Any] = {h: sympy.sympify(setting.hyper(h)) for h in spec.hypers}
+    values |= {f: sympy.sympify(setting.flag(f)) for f in spec.flags}
+    conditions = [compared_with_special(r.condition) for r in spec.requirements]
+    return all(condition.xreplace(values) is sympy.true for condition in conditions)
 
 
 def arguments(setting: Setting, main: OptimizerSpec | None = None) -> dict[str, Any]:

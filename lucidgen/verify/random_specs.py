@@ -12,6 +12,7 @@ from typing import Any
 
 import sympy
 
+from ..spec.equation import Eq
 from ..spec.functions import (
     Abs,
     Max,
@@ -28,7 +29,7 @@ from ..spec.functions import (
     total,
     when,
 )
-from ..spec.optimizer import Eq, OptimizerSpec
+from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Series, flag, grad, hyper, series, t, w
 
 Pick = Callable[[Sequence[Any]], Any]

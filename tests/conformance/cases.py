@@ -58,6 +58,7 @@ PARAMETERS = (
 
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
+WITHOUT_DECAY = ("Rprop",)  # these have no such argument
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Case:
     arguments: Mapping[str, Any]
     changes: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def groups(self) -> tuple[dict[str, Any], ...]:
+        """What each parameter group has of its own."""
+        return ({}, {}) if self.optimizer in WITHOUT_DECAY else GROUPS
+
     def schedule(self) -> dict[int, dict[str, Any]]:
         """The changes of the case and the change of the learning rate that all cases have."""
         changes = {step: dict(values) for step, values in self.changes.items()}
@@ -76,9 +82,11 @@ class Case:
         return changes
 
 
-def change(groups: Sequence[MutableMapping[str, Any]], values: Mapping[str, Any]) -> None:
+def change(
+    case: Case, groups: Sequence[MutableMapping[str, Any]], values: Mapping[str, Any]
+) -> None:
     """Change entries of an optimizer's groups, but for those that a group has of its own."""
-    for group, own in zip(groups, GROUPS[: len(groups)], strict=True):
+    for group, own in zip(groups, case.groups[: len(groups)], strict=True):
         for key in values.keys() - own.keys():
             group[key] = values[key]
 
@@ -131,13 +139,15 @@ def _combine(optimizer: str, common: dict[str, Any], **choices: tuple[Any, ...])
         yield Case("-".join([optimizer, *marked]), optimizer, {**common, **chosen})
 
 
+PLAIN: dict[str, tuple[Any, ...]] = {"weight_decay": (0.0, 0.1), "maximize": (False, True)}
+
+
 def _sgd() -> Iterator[Case]:
     yield Case("SGD-defaults", "SGD", {})
-    choices = {"weight_decay": (0.0, 0.1), "maximize": (False, True)}
-    plain = {"momentum": (0.0, 0.9), "dampening": (0.0, 0.3)}
-    yield from _combine("SGD", {"lr": 0.05}, **plain, **choices)
+    heavy_ball = {"momentum": (0.0, 0.9), "dampening": (0.0, 0.3)}
+    yield from _combine("SGD", {"lr": 0.05}, **heavy_ball, **PLAIN)
     nesterov = {"lr": 0.05, "momentum": 0.9, "nesterov": True}
-    for case in _combine("SGD", nesterov, **choices):
+    for case in _combine("SGD", nesterov, **PLAIN):
         yield Case(case.name.replace("SGD", "SGD-nesterov", 1), "SGD", case.arguments)
     # The momentum buffer starts in whichever step momentum is first switched on, and is kept
     # while momentum is off.
@@ -203,8 +213,91 @@ def _common(optimizer: str) -> Iterator[Case]:
     )
 
 
+def _adamax() -> Iterator[Case]:
+    yield from _combine("Adamax", {"lr": 0.01}, **PLAIN)
+    yield from _common("Adamax")
+
+
+def _asgd() -> Iterator[Case]:
+    yield Case("ASGD-defaults", "ASGD", {})
+    common = {"lr": 0.05, "lambd": 0.01}
+    yield from _combine("ASGD", common, t0=(10.0, 1e6), **PLAIN)
+    yield Case("ASGD-momentum=0.9", "ASGD", {"lr": 0.05, "t0": 10.0, "momentum": 0.9})
+    yield Case(
+        "ASGD-changing",
+        "ASGD",
+        {**common, "t0": 10.0, "weight_decay": 0.0},
+        {12: {"weight_decay": 0.1}, 20: {"alpha": 0.6}, 30: {"lambd": 0.1}, 40: {"t0": 20.0}},
+    )
+
+
+def _adagrad() -> Iterator[Case]:
+    yield Case("Adagrad-defaults", "Adagrad", {})
+    yield from _combine("Adagrad", {"lr": 0.05}, lr_decay=(0.0, 0.1), **PLAIN)
+    for start in ({}, {"initial_accumulator_value": 0.1}):
+        marked = "".join(f"-{key}={value}" for key, value in start.items())
+        large = {"lr": 0.05, "eps": 1e-3, "weight_decay": 0.1}
+        yield Case(f"Adagrad-large_eps{marked}", "Adagrad", {**large, **start})
+    yield Case(
+        "Adagrad-changing",
+        "Adagrad",
+        {"lr": 0.05, "weight_decay": 0.0},
+        {12: {"weight_decay": 0.1}, 20: {"lr_decay": 0.2}, 30: {"eps": 1e-3}},
+    )
+
+
+def _adadelta() -> Iterator[Case]:
+    yield Case("Adadelta-defaults", "Adadelta", {})
+    yield from _combine("Adadelta", {"lr": 0.5}, **PLAIN)
+    yield Case("Adadelta-large_eps", "Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-3})
+    yield Case(
+        "Adadelta-changing",
+        "Adadelta",
+        {"lr": 0.5, "weight_decay": 0.0},
+        {12: {"weight_decay": 0.1}, 20: {"rho": 0.8}, 30: {"eps": 1e-3}},
+    )
+
+
+def _rmsprop() -> Iterator[Case]:
+    yield Case("RMSprop-defaults", "RMSprop", {})
+    yield from _combine(
+        "RMSprop", {"lr": 0.001}, momentum=(0.0, 0.5), centered=(False, True), **PLAIN
+    )
+    large = {"lr": 0.001, "alpha": 0.9, "eps": 1e-3, "momentum": 0.9}
+    yield Case("RMSprop-large_eps", "RMSprop", large)
+    yield Case("RMSprop-large_eps-centered", "RMSprop", {**large, "centered": True})
+    yield Case(
+        "RMSprop-changing",
+        "RMSprop",
+        {"lr": 0.001, "weight_decay": 0.0, "momentum": 0.5},
+        {12: {"weight_decay": 0.1}, 20: {"alpha": 0.9}, 25: {"momentum": 0.3}, 30: {"eps": 1e-3}},
+    )
+
+
+def _rprop() -> Iterator[Case]:
+    yield Case("Rprop-defaults", "Rprop", {})
+    yield from _combine("Rprop", {"lr": 0.01}, maximize=(False, True))
+    narrow = {"lr": 0.01, "etas": (0.4, 1.5), "step_sizes": (2e-3, 0.02)}
+    yield Case("Rprop-narrow", "Rprop", narrow)
+    yield Case("Rprop-start_below_the_smallest", "Rprop", {**narrow, "lr": 1e-3})
+    yield Case("Rprop-changing", "Rprop", {"lr": 0.01}, {20: {"etas": (0.4, 1.5)}})
+
+
 CASES: dict[str, Case] = {
-    case.name: case for case in (*_sgd(), *_adam("Adam"), *_adam("AdamW"), *_nadam(), *_radam())
+    case.name: case
+    for case in (
+        *_sgd(),
+        *_adam("Adam"),
+        *_adam("AdamW"),
+        *_nadam(),
+        *_radam(),
+        *_adamax(),
+        *_asgd(),
+        *_adagrad(),
+        *_adadelta(),
+        *_rmsprop(),
+        *_rprop(),
+    )
 }
 
 

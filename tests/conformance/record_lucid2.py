@@ -18,7 +18,6 @@ import numpy as np
 from cases import (
     CASES,
     CHECKPOINTS,
-    GROUPS,
     PARAMETERS,
     RESUME_AT,
     Case,
@@ -50,14 +49,14 @@ def record(case: Case, recorder: Recorder, accepted: dict[str, Any]) -> None:
     ]
     members = [
         [w for w, p in zip(weights, PARAMETERS, strict=True) if p.group == index and w is not None]
-        for index in range(len(GROUPS))
+        for index in range(len(case.groups))
     ]
     optimizer = getattr(lucid.optim, case.optimizer)(members[0], **accepted)
-    for own, params in zip(GROUPS[1:], members[1:], strict=True):
+    for own, params in zip(case.groups[1:], members[1:], strict=True):
         optimizer.add_param_group({"params": params, **own})
     schedule = case.schedule()
     for step, grads in enumerate(gradients(), start=1):
-        change(optimizer.param_groups, schedule.get(step, {}))
+        change(case, optimizer.param_groups, schedule.get(step, {}))
         for weight, grad in zip(weights, grads, strict=True):
             if weight is not None:
                 weight.grad = grad
@@ -83,7 +82,7 @@ def main() -> None:
     for name, given in taken.items():
         record(CASES[name], recorder, given)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
-    recorder.write("lucid2", version(PACKAGE), folder)
+    recorder.write("lucid2", version(PACKAGE), folder, {name: CASES[name] for name in taken})
     print(f"recorded {len(taken)} of {len(CASES)} cases from {PACKAGE} {version(PACKAGE)}")
 
 

@@ -7,6 +7,7 @@ gradients are representable in float32, so this one recording also judges float3
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ import torch
 from cases import (
     CASES,
     CHECKPOINTS,
-    GROUPS,
     PARAMETERS,
     RESUME_AT,
     STEPS,
@@ -26,17 +26,25 @@ from cases import (
 from recording import Recorder
 
 
+def has(case: Case) -> bool:
+    """Whether torch has the case's arguments."""
+    return (
+        case.arguments.keys()
+        <= inspect.signature(getattr(torch.optim, case.optimizer)).parameters.keys()
+    )
+
+
 def record(case: Case, recorder: Recorder) -> None:
     """Run one case and add its checkpoints."""
     weights = [torch.from_numpy(values).requires_grad_() for values in starts()]
     groups = [
         {"params": [w for w, p in zip(weights, PARAMETERS, strict=True) if p.group == index], **own}
-        for index, own in enumerate(GROUPS)
+        for index, own in enumerate(case.groups)
     ]
     optimizer = getattr(torch.optim, case.optimizer)(groups, foreach=False, **case.arguments)
     schedule = case.schedule()
     for step, grads in enumerate(gradients(), start=1):
-        change(optimizer.param_groups, schedule.get(step, {}))
+        change(case, optimizer.param_groups, schedule.get(step, {}))
         for weight, grad in zip(weights, grads, strict=True):
             weight.grad = None if grad is None else torch.from_numpy(grad)
         optimizer.step()
@@ -50,6 +58,9 @@ def record(case: Case, recorder: Recorder) -> None:
 
 
 def state_of(weight: torch.Tensor, saved: dict[str, Any]) -> dict[str, Any]:
+    """What a parameter holds, by its key in state_dict, and its value under "w"."""
+    if saved.get("step") == 0:  # Adagrad makes its state before there is a step
+        saved = {}
     values = {key: value for key, value in saved.items() if value is not None}
     for key, value in values.items():
         assert torch.as_tensor(value).dtype in (torch.float64, torch.float32), key
@@ -61,11 +72,12 @@ def main() -> None:
     """Record every case."""
     torch.set_default_dtype(torch.float64)
     recorder = Recorder()
-    for case in CASES.values():
+    taken = {name: case for name, case in CASES.items() if has(case)}
+    for case in taken.values():
         record(case, recorder)
     version = torch.__version__.partition("+")[0]
-    recorder.write("torch", version)
-    print(f"recorded {len(CASES)} cases of {STEPS} steps from torch {version}")
+    recorder.write("torch", version, cases=taken)
+    print(f"recorded {len(taken)} cases of {STEPS} steps from torch {version}")
 
 
 if __name__ == "__main__":

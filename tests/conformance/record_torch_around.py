@@ -25,7 +25,7 @@ def record(case: Case, recorder: Recorder) -> None:
     optimizer = getattr(torch.optim, case.optimizer)(groups, foreach=False, **arguments)
     schedule = case.schedule()
     for step, grads in enumerate(gradients(), start=1):
-        change(optimizer.param_groups, schedule.get(step, {}))
+        change(case, optimizer.param_groups, schedule.get(step, {}))
         for weight, grad in zip(weights, grads, strict=True):
             weight.grad = None if grad is None else torch.from_numpy(grad)
         if norm is not None:

@@ -19,7 +19,7 @@ from cases import CASES, CHECKPOINTS, PARAMETERS, Array, Case, fingerprint, star
 
 FOLDER = Path(__file__).parent / "recorded"
 # Kept once per parameter, not per element.
-NUMBERS = ("step", "mu_product", "beta1_weight", "beta2_weight")
+NUMBERS = ("step", "mu_product", "eta", "mu", "beta1_weight", "beta2_weight")
 
 State = dict[str, Any]
 """The state of one parameter by its key in state_dict, and its value under "w"."""
@@ -50,7 +50,10 @@ class Recording:
         """The parameter groups of the state_dict at RESUME_AT."""
         groups: list[dict[str, Any]] = json.loads(str(self._arrays[f"{case}/groups"]))
         return [
-            {key: tuple(v) if key in ("betas", "nus") else v for key, v in group.items()}
+            {
+                key: tuple(v) if isinstance(v, list) and key != "params" else v
+                for key, v in group.items()
+            }
             for group in groups
         ]
 

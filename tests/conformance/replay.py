@@ -6,7 +6,7 @@ It uses what any user of the classes has: parameters with data and grad, `param_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,7 +14,6 @@ import mlx.core as mx
 import numpy as np
 from cases import (
     CHECKPOINTS,
-    GROUPS,
     PARAMETERS,
     RESUME_AT,
     Array,
@@ -69,7 +68,7 @@ def run(
 ) -> Iterator[tuple[int, list[State]]]:
     """Run a case from its start; after each checkpoint its step and what each parameter holds."""
     parameters = [lucidgen.Parameter(make(w)) for w in _chosen(starts(), which)]
-    groups = grouped(parameters, which)
+    groups = grouped(case, parameters, which)
     optimizer = getattr(library, case.optimizer)(groups, **case.arguments, **arguments)
     yield from _steps(case, optimizer, parameters, make, which, 1)
 
@@ -85,7 +84,7 @@ def resume(
 ) -> Iterator[tuple[int, list[State]]]:
     """Go on after RESUME_AT from recorded weights and a state_dict that another library saved."""
     parameters = [lucidgen.Parameter(make(state["w"])) for state in _chosen(held, which)]
-    groups = [{"params": group["params"]} for group in grouped(parameters, which)]
+    groups = [{"params": group["params"]} for group in grouped(case, parameters, which)]
     optimizer = getattr(library, case.optimizer)(groups, **arguments)
     optimizer.load_state_dict(saved)
     yield from _steps(case, optimizer, parameters, make, which, RESUME_AT + 1)
@@ -108,11 +107,11 @@ def assert_same(
     tolerance: Tolerance,
     which: Sequence[int] = ALL,
     since: int = 0,
-    ignored: str = "",
+    ignored: Collection[str] = (),
 ) -> None:
     """Hold every checkpoint of a run against the recording; report all that differs at once.
 
-    A state under the key `ignored` need not be there on either side.
+    States under the keys `ignored` need not be there on either side.
     """
     held = recording.states(case.name, since) if since else [{"w": w} for w in starts()]
     begin = [state["w"] for state in _chosen(held, which)]
@@ -121,7 +120,8 @@ def assert_same(
         seen.append(step)
         expected = _chosen(recording.states(case.name, step), which)
         for state in (*actual, *expected):
-            state.pop(ignored, None)
+            for key in ignored:
+                state.pop(key, None)
         found = differences(actual, expected, begin, step - since, tolerance)
         lines += [f"step {step}, {line}" for line in found]
     assert seen == [step for step in CHECKPOINTS if step > since]
@@ -140,7 +140,7 @@ def _steps(
     for step, grads in enumerate(made_gradients(make), start=1):
         if step < first:
             continue
-        change(optimizer.param_groups, schedule.get(step, {}))
+        change(case, optimizer.param_groups, schedule.get(step, {}))
         for parameter, grad in zip(parameters, _chosen(grads, which), strict=True):
             parameter.grad = grad
         optimizer.step()
@@ -160,12 +160,12 @@ def held_by(optimizer: Any, parameters: Sequence[Any]) -> list[State]:
     ]
 
 
-def grouped(parameters: Sequence[Any], which: Sequence[int]) -> list[dict[str, Any]]:
+def grouped(case: Case, parameters: Sequence[Any], which: Sequence[int]) -> list[dict[str, Any]]:
     """The parameter groups, each with its own entries."""
     pairs = list(zip(parameters, _chosen(PARAMETERS, which), strict=True))
     return [
         {"params": [parameter for parameter, p in pairs if p.group == index], **own}
-        for index, own in enumerate(GROUPS)
+        for index, own in enumerate(case.groups)
     ]
 
 

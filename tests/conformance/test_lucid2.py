@@ -9,13 +9,20 @@ from recording import Recording
 from replay import NOT_0D, assert_same, mlx32, numpy32, numpy64, resume, run, saved_dict
 
 LUCID = Recording("lucid2")
-# Lucid keeps this state and never writes to it; the dialect ignores amsgrad altogether.
-NEVER_WRITTEN = "max_exp_avg_sq"
-CLASSES = ("SGD-momentum=0.9", "Adam", "AdamW-amsgrad", "NAdam-weight_decay=0.1", "RAdam")
+# Lucid keeps these states and never writes to them; ours are a number and nothing at all.
+NEVER_WRITTEN = ("step_size", "max_exp_avg_sq")
+CLASSES = (
+    *("SGD-momentum=0.9", "Adam", "AdamW-amsgrad", "NAdam-weight_decay=0.1", "RAdam"),
+    *("Adamax", "ASGD-momentum=0.9", "Adagrad", "Adadelta", "RMSprop-centered", "Rprop-narrow"),
+)
 
 
 def test_recorded_from_these_cases() -> None:
-    assert LUCID.about == {"library": "lucid2", "version": "2.9.0", "cases": fingerprint()}
+    assert LUCID.about == {
+        "library": "lucid2",
+        "version": "2.9.0",
+        "cases": fingerprint({n: CASES[n] for n in LUCID.cases}),
+    }
     assert {CASES[name].optimizer for name in LUCID.cases} == {
         case.optimizer for case in CASES.values()
     }

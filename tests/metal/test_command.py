@@ -68,7 +68,7 @@ def test_a_wrong_kernel_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_an_unknown_optimizer_is_wrong_usage() -> None:
-    result = RUNNER.invoke(app, ["verify", "Adma"])
+    result = RUNNER.invoke(app, ["verify", "Addam"])
     assert result.exit_code == 2
     assert "did you mean 'Adam'?" in result.output
 

@@ -15,30 +15,40 @@ if TYPE_CHECKING:
 
     from . import lr_scheduler
     from .adabelief import AdaBelief
+    from .adadelta import Adadelta
+    from .adagrad import Adagrad
     from .adam import Adam, AdamW
+    from .adamax import Adamax
     from .adan import Adan
     from .ademamix import AdEMAMix
     from .adopt import ADOPT
     from .aggmo import AggMo
+    from .asgd import ASGD
     from .lars import LARS
     from .lion import Lion
     from .madgrad import MADGRAD
     from .nadam import NAdam
     from .qhadam import QHAdam
     from .radam import RAdam
+    from .rmsprop import RMSprop
+    from .rprop import Rprop
     from .sgd import SGD
     from .sign_sgd import SignSGD
     from .yogi import Yogi
 
 __all__ = [
     "ADOPT",
+    "ASGD",
     "LARS",
     "MADGRAD",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "Adan",
     "AggMo",
     "Lion",
@@ -46,6 +56,8 @@ __all__ = [
     "Optimizer",
     "QHAdam",
     "RAdam",
+    "RMSprop",
+    "Rprop",
     "SignSGD",
     "Yogi",
     "lr_scheduler",
@@ -55,17 +67,23 @@ _MODULES = {
     "lucidgen.runtime": ["Optimizer"],
     ".lr_scheduler": [],
     ".adabelief": ["AdaBelief"],
+    ".adadelta": ["Adadelta"],
+    ".adagrad": ["Adagrad"],
     ".adam": ["Adam", "AdamW"],
+    ".adamax": ["Adamax"],
     ".adan": ["Adan"],
     ".ademamix": ["AdEMAMix"],
     ".adopt": ["ADOPT"],
     ".aggmo": ["AggMo"],
+    ".asgd": ["ASGD"],
     ".lars": ["LARS"],
     ".lion": ["Lion"],
     ".madgrad": ["MADGRAD"],
     ".nadam": ["NAdam"],
     ".qhadam": ["QHAdam"],
     ".radam": ["RAdam"],
+    ".rmsprop": ["RMSprop"],
+    ".rprop": ["Rprop"],
     ".sgd": ["SGD"],
     ".sign_sgd": ["SignSGD"],
     ".yogi": ["Yogi"],

@@ -1,0 +1,110 @@
+"""The equation: what a left side is defined as, at every step or at a beginning.
+
+Owns `Eq` and how its times are read. It knows nothing of the optimizer that it stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import sympy
+
+from .errors import caller
+from .quantities import At, Series, t
+
+Moment = Literal["t", "start", "first"]
+
+
+class Eq:
+    """An equation: `Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * g[t])`.
+
+    Unlike SymPy's, it is never evaluated. `Eq(x[0], ...)` is the start of a state (else 0) and
+    `Eq(x[1], ...)` its first update, in which index 1 means t and index 0 means t - 1: that of the
+    state, whenever it is created; for w, and for what is no state, the parameter's first step.
+
+    Parameters
+    ----------
+    left : series at t, 0 or 1
+        What the equation defines.
+    right : expression
+        Its value, of series at t and t - 1, hyperparameters, t, and rational numbers.
+    """
+
+    __slots__ = ("left", "location", "right")
+
+    def __init__(self, left: Any, right: Any) -> None:
+        self.left: sympy.Expr = sympy.sympify(left)
+        self.right: sympy.Expr = sympy.sympify(right)
+        if not isinstance(self.right, sympy.Basic) or getattr(self.right, "is_Matrix", False):
+            raise TypeError(
+                f"the right side of Eq({left}, ...) is {right!r}, which is no expression"
+            )
+        self.location = caller()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Eq) and (self.left, self.right) == (other.left, other.right)
+
+    def __hash__(self) -> int:
+        return hash((self.left, self.right))
+
+    def __str__(self) -> str:
+        return f"{self.left} = {self.right}"
+
+    __repr__ = __str__
+
+    @property
+    def series(self) -> Series | None:
+        """The series that it defines, if the left side is a series at all."""
+        return self.left.series if isinstance(self.left, At) else None
+
+    @property
+    def moment(self) -> Moment:
+        """Whether it holds at every step ("t"), at the start (x[0]) or at the first update."""
+        if isinstance(self.left, At) and self.left.index in (0, 1):
+            return "start" if self.left.index == 0 else "first"
+        return "t"
+
+    @property
+    def key(self) -> tuple[str, Moment]:
+        """What tells it from the other equations of a spec: its left side."""
+        return (self.series.name if self.series else str(self.left)), self.moment
+
+    def renamed(self, others: Mapping[Series, Series]) -> Eq:
+        """The same equation, written in the same place, of other series."""
+        atoms = self.left.atoms(At) | self.right.atoms(At)
+        moved = {at: others[at.series][at.index] for at in atoms if at.series in others}
+        if not moved:
+            return self
+        equation = Eq(self.left.xreplace(moved), self.right.xreplace(moved))
+        equation.location = self.location
+        return equation
+
+    def normalised(self) -> sympy.Expr:
+        """The right side with times relative to t: t and t - 1 only, in a legal equation.
+
+        >>> from lucidgen.spec import series, t, w
+        >>> Eq(w[t + 1], w[t] / t).normalised()
+        w[t - 1]/(t - 1)
+        >>> m = series("m")
+        >>> Eq(m[1], m[0] + 1).normalised()
+        m[t - 1] + 1
+        """
+        if self.moment == "start":
+            return self.right
+        if self.moment == "first":
+            return self.right.xreplace(
+                {
+                    at: at.series[t - 1 + at.index]
+                    for at in self.right.atoms(At)
+                    if at.index in (0, 1)
+                }
+            )
+        shift = self.left.shift if isinstance(self.left, At) else None
+        return _shifted(self.right, -shift) if shift else self.right
+
+
+def _shifted(expr: sympy.Expr, by: int) -> sympy.Expr:
+    """expr with every t replaced by t + by, in indices too."""
+    moved = {at: at.series[at.index + by] for at in expr.atoms(At) if at.index.has(t)}
+    return expr.xreplace({**moved, t: t + by})

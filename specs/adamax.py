@@ -1,0 +1,50 @@
+"""Adamax: Adam with the infinity norm of past gradients."""
+
+from lucidgen.spec import Abs, Eq, Max, grad, series, t, w
+from lucidgen.specs.adam import (
+    Adam,
+    beta2,
+    betas,
+    eps,
+    g,
+    lr,
+    m_hat,
+    v,
+    v_hat,
+    v_max,
+    weight_decay,
+)
+
+u = series("u", saved_as="exp_inf")
+
+Adamax = Adam.variant(
+    "Adamax",
+    paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 2; torch's reading",
+    summary="Adam with the infinity norm of the gradients in place of their second moment.",
+    arguments=(lr, betas, eps, weight_decay),
+    defaults={"lr": 2e-3},
+    torch_keys={},
+    drop=(v[t], v_hat[t], v_max[t]),
+    add=(Eq(u[t], Max(beta2 * u[t - 1], Abs(g[t]) + eps)),),
+    replace=(Eq(w[t], w[t - 1] - lr * m_hat[t] / u[t]),),
+)
+
+Adamax.dialect(
+    "paper",
+    paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 2",
+    notes="Without eps, an element whose gradients have all been zero becomes NaN.",
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(u[t], Max(beta2 * u[t - 1], Abs(g[t]))),
+    ),
+)
+
+lucid2 = Adamax.dialect(
+    "lucid2",
+    paper="lucid-dl 2.9.0, lucid/optim/ada.py",
+    notes="eps is added in the denominator and not to the gradient.",
+    replace=(
+        Eq(u[t], Max(beta2 * u[t - 1], Abs(g[t]))),
+        Eq(w[t], w[t - 1] - lr * m_hat[t] / (u[t] + eps)),
+    ),
+)

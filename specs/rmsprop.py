@@ -1,0 +1,72 @@
+"""RMSprop, plain, with momentum, and centered."""
+
+from lucidgen.spec import (
+    Eq,
+    Max,
+    OptimizerSpec,
+    flag,
+    grad,
+    hyper,
+    keyword_only,
+    series,
+    sqrt,
+    t,
+    w,
+    when,
+)
+
+lr = hyper("lr", 1e-2, at_least=0, doc="Learning rate.")
+alpha = hyper("alpha", 0.99, at_least=0, at_most=1, doc="Decay rate of the moving averages.")
+eps = hyper("eps", 1e-8, at_least=0, doc="Added to the denominator for numerical stability.")
+weight_decay = hyper("weight_decay", 0.0, at_least=0, special=0, doc="Weight decay coefficient.")
+momentum = hyper("momentum", 0.0, at_least=0, special=0, doc="Momentum factor.")
+centered = flag(
+    "centered", False, doc="Whether to divide by the gradient's deviation, not by its size."
+)
+clamp = flag(
+    "clamp",
+    True,
+    doc="Whether the variance of `centered` is kept from falling below 0 by rounding. Where it "
+    "does, as after some 1200 equal gradients, torch goes on with NaN, and so does False.",
+)
+
+g, scaled, variance = series("g"), series("scaled"), series("variance")
+v = series("v", saved_as="square_avg")
+g_avg = series("g_avg", saved_as="grad_avg")
+b = series("b", saved_as="momentum_buffer")
+
+RMSprop = OptimizerSpec(
+    "RMSprop",
+    paper="Tieleman & Hinton 2012, Coursera lecture 6.5; centered: Graves 2013, arXiv:1308.0850; "
+    "torch's reading",
+    summary="Gradients divided by a moving average of their size.",
+    # Torch's next position is capturable.
+    arguments=(lr, alpha, eps, weight_decay, momentum, centered, keyword_only, clamp),
+    counts_steps=True,
+    equations=(
+        Eq(g[t], grad[t] + weight_decay * w[t - 1]),
+        Eq(v[t], alpha * v[t - 1] + (1 - alpha) * g[t] ** 2),
+        Eq(g_avg[t], alpha * g_avg[t - 1] + (1 - alpha) * g[t]),
+        Eq(
+            variance[t],
+            when(
+                centered,
+                when(clamp, Max(v[t] - g_avg[t] ** 2, 0), v[t] - g_avg[t] ** 2),
+                v[t],
+            ),
+        ),
+        Eq(scaled[t], g[t] / (sqrt(variance[t]) + eps)),
+        Eq(b[t], momentum * b[t - 1] + scaled[t]),
+        Eq(w[t], w[t - 1] - lr * when(momentum, b[t], scaled[t])),
+    ),
+)
+
+unclamped = Eq(variance[t], when(centered, v[t] - g_avg[t] ** 2, v[t]))
+eps_inside = Eq(scaled[t], g[t] / sqrt(variance[t] + eps))
+
+RMSprop.dialect(
+    "lucid2",
+    paper="lucid-dl 2.9.0, lucid/optim/prop.py",
+    notes="eps is added under the root.",
+    replace=(unclamped, eps_inside),
+)

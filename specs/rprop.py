@@ -1,0 +1,81 @@
+"""Rprop: a step size for every element, from the signs of its gradients alone."""
+
+from lucidgen.spec import Eq, Max, Min, OptimizerSpec, grad, hyper, series, sign, t, w, when
+
+lr = hyper("lr", 1e-2, at_least=0, doc="The first step size of every element.")
+eta_minus, eta_plus = etas = hyper(
+    "etas",
+    (0.5, 1.2),
+    names=("eta_minus", "eta_plus"),
+    above=0,
+    doc="Factors of a step size whose gradient changes its sign, and of one whose does not.",
+)
+s_min, s_max = step_sizes = hyper(
+    "step_sizes",
+    (1e-6, 50.0),
+    names=("s_min", "s_max"),
+    at_least=0,
+    doc="The smallest and the largest step size.",
+)
+
+agreement = series("agreement")
+g = series("g", saved_as="prev")
+s = series("s", saved_as="step_size")
+
+Rprop = OptimizerSpec(
+    "Rprop",
+    paper="Riedmiller & Braun 1993, Proc. ICNN; without weight backtracking: Igel & Huesken 2000, "
+    "iRprop-; torch's reading",
+    summary="Resilient propagation: steps that grow while a gradient keeps its sign.",
+    notes="For full batches: in minibatches signs change by chance. An element whose gradient "
+    "changes its sign rests for a step.",
+    arguments=(lr, etas, step_sizes),
+    counts_steps=True,
+    requires=(
+        ((eta_minus < 1) & (eta_plus > 1), "etas must be one number below 1 and one above it"),
+    ),
+    equations=(
+        Eq(agreement[t], grad[t] * g[t - 1]),
+        Eq(s[0], lr),
+        Eq(
+            s[t],
+            Min(
+                Max(
+                    s[t - 1]
+                    * when(agreement[t] > 0, eta_plus, when(agreement[t] < 0, eta_minus, 1)),
+                    s_min,
+                ),
+                s_max,
+            ),
+        ),
+        Eq(g[t], when(agreement[t] < 0, 0, grad[t])),
+        Eq(w[t], w[t - 1] - s[t] * sign(g[t])),
+    ),
+)
+
+initial_size = series("initial_size", saved_as="step_size")
+
+Rprop.dialect(
+    "lucid2",
+    paper="lucid-dl 2.9.0, lucid/optim/prop.py",
+    notes="The step size is never stored: each step scales the first one, lr.",
+    saved_as={g: "prev_grad"},
+    drop=(s[0],),
+    add=(
+        Eq(initial_size[0], lr),
+        Eq(initial_size[t], initial_size[t - 1]),
+    ),
+    replace=(
+        Eq(
+            s[t],
+            Min(
+                Max(
+                    initial_size[t]
+                    * when(agreement[t] > 0, eta_plus, when(agreement[t] < 0, eta_minus, 1)),
+                    s_min,
+                ),
+                s_max,
+            ),
+        ),
+    ),
+)
