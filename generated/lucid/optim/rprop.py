@@ -68,8 +68,10 @@ class Rprop(Optimizer):
         ("metal"). For MLX arrays only those functions, wherever they are: "mlx".
     **options
         What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
-        parameters without weight decay (``no_decay``), and torch's ``foreach``, ``fused`` and
-        ``capturable``, which make no difference; see :class:`Options`.
+        parameters without weight decay (``no_decay``), updates with the mean of several gradients
+        (``accumulation_steps``), float32 copies of half-precision weights (``master_weights``), and
+        torch's ``foreach``, ``fused`` and ``capturable``, which make no difference; see
+        :class:`Options`.
 
     Raises
     ------
