@@ -7,6 +7,7 @@ is in ``checkpoint``. Knows no equations.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, ClassVar
 
@@ -305,6 +306,37 @@ class Optimizer(Grouped):
         nothing.
         """
         checkpoint.load(self, state_dict)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to a file, which ``load``, ``mx.load`` and readers of safetensors read.
+
+        The file replaces what is at ``path`` when it is complete; it has a checksum.
+
+        Parameters
+        ----------
+        path : str or path
+            Must end in ``.safetensors``.
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            If the state or the path is not fit for a file, or it cannot be written.
+        """
+        from . import state_file
+
+        state_file.save(path, self.state_dict())
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Load what ``save`` wrote, as ``load_state_dict`` does: a failed load changes nothing.
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            If the file is damaged, is none of ours, or does not fit this optimizer.
+        """
+        from . import state_file
+
+        self.load_state_dict(state_file.load(path))
 
     def __getstate__(self) -> dict[str, Any]:
         found = self.__dict__.copy()

@@ -250,14 +250,19 @@ class TreeState:
         marks_start = _marks_start(self.rule)
         for name, entry in entries.items():
             own = {} if clocks[name] == shared else _clock({"step": 0, **dict(clocks[name])})
+            present = self.state["params"][name]
             arrays = {
-                key: as_mlx(value, value.dtype if isinstance(value, mx.array) else mx.float32)
+                key: as_mlx(value, _type_of(present.get(key, value)))
                 for key, value in entry.items()
                 if key not in keys
             }
             started = {"started": mx.array(True)} if marks_start and entry.get("step") else {}
             self.state["params"][name] = {**arrays, **own, **started}
         self._stored = self.state["step"]
+
+
+def _type_of(value: Any) -> Any:
+    return value.dtype if isinstance(value, mx.array) else mx.float32
 
 
 def _clock(values: dict[str, Any]) -> dict[str, Array]:
