@@ -1,4 +1,4 @@
-"""The optimizers that there are, by name: `Adam`, `adamw`, `Adam:lucid2`.
+"""The optimizers and schedules that there are, by name: `Adam`, `adamw`, `Adam:lucid2`, `StepLR`.
 
 Owns how the command line finds the spec that a user names.
 """
@@ -16,6 +16,7 @@ from .reading import fresh_imports, load_what_loads
 from .spec.errors import Problem, SpecError
 from .spec.loader import SpecFile
 from .spec.optimizer import OptimizerSpec
+from .spec.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,14 @@ class Entry:
     def name(self) -> str:
         """How a user names it: `Adam`, `Adam:lucid2`."""
         return self.main.name + ("" if self.spec is self.main else f":{self.spec.reading}")
+
+
+@dataclass(frozen=True)
+class ScheduleEntry:
+    """A schedule, and where it is written."""
+
+    file: SpecFile
+    spec: Schedule
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,17 @@ class Catalog:
         """Every optimizer in its default reading."""
         return [Entry(file, spec, spec) for file in self.files for spec in file.specs]
 
+    @property
+    def schedules(self) -> list[ScheduleEntry]:
+        """Every schedule."""
+        return [ScheduleEntry(file, spec) for file in self.files for spec in file.schedules]
+
+    def find_schedule(self, name: str) -> ScheduleEntry | None:
+        """The schedule of that name, in any case of letters, if there is one."""
+        by_name = {entry.spec.name.lower(): entry for entry in reversed(self.schedules)}
+        exact = {entry.spec.name: entry for entry in reversed(self.schedules)}
+        return exact.get(name) or by_name.get(name.lower())
+
     def find(self, name: str, reading: str | None = None) -> Entry:
         """The optimizer of that name, in any case of letters, with `:dialect` behind it or not."""
         wanted, _, after = name.partition(":")
@@ -68,14 +88,22 @@ class Catalog:
         if entry is None:
             if self.error is not None:
                 raise self.error
-            known = sorted(exact, key=str.lower)
-            raise WrongUsage(
-                f"there is no optimizer {wanted!r}{nearest(wanted, known)}; "
-                f"there are {', '.join(known)}"
-            )
+            raise WrongUsage(self._unknown(wanted, sorted(exact, key=str.lower)))
         if reading and after and reading != after:
             raise WrongUsage(f"{name!r} and --dialect {reading} contradict each other")
         return _in_dialect(entry, reading or after)
+
+    def _unknown(self, wanted: str, optimizers: list[str]) -> str:
+        """What to say of a name that no optimizer has."""
+        if self.find_schedule(wanted) is not None:
+            return f"{wanted} is a schedule, and this is for optimizers: {', '.join(optimizers)}"
+        schedules = sorted(entry.spec.name for entry in self.schedules)
+        kind = "optimizer or schedule" if schedules else "optimizer"
+        rest = f"; the schedules are {', '.join(schedules)}" if schedules else ""
+        return (
+            f"there is no {kind} {wanted!r}{nearest(wanted, [*optimizers, *schedules])}; "
+            f"there are {', '.join(optimizers)}{rest}"
+        )
 
 
 def _in_dialect(entry: Entry, reading: str) -> Entry:

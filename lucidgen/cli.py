@@ -11,15 +11,13 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__
-from .cli_verify import attach
+from . import __version__, cli_show, cli_verify
 from .errors import Failure, WrongUsage
 from .paths import optim_folder, specs_folder
 
@@ -243,81 +241,17 @@ def _print_difference(difference: Difference, path: str) -> None:
     out.print()
 
 
-class Stage(StrEnum):
-    """What `show` can print."""
-
-    equations = "equations"
-    program = "program"
-    numpy = "numpy"
-    mlx = "mlx"
-    metal = "metal"
-
-
 @app.command(name="list")
 def list_(specs: Specs = None) -> None:
-    """List the optimizers: where they are, their dialects, state and cost."""
+    """List the optimizers and schedules: where they are, their dialects, state and cost."""
     with reported():
-        from rich.console import Console
-        from rich.table import Table
-
         from .catalog import catalog
-        from .describe import row
+        from .tables import print_tables
 
         found = catalog(specs, built_in=False)
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for title in ("class", "file", "dialects", "state", "cost per element", "paper"):
-            table.add_column(title, overflow="fold")
-        for entry in found.entries:
-            line = row(entry)
-            table.add_row(line.name, line.file, line.dialects, line.states, line.cost, line.paper)
-        out = Console(highlight=False, markup=False, emoji=False)
-        Console(
-            highlight=False, markup=False, emoji=False, width=out.width if out.is_terminal else 400
-        ).print(table)
+        print_tables(found)
         if found.error is not None:
             raise found.error
-
-
-@app.command()
-def show(
-    name: Annotated[str, typer.Argument(help="A class, as in Adam or Adam:lucid2.")],
-    dialect: Annotated[
-        str | None, typer.Option("--dialect", metavar="NAME", help="Another reading of it.")
-    ] = None,
-    stage: Annotated[
-        Stage, typer.Option("--stage", help="How far on the way from equations to code.")
-    ] = Stage.equations,
-    latex: Annotated[bool, typer.Option("--latex", help="Print the equations in LaTeX.")] = False,
-    specs: Specs = None,
-) -> None:
-    """Show an optimizer: its equations, or what the compiler makes of them."""
-    with reported():
-        if latex and stage is not Stage.equations:
-            raise WrongUsage("--latex is for the equations; leave out --stage")
-        from . import describe
-        from .catalog import catalog
-
-        entry = catalog(specs).find(name, dialect)
-        if latex:
-            _print_code(describe.latex_text(entry.spec), "latex")
-        elif stage is Stage.equations:
-            console().print(describe.overview(entry))
-        elif stage is Stage.program:
-            console().print(describe.program_text(entry.spec))
-        else:
-            text = describe.code_text(entry, stage.value)
-            _print_code(text, "python" if stage in (Stage.numpy, Stage.mlx) else "cpp")
-
-
-def _print_code(text: str, language: str) -> None:
-    """Print code in colours on a terminal, and as it is elsewhere."""
-    out = console()
-    if out.is_terminal:
-        from rich.syntax import Syntax
-
-        out.print(Syntax(text, language, theme="ansi_dark", background_color="default"))
-    else:
-        out.print(text)
 
 
 @app.command()
@@ -384,7 +318,8 @@ def new(
         )
 
 
-attach(app)
+cli_show.attach(app)
+cli_verify.attach(app)
 
 
 def main() -> None:

@@ -39,6 +39,7 @@ step_size = whole("step_size", at_least=1, doc="Steps between two decays.")
 StepLR = Schedule(
     "StepLR",
     summary="Decays by a factor every so many steps.",
+    example="step_size=30, gamma=0.5",
     arguments=(step_size, gamma),
     equations=(Eq(value[t], base * gamma ** floor(t / step_size)),),
 )
@@ -49,6 +50,7 @@ MultiStepLR = Schedule(
     "MultiStepLR",
     summary="Decays by a factor at each of some milestones.",
     notes="A milestone that is given twice counts twice.",
+    example="milestones=[30, 80], gamma=0.5",
     arguments=(milestones, gamma),
     equations=(Eq(value[t], base * gamma ** milestones.passed(t)),),
 )
@@ -58,6 +60,7 @@ rate = hyper("gamma", required, above=0, doc="What each step multiplies with.")
 ExponentialLR = Schedule(
     "ExponentialLR",
     summary="Decays by a factor at every step.",
+    example="gamma=0.95",
     arguments=(rate,),
     equations=(Eq(value[t], base * rate**t),),
 )
@@ -70,6 +73,7 @@ LambdaLR = Schedule(
     "LambdaLR",
     summary="Follows a function: the factor on the value at the start.",
     notes="Lucid 2 has the first two arguments the other way round; either order is understood.",
+    example="lr_lambda=lambda t: 0.95**t",
     arguments=(lr_lambda,),
     equations=(Eq(value[t], base * lr_lambda(t)),),
     chainable=False,
@@ -83,6 +87,7 @@ total_iters = hyper("total_iters", 5, at_least=0, doc="The number of steps until
 ConstantLR = Schedule(
     "ConstantLR",
     summary="A constant factor for a number of steps, and none from then on.",
+    example="factor=0.5, total_iters=40",
     arguments=(factor, total_iters),
     equations=(Eq(value[t], base * when(t < total_iters, factor, 1)),),
 )
@@ -94,6 +99,7 @@ length = hyper("total_iters", 5, above=0, doc="The number of steps until the end
 LinearLR = Schedule(
     "LinearLR",
     summary="A factor that changes linearly from one value to another.",
+    example="start_factor=0.1, total_iters=40",
     arguments=(start_factor, end_factor, length),
     equations=(
         Eq(
@@ -107,6 +113,7 @@ power = hyper("power", 1.0, at_least=0, doc="The power of the polynomial.")
 PolynomialLR = Schedule(
     "PolynomialLR",
     summary="Decays to zero as a power of the remaining fraction of steps.",
+    example="total_iters=100, power=2.0",
     arguments=(length, power),
     equations=(Eq(value[t], base * Max(0, 1 - t / length) ** power),),
 )
@@ -118,6 +125,7 @@ CosineAnnealingLR = Schedule(
     "CosineAnnealingLR",
     summary="Half a cosine from the start down to the smallest value, and up again.",
     paper=f"{SGDR}, equation (5), without restarts",
+    example="T_max=100, eta_min=0.05",
     arguments=(T_max, eta_min),
     equations=(Eq(value[t], eta_min + (base - eta_min) * (1 + cos(pi * t / T_max)) / 2),),
 )
@@ -137,6 +145,7 @@ CosineAnnealingWarmRestarts = Schedule(
     notes="The logarithm is rounded to the nearest number, and the comparison says which side of "
     "a restart t lies on: rounding cannot misplace one. Steps may be fractions of epochs.",
     paper=f"{SGDR}, equation (5)",
+    example="T_0=15, T_mult=2",
     arguments=(T_0, T_mult, eta_min),
     equations=(
         Eq(
@@ -202,6 +211,7 @@ CyclicLR = Schedule(
     "CyclicLR",
     summary="Rises from a base to a maximum and falls back, again and again.",
     paper="Smith 2017, arXiv:1506.01186",
+    example="base_lr=0.1, max_lr=1.0, step_size_up=20",
     arguments=(
         *(base_lr, top, step_size_up, step_size_down, mode, decay, scale_fn, keyword_only),
         *(scale_mode, cycle_momentum, low, high),
@@ -278,6 +288,7 @@ OneCycleLR = Schedule(
     notes="A step after total_steps is refused. At total_steps itself, one step after the end, a "
     "cosine goes on as in torch; a line stays at its end, where torch's goes below.",
     paper="Smith & Topin 2018, arXiv:1708.07120",
+    example="max_lr=1.0, total_steps=100",
     arguments=(
         *(max_lr, total_steps, epochs, steps_per_epoch, pct_start, anneal, cycle_momentum),
         *(base_momentum, max_momentum, div_factor, final_div_factor, three_phase),
@@ -330,6 +341,7 @@ NoamScheduler = Schedule(
     summary="Rises linearly, then decays with the square root of the steps.",
     notes="The value does not depend on the optimizer's own.",
     paper="Vaswani et al. 2017, arXiv:1706.03762, equation (3)",
+    example="model_size=512, warmup_steps=40",
     arguments=(model_size, warmup, scale_factor),
     equations=(
         Eq(step[t], Max(t, 1)),
@@ -354,6 +366,7 @@ WarmupCosineLR = Schedule(
     "WarmupCosineLR",
     summary="A linear warmup, and half a cosine down.",
     paper=f"{SGDR}; warmup: Goyal et al. 2017, arXiv:1706.02677",
+    example="warmup_steps=10, total_steps=100",
     arguments=(warmup_steps, end_step, first_factor, last_factor),
     requires=((warmup_steps < end_step, "warmup_steps must be below total_steps"),),
     equations=(
@@ -379,6 +392,7 @@ WarmupStableDecayLR = Schedule(
     "WarmupStableDecayLR",
     summary="A linear warmup, a long constant phase, and a short decay.",
     paper="Hu et al. 2024, arXiv:2404.06395; the shape sqrt: Hägele et al. 2024, arXiv:2405.18392",
+    example="warmup_steps=10, stable_steps=70, decay_steps=20",
     arguments=(warmup_steps, stable_steps, decay_steps, first_factor, last_factor, shape),
     equations=(
         Eq(progress[t], Min(1, Max(0, (t - warmup_steps - stable_steps) / decay_steps))),

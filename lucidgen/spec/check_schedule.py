@@ -22,8 +22,8 @@ from .quantities import At, Hyper, Series, keyword_only
 from .schedule import (
     OUTPUTS,
     Choice,
+    Condition,
     Schedule,
-    Test,
     Whole,
     base,
     momentum,
@@ -133,7 +133,7 @@ def undefined(spec: Schedule) -> Iterator[Problem]:
 
 
 def _argument(symbol: sympy.Symbol) -> str:
-    return symbol.argument if isinstance(symbol, Test) else str(symbol.name)
+    return symbol.argument if isinstance(symbol, Condition) else str(symbol.name)
 
 
 def cycles(spec: Schedule) -> Iterator[Problem]:
@@ -291,6 +291,35 @@ def arguments(spec: Schedule) -> Iterator[Problem]:
                 )
 
 
+def examples(spec: Schedule) -> Iterator[Problem]:
+    """The example is a list of arguments as in a call, with all that must be given."""
+    if not spec.example:
+        return
+    try:
+        given = set(eval(f"dict({spec.example})", {"__builtins__": {"dict": dict}}))
+    except Exception as error:
+        yield Problem(
+            spec.location,
+            f"the example {spec.example!r} is no list of arguments: {error}",
+            'Write it as in a call: example="T_max=100".',
+        )
+        return
+    known = {argument.name: argument for argument in spec.parameters}
+    for name in sorted(given - set(known)):
+        yield Problem(
+            spec.location,
+            f"the example gives {name}, which is no argument{nearest(name, known)}",
+            "Name arguments of the schedule.",
+        )
+    missing = [name for name, a in known.items() if a.default is required and name not in given]
+    if missing:
+        yield Problem(
+            spec.location,
+            f"the example does not give {', '.join(missing)}",
+            "Arguments without a default belong into it.",
+        )
+
+
 def _used(spec: Schedule) -> set[str]:
     read = {s for e in spec.equations for s in e.right.free_symbols}
     read |= {s for r in spec.requirements for s in r.condition.free_symbols}
@@ -334,4 +363,5 @@ RULES: tuple[Callable[[Schedule], Iterator[Problem]], ...] = (
     affine,
     names,
     arguments,
+    examples,
 )

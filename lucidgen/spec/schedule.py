@@ -77,13 +77,13 @@ class Points(sympy.Symbol):  # type: ignore[misc]
         return Passed(self, sympy.sympify(time))
 
 
-class Test(Flag):
+class Condition(Flag):
     """A condition on an argument that is no number; its name is its text in Python."""
 
     argument: str
 
-    def __new__(cls, text: str, argument: str, location: Location) -> Test:
-        self: Test = super().__new__(cls, text, None, "", location)
+    def __new__(cls, text: str, argument: str, location: Location) -> Condition:
+        self: Condition = super().__new__(cls, text, None, "", location)
         self.argument = argument
         return self
 
@@ -102,13 +102,13 @@ class Choice:
         """The first of the words."""
         return self.values[0]
 
-    def __getitem__(self, word: str) -> Test:
+    def __getitem__(self, word: str) -> Condition:
         if word not in self.values:
             raise ValueError(
                 f"{self.name} is never {word!r}{nearest(word, self.values)}; "
                 f"it is one of {', '.join(self.values)}"
             )
-        return Test(f'{self.name} == "{word}"', self.name, self.location)
+        return Condition(f'{self.name} == "{word}"', self.name, self.location)
 
 
 class UserFunction(sympy.Symbol):  # type: ignore[misc]
@@ -131,9 +131,9 @@ class UserFunction(sympy.Symbol):  # type: ignore[misc]
         return Applied(self, sympy.sympify(x))
 
     @property
-    def given(self) -> Test:
+    def given(self) -> Condition:
         """Whether the caller gave one."""
-        return Test(f"{self.name} is not None", self.name, self.location)
+        return Condition(f"{self.name} is not None", self.name, self.location)
 
 
 Argument = Hyper | Points | Choice | UserFunction | Flag
@@ -218,6 +218,8 @@ class Schedule:
         a flag `cycle_momentum`.
     paper, summary, notes : str
         As in OptimizerSpec.
+    example : str
+        Arguments as in a call, `"T_max=100"`, for the documentation and for plots.
     requires : tuple of (condition, message)
         Constraints across arguments; the message is the error where the condition fails.
     chainable : bool
@@ -237,6 +239,7 @@ class Schedule:
     paper: str = ""
     summary: str = ""
     notes: str = ""
+    example: str = ""
     requires: tuple[tuple[Any, str], ...] = ()
     chainable: bool = True
     until: Whole | None = None

@@ -69,7 +69,7 @@ def start(*arguments, **options):
 def test_list_names_every_optimizer_with_its_cost():
     code, output = run("list")
     assert code == 0
-    lines = {line.split()[0]: line for line in output.splitlines()[1:]}
+    lines = {line.split()[0]: line for line in output.split("\n\n")[0].splitlines()[1:]}
     assert tuple(lines) == BUILT_IN
     assert "adam.py" in lines["Adam"]
     assert "torch, paper, devlog, lucid2" in lines["Adam"]
@@ -130,6 +130,7 @@ def test_show_prints_latex_and_dialects():
         (("show", "Adam", "--latex", "--stage", "mlx"), "leave out --stage"),
         (("show", "Adam", "--stage", "cuda"), "cuda"),
         (("show",), "Missing argument"),
+        (("diff", "Adam", "StepLR"), "StepLR is a schedule, and this is for optimizers"),
         (("diff", "Adam"), "Missing argument"),
         (("diff", "Adam", "RAdma"), "did you mean 'RAdam'?"),
         (("list", "--specs", "nowhere"), "there is no folder"),

@@ -1,0 +1,85 @@
+"""Schedules and a training step that mx.compile captures whole: nothing goes stale."""
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+
+from lucidgen import Parameter
+from lucidgen.optim import Adam
+from lucidgen.optim.lr_scheduler import (
+    ChainedScheduler,
+    CosineAnnealingLR,
+    LinearLR,
+    OneCycleLR,
+    SequentialLR,
+    StepLR,
+)
+
+SCHEDULERS = {
+    "cosine": lambda o: CosineAnnealingLR(o, 8, 1e-3),
+    "chain": lambda o: ChainedScheduler([LinearLR(o, total_iters=4), StepLR(o, 3, 0.5)]),
+    "sequence": lambda o: SequentialLR(o, [LinearLR(o, total_iters=3), StepLR(o, 2)], [3]),
+    "one cycle to its end": lambda o: OneCycleLR(
+        o, 0.1, 8, anneal_strategy="linear", cycle_momentum=False
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_captured_step_follows_its_scheduler_without_a_retrace(name):
+    rng = np.random.default_rng(3)
+    start = rng.normal(size=(3, 2)).astype(np.float32)
+    x = mx.array(rng.normal(size=(5, 3)).astype(np.float32))
+    model = nn.Linear(3, 2, bias=False)
+    model.weight = mx.array(start.T)
+    optimizer = Adam(lr=0.1)
+    optimizer.init(model.trainable_parameters())
+    traces = []
+    value_and_grad = nn.value_and_grad(model, lambda model, x: (model(x) ** 2).mean())
+
+    def step(x):
+        traces.append(1)
+        loss, grads = value_and_grad(model, x)
+        optimizer.update(model, grads)
+        return loss
+
+    state = [model.state, optimizer.state]
+    compiled = mx.compile(step, inputs=state, outputs=state)
+    scheduler = SCHEDULERS[name](optimizer)
+
+    parameter = Parameter(start.T.copy())
+    eager = Adam([parameter], lr=0.1)
+    reference = SCHEDULERS[name](eager)
+    seen = set()
+    for _ in range(8):
+        mx.eval(compiled(x), state)
+        gradient = mx.grad(lambda w: ((x @ w.T) ** 2).mean())(mx.array(parameter.data))
+        parameter.grad = np.array(gradient)
+        eager.step()
+        assert float(optimizer.state["lr"]) == np.float32(eager.param_groups[0]["lr"])
+        seen.add(float(optimizer.state["lr"]))
+        # Eight steps in single precision, by two orders of operations.
+        np.testing.assert_allclose(np.array(model.weight), parameter.data, rtol=0, atol=1e-5)
+        scheduler.step()
+        reference.step()
+    assert len(traces) == 1
+    assert len(seen) >= 4
+
+
+def test_another_hyperparameter_cannot_change_in_a_captured_step():
+    model = nn.Linear(3, 2)
+    optimizer = Adam(lr=0.1)
+    optimizer.init(model.trainable_parameters())
+    scheduler = LinearLR(optimizer, 0.5, hyper="beta1")
+    grads = {"weight": mx.ones((2, 3)), "bias": mx.ones((2,))}
+
+    def step():
+        optimizer.update(model, grads)
+
+    state = [model.state, optimizer.state]
+    mx.compile(step, inputs=state, outputs=state)()
+    before = scheduler.state_dict()
+    with pytest.raises(RuntimeError, match="betas cannot change after the step was traced"):
+        scheduler.step()
+    assert scheduler.state_dict() == before
