@@ -7,9 +7,12 @@ from lucidgen.documentation import class_doc, unsupported, value_text
 from lucidgen.lower import lower
 from lucidgen.oracle import Setting, Trajectory
 from lucidgen.passes import optimize, stages
+from lucidgen.passes.capture import capture
 from lucidgen.spec import (
     Eq,
     OptimizerSpec,
+    Rational,
+    exp,
     grad,
     group,
     hyper,
@@ -24,6 +27,7 @@ from lucidgen.specs.adam import Adam, AdamW, m, v, v_max
 from lucidgen.specs.lars import LARS
 from lucidgen.specs.nadam import NAdam
 from lucidgen.specs.sgd import SGD
+from lucidgen.targets.host import host_function
 
 lr = hyper("lr", 0.5, at_least=0)
 momentum = hyper("momentum", 0.0, special=0)
@@ -218,3 +222,43 @@ def test_numbers_are_written_shortly_and_exactly() -> None:
     assert [value_text(x) for x in (1e-6, 1e-12, 1e-3, 0.9, (1e-6, 0.5))] == [
         *("1e-6", "1e-12", "1e-3", "0.9", "(1e-6, 0.5)")
     ]
+
+
+def test_a_fraction_of_a_scalar_is_a_division_where_no_double_holds_it() -> None:
+    made = spec(Eq(c[t], lr / 3 + lr / 4), Eq(w[t], w[t - 1] - c[t] * grad[t]))
+    (line,) = (x for x in host_function(optimize(lower(made))).lines if x.startswith("c ="))
+    assert line.split("  #")[0] == "c = 7 * lr / 12"
+    made = spec(Eq(c[t], 3 * lr / 4), Eq(w[t], w[t - 1] - c[t] * grad[t]))
+    (line,) = (x for x in host_function(optimize(lower(made))).lines if x.startswith("c ="))
+    assert line.split("  #")[0] == "c = 0.75 * lr"
+
+
+def test_a_cube_root_of_an_array_is_one_operation() -> None:
+    made = spec(
+        Eq(c[t], c[t - 1] + grad[t] ** 2),
+        Eq(w[t], w[t - 1] - lr * grad[t] / c[t] ** Rational(1, 3)),
+    )
+    assert cost(lower(made)).operations["cbrt"] == 1
+
+
+def test_captured_steps_take_complements_of_cases_without_cancellation() -> None:
+    """1 - b is exact in the case of a constant b, and an expm1 in that of an exponential."""
+    beta = hyper("beta", 0.9999, at_least=0, below=1)
+    made = spec(
+        Eq(d[t], when(t < 10, exp(-1 / t), beta)),
+        Eq(c[t], d[t] * c[t - 1] + (1 - d[t]) * grad[t]),
+        Eq(w[t], w[t - 1] - lr * c[t]),
+        arguments=(lr, beta),
+    )
+    host = {let.target.name: str(let.value) for let in capture(optimize(lower(made))).host}
+    assert host["one_minus_d"] == "when(t_below_10, -Expm1(-1/t), 1 - beta)"
+
+
+def test_what_scales_a_sum_is_named_after_the_hyper_or_the_result() -> None:
+    made = spec(Eq(w[t], (w[t - 1] - grad[t]) / (1 + lr)))
+    assert {let.target.name for let in optimize(lower(made)).host} == {"w_scale"}
+    made = spec(
+        Eq(c[t], c[t - 1] / 2 + grad[t]),
+        Eq(w[t], w[t - 1] - lr / 3 * (c[t] + grad[t])),
+    )
+    assert {let.target.name for let in optimize(lower(made)).host} == {"scaled_lr"}

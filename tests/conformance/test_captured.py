@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from cases import CASES, CHECKPOINTS, PARAMETERS, Case, change, starts
 from compare import CAPTURED
+from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
 from recording import NUMBERS, Recording, State
 from replay import ALL, assert_same, made_gradients, mlx32
 
@@ -33,6 +34,7 @@ COMPILED = (
     "RMSprop-momentum=0.5-centered",
     "Rprop-narrow",
 )
+LIBRARY = Recording("pytorch_optimizer")
 
 
 def members(optimizer: Any) -> list[int]:
@@ -69,16 +71,21 @@ def held(optimizer: Any, name: str, w: mx.array) -> State:
     found = {"w": w}
     if numbers["step"].item() > 0:
         found |= {**entry, **{key: v for key, v in numbers.items() if v is not None}}
+    found.pop("started", None)  # whether a first update has been
     return {key: np.array(value, dtype=np.float64) for key, value in found.items()}
 
 
 def check(name: str) -> None:
     case = CASES[name]
     optimizer = getattr(lucidgen.optim, case.optimizer)(**case.arguments)
-    which = members(optimizer)
     # The tree counts steps whatever the optimizer; torch's SGD has no count.
-    ignored = ("step",) if case.optimizer == "SGD" else ()
-    assert_same(run_tree(case, optimizer, which), TORCH, case, CAPTURED, which, ignored=ignored)
+    compare(case, optimizer, TORCH, ignored=("step",) if case.optimizer == "SGD" else ())
+
+
+def compare(case: Case, optimizer: Any, recording: Recording, ignored: tuple[str, ...]) -> None:
+    which = members(optimizer)
+    ours = run_tree(case, optimizer, which)
+    assert_same(ours, recording, case, CAPTURED, which, ignored=ignored)
 
 
 @pytest.mark.parametrize("name", [name for name in TORCH.cases if not CASES[name].changes])
@@ -89,3 +96,11 @@ def test_not_compiled(name: str, uncompiled: None) -> None:
 @pytest.mark.parametrize("name", COMPILED)
 def test_compiled(name: str) -> None:
     check(name)
+
+
+@pytest.mark.parametrize("name", [name for name, case in MORE_CASES.items() if not case.changes])
+def test_optimizers_that_torch_lacks(name: str, uncompiled: None) -> None:
+    case = MORE_CASES[name]
+    make = getattr(lucidgen.optim, case.optimizer)
+    optimizer = make(**case.arguments, dialect=PYTORCH_OPTIMIZER[case.optimizer])
+    compare(case, optimizer, LIBRARY, ignored=("step",))

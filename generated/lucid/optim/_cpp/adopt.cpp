@@ -89,7 +89,8 @@ struct adopt_rule {
         scale_grad, first_m, first_v, first_w>;
 };
 
-/// One step of ADOPT (dialect "pytorch_optimizer") in place; the numbers are those of its equations.
+/// One step of ADOPT (dialect "pytorch_optimizer") in place; the numbers are those of its
+/// equations.
 template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool clip,
           bool scale_grad, bool first_m, bool first_v, bool first_w>
 void adopt_pytorch_optimizer_loop(Index size, Index at, void* const* arrays, const T* grad_array,

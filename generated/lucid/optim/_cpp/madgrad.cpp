@@ -64,7 +64,8 @@ struct madgrad_rule {
         madgrad_loop<T, use_momentum, use_weight_decay, scale_grad>;
 };
 
-/// One step of MADGRAD (dialect "pytorch_optimizer") in place; the numbers are those of its equations.
+/// One step of MADGRAD (dialect "pytorch_optimizer") in place; the numbers are those of its
+/// equations.
 template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
 void madgrad_pytorch_optimizer_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                                     const double* scalars) {

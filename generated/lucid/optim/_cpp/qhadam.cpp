@@ -66,7 +66,8 @@ struct qhadam_rule {
         qhadam_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// One step of QHAdam (dialect "pytorch_optimizer") in place; the numbers are those of its equations.
+/// One step of QHAdam (dialect "pytorch_optimizer") in place; the numbers are those of its
+/// equations.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void qhadam_pytorch_optimizer_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                                    const double* scalars) {

@@ -167,7 +167,8 @@ template [[host_name("adan_bfloat")]] [[kernel]]
 decltype(lucidgen_adan<bfloat>) lucidgen_adan<bfloat>;
 #endif
 
-/// Adan (dialect "pytorch_optimizer"), in place: one thread updates one element of w, minus_g, m, v, n.
+/// Adan (dialect "pytorch_optimizer"), in place: one thread updates one element of w, minus_g, m,
+/// v, n.
 template <typename T>
 [[kernel]] void lucidgen_adan_pytorch_optimizer(
     device T* w [[buffer(0)]],
