@@ -48,6 +48,8 @@ record: setup
 	@$(PY) tests/conformance/record_torch_around.py
 	@$(PY) tests/conformance/record_torch_schedules.py
 	@$(PY) tests/conformance/record_lucid2.py
+	@$(PY) tests/conformance/record_pytorch_optimizer.py
+	@$(PY) tests/conformance/record_more_optax.py
 
 clean:
 	rm -rf .venv build

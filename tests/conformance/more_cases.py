@@ -80,3 +80,24 @@ MORE_CASES: dict[str, Case] = {
     case.name: case
     for case in (*(c for name, full in FULL.items() for c in _cases(name, full)), *_special())
 }
+
+
+def _optax() -> Iterator[Case]:
+    """The cases whose arguments optax has; it must be told the learning rate and the momentum."""
+    for optimizer in OPTAX:
+        arguments: dict[str, Any] = {"lr": 0.01}
+        if optimizer == "SignSGD":
+            arguments["momentum"] = 0.9
+        if optimizer == "Lion":
+            arguments["weight_decay"] = 0.1
+        yield Case(f"{optimizer}-plain", optimizer, arguments)
+    for name in ("SignSGD-options", "AdaBelief-options", "ADOPT-options", "ADOPT-clip=False"):
+        yield MORE_CASES[name]
+    for name in ("Lion-options", "AdEMAMix-options", "MADGRAD-options"):
+        case = MORE_CASES[name]
+        yield Case(
+            f"{name}-weight_decay=0.1", case.optimizer, {**case.arguments, "weight_decay": 0.1}
+        )
+
+
+OPTAX_CASES: dict[str, Case] = {case.name: case for case in _optax()}
