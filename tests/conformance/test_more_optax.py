@@ -26,4 +26,4 @@ def test_numpy_float64(name: str) -> None:
     case = OPTAX_CASES[name]
     ours = run(case, numpy64, dialect=OPTAX[case.optimizer])
     # Our count of steps is one of optax's, which are no state here.
-    assert_same(ours, LIBRARY, case, FLOAT64, ignored="step")
+    assert_same(ours, LIBRARY, case, FLOAT64, ignored=("step",))

@@ -15,7 +15,7 @@ import lucidgen.optim
 
 LIBRARY = Recording("pytorch_optimizer")
 # The library counts steps in its groups, the optimizers whose equations lack t do not at all.
-NOT_A_STATE = "step"
+NOT_A_STATE = ("step",)
 
 # The worst case of ``compare``, 4 T u, and no average: ADOPT's second moment hardly changes, so its
 # roundings go one way, and Adan's differences of gradients cancel.
