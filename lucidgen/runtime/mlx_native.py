@@ -22,7 +22,8 @@ A copy is made in memory that the last one gave back, and costs no waiting for M
 States are the optimizer's. Those that were made here, and that nobody has asked for since, keep
 their place and are updated in it; the others are copied first. ``states`` knows who asked.
 
-Until the loops run, nothing has changed but which array holds a value, and they cannot fail.
+Until the loops run, nothing has changed but which array holds a value, and they cannot fail. While
+they run, no other thread may take hold of a parameter's array.
 Does not own how loops come to be (``native``) nor their tables (``native_backend``).
 """
 

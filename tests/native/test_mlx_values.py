@@ -231,8 +231,9 @@ def test_large_weights_and_states_stay_in_place_when_nobody_holds_them() -> None
     assert where() == after, "and then it stays again"
 
 
-def test_a_step_needs_no_memory_beyond_its_arrays() -> None:
-    parameters = [parameter((1000, 1000), i) for i in range(4)]
+@pytest.mark.parametrize(("count", "size"), [(4, 1_000_000), (400, 10_000)])
+def test_a_step_needs_no_memory_beyond_its_arrays(count: int, size: int) -> None:
+    parameters = [parameter((size,), i) for i in range(count)]
     optimizer = optim.AdamW(parameters, kernel="cpp")
     steps(optimizer, parameters, 2)
     for p in parameters:
@@ -241,7 +242,7 @@ def test_a_step_needs_no_memory_beyond_its_arrays() -> None:
     mx.reset_peak_memory()
     before = mx.get_active_memory()
     optimizer.step()
-    assert mx.get_peak_memory() - before < 4 * 2**20, "not one array more"
+    assert mx.get_peak_memory() - before < 1_000_000, "not the memory of a large array"
 
 
 def test_mlx_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
