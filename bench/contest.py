@@ -66,6 +66,8 @@ class Contest:
             start = time.monotonic()
             self.told(f"round {rounds + 1}")
             for name in random.Random(rounds).sample(present, len(present)):
+                if not stay and time.monotonic() > end and name not in outcome.times:
+                    outcome.left_out.setdefault(name, "no time was left")
                 if name not in outcome.left_out:
                     self.attempt(self.turn if stay else self.long_turn, name, outcome)
             rounds, spent = rounds + 1, time.monotonic() - start
