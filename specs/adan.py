@@ -49,7 +49,8 @@ Adan = OptimizerSpec(
 Adan.dialect(
     "pytorch_optimizer",
     paper="pytorch_optimizer 4.1, optimizer/adan.py; the authors' code does the same",
-    notes="The three moving averages are corrected for their bias, which the paper leaves out.",
+    notes="The three moving averages are corrected for their bias, which the paper leaves out. "
+    "Under maximize the library begins with a wrong difference of gradients; this does not.",
     add=(
         Eq(m_hat[t], m[t] / (1 - beta1**t)),
         Eq(v_hat[t], v[t] / (1 - beta2**t)),

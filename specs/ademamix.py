@@ -29,8 +29,8 @@ AdEMAMix = OptimizerSpec(
     paper="Pagliardini, Ablin & Grangier 2024, arXiv:2409.03137, Algorithm 1",
     summary="AdEMAMix: AdamW with a mixture of two moving averages of the gradient.",
     notes="The weight decay is decoupled. The warmup of beta3 makes the half-life of the slow "
-    "moving average grow linearly. pytorch_optimizer 4.1 and optax 0.2.8 compute the same; the "
-    "default of alpha is theirs, where the authors' code has 2.",
+    "moving average grow linearly. optax 0.2.8 and, with weight_decouple=True, pytorch_optimizer "
+    "4.1 compute the same; the default of alpha is theirs, where the authors' code has 2.",
     arguments=(lr, betas, alpha, alpha_warmup, beta3_warmup, eps, weight_decay),
     equations=(
         Eq(alpha_now[t], when(t < alpha_warmup, alpha * t / alpha_warmup, alpha)),

@@ -39,10 +39,10 @@ w_decayed = series("w_decayed")
 ADOPT = OptimizerSpec(
     "ADOPT",
     reading="paper",
-    paper="Taniguchi et al. 2024, arXiv:2411.02853, Algorithm 2",
+    paper="Taniguchi et al. 2024, arXiv:2411.02853, Algorithm 2, with its clipping",
     summary="ADOPT: Adam with the optimal rate of convergence whatever beta2 is.",
     notes="The first step only measures the gradient: the parameter stays. optax 0.2.8 computes "
-    "the same.",
+    "the same, without a decay.",
     arguments=(lr, betas, eps, weight_decay, decoupled_weight_decay, clip),
     equations=(
         Eq(g[t], when(decoupled_weight_decay, grad[t], grad[t] + weight_decay * w[t - 1])),

@@ -23,7 +23,7 @@ velocities = [
 AggMo = OptimizerSpec(
     "AggMo",
     reading="paper",
-    paper="Lucas, Sun, Zemel & Grosse 2019, arXiv:1804.00325, equation (3)",
+    paper="Lucas, Sun, Zemel & Grosse 2019, arXiv:1804.00325, AggMo",
     summary="AggMo: aggregated momentum, the mean of velocities that decay at three rates.",
     notes="pytorch_optimizer 4.1 and the authors' code compute the same, for any number of betas; "
     "here there are three.",

@@ -14,7 +14,7 @@ m_mixed, v_mixed = series("m_mixed"), series("v_mixed")
 QHAdam = OptimizerSpec(
     "QHAdam",
     reading="paper",
-    paper="Ma & Yarats 2018, arXiv:1810.06801, equations (13) to (17)",
+    paper="Ma & Yarats 2018, arXiv:1810.06801, QHAdam",
     summary="QHAdam: Adam with quasi-hyperbolic terms in place of its moment estimators.",
     notes="The weight decay goes through the gradient.",
     arguments=(lr, betas, nus, weight_decay, eps),
