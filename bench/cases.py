@@ -38,7 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "AdamW": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2},
     "SGD": {"lr": 1e-3, "momentum": 0.9},
     "RMSprop": {"lr": 1e-3, "alpha": 0.99, "eps": 1e-8},
-    "Lion": {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 1e-2},
+    "Lion": {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 1e-2},
 }
 
 #: So many numbers and more are measured for these optimizers alone.
