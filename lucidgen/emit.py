@@ -45,7 +45,7 @@ FIXED = (
 #: The schedulers of every package: those that have no equation.
 BY_HAND = (
     *("ChainedScheduler", "ClosedForm", "LRScheduler", "MultiplicativeLR", "ReduceLROnPlateau"),
-    "SequentialLR",
+    *("SequentialLR", "tabulate"),
 )
 RUNTIME = "lucidgen.runtime"
 #: The runtime of a self-contained package, as its top level names it.

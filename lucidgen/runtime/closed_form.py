@@ -167,11 +167,12 @@ class ClosedForm(LRScheduler):
         if values is None:
             values = [self._at(time, i, base) for i, base in enumerate(bases)]
         momenta = self._momenta(time)
-        self._write(values)
-        self._write_momenta(momenta)
-        self._set_time(time)
-        self._bases = list(bases)
-        self._moved()
+        with self._undone_on_error():
+            self._write(values)
+            self._write_momenta(momenta)
+            self._set_time(time)
+            self._bases = list(bases)
+            self._moved()
 
     def _initial_step(self) -> None:
         self._step_count = 0
@@ -187,12 +188,13 @@ class ClosedForm(LRScheduler):
 
     def _momentum_slot(self) -> Slot:
         group = self.optimizer.param_groups[0]
-        if "momentum" not in group and "betas" not in group:
-            raise ValueError(
-                f"{self._label}: {type(self.optimizer).__name__} has neither momentum nor betas "
-                f"to cycle; give cycle_momentum=False"
-            )
-        return slot_of(self.optimizer, "momentum" if "momentum" in group else "beta1", self._label)
+        for key, name in (("betas", "beta1"), ("beta1", "beta1"), ("momentum", "momentum")):
+            if key in group:
+                return slot_of(self.optimizer, name, self._label)
+        raise ValueError(
+            f"{self._label}: {type(self.optimizer).__name__} has neither momentum nor betas "
+            f"to cycle; give cycle_momentum=False"
+        )
 
     def _momenta(self, time: float) -> list[float]:
         """The momentum of each group, if it is driven."""

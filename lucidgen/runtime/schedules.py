@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -219,14 +220,32 @@ class LRScheduler:
 
     def _go(self, time: float) -> None:
         """Be at a time: write its values; on an error nothing changes."""
-        before = self.last_epoch, self._fraction
-        self._set_time(time)
-        try:
+        with self._undone_on_error():
+            self._set_time(time)
             self._write(self.get_lr())
+            self._moved()
+
+    @contextmanager
+    def _undone_on_error(self) -> Iterator[None]:
+        """Whatever is done within, all of it is done or nothing, to the groups as well."""
+        schedulers = list(self._all())
+        attributes = [dict(scheduler.__dict__) for scheduler in schedulers]
+        groups = [dict(group) for group in self.optimizer.param_groups]
+        try:
+            yield
         except BaseException:
-            self.last_epoch, self._fraction = before
+            for scheduler, own in zip(schedulers, attributes, strict=True):
+                scheduler.__dict__.clear()
+                scheduler.__dict__.update(own)
+            for group, before in zip(self.optimizer.param_groups, groups, strict=True):
+                for key in before:
+                    if group[key] is not before[key]:
+                        group[key] = before[key]
             raise
-        self._moved()
+
+    def _all(self) -> Iterator[LRScheduler]:
+        """This scheduler, and those that it drives."""
+        yield self
 
     def _set_time(self, time: float) -> None:
         self.last_epoch = math.floor(time)
@@ -270,8 +289,10 @@ class LRScheduler:
 
         The groups get the values of that step. A failed load changes nothing.
         """
-        self._restore(self._checked_state(state_dict))
-        self._write(self._last_lr)
+        found = self._checked_state(state_dict)
+        with self._undone_on_error():
+            self._restore(found)
+            self._write(self._last_lr)
 
     def _saved(self) -> dict[str, Any]:
         return {

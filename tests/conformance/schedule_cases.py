@@ -186,6 +186,7 @@ CASES = {
     "epochs-linear": ScheduleCase(linear, epochs={5: 2, 50: 3}),
     "epochs-exponential": ScheduleCase(exponential, epochs={10: 150, 50: 3}),
     "epochs-restarts": ScheduleCase(restarts, epochs={10: 75, 50: 3, 60: 30}),
+    "epochs-fractions-and-steps": ScheduleCase(restarts, epochs={10: 5.5, 60: 29.75}),
     "epochs-fractions": ScheduleCase(
         restarts, epochs={call: call / 4 for call in range(STEPS)}, steps=160
     ),

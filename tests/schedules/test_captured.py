@@ -2,6 +2,7 @@
 
 import mlx.core as mx
 import mlx.nn as nn
+import mlx.optimizers as optimizers
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from lucidgen.optim.lr_scheduler import (
     OneCycleLR,
     SequentialLR,
     StepLR,
+    tabulate,
 )
 
 SCHEDULERS = {
@@ -83,3 +85,48 @@ def test_another_hyperparameter_cannot_change_in_a_captured_step():
     with pytest.raises(RuntimeError, match="betas cannot change after the step was traced"):
         scheduler.step()
     assert scheduler.state_dict() == before
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_table_is_the_scheduler_as_a_function(name):
+    optimizer = Adam([Parameter(np.zeros(2))], lr=0.1)
+    scheduler = SCHEDULERS[name](optimizer)
+    scheduler.step()
+    groups, state = dict(optimizer.param_groups[0]), scheduler.state_dict()
+    function = tabulate(scheduler, 8)
+    assert dict(optimizer.param_groups[0]) == groups
+    assert scheduler.state_dict() == state
+    fresh = SCHEDULERS[name](Adam([Parameter(np.zeros(2))], lr=0.1))
+    for t in range(8):
+        assert function(t) == fresh.get_last_lr()[0]
+        assert float(function(mx.array(t))) == np.float32(function(t))
+        fresh.step()
+    assert function(1000) == function(7)
+
+
+def test_a_table_is_the_rate_of_an_optimizer_of_mlx_in_a_captured_step():
+    scheduler = CosineAnnealingLR(Adam([Parameter(np.zeros(2))], lr=0.5), 6)
+    optimizer = optimizers.SGD(learning_rate=tabulate(scheduler, 6))
+    model = nn.Linear(2, 1, bias=False)
+    model.weight = mx.zeros((1, 2))
+    optimizer.init(model.trainable_parameters())
+
+    def step():
+        optimizer.update(model, {"weight": mx.ones((1, 2))})
+
+    state = [model.state, optimizer.state]
+    compiled = mx.compile(step, inputs=state, outputs=state)
+    expected = 0.0
+    for _ in range(5):
+        compiled()
+        expected -= scheduler.get_last_lr()[0]
+        scheduler.step()
+        np.testing.assert_allclose(np.array(model.weight), expected, rtol=1e-6)
+
+
+def test_a_table_of_nothing_is_refused():
+    scheduler = OneCycleLR(Adam([Parameter(np.zeros(2))], lr=0.5), 0.1, 5)
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        tabulate(scheduler, 0)
+    with pytest.raises(ValueError, match="step 6 is beyond total_steps = 5"):
+        tabulate(scheduler, 7)

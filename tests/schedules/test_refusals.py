@@ -277,3 +277,49 @@ def test_a_multiplicative_function_is_checked():
     with pytest.raises(ValueError, match=r"lr_lambda\(1\) must be finite"):
         scheduler.step()
     assert scheduler.last_epoch == 0
+
+
+def test_a_chain_that_cannot_go_on_stays_where_it_is():
+    optimizer = sgd()
+    chained = ChainedScheduler(
+        [ExponentialLR(optimizer, 0.5), OneCycleLR(optimizer, 0.1, 2, hyper="weight_decay")]
+    )
+    chained.step()
+    chained.step()
+    before = [dict(group) for group in optimizer.param_groups], chained.state_dict()
+    with pytest.raises(ValueError, match="step 3 is beyond total_steps = 2"):
+        chained.step()
+    assert ([dict(group) for group in optimizer.param_groups], chained.state_dict()) == before
+
+
+def test_a_sequence_that_cannot_go_on_stays_where_it_is():
+    optimizer = sgd()
+    parts = [StepLR(optimizer, 3), OneCycleLR(optimizer, 0.1, 1)]
+    sequence = SequentialLR(optimizer, parts, [2])
+    for _ in range(3):
+        sequence.step()
+    before = [dict(group) for group in optimizer.param_groups], sequence.state_dict()
+    with pytest.raises(ValueError, match="step 2 is beyond total_steps = 1"):
+        sequence.step()
+    assert ([dict(group) for group in optimizer.param_groups], sequence.state_dict()) == before
+
+
+def test_a_failed_write_takes_back_what_was_written():
+    class Stubborn(dict):
+        def __setitem__(self, key, value):
+            if key == "betas" and value[0] < 0.9:
+                raise RuntimeError("refused")
+            super().__setitem__(key, value)
+
+    class Foreign:
+        def __init__(self):
+            self.param_groups = [Stubborn(params=[], lr=1.0, betas=(0.9, 0.99))]
+
+    foreign = Foreign()
+    scheduler = CyclicLR(foreign, 0.1, 0.5, 4, max_momentum=0.95)
+    scheduler.step()
+    before, state = dict(foreign.param_groups[0]), scheduler.state_dict()
+    with pytest.raises(RuntimeError, match="refused"):
+        scheduler.step()
+    assert dict(foreign.param_groups[0]) == before
+    assert scheduler.state_dict() == state

@@ -43,8 +43,8 @@ class StepLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ class MultiStepLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     A milestone that is given twice counts twice.
 
@@ -174,8 +174,8 @@ class ExponentialLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Parameters
     ----------
@@ -230,8 +230,8 @@ class LambdaLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Lucid 2 has the first two arguments the other way round; either order is understood.
 
@@ -292,8 +292,8 @@ class ConstantLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Parameters
     ----------
@@ -360,8 +360,8 @@ class LinearLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Parameters
     ----------
@@ -444,8 +444,8 @@ class PolynomialLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Parameters
     ----------
@@ -510,8 +510,8 @@ class CosineAnnealingLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Parameters
     ----------
@@ -595,8 +595,8 @@ class CosineAnnealingWarmRestarts(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     The logarithm is rounded to the nearest number, and the comparison says which side of a restart
     t lies on: rounding cannot misplace one. Steps may be fractions of epochs.
@@ -708,8 +708,7 @@ class CyclicLR(ClosedForm):
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler,
     :math:`\eta^{\mathrm{base}}` the one that it starts with and :math:`\mu_{t}` the momentum, or
-    the first of the betas.
-    Numbers and functions may be lists with one for each parameter group.
+    the first of the betas. Numbers and functions may be lists with one for each parameter group.
 
     Parameters
     ----------
@@ -954,8 +953,7 @@ class OneCycleLR(ClosedForm):
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler,
     :math:`\eta^{\mathrm{base}}` the one that it starts with and :math:`\mu_{t}` the momentum, or
-    the first of the betas.
-    Numbers and functions may be lists with one for each parameter group.
+    the first of the betas. Numbers and functions may be lists with one for each parameter group.
 
     A step after total_steps is refused. At total_steps itself, one step after the end, a cosine
     goes on as in torch; a line stays at its end, where torch's goes below.
@@ -1157,8 +1155,8 @@ class NoamScheduler(ClosedForm):
             {\mathrm{warmup\_steps}^{1.5}}\right)}{\sqrt{\mathrm{model\_size}}} && (2)
         \end{aligned}
 
-    Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler.
-    Numbers and functions may be lists with one for each parameter group.
+    Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler. Numbers and functions
+    may be lists with one for each parameter group.
 
     The value does not depend on the optimizer's own.
 
@@ -1251,8 +1249,8 @@ class WarmupCosineLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Parameters
     ----------
@@ -1366,8 +1364,8 @@ class WarmupStableDecayLR(ClosedForm):
         \end{aligned}
 
     Here :math:`\eta_{t}` is the value after :math:`t` steps of the scheduler and
-    :math:`\eta^{\mathrm{base}}` the one that the group started with.
-    Numbers and functions may be lists with one for each parameter group.
+    :math:`\eta^{\mathrm{base}}` the one that the group started with. Numbers and functions may be
+    lists with one for each parameter group.
 
     Parameters
     ----------
