@@ -27,6 +27,7 @@ class Stage(StrEnum):
     numpy = "numpy"
     mlx = "mlx"
     metal = "metal"
+    cuda = "cuda"
 
 
 def show(

@@ -94,7 +94,7 @@ def _reason(entry: Entry) -> str:
     """Why a reading has no kernel."""
     from .compiled import compile_file
 
-    return next(r.no_metal for r in compile_file(entry.file).rules if r.spec is entry.spec)
+    return next(r.without("metal") for r in compile_file(entry.file).rules if r.spec is entry.spec)
 
 
 def _lines(report: Report) -> list[str]:

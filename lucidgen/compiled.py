@@ -26,7 +26,9 @@ from .spec.functions import ColumnMean, Reduction, RowMean
 from .spec.loader import SpecFile
 from .spec.optimizer import OptimizerSpec
 from .spec.quantities import Argument, At, Flag, Hyper, HyperTuple
-from .targets import cpp, metal, mlx, numpy
+from .targets import cpp, cuda, metal, mlx, numpy
+from .targets.cuda import Kernel as CudaKernel
+from .targets.elements import NoKernel
 from .targets.host import HostFunction, HostPrinter, host_function
 from .targets.metal import Kernel as MetalKernel
 from .targets.mlx import StepFunction
@@ -100,15 +102,27 @@ class CompiledRule:
         return self._metal if isinstance(self._metal, MetalKernel) else None
 
     @property
-    def no_metal(self) -> str:
-        """Why the rule has no Metal kernel."""
-        return "" if isinstance(self._metal, MetalKernel) else self._metal
+    def cuda(self) -> CudaKernel | None:
+        """The CUDA kernel, if the rule has one."""
+        return self._cuda if isinstance(self._cuda, CudaKernel) else None
+
+    def without(self, target: str) -> str:
+        """Why the rule has no kernel of this target; empty if it has."""
+        found = {"metal": self._metal, "cuda": self._cuda}[target]
+        return found if isinstance(found, str) else ""
 
     @cached_property
     def _metal(self) -> MetalKernel | str:
         try:
             return metal.kernel(self.program, self.name)
-        except metal.NoKernel as reason:
+        except NoKernel as reason:
+            return str(reason)
+
+    @cached_property
+    def _cuda(self) -> CudaKernel | str:
+        try:
+            return cuda.kernel(self.program, self.name)
+        except NoKernel as reason:
             return str(reason)
 
     @property
@@ -260,7 +274,8 @@ class CompiledModule:
     def complete(self) -> None:
         """Compute everything now, so that nothing can fail while files are rendered."""
         for rule in self.own:
-            _ = rule.host, rule.numpy, rule.mlx, rule.captured_step, rule.metal, rule.cpp
+            _ = rule.host, rule.numpy, rule.mlx, rule.captured_step
+            _ = rule.metal, rule.cuda, rule.cpp
             _ = rule.captured if rule.host else None
         for rule in self.rules:
             _ = rule.hypers, rule.flags, rule.states, rule.options
@@ -304,10 +319,10 @@ class CompiledModule:
         """What the code of the schedules imports: by module, the names."""
         return needs(self.schedules)
 
-    @property
-    def metal_helpers(self) -> list[str]:
-        """The functions of ours that Metal kernels call."""
-        return list(dict.fromkeys(t for r in self.own if r.metal for t in r.metal.helper_texts))
+    def helpers(self, target: str) -> list[str]:
+        """The functions of ours that the kernels of a target call."""
+        kernels = [r.metal if target == "metal" else r.cuda for r in self.own]
+        return list(dict.fromkeys(text for kernel in kernels if kernel for text in kernel.helpers))
 
 
 def compile_file(file: SpecFile) -> CompiledModule:

@@ -39,8 +39,12 @@ STYLE = (
 )
 #: Files of every package that are the same whatever its specs.
 FIXED = (
-    *(f"{folder}/__init__.py" for folder in ("_rules", "_numpy", "_mlx", "_metal", "_cpp")),
+    *(
+        f"{folder}/__init__.py"
+        for folder in ("_rules", "_numpy", "_mlx", "_metal", "_cuda", "_cpp")
+    ),
     "_cpp/multi_tensor.h",
+    "_cuda/multi_tensor.cuh",
 )
 #: The schedulers of every package: those that have no equation.
 BY_HAND = (
@@ -164,6 +168,8 @@ def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str
             "_mlx/module.py": f"_mlx/{file.name}.py",
             "_metal/module.py": f"_metal/{file.name}.py",
             "_metal/module.metal": f"_metal/{file.name}.metal",
+            "_cuda/module.py": f"_cuda/{file.name}.py",
+            "_cuda/module.cu": f"_cuda/{file.name}.cu",
         }
     if module.schedules:
         paths[f"{SCHEDULERS}/module.py"] = f"{SCHEDULERS}/{file.name}.py"
@@ -178,9 +184,10 @@ def _first_line(text: str) -> str:
 
 
 def rule_text(rule: CompiledRule, target: str) -> str:
-    """What a target emits for one rule: `numpy`, `mlx`, `metal` or `cpp`."""
-    if target in ("metal", "cpp"):
-        return _render(f"_{target}/rule.{target}", rule=rule).strip() + "\n"
+    """What a target emits for one rule: `numpy`, `mlx`, `metal`, `cuda` or `cpp`."""
+    suffix = {"metal": "metal", "cuda": "cu", "cpp": "cpp"}.get(target)
+    if suffix is not None:
+        return _render(f"_{target}/rule.{suffix}", rule=rule).strip() + "\n"
     path = f"{target}.py"
     return formatted({path: _render(f"_{target}/rule.py", rule=rule)})[path].strip() + "\n"
 

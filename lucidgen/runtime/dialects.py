@@ -92,7 +92,20 @@ METAL = Dialect(
     number="{}",
 )
 
-DIALECTS = {dialect.name: dialect for dialect in (METAL,)}
+#: A kernel takes 4096 bytes of arguments here, far more than the search for a tensor is worth.
+CUDA = Dialect(
+    name="cuda",
+    title="CUDA",
+    where="with an NVIDIA GPU and its build for CUDA",
+    buffers=64,
+    index="blockIdx.x * blockDim.x + threadIdx.x",
+    uint="unsigned int",
+    read="const T*",
+    write="T*",
+    number="*{}",
+)
+
+DIALECTS = {dialect.name: dialect for dialect in (METAL, CUDA)}
 
 
 def running() -> Dialect | None:

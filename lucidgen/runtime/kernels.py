@@ -1,7 +1,7 @@
 """What generated code says of its GPU kernels: text, and what goes into which buffer.
 
 Owns the data, and the meaning of the argument ``kernel``. ``gpu_backend`` makes kernels of the
-data; MLX is imported only to find out whether a demand for Metal can be met.
+data; MLX is imported only to find out whether a demand for a GPU can be met.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Kernel:
 
 
 #: What may update arrays. "cpp": only compiled C++ loops, wherever arrays are in the memory of the
-#: CPU. About NumPy's: NumPy itself; about MLX's: only Metal kernels, or MLX's own functions. What a
-#: choice does not speak of is as under "auto", the fastest that there is; but "numpy" compiles
-#: nothing for MLX's arrays either.
-CHOICES = ("auto", "numpy", "cpp", "metal", "mlx")
+#: CPU. About NumPy's: NumPy itself; about MLX's: only kernels on Metal or CUDA, or MLX's own
+#: functions. What a choice does not speak of is as under "auto", the fastest that there is; but
+#: "numpy" compiles nothing for MLX's arrays either.
+CHOICES = ("auto", "numpy", "cpp", "metal", "cuda", "mlx")
 
 #: What "auto" means where this variable is set.
 VARIABLE = "LUCIDGEN_KERNEL"
@@ -81,11 +81,11 @@ def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
             f'{label}: kernel="cpp", but the dialect {rule.dialect!r} has no C++ loop: it reduces '
             f'over tensors; use "auto" or "numpy"'
         )
-    if kernel == "metal":
+    if kernel in ("metal", "cuda"):
         try:
             backend: Any = importlib.import_module(".gpu_backend", __package__)
         except ImportError as error:
-            raise RuntimeError(f'{label}: kernel="metal" needs MLX: {error}') from error
+            raise RuntimeError(f'{label}: kernel="{kernel}" needs MLX: {error}') from error
         backend.demand(kernel, label)
     return kernel
 

@@ -103,8 +103,9 @@ class Rule:
     ``ignored`` arguments are accepted without effect, ``unsupported`` ones only with the class's
     default. ``torch_keys`` are entries of torch's saved groups that the class has no argument for,
     each with the value that says the same as this rule (``{"decoupled_weight_decay": True}``).
-    ``mlx`` and ``metal`` are modules, imported when they are first needed. ``cpp`` names a C++ file
-    in the same way; what its step is given is what the NumPy step is given, in the same order.
+    ``mlx``, ``metal`` and ``cuda`` are modules, imported when they are first needed. ``cpp`` names
+    a C++ file in the same way; what its step is given is what the NumPy step is given, in the same
+    order.
     ``elementwise`` steps may be called on parts of flattened arrays; ``shaped`` ones need arrays of
     at least two dimensions as they are, since they reduce along rows or columns.
     """
@@ -126,6 +127,7 @@ class Rule:
     numpy: Callable[..., None]
     mlx: str
     metal: str | None = None
+    cuda: str | None = None
     cpp: str | None = None
 
     @cached_property

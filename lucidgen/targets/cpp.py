@@ -96,7 +96,7 @@ def loop(program: Program) -> Loop | None:
         old, new = code_of.names[output.before], code_of.names[output.after]
         if old != new:
             lines.append(f"{old} = {new};")
-    return Loop(states, scalars, choices, _canonical(plain, choices), tuple(lines))
+    return Loop(states, scalars, choices, canonical(plain, choices), tuple(lines))
 
 
 def safe(name: str, taken: Iterable[str] = ()) -> str:
@@ -116,7 +116,7 @@ def _is_reserved(name: str) -> bool:
     return own or is_foreign(name)
 
 
-def _canonical(program: Program, choices: tuple[str, ...]) -> tuple[str, ...]:
+def canonical(program: Program, choices: tuple[str, ...]) -> tuple[str, ...]:
     """Each choice as a condition: off where it makes no difference to what is computed."""
     rows = list(product((False, True), repeat=len(choices)))
     others = dict.fromkeys(program.choices, False)

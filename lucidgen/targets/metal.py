@@ -1,30 +1,20 @@
-"""The Metal target: one function for one element, and kernels that load, call and store.
+"""The Metal target: kernels for MLX, and complete ones for a `.metal` file.
 
-Owns the names of operations in Metal and what its kernels take. Two kernels share the function: the
-body that MLX wraps (`mx.fast.metal_kernel`: outputs are new arrays, static choices are template
-arguments) and a complete one for a `.metal` file (it updates in place, static choices are arguments
-like any other). Reductions over a tensor are no part of a kernel: MLX code computes them first, and
-their results arrive as scalars.
+Owns the names of operations in Metal, and the complete kernels: they update in place, and static
+choices are arguments like any other. What MLX wraps (`mx.fast.metal_kernel`: outputs are new
+arrays, static choices are template arguments) is `elements`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 from typing import ClassVar
 
-import sympy
-
-from ..ir import Let, Names, Output, Program
-from ..spec.domains import Domain, domain_of
-from ..spec.functions import Reduction
-from .c_like import CPrinter, c_block, c_condition
-from .metal_names import renamed
-from .mlx import MLXPrinter
-from .operations import Op
-from .python import aliases, block
-from .statements import Assign, Code, Statement, code
+from ..ir import Program
+from . import elements
+from .c_like import CPrinter, c_condition
+from .elements import Language, NoKernel
+from .metal_names import safe
 
 #: Metal gives a kernel no more buffers than this.
 MAX_BUFFERS = 31
@@ -46,10 +36,6 @@ HELPERS = {
 }
 
 
-class NoKernel(ValueError):
-    """A program has no kernel in Metal; the message says why, as in "it works on rows"."""
-
-
 class MetalPrinter(CPrinter):
     """Metal expressions."""
 
@@ -67,14 +53,7 @@ class MetalPrinter(CPrinter):
     templates: ClassVar[dict[str, str]] = {"cbrt": "metal::precise::pow({0}, 1.0f / 3.0f)"}
 
 
-@dataclass(frozen=True)
-class BodyText:
-    """The body that MLX wraps, for one set of live states."""
-
-    live: tuple[str, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    lines: tuple[str, ...]
+LANGUAGE = Language(MetalPrinter, "thread float& {}", "{}", HELPERS, safe)
 
 
 @dataclass(frozen=True)
@@ -86,40 +65,10 @@ class Standalone:
 
 
 @dataclass(frozen=True)
-class Tensors:
-    """MLX code for what is one number per tensor."""
+class Kernel(elements.Kernel):
+    """The kernels of a rule, ready for a template."""
 
-    parameters: tuple[str, ...]
-    lines: tuple[str, ...]
-    results: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A kernel, ready for a template.
-
-    `parameters` and `lines` are those of the function for one element. `scalars`, `conditions` and
-    `choices` are named as in the program, `template` as in the text. `helpers` are the names of the
-    functions of ours that are called.
-    """
-
-    parameters: tuple[str, ...]
-    lines: tuple[str, ...]
-    states: tuple[str, ...]
-    helpers: tuple[str, ...]
-    scalars: tuple[str, ...]
-    tensor_scalars: tuple[str, ...]
-    conditions: tuple[str, ...]
-    choices: tuple[str, ...]
-    template: tuple[str, ...]
-    bodies: tuple[BodyText, ...]
     standalone: Standalone
-    tensors: Tensors | None
-
-    @property
-    def helper_texts(self) -> tuple[str, ...]:
-        """The functions of ours that are called."""
-        return tuple(HELPERS[name] for name in self.helpers)
 
 
 def kernel(program: Program, name: str) -> Kernel:
@@ -128,253 +77,43 @@ def kernel(program: Program, name: str) -> Kernel:
     Raises
     ------
     NoKernel
-        If the program has rows or columns, or elements that read the last value of a per-tensor
-        state, or if the kernel would need more buffers than Metal has: the compiled MLX function
-        serves those.
+        If there is none in any language, or if it would need more buffers than Metal has: the
+        compiled MLX function serves.
     """
-    if {Domain.ROW, Domain.COLUMN} & set(program.domains.values()):
-        raise NoKernel("it works on rows or columns")
-    elements = [let for let in program.body if let.domain is Domain.ELEMENT]
-    read = set().union(*(let.value.free_symbols for let in elements))
-    if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):
-        raise NoKernel("its elements read the last value of what is one number per tensor")
-    split = _split(program)
-    plain, names = renamed(split)
-    old_names = {new: old for old, new in names.items()}
-    parts = _Parts(plain, name)
-    tensor_reads = tuple(s for s in parts.scalars if plain.domains[s] is Domain.TENSOR)
-    scalars = tuple(old_names[s.name] for s in parts.scalars)
-    tensor_scalars = tuple(old_names[s.name] for s in tensor_reads)
-    found = Kernel(
-        parameters=parts.parameters,
-        lines=parts.lines,
-        states=parts.states,
-        helpers=parts.helpers,
-        scalars=scalars,
-        tensor_scalars=tensor_scalars,
-        conditions=tuple(old_names[c] for c in parts.conditions),
-        choices=tuple(old_names[c] for c in parts.choices),
-        template=parts.choices,
-        bodies=tuple(parts.body(live, old_names) for live in parts.live_sets()),
-        standalone=parts.standalone(),
-        tensors=_tensors(split, tensor_scalars),
-    )
+    found = elements.kernel(program, name, LANGUAGE)
+    standalone = _standalone(found)
     most = max(len(b.inputs) + len(b.outputs) + 1 for b in found.bodies)
-    most = max(most, len(found.standalone.buffers))
+    most = max(most, len(standalone.buffers))
     if most > MAX_BUFFERS:
         raise NoKernel(f"it would need {most} buffers, and Metal has {MAX_BUFFERS}")
-    return found
+    return Kernel(**vars(found), standalone=standalone)
 
 
-def _first_read(body: Sequence[Let]) -> Callable[[sympy.Symbol], tuple[int, str]]:
-    """A sorting key: where a symbol is first read."""
-    return lambda s: (next(i for i, let in enumerate(body) if let.value.has(s)), str(s))
-
-
-class _Parts:
-    """The texts of a kernel, of a program whose names Metal can have."""
-
-    def __init__(self, program: Program, name: str) -> None:
-        self.name = name
-        self.program = program
-        self.body_lets = tuple(let for let in program.body if let.domain is Domain.ELEMENT)
-        self.outputs = [o for o in program.outputs if o.domain is Domain.ELEMENT]
-        code_of = code(replace(program, body=self.body_lets), self.body_lets)
-        names, made = code_of.names, {let.target for let in self.body_lets}
-        reads = {s for let in self.body_lets for s in let.value.free_symbols} - made
-        constant = (s for s in reads if program.domains[s] is not Domain.ELEMENT)
-        self.scalars = sorted(constant, key=_first_read(self.body_lets))
-        self.states = tuple(names[o.before] for o in self.outputs[1:])
-        self.live = dict(zip(self.states, (o.live for o in self.outputs[1:]), strict=True))
-        guards = [*(let.guard for let in self.body_lets), *self.live.values()]
-        asked = {name for guard in guards for name in guard.support}
-        self.conditions = tuple(n for n in program.choices if n in asked & set(program.conditions))
-        self.choices = tuple(n for n in program.choices if n in asked and n not in self.conditions)
-        self.lines = self._function(code_of)
-        self.helpers = tuple(sorted(_called(code_of.statements) & set(HELPERS)))
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """The parameters of the function."""
-        return (
-            "thread float& w",
-            "float grad",
-            *(f"thread float& {state}" for state in self.states),
-            *(f"float {scalar}" for scalar in self.scalars),
-            *(f"bool {name}" for name in (*self.conditions, *self.choices)),
-        )
-
-    def _function(self, code_of: Code) -> tuple[str, ...]:
-        names = code_of.names
-        declared = {"w", "grad", *self.states, *(s.name for s in self.scalars)}
-        lines = [f"float {name} = {source};" for name, source in code_of.aliases]
-        declared |= {name for name, _ in code_of.aliases}
-        lines += c_block(code_of.statements, MetalPrinter(names), declared, "")
-        lines += [
-            f"{names[o.before]} = {names[o.after]};"
-            for o in self.outputs
-            if names[o.before] != names[o.after]
-        ]
-        return tuple(lines)
-
-    def _call(self) -> list[str]:
-        """The call of the function, with its arguments in lines of their own kinds."""
-        kinds = (
-            ["w_i", "float(grad[i])", *(f"{state}_i" for state in self.states)],
-            [s.name for s in self.scalars],
-            [*self.conditions, *self.choices],
-        )
-        rows = [row for kind in kinds for row in _rows(kind)]
-        ends = [","] * (len(rows) - 1) + [");"]
-        return [f"lucidgen::{self.name}_step("] + [
-            f"    {row}{end}" for row, end in zip(rows, ends, strict=True)
-        ]
-
-    def live_sets(self) -> list[tuple[str, ...]]:
-        """Every set of states that static choices may need, the smallest first."""
-        support = sorted({n for guard in self.live.values() for n in guard.support})
-        found = set()
-        for values in product((False, True), repeat=len(support)):
-            on = dict.fromkeys(self.program.choices, False) | dict(
-                zip(support, values, strict=True)
-            )
-            found.add(tuple(s for s in self.states if self.live[s].holds(on)))
-        return sorted(found, key=lambda live: (len(live), live))
-
-    def body(self, live: tuple[str, ...], old_names: dict[str, str]) -> BodyText:
-        """What MLX wraps, where these states are live."""
-        constants = [*(s.name for s in self.scalars), *self.conditions]
-        lines = [
-            "float w_i = float(w[i]);",
-            *(f"float {s}_i = {f'float({s}[i])' if s in live else '0.0f'};" for s in self.states),
-            *self._call(),
-            "new_w[i] = T(w_i);",
-            *(f"new_{s}[i] = T({s}_i);" for s in live),
-        ]
-        return BodyText(
-            live=tuple(old_names[s] for s in live),
-            inputs=("w", "grad", *live, *constants),
-            outputs=("new_w", *(f"new_{s}" for s in live)),
-            lines=tuple(lines),
-        )
-
-    def standalone(self) -> Standalone:
-        """The kernel of a `.metal` file. Where a state is not live, its buffer is not touched."""
-        parameters = [
-            "device T* w",
-            "const device T* grad",
-            *(f"device T* {state}" for state in self.states),
-            *(f"constant float& {scalar}" for scalar in self.scalars),
-            *(f"constant bool& {name}" for name in (*self.conditions, *self.choices)),
-            "constant uint& size",
-        ]
-        where = {s: c_condition(self.live[s]) for s in self.states if not self.live[s].is_always}
-        lines = ["if (i >= size) {", "    return;", "}", "float w_i = float(w[i]);"]
-        for s in self.states:
-            test = (
-                f"{_wrapped(where[s])} ? float({s}[i]) : 0.0f" if s in where else f"float({s}[i])"
-            )
-            lines.append(f"float {s}_i = {test};")
-        lines += [*self._call(), "w[i] = T(w_i);"]
-        for s in self.states:
-            store = f"{s}[i] = T({s}_i);"
-            lines += [f"if ({where[s]}) {{", f"    {store}", "}"] if s in where else [store]
-        buffers = tuple(f"{text} [[buffer({i})]]" for i, text in enumerate(parameters))
-        return Standalone(buffers, tuple(lines))
-
-
-def _rows(words: Sequence[str], width: int = 76) -> list[str]:
-    """Words joined by commas, in lines that fit."""
-    rows: list[str] = []
-    for word in words:
-        if rows and len(rows[-1]) + len(word) + 2 <= width:
-            rows[-1] += f", {word}"
-        else:
-            rows.append(word)
-    return rows
+def _standalone(of: elements.Kernel) -> Standalone:
+    """The kernel of a `.metal` file. Where a state is not live, its buffer is not touched."""
+    scalars, conditions = of.constants[: len(of.scalars)], of.constants[len(of.scalars) :]
+    parameters = [
+        "device T* w",
+        "const device T* grad",
+        *(f"device T* {state}" for state in of.states),
+        *(f"constant float& {scalar}" for scalar in scalars),
+        *(f"constant bool& {name}" for name in (*conditions, *of.template)),
+        "constant uint& size",
+    ]
+    where = {s: c_condition(of.live[s]) for s in of.states if not of.live[s].is_always}
+    lines = ["if (i >= size) {", "    return;", "}", "float w_i = float(w[i]);"]
+    for s in of.states:
+        test = f"{_wrapped(where[s])} ? float({s}[i]) : 0.0f" if s in where else f"float({s}[i])"
+        lines.append(f"float {s}_i = {test};")
+    values = ["w_i", "float(grad[i])", *(f"{state}_i" for state in of.states)]
+    lines += elements.call(of.name, values, scalars, [*conditions, *of.template])
+    lines.append("w[i] = T(w_i);")
+    for s in of.states:
+        store = f"{s}[i] = T({s}_i);"
+        lines += [f"if ({where[s]}) {{", f"    {store}", "}"] if s in where else [store]
+    buffers = tuple(f"{text} [[buffer({i})]]" for i, text in enumerate(parameters))
+    return Standalone(buffers, tuple(lines))
 
 
 def _wrapped(condition: str) -> str:
     return f"({condition})" if " " in condition else condition
-
-
-def _called(statements: Sequence[Statement]) -> set[str]:
-    """The operations that statements use."""
-    found: set[str] = set()
-    for statement in statements:
-        if isinstance(statement, Assign):
-            work = [statement.value]
-            while work:
-                node = work.pop()
-                if isinstance(node, Op):
-                    found.add(node.name)
-                    work += node.args
-        else:
-            found |= _called((*statement.then, *statement.otherwise))
-    return found
-
-
-# What is one number per tensor
-
-
-def _split(program: Program) -> Program:
-    """The program with every reduction in a let of its own, outside the element lets."""
-    names = Names(program)
-    lets: list[Let] = []
-    for let in program.lets:
-        value = let.value
-        if let.domain is Domain.ELEMENT and value.has(Reduction):
-            for part in _reduced(value, program):
-                target = names.free(f"{let.target.name}_scalar")
-                lets.append(Let(target, part, Domain.TENSOR, let.guard, let.note))
-                value = value.xreplace({part: target})
-        lets.append(replace(let, value=value))
-    return program.with_lets(lets).check()
-
-
-def _reduced(value: sympy.Basic, program: Program) -> list[sympy.Basic]:
-    """The largest parts of an expression that are one number per tensor and reduce something."""
-    if not value.has(Reduction):
-        return []
-    if domain_of(value, program.domains) is Domain.TENSOR and isinstance(value, sympy.Expr):
-        return [value]
-    parts = (part for arg in value.args for part in _reduced(arg, program))
-    return list(dict.fromkeys(parts))
-
-
-def _tensors(program: Program, scalars: Sequence[str]) -> Tensors | None:
-    """MLX code for tensor scalars and for states that are 0-d arrays."""
-    states = [o for o in program.outputs if o.domain is Domain.TENSOR]
-    wanted = {s for s in program.domains if s.name in scalars} | {o.after for o in states}
-    if not wanted:
-        return None
-    body = _needed(program, wanted)
-    part = replace(program, body=body, outputs=_outputs_of(program, body))
-    code_of = code(part, body)
-    lines = [*aliases(code_of), *block(code_of.statements, MLXPrinter(code_of.names))]
-    reads = {s for let in body for s in let.value.free_symbols}
-    asked = {name for let in body for name in let.guard.support}
-    inputs = [code_of.names[i.symbol] for i in program.inputs if i.symbol in reads]
-    hosts = [let.target.name for let in program.host if let.target in reads]
-    choices = [name for name in program.choices if name in asked and name not in hosts]
-    given = tuple(dict.fromkeys([*inputs, *hosts, *choices]))
-    results = [(name, code_of.names.get(s, name)) for name in scalars for s in wanted
-               if s.name == name]  # fmt: skip
-    results += [(code_of.names[o.before], code_of.names[o.after]) for o in states]
-    return Tensors(given, tuple(lines), tuple(results))
-
-
-def _needed(program: Program, wanted: set[sympy.Symbol]) -> tuple[Let, ...]:
-    """The lets of the body that some symbols depend on."""
-    needed = set(wanted)
-    kept: list[Let] = []
-    for let in reversed(program.body):
-        if let.target in needed:
-            needed |= let.value.free_symbols
-            kept.append(let)
-    return tuple(reversed(kept))
-
-
-def _outputs_of(program: Program, body: Sequence[Let]) -> tuple[Output, ...]:
-    made = {let.target for let in body}
-    return tuple(o for o in program.outputs if o.after in made)

@@ -70,7 +70,9 @@ def is_reserved(name: str) -> bool:
     return is_foreign(name) or name in _OWN.split() or bool(re.fullmatch(_OWN_PATTERN, name))
 
 
-def safe(name: str, taken: Iterable[str] = ()) -> str:
+def safe(
+    name: str, taken: Iterable[str] = (), is_reserved: Callable[[str], bool] = is_reserved
+) -> str:
     """The name, or one like it that is free.
 
     MLX declares `w_shape`, `w_strides` and `w_ndim` as soon as these letters occur in a kernel that
@@ -89,7 +91,7 @@ def safe(name: str, taken: Iterable[str] = ()) -> str:
 
 
 def renamed(
-    program: Program, safe: Callable[[str, Iterable[str]], str] = safe
+    program: Program, safe: Callable[[str, Iterable[str]], str]
 ) -> tuple[Program, Mapping[str, str]]:
     """A program whose names Metal can have, and the new name of every old one.
 

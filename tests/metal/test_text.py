@@ -12,7 +12,8 @@ import pytest
 from lucidgen.lower import lower
 from lucidgen.passes import optimize
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, sqrt, t, w, when
-from lucidgen.targets.metal import NoKernel, kernel
+from lucidgen.targets.elements import NoKernel
+from lucidgen.targets.metal import kernel
 from lucidgen.verify.metal.check import check
 from lucidgen.verify.metal.host import DoesNotCompile, Program
 from lucidgen.verify.metal.machine import array_of, data_of

@@ -16,6 +16,7 @@ from .._numpy import adam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adam"
 _METAL = __package__.removesuffix("_rules") + "_metal.adam"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.adam"
 _CPP = __package__.removesuffix("_rules") + "_cpp.adam"
 
 
@@ -167,6 +168,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "paper": Rule(
@@ -201,6 +203,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "devlog": Rule(
@@ -241,6 +244,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -279,6 +283,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }
@@ -321,6 +326,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "paper": Rule(
@@ -368,6 +374,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "devlog": Rule(
@@ -408,6 +415,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -446,6 +454,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -15,6 +15,7 @@ from .._numpy import lars as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.lars"
 _METAL = __package__.removesuffix("_rules") + "_metal.lars"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.lars"
 
 
 LARS_RULES = {
@@ -37,5 +38,6 @@ LARS_RULES = {
         numpy=_numpy.lars_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
     ),
 }

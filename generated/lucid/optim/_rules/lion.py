@@ -15,6 +15,7 @@ from .._numpy import lion as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.lion"
 _METAL = __package__.removesuffix("_rules") + "_metal.lion"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.lion"
 _CPP = __package__.removesuffix("_rules") + "_cpp.lion"
 
 
@@ -59,6 +60,7 @@ LION_RULES = {
         numpy=_numpy.lion_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -16,6 +16,7 @@ from .._numpy import nadam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.nadam"
 _METAL = __package__.removesuffix("_rules") + "_metal.nadam"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.nadam"
 _CPP = __package__.removesuffix("_rules") + "_cpp.nadam"
 
 
@@ -142,6 +143,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "paper": Rule(
@@ -171,6 +173,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "devlog": Rule(
@@ -207,6 +210,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_devlog_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -242,6 +246,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -16,6 +16,7 @@ from .._numpy import radam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.radam"
 _METAL = __package__.removesuffix("_rules") + "_metal.radam"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.radam"
 _CPP = __package__.removesuffix("_rules") + "_cpp.radam"
 
 
@@ -133,6 +134,7 @@ RADAM_RULES = {
         numpy=_numpy.radam_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "paper": Rule(
@@ -160,6 +162,7 @@ RADAM_RULES = {
         numpy=_numpy.radam_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "devlog": Rule(
@@ -194,6 +197,7 @@ RADAM_RULES = {
         numpy=_numpy.radam_devlog_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -228,6 +232,7 @@ RADAM_RULES = {
         numpy=_numpy.radam_devlog_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

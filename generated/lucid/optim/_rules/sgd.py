@@ -15,6 +15,7 @@ from .._numpy import sgd as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.sgd"
 _METAL = __package__.removesuffix("_rules") + "_metal.sgd"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.sgd"
 _CPP = __package__.removesuffix("_rules") + "_cpp.sgd"
 
 
@@ -69,6 +70,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "paper": Rule(
@@ -100,6 +102,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "devlog": Rule(
@@ -131,6 +134,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_devlog_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -163,6 +167,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

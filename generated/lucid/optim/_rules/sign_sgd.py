@@ -15,6 +15,7 @@ from .._numpy import sign_sgd as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.sign_sgd"
 _METAL = __package__.removesuffix("_rules") + "_metal.sign_sgd"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.sign_sgd"
 _CPP = __package__.removesuffix("_rules") + "_cpp.sign_sgd"
 
 
@@ -65,6 +66,7 @@ SIGNSGD_RULES = {
         numpy=_numpy.signsgd_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

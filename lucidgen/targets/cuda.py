@@ -1,0 +1,135 @@
+"""The CUDA target: kernels for MLX, and complete ones for a `.cu` file.
+
+Owns the names of operations in CUDA, which names are taken there, and what a complete kernel needs
+to know of a rule. It works in place on tables of tensors; its static choices, conditions of the
+host among them, are template parameters. What MLX wraps (`mx.fast.cuda_kernel`) is `elements`'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import sympy
+
+from ..ir import Program
+from ..spec.domains import Domain
+from . import elements
+from .c_like import CPrinter, c_condition
+from .cpp import canonical
+from .elements import Language
+from .metal_names import is_reserved, safe
+
+#: What CUDA's own functions do not do, or not for every type.
+HELPERS = {
+    "maximum": (
+        "/// The larger number, or nan if one of them is nan.\n"
+        "template <typename real>\n"
+        "__device__ inline real maximum(real a, real b) {\n"
+        "    return a >= b || a != a ? a : b;\n"
+        "}"
+    ),
+    "minimum": (
+        "/// The smaller number, or nan if one of them is nan.\n"
+        "template <typename real>\n"
+        "__device__ inline real minimum(real a, real b) {\n"
+        "    return a <= b || a != a ? a : b;\n"
+        "}"
+    ),
+    "sign": (
+        "/// 1, 0 or -1; nan of nan.\n"
+        "template <typename real>\n"
+        "__device__ inline real sign(real a) {\n"
+        "    return a > 0 ? real(1) : a < 0 ? real(-1) : a == 0 ? real(0) : a;\n"
+        "}"
+    ),
+}
+
+#: What the compiler, MLX's preamble and the texts themselves use, and Metal's list has not.
+_TAKEN = """
+abs cbrt exp fabs log pow sqrt tanh sign real states scalars choices live step rule inf cg cuda mlx
+blockDim blockIdx dim3 gridDim threadIdx warpSize
+"""
+
+
+class CudaPrinter(CPrinter):
+    """CUDA expressions in the type `real`."""
+
+    real: ClassVar[str] = "real"
+    functions: ClassVar[dict[str, str]] = {
+        **{name: name for name in ("sqrt", "cbrt", "pow", "exp", "log", "tanh")},
+        **{name: name for name in HELPERS},
+        "abs": "fabs",
+    }
+
+    def number(self, number: sympy.Number) -> str:
+        """A literal of the computing type."""
+        return f"real({int(number) if number.is_Integer else repr(float(number))})"
+
+
+def free(name: str, taken: Iterable[str] = ()) -> str:
+    """The name, or one like it that is free.
+
+    >>> free("beta1"), free("exp"), free("inf"), free("w_i")
+    ('beta1', 'own_exp', 'own_inf', 'wi')
+    """
+    return safe(name, taken, lambda name: name in _TAKEN.split() or is_reserved(name))
+
+
+LANGUAGE = Language(CudaPrinter, "real& {}", "*{}", HELPERS, free)
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """What a complete kernel needs to know: all in the names of the text.
+
+    `live` are the conditions under which the states are needed ("true" for always). `choices` are
+    conditions and choices; `canonical` are these again, each switched off where it makes no
+    difference, so that equal kernels are compiled once. `call` calls the function.
+    """
+
+    live: tuple[str, ...]
+    choices: tuple[str, ...]
+    canonical: tuple[str, ...]
+    call: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kernel(elements.Kernel):
+    """The kernels of a rule, ready for a template; no complete one if the rule reduces."""
+
+    standalone: Standalone | None
+
+
+def kernel(program: Program, name: str) -> Kernel:
+    """The element part of a program in CUDA.
+
+    Raises
+    ------
+    NoKernel
+        If there is none in any language: the compiled MLX function serves.
+    """
+    found = elements.kernel(program, name, LANGUAGE)
+    only_elements = {i.domain for i in program.inputs} <= {Domain.HOST, Domain.ELEMENT}
+    complete = _standalone(found) if only_elements and found.tensors is None else None
+    return Kernel(**vars(found), standalone=complete)
+
+
+def _standalone(of: elements.Kernel) -> Standalone:
+    number = len(of.scalars)
+    choices = (*of.constants[number:], *of.template)
+    live = (of.live[s] for s in of.states)
+    return Standalone(
+        live=tuple("true" if guard.is_always else c_condition(guard) for guard in live),
+        choices=choices,
+        canonical=canonical(of.program, choices),
+        call=tuple(
+            elements.call(
+                of.name,
+                ["w", "grad", *(f"states[{k}]" for k in range(len(of.states)))],
+                [f"scalars[{k}]" for k in range(number)],
+                choices,
+            )
+        ),
+    )
