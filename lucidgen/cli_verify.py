@@ -17,7 +17,7 @@ from .errors import Failure
 
 if TYPE_CHECKING:
     from .catalog import Entry
-    from .verify.metal.check import Report
+    from .verify.gpu.check import Report
 
 
 class Target(StrEnum):
@@ -65,10 +65,10 @@ def verify(
 
 def _metal(entry: Entry) -> Sequence[Report]:
     try:
-        from .verify.metal.check import check
-        from .verify.metal.host import NoCompiler
-        from .verify.metal.rules import NoClang
-        from .verify.metal.subjects import subjects
+        from .verify.gpu.check import check
+        from .verify.gpu.host import NoCompiler
+        from .verify.gpu.rules import NoClang
+        from .verify.gpu.subjects import subjects
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("mlx"):
             raise

@@ -11,7 +11,7 @@ import pytest
 
 from lucidgen.paths import specs_folder
 from lucidgen.spec.loader import load
-from lucidgen.verify.metal.subjects import Subject, subjects
+from lucidgen.verify.gpu.subjects import Subject, subjects
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 

@@ -22,8 +22,8 @@ from replay import assert_same, mlx32, run
 from lucidgen.paths import specs_folder
 from lucidgen.runtime import gpu_backend
 from lucidgen.spec.loader import load
-from lucidgen.verify.metal.inputs import SIZES, pool
-from lucidgen.verify.metal.subjects import Subject, Walk, subjects
+from lucidgen.verify.gpu.inputs import SIZES, pool
+from lucidgen.verify.gpu.subjects import Subject, Walk, subjects
 
 ROOT = Path(__file__).parents[2]
 TYPES = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1.6e-2}

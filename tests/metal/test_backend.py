@@ -13,7 +13,7 @@ import pytest
 import lucidgen
 import lucidgen.optim
 from lucidgen.runtime import dialects, gpu_backend
-from lucidgen.verify.metal.machine import Machine
+from lucidgen.verify.gpu.machine import Machine
 
 Array = Any
 

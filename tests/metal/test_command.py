@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lucidgen.cli import app
-from lucidgen.verify.metal import check as checking
-from lucidgen.verify.metal import host, rules
+from lucidgen.verify.gpu import check as checking
+from lucidgen.verify.gpu import host, rules
 
 RUNNER = CliRunner()
 

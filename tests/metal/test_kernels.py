@@ -8,8 +8,8 @@ import pytest
 
 from lucidgen.paths import specs_folder
 from lucidgen.spec.loader import load
-from lucidgen.verify.metal.check import check
-from lucidgen.verify.metal.subjects import Subject
+from lucidgen.verify.gpu.check import check
+from lucidgen.verify.gpu.subjects import Subject
 
 FILES = {path.stem: load(path) for path in sorted(specs_folder().glob("[a-z]*.py"))}
 CLASSES = [(stem, spec.name) for stem, file in FILES.items() for spec in file.specs]

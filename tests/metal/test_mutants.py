@@ -8,8 +8,8 @@ from dataclasses import replace
 import mlx.core as mx
 import pytest
 
-from lucidgen.verify.metal.check import Report, check
-from lucidgen.verify.metal.subjects import Subject
+from lucidgen.verify.gpu.check import Report, check
+from lucidgen.verify.gpu.subjects import Subject
 
 Change = Callable[[Subject], Subject]
 

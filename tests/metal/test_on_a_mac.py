@@ -11,8 +11,8 @@ from types import ModuleType
 import mlx.core as mx
 import pytest
 
-from lucidgen.verify.metal.machine import Machine
-from lucidgen.verify.metal.subjects import Subject
+from lucidgen.verify.gpu.machine import Machine
+from lucidgen.verify.gpu.subjects import Subject
 
 ROOT = Path(__file__).parents[2]
 

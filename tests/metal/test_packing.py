@@ -15,8 +15,8 @@ import lucidgen
 import lucidgen.optim
 from lucidgen.runtime import dialects, gpu_backend, packing
 from lucidgen.runtime.dispatch import covering
-from lucidgen.verify.metal.machine import Machine
-from lucidgen.verify.metal.subjects import Subject
+from lucidgen.verify.gpu.machine import Machine
+from lucidgen.verify.gpu.subjects import Subject
 
 Array = Any
 

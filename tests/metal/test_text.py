@@ -14,12 +14,12 @@ from lucidgen.passes import optimize
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, sqrt, t, w, when
 from lucidgen.targets.elements import NoKernel
 from lucidgen.targets.metal import kernel
-from lucidgen.verify.metal.check import check
-from lucidgen.verify.metal.host import DoesNotCompile, Program
-from lucidgen.verify.metal.machine import array_of, data_of
-from lucidgen.verify.metal.rules import violations
-from lucidgen.verify.metal.subjects import Subject, subjects
-from lucidgen.verify.metal.text import UnreadableText, assembled, kernels
+from lucidgen.verify.gpu.check import check
+from lucidgen.verify.gpu.host import DoesNotCompile, Program
+from lucidgen.verify.gpu.machine import array_of, data_of
+from lucidgen.verify.gpu.rules import violations
+from lucidgen.verify.gpu.subjects import Subject, subjects
+from lucidgen.verify.gpu.text import UnreadableText, assembled, kernels
 
 COPY = """
 template <typename T>

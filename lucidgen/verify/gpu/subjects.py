@@ -35,7 +35,7 @@ Array = Any
 
 @dataclass(frozen=True)
 class Subject:
-    """One rule: the spec's reading, the emitted data, its kernel and the complete `.metal` file.
+    """One rule: the spec's reading, the emitted data, its kernel, and the file of complete ones.
 
     `readings` are all that compute the same. `change` is done to the kernel's bodies: it makes
     mutants.
@@ -49,6 +49,7 @@ class Subject:
     rule: Rule
     kernel: Kernel
     standalone: str
+    source: Path
     readings: tuple[str, ...]
     change: Callable[[str], str] = lambda source: source
 
@@ -66,12 +67,14 @@ class Subject:
         return replace(self, kernel=replace(self.kernel, **changes))
 
 
-def subjects(specs: Sequence[OptimizerSpec], folder: Path) -> Iterator[Subject]:
+def subjects(
+    specs: Sequence[OptimizerSpec], folder: Path, dialect: str = "metal"
+) -> Iterator[Subject]:
     """The rules of some specs that have kernels, emitted to a folder and imported from there."""
     package = build(specs, folder)
     path = Path(package.__path__[0])
-    (metal,) = path.glob("_metal/*.metal")
-    standalone = metal.read_text(encoding="utf-8")
+    (source,) = path.glob({"metal": "_metal/*.metal", "cuda": "_cuda/*.cu"}[dialect])
+    standalone = source.read_text(encoding="utf-8")
     for main in specs:
         cls = getattr(package, main.name)
         shared: dict[str, list[str]] = {}
@@ -79,12 +82,14 @@ def subjects(specs: Sequence[OptimizerSpec], folder: Path) -> Iterator[Subject]:
             shared.setdefault(cls.rules[reading].name, []).append(reading)
         for first, *others in shared.values():
             spec, rule = main.readings[first], cls.rules[first]
-            kernel = kernel_of(rule, "metal")
+            kernel = kernel_of(rule, dialect)
             if kernel is not None:
                 title = f"{main.name} ({', '.join([first, *others])})"
                 program = optimize(lower(spec))
                 readings = (first, *others)
-                yield Subject(title, cls, main, spec, program, rule, kernel, standalone, readings)
+                yield Subject(
+                    title, cls, main, spec, program, rule, kernel, standalone, source, readings
+                )
 
 
 @dataclass

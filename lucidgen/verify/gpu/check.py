@@ -1,15 +1,15 @@
-"""The check of Metal kernels: read their texts, compile them for this machine, run and compare.
+"""The check of GPU kernels: read their texts, compile them for this machine, run and compare.
 
 Owns what is compared with what, and the report. Of each rule and each legal combination of static
 choices, at several steps:
 
-- each text that MLX assembles, and the complete `.metal` file, is read by `rules`;
+- each text that MLX assembles for Metal, and the complete `.metal` file, is read by `rules`;
 - in single precision the new values lie within the running error bound of the oracle's, and where
   there is no bound, they are finite, infinite or nan where the MLX function's are;
 - in half precision they are those of single precision, rounded: arithmetic is in float32;
 - each text gives the same elements at every size, whatever their number;
 - the kernel for many tensors gives the same elements as that for one;
-- the complete kernel leaves the same in its buffers.
+- the complete kernel (`.metal`, `.cu`) leaves the same in its buffers.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ import mlx.core as mx
 import numpy as np
 
 from ...oracle import Setting, Trajectory
+from ...runtime.dialects import CUDA, DIALECTS, METAL
 from ...runtime.dispatch import FEW
 from ..approximate import FLOAT32
 from ..rounding import Enclosure, Undecided, compare
+from . import cuda_check, cuda_host
 from .host import DoesNotCompile, Fault, Program
 from .inputs import POOL, SIZES, STEPS, pool
 from .machine import Machine, data_of, threads
@@ -98,12 +100,13 @@ def check(
     try:
         _compile(sound)
         for plan in sound:
+            plan.compile_complete()
             if not plan.report.findings:
                 with plan.machine.installed(), np.errstate(all="ignore"):
                     plan.run()
     finally:
         for plan in sound:
-            plan.machine.close()
+            plan.close()
     return [plan.report for plan in plans]
 
 
@@ -135,17 +138,33 @@ class _Plan:
         types: Sequence[Any],
         settings: slice,
     ) -> None:
-        self.subject, self.machine = subject, Machine(change=subject.change)
+        dialect = DIALECTS[subject.kernel.dialect]
+        self.subject, self.machine = subject, Machine(change=subject.change, dialect=dialect)
         self.sizes, self.steps, self.types = sizes, steps, types
         self.settings = subject.settings()[settings]
         self.report = Report(subject.title, choices=len(self.settings))
         self.sized: set[str] = set()  # texts that were run at every size
-        self.extra = [subject.standalone] if subject.standalone else []
+        self.extra = [subject.standalone] if dialect is METAL else []
+        self.complete: cuda_host.Program | None = None
 
     @property
     def texts(self) -> list[str]:
         """Every text that is compiled."""
         return [*self.machine.texts.values(), *self.extra]
+
+    def compile_complete(self) -> None:
+        """Compile what is no text of MLX's; in Metal, all texts are one program."""
+        if self.machine.dialect is CUDA:
+            try:
+                self.complete = cuda_check.program(self.subject, self.types)
+            except ValueError as said:
+                self.report.add("the host's compiler", str(said))
+
+    def close(self) -> None:
+        """Stop and remove what was compiled."""
+        self.machine.close()
+        if self.complete is not None:
+            self.complete.close()
 
     def collect(self) -> None:
         """Find every text, and read it."""
@@ -209,6 +228,11 @@ class _Plan:
                 self._against_many(at, step, call, outputs)
             if self.extra:
                 self._against_standalone(at, step, call, outputs)
+            if self.complete is not None:
+                self.report.calls += 1
+                rule = self.subject.rule
+                for what in cuda_check.differences(self.complete, rule, step, call, outputs):
+                    self.report.add(at, what)
 
     # One comparison each
 

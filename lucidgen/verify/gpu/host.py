@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from .text import Entry, Kernel, UnreadableText, halves, kernels, readable
+from .text import Entry, Kernel, UnreadableText, halves, is_cuda, kernels, readable
 
 _FLAGS = (
     "-std=c++17",
@@ -31,7 +31,7 @@ _FLAGS = (
 )
 
 _PROLOGUE = """\
-#include "standin.h"
+#include "{}"
 #include <cstdio>
 #include <cstdlib>
 """
@@ -97,6 +97,11 @@ def compiler() -> str:
     raise NoCompiler("checking Metal kernels needs a C++ compiler: install g++ or clang")
 
 
+def _header(texts: Sequence[str]) -> str:
+    """What stands for the language of some texts."""
+    return "cuda/cuda_runtime.h" if any(map(is_cuda, texts)) else "metal.h"
+
+
 def _cast(kernel: Kernel, entry: Entry) -> str:
     """The function that calls one instantiation for every thread of a grid."""
     known = dict(zip(kernel.template, entry.arguments, strict=True))
@@ -110,6 +115,9 @@ def _cast(kernel: Kernel, entry: Entry) -> str:
             raise UnreadableText(f"{kernel.function}: {what} is not known here")
         arguments.append("uint3{i, 0, 0}" if kind == "uint3" else "i")
     call = f"{entry.function}<{', '.join(entry.arguments)}>({', '.join(arguments)});"
+    if not kernel.positions:
+        place = "blockDim.x = 32; blockIdx.x = i / 32; threadIdx.x = i % 32;"
+        call = f"{place} mlx::core::cu::{entry.function}({', '.join(arguments)});"
     return (
         f"static void run_{entry.name}(void** buffers, uint32_t threads) {{\n"
         f"    for (uint32_t i = 0; i < threads; ++i) {{\n        {call}\n    }}\n}}\n"
@@ -140,7 +148,7 @@ class Program:
         shared: dict[str, list[str]] = {}
         for text in texts:
             shared.setdefault(halves(readable(text))[0], []).append(text)
-        parts: list[tuple[str, Sequence[str]]] = [(_PROLOGUE, ())]
+        parts: list[tuple[str, Sequence[str]]] = [(_PROLOGUE.format(_header(texts)), ())]
         for number, (header, members) in enumerate(shared.items()):
             parts.append((f"namespace texts_{number} {{\n{header}", members))
             for member, text in enumerate(members):
@@ -218,13 +226,17 @@ class Program:
             process.wait()
 
     def _complaint(self) -> str:
-        log = Path(f"{self.binary}.log").read_text(encoding="utf-8", errors="replace")
-        lines = [
-            line.partition("ERROR: ")[2] or line.partition("runtime error: ")[2]
-            for line in log.splitlines()
-            if "ERROR: " in line or "runtime error: " in line
-        ]
-        return lines[0].partition(" on address")[0] if lines else "the program ended by itself"
+        return complaint(Path(f"{self.binary}.log").read_text(encoding="utf-8", errors="replace"))
+
+
+def complaint(log: str) -> str:
+    """What a sanitizer says first."""
+    lines = [
+        line.partition("ERROR: ")[2] or line.partition("runtime error: ")[2]
+        for line in log.splitlines()
+        if "ERROR: " in line or "runtime error: " in line
+    ]
+    return lines[0].partition(" on address")[0] if lines else "the program ended by itself"
 
 
 def _read(pipe: IO[bytes] | None, count: int) -> bytes | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...targets.metal import MAX_BUFFERS
 from ...targets.metal_names import is_foreign
-from .text import code_of, kernels, readable
+from .text import code_of, is_cuda, kernels, readable
 
 _NUMBER = re.compile(r"(?<![\w.])(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?(\w*)")
 _PREFIXES = ("custom_kernel_", "lucidgen_")
@@ -30,6 +30,8 @@ def violations(text: str, names: bool = True) -> list[str]:
 
     Names need to be looked at only once in texts that differ in types and choices alone.
     """
+    if is_cuda(text):
+        return []  # nvcc reads those, where there is one
     return list(dict.fromkeys([*_doubles(text), *_buffers(text), *_clang(text, names)]))
 
 

@@ -1,8 +1,8 @@
-"""A machine on which the runtime's Metal kernels run without Metal.
+"""A machine on which the runtime's GPU kernels run without a GPU.
 
-Owns what stands for `mx.fast.metal_kernel`: it takes the text that MLX would compile, and the
-arguments that the runtime gives, to the program of `host`. First it only collects texts, so that
-all of them can be compiled together.
+Owns what stands for `mx.fast.metal_kernel` and `mx.fast.cuda_kernel`: it takes the text that MLX
+would compile, and the arguments that the runtime gives, to the program of `host`. First it only
+collects texts, so that all of them can be compiled together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from ...runtime import dialects, gpu_backend
 from .host import Fault, Program
-from .text import Kernel, assembled, kernels
+from .text import Kernel, assembled, assembled_cuda, kernels
 
 Array = Any
 Call = Mapping[str, Any]
@@ -33,9 +33,12 @@ class Machine:
     """
 
     def __init__(
-        self, at_once: bool = False, change: Callable[[str], str] = lambda source: source
+        self,
+        at_once: bool = False,
+        change: Callable[[str], str] = lambda source: source,
+        dialect: dialects.Dialect = dialects.METAL,
     ) -> None:
-        self.at_once, self.change = at_once, change
+        self.at_once, self.change, self.dialect = at_once, change, dialect
         self.texts: dict[Any, str] = {}
         self.parsed: dict[str, Kernel] = {}
         self.program: Program | None = None
@@ -56,7 +59,8 @@ class Machine:
         arrays = tuple((a.dtype, a.ndim, a.size < 8) for a in call["inputs"])
         key = arguments["name"], arguments["source"], str(call["template"]), arrays
         if key not in self.texts:
-            self.texts[key] = assembled(arguments, call)
+            is_metal = self.dialect is dialects.METAL
+            self.texts[key] = (assembled if is_metal else assembled_cuda)(arguments, call)
         return self.texts[key]
 
     def close(self) -> None:
@@ -96,9 +100,9 @@ class Machine:
 
     @contextmanager
     def installed(self) -> Iterator[Machine]:
-        """Within it, the runtime takes this machine for Metal."""
+        """Within it, the runtime takes this machine for a GPU of the dialect."""
         before = dialects.running, dialects.make_kernel
-        dialects.running = lambda: dialects.METAL
+        dialects.running = lambda: self.dialect
         dialects.make_kernel = self.make_kernel
         gpu_backend.forget()
         try:

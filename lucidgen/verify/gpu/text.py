@@ -70,9 +70,23 @@ _ENTRY = re.compile(
     r"decltype\((?P<function>\w+)<(?P<arguments>[^>]*)>\)"
 )
 
+_CUDA = re.compile(r"__global__ void (?P<name>\w+)\((?P<parameters>[^)]*)\) \{")
+_POINTER = re.compile(r"(?P<const>const )?(?P<type>\w+)\* (?P<name>\w+)")
+
+#: MLX's names for types in CUDA.
+_CUDA_TYPES = {
+    "float32": "float",
+    "float16": "__half",
+    "bfloat16": "__nv_bfloat16",
+    "uint32": "uint32_t",
+    "bool": "bool",
+}
+
 
 def kernels(text: str) -> list[Kernel]:
     """The kernels of a text, in order."""
+    if is_cuda(text):
+        return [_cuda_kernel(text)]
     entries = [
         Entry(m["name"], m["function"], tuple(a.strip() for a in m["arguments"].split(",")))
         for m in _ENTRY.finditer(text)
@@ -97,6 +111,25 @@ def kernels(text: str) -> list[Kernel]:
     if not found:
         raise UnreadableText("the text holds no kernel")
     return found
+
+
+def is_cuda(text: str) -> bool:
+    """Whether the text is in CUDA, not in Metal."""
+    return "__global__" in text
+
+
+def _cuda_kernel(text: str) -> Kernel:
+    match = _CUDA.search(text)
+    if match is None:
+        raise UnreadableText("the text holds no kernel")
+    buffers = []
+    for index, parameter in enumerate(match["parameters"].split(",")):
+        memory = _POINTER.fullmatch(parameter.strip())
+        if memory is None:
+            raise UnreadableText(f"{match['name']}: cannot read {parameter.strip()!r}")
+        is_const = bool(memory["const"])
+        buffers.append(Buffer(memory["name"], "device", memory["type"], True, is_const, index))
+    return Kernel(match["name"], (), tuple(buffers), (), (Entry(match["name"], match["name"], ()),))
 
 
 def _buffer(match: re.Match[str]) -> Buffer:
@@ -127,6 +160,37 @@ def assembled(arguments: Mapping[str, Any], call: Mapping[str, Any]) -> str:
         path = Path(folder) / "kernel.mlxfn"
         mx.export_function(str(path), traced, *call["inputs"])
         return _exported(path.read_bytes())
+
+
+def assembled_cuda(arguments: Mapping[str, Any], call: Mapping[str, Any]) -> str:
+    """The text that MLX makes of `mx.fast.cuda_kernel(**arguments)` and a call of it.
+
+    MLX makes none where it has no CUDA. This follows its sources (0.30 and later): every input is
+    a pointer, numbers too; types and choices are declared before the body.
+    """
+    names = {dtype: _CUDA_TYPES[str(dtype).rpartition(".")[2]] for dtype in _types(call)}
+    inputs = zip(call["inputs"], arguments["input_names"], strict=True)
+    outputs = zip(call["output_dtypes"], arguments["output_names"], strict=True)
+    parameters = [f"    const {names[array.dtype]}* {name}" for array, name in inputs]
+    parameters += [f"    {names[dtype]}* {name}" for dtype, name in outputs]
+    declared, mark = [], ""
+    for name, value in call["template"]:
+        if isinstance(value, bool):
+            declared.append(f"  constexpr bool {name} = {str(value).lower()};\n")
+            mark += "_t" if value else "_f"
+        else:
+            declared.append(f"  using {name} = {names[value]};\n")
+            mark += f"_{names[value]}"
+    signature = ",\n".join(parameters)
+    return (
+        f"#define inf standin_inf\n{arguments['header']}"
+        f"namespace mlx::core::cu {{\n\n__global__ void custom_kernel_{arguments['name']}{mark}(\n"
+        f"{signature}) {{\n{''.join(declared)}\n{arguments['source']}\n}}\n\n}}\n"
+    )
+
+
+def _types(call: Mapping[str, Any]) -> set[Any]:
+    return {*(array.dtype for array in call["inputs"]), *call["output_dtypes"]}
 
 
 def _exported(data: bytes) -> str:
@@ -164,6 +228,6 @@ def readable(text: str) -> str:
 
 def halves(text: str) -> tuple[str, str]:
     """What stands before the first kernel, and the rest; texts of one rule share the former."""
-    match = _KERNEL.search(text)
+    match = re.search("namespace mlx", text) if is_cuda(text) else _KERNEL.search(text)
     start = match.start() if match else 0
     return text[:start], text[start:]
