@@ -24,6 +24,7 @@ class Target(StrEnum):
     """What can be verified from the command line."""
 
     metal = "metal"
+    cuda = "cuda"
 
 
 def verify(
@@ -40,30 +41,41 @@ def verify(
 ) -> None:
     """Hold an optimizer's emitted code against its equations, on this machine.
 
-    For Metal: the texts that MLX assembles are read with Metal's address spaces, compiled for this
-    machine, run over grids under sanitizers, and compared with the equations at 50 digits. All
-    dialects and static choices are tried, in float32, float16 and bfloat16.
+    The texts that MLX makes of Metal or CUDA kernels are compiled for this machine, run over grids
+    under sanitizers, and compared with the equations at 50 digits; so are the complete kernels.
+    All dialects and static choices are tried, in float32, float16 and bfloat16. Metal's texts are
+    read with its address spaces as well.
     """
     from .cli import console, reported
 
     with reported():
         from .catalog import catalog
 
-        reports = _metal(catalog(specs).find(name))
+        reports = _reports(catalog(specs).find(name), target.value)
         out = console()
         for report in reports:
-            for line in _lines(report):
+            for line in _lines(report, target.value):
                 out.print(line)
         failed = [report.title for report in reports if not report.passed]
         if failed:
-            raise Failure(f"{', '.join(failed)}: the Metal kernels are not what they should be")
-        out.print(
-            "Shown on this machine's processor. Only a Mac can show that Apple's compiler accepts "
-            "the texts, and how fast they are: `make test-metal` there."
-        )
+            title = _TITLES[target.value]
+            raise Failure(f"{', '.join(failed)}: the {title} kernels are not what they should be")
+        out.print(f"Shown on this machine's processor. {_BEYOND[target.value]}")
 
 
-def _metal(entry: Entry) -> Sequence[Report]:
+_TITLES = {"metal": "Metal", "cuda": "CUDA"}
+
+#: What is not shown here.
+_BEYOND = {
+    "metal": "Only a Mac can show that Apple's compiler accepts the texts, and how fast they are: "
+    "`make test-metal` there.",
+    "cuda": "Only an NVIDIA GPU can show what its own functions give, and how fast the kernels "
+    "are: `python -m bench.cuda` there.",
+}
+
+
+def _reports(entry: Entry, target: str) -> Sequence[Report]:
+    title = _TITLES[target]
     try:
         from .verify.gpu.check import check
         from .verify.gpu.host import NoCompiler
@@ -73,16 +85,16 @@ def _metal(entry: Entry) -> Sequence[Report]:
         if error.name is None or not error.name.startswith("mlx"):
             raise
         raise Failure(
-            "verifying Metal kernels needs MLX: python -m pip install 'lucidgen[verify]'"
+            f"verifying {title} kernels needs MLX: python -m pip install 'lucidgen[verify]'"
         ) from None
     with tempfile.TemporaryDirectory() as folder:
-        found = list(subjects([entry.main], Path(folder)))
+        found = list(subjects([entry.main], Path(folder), target))
         if entry.spec is not entry.main:
             found = [subject for subject in found if entry.spec.reading in subject.readings]
         if not found:
             raise Failure(
-                f"{entry.name} has no Metal kernel: {_reason(entry)}. It takes the compiled MLX "
-                "function on Metal"
+                f"{entry.name} has no {title} kernel: {_reason(entry, target)}. It takes the "
+                f"compiled MLX function on {title}"
             )
         try:
             return check(found)
@@ -90,14 +102,17 @@ def _metal(entry: Entry) -> Sequence[Report]:
             raise Failure(str(error)) from None
 
 
-def _reason(entry: Entry) -> str:
+def _reason(entry: Entry, target: str) -> str:
     """Why a reading has no kernel."""
     from .compiled import compile_file
 
-    return next(r.without("metal") for r in compile_file(entry.file).rules if r.spec is entry.spec)
+    return next(r.without(target) for r in compile_file(entry.file).rules if r.spec is entry.spec)
 
 
-def _lines(report: Report) -> list[str]:
+_READ = "  read: address spaces, read-only memory, literals, names, number of buffers"
+
+
+def _lines(report: Report, target: str) -> list[str]:
     """What a report says, in lines."""
     title = f"{report.title}: {report.choices} combinations of static choices, {report.texts} texts"
     if report.findings:
@@ -106,10 +121,10 @@ def _lines(report: Report) -> list[str]:
         return [title, *shown, *([f"  and {more} more"] if more > 0 else [])]
     return [
         title,
-        "  read: address spaces, read-only memory, literals, names, number of buffers",
+        *([_READ] if target == "metal" else []),
         f"  run: {report.calls} grids of 1 to 1000 elements, none left its buffers",
         "  equal: float16 and bfloat16 with float32, all sizes, many tensors in one call, and the "
-        "complete .metal file",
+        f"complete {'.metal' if target == 'metal' else '.cu'} file",
         f"  equations: {report.compared} numbers within {report.worst:.3f} of their error bounds",
     ]
 

@@ -38,10 +38,10 @@ HELPERS = {
         "}"
     ),
     "sign": (
-        "/// 1, 0 or -1; nan of nan.\n"
+        "/// 1, 0 or -1; 0 of nan, as MLX has it.\n"
         "template <typename real>\n"
         "__device__ inline real sign(real a) {\n"
-        "    return a > 0 ? real(1) : a < 0 ? real(-1) : a == 0 ? real(0) : a;\n"
+        "    return real(a > 0) - real(a < 0);\n"
         "}"
     ),
 }

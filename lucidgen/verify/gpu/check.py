@@ -146,6 +146,7 @@ class _Plan:
         self.sized: set[str] = set()  # texts that were run at every size
         self.extra = [subject.standalone] if dialect is METAL else []
         self.complete: cuda_host.Program | None = None
+        self.cases: dict[cuda_host.Case, None] = {}  # the complete kernels that steps ask for
 
     @property
     def texts(self) -> list[str]:
@@ -156,7 +157,7 @@ class _Plan:
         """Compile what is no text of MLX's; in Metal, all texts are one program."""
         if self.machine.dialect is CUDA:
             try:
-                self.complete = cuda_check.program(self.subject, self.types)
+                self.complete = cuda_check.program(self.subject, list(self.cases))
             except ValueError as said:
                 self.report.add("the host's compiler", str(said))
 
@@ -188,6 +189,7 @@ class _Plan:
         for t in self.steps:
             step = walk.step(t, mx.zeros(size, dtype=kind))
             assert step.take()
+            self.cases[cuda_check.case_of(self.subject.rule, kind, step)] = None
             if size >= FEW and self._packs(setting, kind, t, step):
                 self._many(step, [walk.w, step.grad, *step.states])
 

@@ -10,22 +10,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...runtime.rule import Rule
-from .cuda_host import Program
+from .cuda_host import Case, Program
 from .inputs import POOL
 from .machine import data_of
 from .subjects import Step, Subject
 
 Array = Any
 
-#: The elements of each tensor, and whether all its arrays are equally far from 16 bytes.
-TENSORS = ((POOL, True, 0), (33, True, 1), (0, True, 0), (9, False, 1), (1, True, 3), (7, True, 1))
+#: The elements of each tensor, how many elements its arrays lie behind a multiple of 16 bytes, and
+#: which of them (w, gradient, states) lies one further.
+TENSORS = ((POOL, 0, -1), (33, 1, -1), (0, 0, -1), (9, 1, 1), (1, 3, -1), (12, 0, 2), (7, 1, -1))
 
 
-def program(subject: Subject, types: Sequence[Any]) -> Program | None:
+def case_of(rule: Rule, kind: Any, step: Step) -> Case:
+    """The complete kernel that serves a step."""
+    kernel = step.call.kernel
+    names = (*kernel.conditions, *kernel.choices)
+    return rule.name, _name(kind), tuple(bool(step.bucket.values[name]) for name in names)
+
+
+def program(subject: Subject, cases: Sequence[Case]) -> Program | None:
     """The complete kernels of a rule, compiled; None if it has none."""
     if f"struct {subject.rule.name}_rule " not in subject.standalone:
         return None
-    return Program(subject.source, [subject.rule.name], [_name(kind) for kind in types])
+    return Program(subject.source, cases)
 
 
 def differences(
@@ -41,19 +49,12 @@ def differences(
         [None if array is None else data_of(array[:size]) for array in given]
         for size, _, _ in TENSORS
     ]
-    shifts = [
-        [(by if alike else by + k) * kind.size for k in range(len(given))]
-        for _, alike, by in TENSORS
-    ]
-    found = complete.run(
-        rule.name,
-        _name(kind),
+    shifts = [[(by + (k == odd)) * kind.size for k in range(len(given))] for _, by, odd in TENSORS]
+    sizes, scalars = (
         [size for size, _, _ in TENSORS],
-        tensors,
-        [step.bucket.values[name] for name in kernel.scalars],
-        [step.bucket.values[name] for name in (*kernel.conditions, *kernel.choices)],
-        shifts,
+        [step.bucket.values[n] for n in kernel.scalars],
     )
+    found = complete.run(case_of(rule, kind, step), sizes, tensors, scalars, shifts)
     for (size, _, _), arrays in zip(TENSORS, found, strict=True):
         for place, expected in new.items():
             if arrays[place] != data_of(expected[:size]):

@@ -34,8 +34,8 @@ _DRIVER = """
 #include <cstdlib>
 #include <vector>
 
-typedef cudaError_t Step(const lucidgen::Table*, const double*, const int*, cudaStream_t);
-static Step* const steps[] = {%s};
+typedef cudaError_t Launch(const lucidgen::Table&, const double*, cudaStream_t);
+static Launch* const launches[] = {%s};
 
 template <typename T>
 static std::vector<T> read(std::size_t count) {
@@ -47,10 +47,9 @@ static std::vector<T> read(std::size_t count) {
 }
 
 int main() {
-    const auto head = read<long long>(5);
+    const auto head = read<long long>(4);
     const long long count = head[1], each = head[2];
     const auto scalars = read<double>(head[3]);
-    const auto choices = read<int>(head[4]);
     const auto sizes = read<lucidgen::Index>(count);
     const auto shifts = read<long long>(count * each), bytes = read<long long>(count * each);
     std::vector<char*> memory;
@@ -70,7 +69,7 @@ int main() {
         }
     }
     const lucidgen::Table table{count, sizes.data(), arrays.data(), grads.data()};
-    const cudaError_t error = steps[head[0]](&table, scalars.data(), choices.data(), nullptr);
+    const cudaError_t error = launches[head[0]](table, scalars.data(), nullptr);
     if (error != cudaSuccess) {
         return 3;
     }
@@ -88,14 +87,18 @@ int main() {
 Tensor = Sequence[bytes | None]
 
 
+#: A kernel: the rule, the type, the choices.
+Case = tuple[str, str, tuple[bool, ...]]
+
+
 class Program:
-    """Some rules of a `.cu` file, compiled. Use it as a context manager.
+    """Some kernels of a `.cu` file, compiled. Use it as a context manager.
 
     Parameters
     ----------
     source : Path
         The file, beside `multi_tensor.cuh`.
-    rules, types : sequences of str
+    cases : sequence of Case
         What is compiled of it.
     flags : sequence of str, optional
         Further ones for the compiler.
@@ -108,22 +111,14 @@ class Program:
         If the compiler refuses the file; the message is its own.
     """
 
-    def __init__(
-        self,
-        source: Path,
-        rules: Sequence[str],
-        types: Sequence[str] = TYPES,
-        flags: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, source: Path, cases: Sequence[Case], flags: Sequence[str] = ()) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="lucidgen-cuda-")
-        self.index = {key: i for i, key in enumerate((r, t) for r in rules for t in types)}
+        self.index = {case: number for number, case in enumerate(dict.fromkeys(cases))}
         self.binary = Path(self.folder.name) / "program"
-        names = [f"{rule}_step_{kind}" for rule, kind in self.index]
         text = Path(self.folder.name) / "program.cpp"
-        asked = "".join(f"LUCIDGEN_STEP({rule}, {kind})\n" for rule, kind in self.index)
         text.write_text(
             '#include "multi_tensor.cuh"\n#undef LUCIDGEN_STEPS\n#define LUCIDGEN_STEPS(rule)\n'
-            f'#include "{source.name}"\n{asked}' + _DRIVER % ", ".join(names),
+            f'#include "{source.name}"\n' + _DRIVER % ", ".join(map(_launch, self.index)),
             encoding="utf-8",
         )
         folders = (f"-I{Path(__file__).parent / 'cuda'}", f"-I{source.parent}")
@@ -146,12 +141,10 @@ class Program:
 
     def run(
         self,
-        rule: str,
-        kind: str,
+        case: Case,
         sizes: Sequence[int],
         tensors: Sequence[Tensor],
         scalars: Sequence[float],
-        choices: Sequence[bool],
         shifts: Sequence[Sequence[int]] | None = None,
     ) -> list[list[bytes]]:
         """What the arrays hold after one call, gradients included; empty where they were None.
@@ -167,9 +160,8 @@ class Program:
         each = len(tensors[0])
         away = [s for row in shifts or [[0] * each] * len(tensors) for s in row]
         lengths = [-1 if array is None else len(array) for array in arrays]
-        numbers = (self.index[rule, kind], len(tensors), each, len(scalars), len(choices))
-        data = struct.pack("<5q", *numbers) + struct.pack(f"<{len(scalars)}d", *scalars)
-        data += struct.pack(f"<{len(choices)}i", *choices)
+        data = struct.pack("<4q", self.index[case], len(tensors), each, len(scalars))
+        data += struct.pack(f"<{len(scalars)}d", *scalars)
         data += struct.pack(f"<{len(sizes)}q", *sizes)
         data += struct.pack(f"<{len(away)}q", *away) + struct.pack(f"<{len(lengths)}q", *lengths)
         data += b"".join(array for array in arrays if array)
@@ -185,3 +177,9 @@ class Program:
         if any(row[1] != tensor[1] for row, tensor in zip(rows, tensors, strict=True)):
             raise Fault("it wrote to a gradient")
         return rows
+
+
+def _launch(case: Case) -> str:
+    rule, kind, choices = case
+    arguments = ", ".join([f"lucidgen::{kind}", *(str(on).lower() for on in choices)])
+    return f"lucidgen::{rule}_rule::launch<{arguments}>"

@@ -17,10 +17,10 @@
 
 namespace lucidgen {
 
-/// 1, 0 or -1; nan of nan.
+/// 1, 0 or -1; 0 of nan, as MLX has it.
 template <typename real>
 __device__ inline real sign(real a) {
-    return a > 0 ? real(1) : a < 0 ? real(-1) : a == 0 ? real(0) : a;
+    return real(a > 0) - real(a < 0);
 }
 
 /// One step of Lion for one element; the numbers are those of its equations.

@@ -163,9 +163,6 @@ struct Tensor {
 template <typename T, typename Rule, bool... on>
 __global__ void __launch_bounds__(threads)
     update(const __grid_constant__ Batch<Rule, T> batch) {
-    if (blockIdx.x >= batch.first[batch.count]) {
-        return;
-    }
     int k = 0, above = batch.count;
     while (above - k > 1) {
         const int middle = k + (above - k) / 2;

@@ -1,0 +1,198 @@
+"""CUDA kernels against the equations, on this machine; and that wrong ones are found."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+
+from lucidgen.paths import specs_folder
+from lucidgen.runtime import dialects
+from lucidgen.spec.loader import load
+from lucidgen.verify.gpu.check import Report, check
+from lucidgen.verify.gpu.subjects import Subject
+from lucidgen.verify.gpu.text import assembled_cuda, kernels
+
+FILES = [path.stem for path in sorted(specs_folder().glob("[a-z]*.py"))]
+Change = Callable[[Subject, Path], Subject]
+
+
+@pytest.mark.parametrize("stem", FILES)
+def test_kernels_keep_to_the_equations(stem: str, emitted: Callable[[str], list[Subject]]) -> None:
+    """Every reading with all its options on; every type of the first."""
+    first, *others = emitted(stem)
+    on = slice(-1, None)
+    reports = check([first], sizes=(1, 7, 257), steps=(1, 2), settings=on)
+    reports += check(others, sizes=(7,), steps=(2,), types=(mx.float32,), settings=on)
+    assert [str(finding) for report in reports for finding in report.findings] == []
+    assert all(report.passed for report in reports)
+
+
+def test_every_rule_with_a_metal_kernel_has_one_in_cuda(
+    emitted: Callable[[str], list[Subject]],
+) -> None:
+    for stem in FILES:
+        subjects = emitted(stem)
+        assert {s.main.name for s in subjects} == {
+            spec.name for spec in load(specs_folder() / f"{stem}.py").specs
+        }
+        assert all(s.rule.metal and s.rule.cuda for s in subjects)
+
+
+def test_a_text_is_laid_out_as_mlx_does_it() -> None:
+    arguments = {
+        "name": "twice",
+        "input_names": ["x", "by", "is_on"],
+        "output_names": ["y"],
+        "header": "// ours\n",
+        "source": "    y[0] = x[0];\n",
+    }
+    call = {
+        "inputs": [mx.ones(9, dtype=mx.bfloat16), mx.array(2.0), mx.array(True)],
+        "template": [("T", mx.bfloat16), ("flag", False)],
+        "output_dtypes": [mx.bfloat16],
+    }
+    text = assembled_cuda(arguments, call)
+    (kernel,) = kernels(text)
+    assert kernel.function == "custom_kernel_twice___nv_bfloat16_f"
+    assert [(b.name, b.type, b.is_const) for b in kernel.buffers] == [
+        ("x", "__nv_bfloat16", True),
+        ("by", "float", True),
+        ("is_on", "bool", True),
+        ("y", "__nv_bfloat16", False),
+    ]
+    assert "using T = __nv_bfloat16;\n  constexpr bool flag = false;" in text
+    assert text.index("// ours") < text.index("namespace mlx::core::cu") < text.index("y[0]")
+
+
+def test_a_grid_is_rounded_up_and_numbers_are_pointers(
+    emitted: Callable[[str], list[Subject]],
+) -> None:
+    first = dialects.CUDA.one()
+    assert "unsigned int i = blockIdx.x * blockDim.x + threadIdx.x;" in first
+    assert "if (i >= *size) {\n        return;" in first
+    (body, _) = emitted("adam")[0].kernel.bodies
+    assert "*weight_decay, *beta1," in body.source
+
+
+# Mutants
+
+
+def header(old: str, new: str) -> Change:
+    """Another function, in the text for MLX."""
+
+    def change(subject: Subject, _: Path) -> Subject:
+        assert old in subject.kernel.header
+        mutant = subject.with_kernel(header=subject.kernel.header.replace(old, new))
+        return replace(mutant, standalone="no file")
+
+    return change
+
+
+def body(old: str, new: str) -> Change:
+    """Other bodies, with what the runtime writes before them."""
+
+    def change(subject: Subject, _: Path) -> Subject:
+        return replace(
+            subject, change=lambda source: source.replace(old, new), standalone="no file"
+        )
+
+    return change
+
+
+def complete(old: str, new: str, file: str = "multi_tensor.cuh") -> Change:
+    """Another complete file."""
+
+    def change(subject: Subject, folder: Path) -> Subject:
+        copied = Path(shutil.copytree(subject.source.parent, folder))
+        text = (copied / file.format(subject.source.name)).read_text()
+        assert old in text
+        (copied / file.format(subject.source.name)).write_text(text.replace(old, new, 1))
+        return replace(subject, source=copied / subject.source.name)
+
+    return change
+
+
+MUTANTS: dict[str, tuple[Change, str]] = {
+    "a wrong constant": (header("beta2 * v +", "beta1 * v +"), "error bounds"),
+    "a lost square": (header("(g * g)", "g"), "error bounds"),
+    "a maximum that hides nan": (header("maximum(v_max, v)", "fmax(v_max, v)"), "finite"),
+    "no bounds check": (body("if (i >= *size)", "if (i > 9999)"), "AddressSanitizer"),
+    "the address of the size": (body("*size", "*(&*size + 1)"), "AddressSanitizer"),
+    "the thread of a block": (body("blockIdx.x * blockDim.x + ", ""), ""),
+    "many: a start": (body("start = starts[3]", "start = starts[2]"), "AddressSanitizer"),
+    "many: another's states": (body("flat_m + start", "flat_m"), "of many tensors"),
+    "complete: vectors too far": (
+        complete("(size - first) / lanes * lanes", "(size - first + lanes - 1) / lanes * lanes"),
+        "AddressSanitizer",
+    ),
+    "complete: the tail forgotten": (complete("Index i = last +", "Index i = size +"), "another"),
+    "complete: the head forgotten": (
+        complete("Index i = threadIdx.x;", "Index i = size;"),
+        "another",
+    ),
+    "complete: taken for aligned": (complete("return alike ?", "return true ?"), "misaligned"),
+    "complete: the states not looked at": (
+        complete("alike &= !is_live(s) || other == place", "alike &= true || other == place"),
+        "misaligned",
+    ),
+    "complete: no bounds check": (
+        complete("rest < share<T> ? rest : share<T>", "share<T>"),
+        "AddressSanitizer",
+    ),
+    "complete: another's elements": (
+        complete("<= blockIdx.x ? k : above", "< blockIdx.x ? k : above"),
+        "",
+    ),
+    "complete: a state never stored": (complete("states[s][i] = T(now[s]);", ""), "another"),
+    "complete: vectors never stored": (
+        complete("*reinterpret_cast<Loaded*>(w + i) = ws;", ""),
+        "another",
+    ),
+    "complete: a state that is not live": (
+        complete("1u | 1u << 1 | unsigned(amsgrad) << 2", "7u", "{}"),
+        "null pointer",
+    ),
+    "complete: scalars transposed": (
+        complete("scalars[1], scalars[2]", "scalars[2], scalars[1]", "{}"),
+        "another",
+    ),
+    "complete: a write to a gradient": (
+        complete("w[i] = T(new_w);", "w[i] = T(new_w); const_cast<T*>(grad)[i] = w[i];"),
+        "wrote to a gradient",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def reports(
+    emitted: Callable[[str], list[Subject]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Report]:
+    """The report on each mutant of Adam."""
+    adam = emitted("adam")[0]
+    folder = tmp_path_factory.mktemp("mutants")
+    mutants = {
+        name: change(adam, folder / str(number))
+        for number, (name, (change, _)) in enumerate(MUTANTS.items())
+    }
+    found = check(
+        mutants.values(),
+        sizes=(1, 257),
+        steps=(1, 2),
+        types=(mx.float32,),
+        settings=slice(-4, None, 3),
+    )
+    return dict(zip(mutants, found, strict=True))
+
+
+def test_every_mutant_is_found(reports: dict[str, Report]) -> None:
+    missed = {
+        name: [str(finding) for finding in reports[name].findings[:3]]
+        for name, (_, words) in MUTANTS.items()
+        if not any(words in finding.what for finding in reports[name].findings)
+    }
+    assert missed == {}
