@@ -70,7 +70,7 @@ _BEYOND = {
     "metal": "Only a Mac can show that Apple's compiler accepts the texts, and how fast they are: "
     "`make test-metal` there.",
     "cuda": "Only an NVIDIA GPU can show what its own functions give, and how fast the kernels "
-    "are: `python -m bench.cuda` there.",
+    "are: `python bench/cuda` there.",
 }
 
 

@@ -254,7 +254,7 @@ def test_metal_that_is_gone_is_refused_before_anything_changes(
 
 def test_an_unknown_kernel_is_refused() -> None:
     with pytest.raises(ValueError, match="kernel must be one of auto"):
-        lucidgen.optim.Adam([ones(9)], kernel="cuda")
+        lucidgen.optim.Adam([ones(9)], kernel="vulkan")
 
 
 def test_a_kernel_that_disagrees_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

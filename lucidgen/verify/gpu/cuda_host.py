@@ -34,8 +34,7 @@ _DRIVER = """
 #include <cstdlib>
 #include <vector>
 
-typedef cudaError_t Launch(const lucidgen::Table&, const double*, cudaStream_t);
-static Launch* const launches[] = {%s};
+static lucidgen::Launch* const launches[] = {%s};
 
 template <typename T>
 static std::vector<T> read(std::size_t count) {

@@ -83,7 +83,7 @@ struct adam_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, adam_rule, use_weight_decay, amsgrad, maximize>;
 };
 
@@ -146,7 +146,7 @@ struct adam_paper_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool amsgrad, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, adam_paper_rule, amsgrad, maximize>;
 };
 
@@ -201,7 +201,7 @@ struct adam_lucid2_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, adam_lucid2_rule, use_weight_decay, maximize>;
 };
 
@@ -264,7 +264,7 @@ struct adamw_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, adamw_rule, use_weight_decay, amsgrad, maximize>;
 };
 
@@ -327,7 +327,7 @@ struct adamw_paper_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, adamw_paper_rule, use_weight_decay, amsgrad, maximize>;
 };
 
@@ -381,7 +381,7 @@ struct adamw_lucid2_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, adamw_lucid2_rule, use_weight_decay, maximize>;
 };
 

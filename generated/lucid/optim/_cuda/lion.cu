@@ -68,7 +68,7 @@ struct lion_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, lion_rule, use_weight_decay, maximize>;
 };
 

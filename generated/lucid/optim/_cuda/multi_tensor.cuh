@@ -187,7 +187,6 @@ __global__ void __launch_bounds__(threads)
 }
 
 /// Launches one step of every tensor.
-template <typename T>
 using Launch = cudaError_t(const Table& table, const double* scalars, cudaStream_t stream);
 
 template <typename T, typename Rule, bool... on>
@@ -228,7 +227,7 @@ cudaError_t launched(const Table& table, const double* scalars, cudaStream_t str
 
 /// The launch for these choices.
 template <typename Rule, typename T, bool... on>
-Launch<T>* chosen(const int* choices) {
+Launch* chosen(const int* choices) {
     if constexpr (sizeof...(on) == Rule::choices) {
         return Rule::template launch<T, on...>;
     } else {

@@ -77,7 +77,7 @@ struct nadam_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, nadam_rule, use_weight_decay, use_weight_decay && decoupled_weight_decay,
         maximize>;
 };
@@ -128,7 +128,7 @@ struct nadam_paper_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, nadam_paper_rule, maximize>;
 };
 
@@ -184,7 +184,7 @@ struct nadam_devlog_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, nadam_devlog_rule, use_weight_decay, maximize>;
 };
 
@@ -240,7 +240,7 @@ struct nadam_lucid2_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, nadam_lucid2_rule, use_weight_decay, maximize>;
 };
 

@@ -85,7 +85,7 @@ struct radam_rule {
     /// Which kernel serves which choices.
     template <typename T, bool rho_above_5, bool use_weight_decay, bool decoupled_weight_decay,
               bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, radam_rule, rho_above_5, use_weight_decay, use_weight_decay &&
         decoupled_weight_decay, maximize>;
 };
@@ -140,7 +140,7 @@ struct radam_paper_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool rho_above_4, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, radam_paper_rule, rho_above_4, maximize>;
 };
 
@@ -202,7 +202,7 @@ struct radam_devlog_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool rho_above_4, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, radam_devlog_rule, rho_above_4, use_weight_decay, maximize>;
 };
 

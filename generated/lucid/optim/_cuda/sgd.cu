@@ -89,7 +89,7 @@ struct sgd_rule {
     /// Which kernel serves which choices.
     template <typename T, bool use_momentum, bool use_dampening, bool use_weight_decay,
               bool nesterov, bool maximize, bool first_b>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, sgd_rule, use_momentum, use_momentum && use_dampening && !first_b,
         use_weight_decay, use_momentum && nesterov, maximize, use_momentum && first_b>;
 };
@@ -144,7 +144,7 @@ struct sgd_paper_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, sgd_paper_rule, use_momentum, use_weight_decay, maximize>;
 };
 
@@ -200,7 +200,7 @@ struct sgd_devlog_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, sgd_devlog_rule, use_momentum, use_weight_decay, maximize>;
 };
 
@@ -261,7 +261,7 @@ struct sgd_lucid2_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_momentum, bool use_weight_decay, bool maximize, bool first_b>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, sgd_lucid2_rule, use_momentum, use_weight_decay, maximize, use_momentum &&
         first_b>;
 };

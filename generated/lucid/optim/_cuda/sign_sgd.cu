@@ -73,7 +73,7 @@ struct signsgd_rule {
 
     /// Which kernel serves which choices.
     template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
-    static constexpr Launch<T>* launch =
+    static constexpr Launch* launch =
         launched<T, signsgd_rule, use_momentum, use_weight_decay, maximize>;
 };
 

@@ -1,0 +1,169 @@
+"""Complete kernels: as NVIDIA compiles them, where nvcc is, and as any program calls them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lucidgen.optim
+from lucidgen import Parameter
+from lucidgen.runtime import native
+from lucidgen.verify.gpu import cuda_host
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "generated" / "lucid" / "optim" / "_cuda"
+STANDIN = Path(cuda_host.__file__).parent / "cuda"
+SOURCES = sorted(FOLDER.glob("*.cu"))
+NVCC = shutil.which("nvcc")
+HOST = (*native.compiler(), "-std=c++17", "-x", "c++", f"-I{STANDIN}", "-Wno-unknown-pragmas")
+
+
+def architectures() -> list[str]:
+    """The oldest architecture that nvcc knows, and Hopper's."""
+    done = subprocess.run([str(NVCC), "--list-gpu-arch"], capture_output=True, text=True)
+    known = sorted((int(n) for n in re.findall(r"compute_(\d+)", done.stdout)), key=int)
+    return [f"sm_{known[0]}", "sm_90"]
+
+
+def rules(source: Path) -> list[str]:
+    return re.findall(r"^struct (\w+)_rule ", source.read_text(), re.MULTILINE)
+
+
+def compiled(source: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [str(NVCC), "-Werror=all-warnings"] if NVCC else [*HOST, "-Wall", "-Wextra"]
+    return subprocess.run(
+        [*command, *options, f"-I{FOLDER}", str(source), "-o", str(output)],
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_a_compiler_takes_every_rule_without_a_word(source: Path, tmp_path: Path) -> None:
+    """One kernel of each rule, each of another type."""
+    text = tmp_path / "all.cu"
+    choices = {
+        name: int(number)
+        for name, number in re.findall(
+            r"struct (\w+)_rule .*?choices = (\d+);", source.read_text(), re.DOTALL
+        )
+    }
+    cases = [
+        f"lucidgen::{rule}_rule::launch<lucidgen::{cuda_host.TYPES[number % 4]}"
+        f"{', true' * choices[rule]}>"
+        for number, rule in enumerate(rules(source))
+    ]
+    text.write_text(
+        f'#include "multi_tensor.cuh"\n#undef LUCIDGEN_STEPS\n#define LUCIDGEN_STEPS(rule)\n'
+        f'#include "{source.name}"\nlucidgen::Launch* launches[] = {{nullptr'
+        + "".join(f", {case}" for case in cases)
+        + "};\n"
+    )
+    number = SOURCES.index(source) % 2
+    options = ["-c", f"-arch={architectures()[number]}"] if NVCC else ["-c"]
+    done = compiled(text, tmp_path / "all.o", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_compiler_refuses_what_is_wrong(tmp_path: Path) -> None:
+    """A kernel that converts halves without saying so: the compilers above do look."""
+    shutil.copytree(FOLDER, tmp_path / "own")
+    text = (tmp_path / "own" / "sgd.cu").read_text()
+    wrong = tmp_path / "own" / "sgd.cu"
+    wrong.write_text(text.replace("real(", "T(").replace("real& w", "const real& w"))
+    options = ("-c", "-DLUCIDGEN_RULE=sgd", "-DLUCIDGEN_TYPE=float16")
+    assert compiled(wrong, tmp_path / "sgd.o", *options).returncode != 0
+
+
+def test_vectors_are_loaded_and_stored_at_once(tmp_path: Path) -> None:
+    assert "struct alignas(16) Vector" in (FOLDER / "multi_tensor.cuh").read_text()
+    if NVCC:
+        options = ("-ptx", "-arch=sm_90", "-DLUCIDGEN_RULE=signsgd", "-DLUCIDGEN_TYPE=float32")
+        assert compiled(FOLDER / "sign_sgd.cu", tmp_path / "a.ptx", *options).returncode == 0
+        code = (tmp_path / "a.ptx").read_text()
+        assert "ld.global.v4.f32" in code
+        assert "st.global.v4.f32" in code
+        assert ".local" not in code
+
+
+# Calls
+
+
+@pytest.fixture(scope="module")
+def kernels() -> ModuleType:
+    """The module of the benchmark that compiles and calls kernels."""
+    path = ROOT / "bench" / "cuda" / "kernels.py"
+    spec = importlib.util.spec_from_file_location("cuda_kernels", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["cuda_kernels"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+SIZES = [0, 1, 7, 8, 33, 1000, 5000, *([3] * 200)]
+
+
+def apart(size: int, dtype: Any, away: int) -> Any:
+    """Memory for some elements, so many of them behind a multiple of 64 bytes."""
+    raw = np.zeros((size + 32) * dtype().itemsize + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64 + away * dtype().itemsize
+    return raw[start : start + size * dtype().itemsize].view(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_call_from_any_program_is_the_numpy_step_bit_for_bit(
+    dtype: Any, kernels: ModuleType, tmp_path: Path
+) -> None:
+    """AMSGrad, over tensors enough for several launches, aligned and not, for three steps."""
+    command = (*HOST, "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC")
+    kind = np.dtype(dtype).name
+    function = kernels.library(tmp_path / "adam.so", command, "adam", kind, "adam.cu")
+    options: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.1, "amsgrad": True}
+    random = np.random.default_rng(0)
+    rows = [
+        [apart(n, dtype, away if array != 3 else away + k % 2) for array in range(4)]
+        for k, (n, away) in enumerate((n, k % 3) for k, n in enumerate(SIZES))
+    ]
+    for row in rows:
+        row[0][:] = random.standard_normal(row[0].size)
+    params = [Parameter(row[0].copy()) for row in rows]
+    reference = lucidgen.optim.Adam(params, kernel="numpy", **options)
+    addresses = [[array.ctypes.data for array in row] for row in rows]
+    step = kernels.Step(function, "Adam", options, SIZES, addresses)
+    for t in (1, 2, 3):
+        grads = [random.standard_normal(n).astype(dtype) for n in SIZES]
+        for p, grad in zip(params, grads, strict=True):
+            p.grad = grad
+        reference.step()
+        step.run(t, [grad.ctypes.data for grad in grads])
+    for row, p in zip(rows, params, strict=True):
+        entry = reference.state[p]
+        expected = [p.data, entry["exp_avg"], entry["exp_avg_sq"], entry["max_exp_avg_sq"]]
+        assert all(np.array_equal(a, b) for a, b in zip(row, expected, strict=True))
+
+
+def test_the_benchmark_says_what_is_missing() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "cuda")],
+        capture_output=True,
+        text=True,
+        env={"PATH": "", "PYTHONPATH": ":".join(sys.path)},
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: nvcc is not on the PATH: install the CUDA toolkit\n"
+
+
+def test_a_compiler_that_is_not_there_is_named(kernels: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(kernels.DoesNotCompile, match="no-such-compiler does not run"):
+        kernels.library(tmp_path / "a.so", ("no-such-compiler",), "adam", "float32", "adam.cu")
