@@ -50,12 +50,12 @@ class Adadelta(Optimizer):
         Whether to follow the gradient upwards.
     dialect : {"torch", "lucid2"}, default "torch"
         Whose reading of the equations to compute; see below.
-    kernel : {"auto", "numpy", "cpp", "metal", "mlx"}, default "auto"
+    kernel : {"auto", "numpy", "cpp", "metal", "cuda", "mlx"}, default "auto"
         What updates the arrays. In the CPU's memory: NumPy or compiled MLX functions, until the
         system's C++ compiler has made loops that do the same faster (it runs in the background,
         once); or no loops ("numpy"), or only loops ("cpp": the first step waits for them). On
-        Metal: kernels where they agree with the compiled MLX functions there, or only kernels
-        ("metal"). For MLX arrays only those functions, wherever they are: "mlx".
+        Metal and CUDA: kernels where they agree with the compiled MLX functions there, or only
+        kernels ("metal", "cuda"). For MLX arrays only those functions, wherever they are: "mlx".
     **options
         What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
         parameters without weight decay (``no_decay``), updates with the mean of several gradients

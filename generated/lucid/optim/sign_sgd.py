@@ -7,9 +7,9 @@ Do not edit: change the spec and run `lucidgen build`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
-from lucidgen.runtime import Optimizer, constructor
+from lucidgen.runtime import Optimizer, Options, constructor
 
 from ._rules.sign_sgd import SIGNSGD_RULES
 
@@ -53,11 +53,17 @@ class SignSGD(Optimizer):
     dialect : {"paper"}, default "paper"
         Whose reading of the equations to compute.
     kernel : {"auto", "numpy", "cpp", "metal", "cuda", "mlx"}, default "auto"
-        What updates the arrays. NumPy arrays: NumPy, until the system's C++ compiler has made
-        loops that do the same faster (it runs in the background, once); or always ("numpy"), or
-        never ("cpp": the first step waits for the loops). MLX arrays: kernels where MLX runs on
-        Metal or CUDA and they agree with the compiled MLX functions there, only kernels ("metal",
-        "cuda"), or only those functions ("mlx").
+        What updates the arrays. In the CPU's memory: NumPy or compiled MLX functions, until the
+        system's C++ compiler has made loops that do the same faster (it runs in the background,
+        once); or no loops ("numpy"), or only loops ("cpp": the first step waits for them). On
+        Metal and CUDA: kernels where they agree with the compiled MLX functions there, or only
+        kernels ("metal", "cuda"). For MLX arrays only those functions, wherever they are: "mlx".
+    **options
+        What every optimizer takes: clipping of gradients (``max_grad_norm``, ``max_grad_value``),
+        parameters without weight decay (``no_decay``), updates with the mean of several gradients
+        (``accumulation_steps``), float32 copies of half-precision weights (``master_weights``), and
+        torch's ``foreach``, ``fused`` and ``capturable``, which make no difference; see
+        :class:`Options`.
 
     Raises
     ------
@@ -89,6 +95,7 @@ class SignSGD(Optimizer):
         maximize: bool = False,
         dialect: str = "paper",
         kernel: str = "auto",
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(
             params,
@@ -98,4 +105,5 @@ class SignSGD(Optimizer):
             momentum=momentum,
             weight_decay=weight_decay,
             maximize=maximize,
+            **options,
         )

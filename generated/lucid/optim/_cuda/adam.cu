@@ -23,6 +23,12 @@ __device__ inline real maximum(real a, real b) {
     return a >= b || a != a ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of Adam for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void adam_step(
@@ -31,6 +37,8 @@ __device__ inline void adam_step(
     real& m,
     real& v,
     real& v_max,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real beta1,
     real one_minus_beta1,
@@ -40,10 +48,10 @@ __device__ inline void adam_step(
     real scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -60,31 +68,31 @@ __device__ inline void adam_step(
     w = w - m_scale * m / (sqrt(v_max_or_v) + scaled_eps);  // (5)(6)(7)
 }
 
-/// What the kernels of Adam take: the states m, v, v_max; the scalars weight_decay, beta1,
-/// one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps; the choices use_weight_decay,
-/// amsgrad, maximize.
+/// What the kernels of Adam take: the states m, v, v_max; the scalars grad_bound, grad_factor,
+/// weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps; the choices
+/// use_weight_decay, amsgrad, scale_grad.
 struct adam_rule {
     static constexpr int states = 3;
-    static constexpr int scalars = 7;
+    static constexpr int scalars = 9;
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool use_weight_decay, bool amsgrad, bool maximize>
+    template <bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1 | unsigned(amsgrad) << 2;
 
-    template <typename real, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename real, bool use_weight_decay, bool amsgrad, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::adam_step(
             w, grad, states[0], states[1], states[2],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6],
-            use_weight_decay, amsgrad, maximize);
+            scalars[6], scalars[7], scalars[8],
+            use_weight_decay, amsgrad, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, adam_rule, use_weight_decay, amsgrad, maximize>;
+        launched<T, adam_rule, use_weight_decay, amsgrad, scale_grad>;
 };
 
 /// One step of Adam (dialect "paper") for one element; the numbers are those of its equations.
@@ -95,6 +103,8 @@ __device__ inline void adam_paper_step(
     real& m,
     real& v,
     real& v_max,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -104,9 +114,9 @@ __device__ inline void adam_paper_step(
     real eps,
     real lr,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -123,31 +133,31 @@ __device__ inline void adam_paper_step(
     w = w - lr * m_hat / (sqrt(v_hat) + eps);  // (7)
 }
 
-/// What the kernels of Adam (dialect "paper") take: the states m, v, v_max; the scalars beta1,
-/// one_minus_beta1, beta2, one_minus_beta2, m_scale, v_scale, eps, lr; the choices amsgrad,
-/// maximize.
+/// What the kernels of Adam (dialect "paper") take: the states m, v, v_max; the scalars grad_bound,
+/// grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, v_scale, eps, lr; the
+/// choices amsgrad, scale_grad.
 struct adam_paper_rule {
     static constexpr int states = 3;
-    static constexpr int scalars = 8;
+    static constexpr int scalars = 10;
     static constexpr int choices = 2;
 
     /// The states that these choices need, as bits.
-    template <bool amsgrad, bool maximize>
+    template <bool amsgrad, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1 | unsigned(amsgrad) << 2;
 
-    template <typename real, bool amsgrad, bool maximize>
+    template <typename real, bool amsgrad, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::adam_paper_step(
             w, grad, states[0], states[1], states[2],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6], scalars[7],
-            amsgrad, maximize);
+            scalars[6], scalars[7], scalars[8], scalars[9],
+            amsgrad, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool amsgrad, bool maximize>
+    template <typename T, bool amsgrad, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, adam_paper_rule, amsgrad, maximize>;
+        launched<T, adam_paper_rule, amsgrad, scale_grad>;
 };
 
 /// One step of Adam (dialect "lucid2") for one element; the numbers are those of its equations.
@@ -157,6 +167,8 @@ __device__ inline void adam_lucid2_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real beta1,
     real one_minus_beta1,
@@ -165,10 +177,10 @@ __device__ inline void adam_lucid2_step(
     real eps,
     real m_scale,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -178,31 +190,31 @@ __device__ inline void adam_lucid2_step(
     w = w - m_scale * m / (sqrt(v) + eps);  // (4)
 }
 
-/// What the kernels of Adam (dialect "lucid2") take: the states m, v; the scalars weight_decay,
-/// beta1, one_minus_beta1, beta2, one_minus_beta2, eps, m_scale; the choices use_weight_decay,
-/// maximize.
+/// What the kernels of Adam (dialect "lucid2") take: the states m, v; the scalars grad_bound,
+/// grad_factor, weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, eps, m_scale; the
+/// choices use_weight_decay, scale_grad.
 struct adam_lucid2_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 7;
+    static constexpr int scalars = 9;
     static constexpr int choices = 2;
 
     /// The states that these choices need, as bits.
-    template <bool use_weight_decay, bool maximize>
+    template <bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
-    template <typename real, bool use_weight_decay, bool maximize>
+    template <typename real, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::adam_lucid2_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6],
-            use_weight_decay, maximize);
+            scalars[6], scalars[7], scalars[8],
+            use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, adam_lucid2_rule, use_weight_decay, maximize>;
+        launched<T, adam_lucid2_rule, use_weight_decay, scale_grad>;
 };
 
 /// One step of AdamW for one element; the numbers are those of its equations.
@@ -213,6 +225,8 @@ __device__ inline void adamw_step(
     real& m,
     real& v,
     real& v_max,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -222,9 +236,9 @@ __device__ inline void adamw_step(
     real scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -241,31 +255,31 @@ __device__ inline void adamw_step(
     w = w - m_scale * m / (sqrt(v_max_or_v) + scaled_eps);  // (5)(6)(7)
 }
 
-/// What the kernels of AdamW take: the states m, v, v_max; the scalars beta1, one_minus_beta1,
-/// beta2, one_minus_beta2, w_scale, m_scale, scaled_eps; the choices use_weight_decay, amsgrad,
-/// maximize.
+/// What the kernels of AdamW take: the states m, v, v_max; the scalars grad_bound, grad_factor,
+/// beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps; the choices
+/// use_weight_decay, amsgrad, scale_grad.
 struct adamw_rule {
     static constexpr int states = 3;
-    static constexpr int scalars = 7;
+    static constexpr int scalars = 9;
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool use_weight_decay, bool amsgrad, bool maximize>
+    template <bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1 | unsigned(amsgrad) << 2;
 
-    template <typename real, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename real, bool use_weight_decay, bool amsgrad, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::adamw_step(
             w, grad, states[0], states[1], states[2],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6],
-            use_weight_decay, amsgrad, maximize);
+            scalars[6], scalars[7], scalars[8],
+            use_weight_decay, amsgrad, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, adamw_rule, use_weight_decay, amsgrad, maximize>;
+        launched<T, adamw_rule, use_weight_decay, amsgrad, scale_grad>;
 };
 
 /// One step of AdamW (dialect "paper") for one element; the numbers are those of its equations.
@@ -276,6 +290,8 @@ __device__ inline void adamw_paper_step(
     real& m,
     real& v,
     real& v_max,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -285,9 +301,9 @@ __device__ inline void adamw_paper_step(
     real scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -304,31 +320,31 @@ __device__ inline void adamw_paper_step(
     w = w - m_scale * m / (sqrt(v_max_or_v) + scaled_eps);  // (5)(6)(7)
 }
 
-/// What the kernels of AdamW (dialect "paper") take: the states m, v, v_max; the scalars beta1,
-/// one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps; the choices
-/// use_weight_decay, amsgrad, maximize.
+/// What the kernels of AdamW (dialect "paper") take: the states m, v, v_max; the scalars
+/// grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale,
+/// scaled_eps; the choices use_weight_decay, amsgrad, scale_grad.
 struct adamw_paper_rule {
     static constexpr int states = 3;
-    static constexpr int scalars = 7;
+    static constexpr int scalars = 9;
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool use_weight_decay, bool amsgrad, bool maximize>
+    template <bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1 | unsigned(amsgrad) << 2;
 
-    template <typename real, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename real, bool use_weight_decay, bool amsgrad, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::adamw_paper_step(
             w, grad, states[0], states[1], states[2],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6],
-            use_weight_decay, amsgrad, maximize);
+            scalars[6], scalars[7], scalars[8],
+            use_weight_decay, amsgrad, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_weight_decay, bool amsgrad, bool maximize>
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, adamw_paper_rule, use_weight_decay, amsgrad, maximize>;
+        launched<T, adamw_paper_rule, use_weight_decay, amsgrad, scale_grad>;
 };
 
 /// One step of AdamW (dialect "lucid2") for one element; the numbers are those of its equations.
@@ -338,6 +354,8 @@ __device__ inline void adamw_lucid2_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -346,9 +364,9 @@ __device__ inline void adamw_lucid2_step(
     real eps,
     real m_scale,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -358,31 +376,31 @@ __device__ inline void adamw_lucid2_step(
     w = w - m_scale * m / (sqrt(v) + eps);  // (4)
 }
 
-/// What the kernels of AdamW (dialect "lucid2") take: the states m, v; the scalars beta1,
-/// one_minus_beta1, beta2, one_minus_beta2, w_scale, eps, m_scale; the choices use_weight_decay,
-/// maximize.
+/// What the kernels of AdamW (dialect "lucid2") take: the states m, v; the scalars grad_bound,
+/// grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, eps, m_scale; the choices
+/// use_weight_decay, scale_grad.
 struct adamw_lucid2_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 7;
+    static constexpr int scalars = 9;
     static constexpr int choices = 2;
 
     /// The states that these choices need, as bits.
-    template <bool use_weight_decay, bool maximize>
+    template <bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
-    template <typename real, bool use_weight_decay, bool maximize>
+    template <typename real, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::adamw_lucid2_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6],
-            use_weight_decay, maximize);
+            scalars[6], scalars[7], scalars[8],
+            use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, adamw_lucid2_rule, use_weight_decay, maximize>;
+        launched<T, adamw_lucid2_rule, use_weight_decay, scale_grad>;
 };
 
 }  // namespace lucidgen

@@ -24,6 +24,12 @@ __device__ inline real maximum(real a, real b) {
     return a >= b || a != a ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of Adam for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void adam_step(
@@ -32,6 +38,8 @@ __device__ inline void adam_step(
     real& m,
     real& v,
     real& v_max,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real beta1,
     real one_minus_beta1,
@@ -41,10 +49,10 @@ __device__ inline void adam_step(
     real scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -71,6 +79,8 @@ __device__ inline void adam_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -87,9 +97,9 @@ __device__ inline void adam_step(
     float v_max_i = 0.0f;
     lucidgen::adam_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        *weight_decay, *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *m_scale,
-        *scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *m_scale, *scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -103,6 +113,8 @@ __device__ inline void adam_step(
                 "m",
                 "v",
                 "v_max",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -119,9 +131,9 @@ __device__ inline void adam_step(
     float v_max_i = float(v_max[i]);
     lucidgen::adam_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        *weight_decay, *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *m_scale,
-        *scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *m_scale, *scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -130,6 +142,8 @@ __device__ inline void adam_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "beta1",
         "one_minus_beta1",
@@ -138,8 +152,8 @@ __device__ inline void adam_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "amsgrad", "maximize"),
-    template=("use_weight_decay", "amsgrad", "maximize"),
+    choices=("use_weight_decay", "amsgrad", "scale_grad"),
+    template=("use_weight_decay", "amsgrad", "scale_grad"),
 )
 
 
@@ -154,6 +168,12 @@ __device__ inline real maximum(real a, real b) {
     return a >= b || a != a ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of Adam (dialect "paper") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void adam_paper_step(
@@ -162,6 +182,8 @@ __device__ inline void adam_paper_step(
     real& m,
     real& v,
     real& v_max,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -171,9 +193,9 @@ __device__ inline void adam_paper_step(
     real eps,
     real lr,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -200,6 +222,8 @@ __device__ inline void adam_paper_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -217,9 +241,9 @@ __device__ inline void adam_paper_step(
     float v_max_i = 0.0f;
     lucidgen::adam_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *m_scale, *v_scale, *eps,
-        *lr,
-        amsgrad, maximize);
+        *grad_bound, *grad_factor, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *m_scale, *v_scale, *eps, *lr,
+        amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -233,6 +257,8 @@ __device__ inline void adam_paper_step(
                 "m",
                 "v",
                 "v_max",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -250,9 +276,9 @@ __device__ inline void adam_paper_step(
     float v_max_i = float(v_max[i]);
     lucidgen::adam_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *m_scale, *v_scale, *eps,
-        *lr,
-        amsgrad, maximize);
+        *grad_bound, *grad_factor, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *m_scale, *v_scale, *eps, *lr,
+        amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -261,6 +287,8 @@ __device__ inline void adam_paper_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "beta1",
         "one_minus_beta1",
         "beta2",
@@ -270,8 +298,8 @@ __device__ inline void adam_paper_step(
         "eps",
         "lr",
     ),
-    choices=("amsgrad", "maximize"),
-    template=("amsgrad", "maximize"),
+    choices=("amsgrad", "scale_grad"),
+    template=("amsgrad", "scale_grad"),
 )
 
 
@@ -280,6 +308,18 @@ adam_lucid2_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of Adam (dialect "lucid2") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void adam_lucid2_step(
@@ -287,6 +327,8 @@ __device__ inline void adam_lucid2_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real beta1,
     real one_minus_beta1,
@@ -295,10 +337,10 @@ __device__ inline void adam_lucid2_step(
     real eps,
     real m_scale,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -318,6 +360,8 @@ __device__ inline void adam_lucid2_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -333,9 +377,9 @@ __device__ inline void adam_lucid2_step(
     float v_i = float(v[i]);
     lucidgen::adam_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        *weight_decay, *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *eps,
-        *m_scale,
-        use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *eps, *m_scale,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -343,6 +387,8 @@ __device__ inline void adam_lucid2_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "beta1",
         "one_minus_beta1",
@@ -351,8 +397,8 @@ __device__ inline void adam_lucid2_step(
         "eps",
         "m_scale",
     ),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )
 
 
@@ -367,6 +413,12 @@ __device__ inline real maximum(real a, real b) {
     return a >= b || a != a ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of AdamW for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void adamw_step(
@@ -375,6 +427,8 @@ __device__ inline void adamw_step(
     real& m,
     real& v,
     real& v_max,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -384,9 +438,9 @@ __device__ inline void adamw_step(
     real scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -413,6 +467,8 @@ __device__ inline void adamw_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -429,9 +485,9 @@ __device__ inline void adamw_step(
     float v_max_i = 0.0f;
     lucidgen::adamw_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *w_scale, *m_scale,
-        *scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        *grad_bound, *grad_factor, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *w_scale, *m_scale, *scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -445,6 +501,8 @@ __device__ inline void adamw_step(
                 "m",
                 "v",
                 "v_max",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -461,9 +519,9 @@ __device__ inline void adamw_step(
     float v_max_i = float(v_max[i]);
     lucidgen::adamw_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *w_scale, *m_scale,
-        *scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        *grad_bound, *grad_factor, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *w_scale, *m_scale, *scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -472,6 +530,8 @@ __device__ inline void adamw_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "beta1",
         "one_minus_beta1",
         "beta2",
@@ -480,8 +540,8 @@ __device__ inline void adamw_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "amsgrad", "maximize"),
-    template=("use_weight_decay", "amsgrad", "maximize"),
+    choices=("use_weight_decay", "amsgrad", "scale_grad"),
+    template=("use_weight_decay", "amsgrad", "scale_grad"),
 )
 
 
@@ -496,6 +556,12 @@ __device__ inline real maximum(real a, real b) {
     return a >= b || a != a ? a : b;
 }
 
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of AdamW (dialect "paper") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void adamw_paper_step(
@@ -504,6 +570,8 @@ __device__ inline void adamw_paper_step(
     real& m,
     real& v,
     real& v_max,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -513,9 +581,9 @@ __device__ inline void adamw_paper_step(
     real scaled_eps,
     bool use_weight_decay,
     bool amsgrad,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -542,6 +610,8 @@ __device__ inline void adamw_paper_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -558,9 +628,9 @@ __device__ inline void adamw_paper_step(
     float v_max_i = 0.0f;
     lucidgen::adamw_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *w_scale, *m_scale,
-        *scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        *grad_bound, *grad_factor, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *w_scale, *m_scale, *scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -574,6 +644,8 @@ __device__ inline void adamw_paper_step(
                 "m",
                 "v",
                 "v_max",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -590,9 +662,9 @@ __device__ inline void adamw_paper_step(
     float v_max_i = float(v_max[i]);
     lucidgen::adamw_paper_step(
         w_i, float(grad[i]), m_i, v_i, v_max_i,
-        *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *w_scale, *m_scale,
-        *scaled_eps,
-        use_weight_decay, amsgrad, maximize);
+        *grad_bound, *grad_factor, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *w_scale, *m_scale, *scaled_eps,
+        use_weight_decay, amsgrad, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -601,6 +673,8 @@ __device__ inline void adamw_paper_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "beta1",
         "one_minus_beta1",
         "beta2",
@@ -609,8 +683,8 @@ __device__ inline void adamw_paper_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "amsgrad", "maximize"),
-    template=("use_weight_decay", "amsgrad", "maximize"),
+    choices=("use_weight_decay", "amsgrad", "scale_grad"),
+    template=("use_weight_decay", "amsgrad", "scale_grad"),
 )
 
 
@@ -619,6 +693,18 @@ adamw_lucid2_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of AdamW (dialect "lucid2") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void adamw_lucid2_step(
@@ -626,6 +712,8 @@ __device__ inline void adamw_lucid2_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -634,9 +722,9 @@ __device__ inline void adamw_lucid2_step(
     real eps,
     real m_scale,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -656,6 +744,8 @@ __device__ inline void adamw_lucid2_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -671,15 +761,26 @@ __device__ inline void adamw_lucid2_step(
     float v_i = float(v[i]);
     lucidgen::adamw_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *w_scale, *eps, *m_scale,
-        use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *w_scale, *eps, *m_scale,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
 """,
         ),
     ),
-    scalars=("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "w_scale", "eps", "m_scale"),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    scalars=(
+        "grad_bound",
+        "grad_factor",
+        "beta1",
+        "one_minus_beta1",
+        "beta2",
+        "one_minus_beta2",
+        "w_scale",
+        "eps",
+        "m_scale",
+    ),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )

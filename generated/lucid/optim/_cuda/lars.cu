@@ -17,18 +17,32 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of LARS for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void lars_step(
     real& w,
     real grad,
     real& velocity,
+    real grad_bound,
+    real grad_factor,
     real lr_times_trust_ratio,
     real momentum,
     real weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w);  // (4)(5)
     w = w - velocity;  // (6)

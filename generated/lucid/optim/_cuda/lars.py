@@ -16,11 +16,11 @@ import mlx.core as mx
 from lucidgen.runtime.kernels import Body, Kernel
 
 
-def lars_tensors(lr, weight_decay, trust_coefficient, w, grad, maximize):
+def lars_tensors(lr, weight_decay, trust_coefficient, grad_factor, grad_bound, w, grad, scale_grad):
     """What the kernel of LARS reads that is one number per tensor."""
     w_norm = mx.linalg.norm(w)  # (1)
-    if maximize:
-        grad = -grad
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     grad_norm = mx.linalg.norm(grad)  # (2)
     trust_ratio = mx.where(
         (grad_norm > 0) & (w_norm > 0),
@@ -38,18 +38,32 @@ lars_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of LARS for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void lars_step(
     real& w,
     real grad,
     real& velocity,
+    real grad_bound,
+    real grad_factor,
     real lr_times_trust_ratio,
     real momentum,
     real weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w);  // (4)(5)
     w = w - velocity;  // (6)
@@ -60,23 +74,32 @@ __device__ inline void lars_step(
     bodies=(
         Body(
             live=("velocity",),
-            inputs=("w", "grad", "velocity", "lr_times_trust_ratio", "momentum", "weight_decay"),
+            inputs=(
+                "w",
+                "grad",
+                "velocity",
+                "grad_bound",
+                "grad_factor",
+                "lr_times_trust_ratio",
+                "momentum",
+                "weight_decay",
+            ),
             outputs=("new_w", "new_velocity"),
             source="""
     float w_i = float(w[i]);
     float velocity_i = float(velocity[i]);
     lucidgen::lars_step(
         w_i, float(grad[i]), velocity_i,
-        *lr_times_trust_ratio, *momentum, *weight_decay,
-        maximize);
+        *grad_bound, *grad_factor, *lr_times_trust_ratio, *momentum, *weight_decay,
+        scale_grad);
     new_w[i] = T(w_i);
     new_velocity[i] = T(velocity_i);
 """,
         ),
     ),
-    scalars=("lr_times_trust_ratio", "momentum", "weight_decay"),
+    scalars=("grad_bound", "grad_factor", "lr_times_trust_ratio", "momentum", "weight_decay"),
     tensor_scalars=("lr_times_trust_ratio",),
-    choices=("maximize",),
-    template=("maximize",),
+    choices=("scale_grad",),
+    template=("scale_grad",),
     tensors=lars_tensors,
 )

@@ -17,6 +17,18 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of NAdam for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void nadam_step(
@@ -24,6 +36,8 @@ __device__ inline void nadam_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real w_scale,
     real beta1,
@@ -35,10 +49,10 @@ __device__ inline void nadam_step(
     real scaled_eps,
     bool use_weight_decay,
     bool decoupled_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay && !decoupled_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -54,32 +68,32 @@ __device__ inline void nadam_step(
     w = w_decayed - (g_scale * g + m_scale * m) / (sqrt(v) + scaled_eps);  // (4)(5)(6)
 }
 
-/// What the kernels of NAdam take: the states m, v; the scalars weight_decay, w_scale, beta1,
-/// one_minus_beta1, beta2, one_minus_beta2, g_scale, m_scale, scaled_eps; the choices
-/// use_weight_decay, decoupled_weight_decay, maximize.
+/// What the kernels of NAdam take: the states m, v; the scalars grad_bound, grad_factor,
+/// weight_decay, w_scale, beta1, one_minus_beta1, beta2, one_minus_beta2, g_scale, m_scale,
+/// scaled_eps; the choices use_weight_decay, decoupled_weight_decay, scale_grad.
 struct nadam_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 9;
+    static constexpr int scalars = 11;
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool use_weight_decay, bool decoupled_weight_decay, bool maximize>
+    template <bool use_weight_decay, bool decoupled_weight_decay, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
-    template <typename real, bool use_weight_decay, bool decoupled_weight_decay, bool maximize>
+    template <typename real, bool use_weight_decay, bool decoupled_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::nadam_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6], scalars[7], scalars[8],
-            use_weight_decay, decoupled_weight_decay, maximize);
+            scalars[6], scalars[7], scalars[8], scalars[9], scalars[10],
+            use_weight_decay, decoupled_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool decoupled_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
         launched<T, nadam_rule, use_weight_decay, use_weight_decay && decoupled_weight_decay,
-        maximize>;
+        scale_grad>;
 };
 
 /// One step of NAdam (dialect "paper") for one element; the numbers are those of its equations.
@@ -89,47 +103,50 @@ __device__ inline void nadam_paper_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real mu,
     real one_minus_mu,
     real beta2,
     real one_minus_beta2,
     real eps,
     real m_scale,
-    real signed_grad_scale,
+    real scaled_grad_scale,
     real v_scale,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = mu * m + one_minus_mu * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
-    w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * sqrt(v) + eps);  // (4)(5)(6)
+    w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * sqrt(v) + eps);  // (4)(5)(6)
 }
 
-/// What the kernels of NAdam (dialect "paper") take: the states m, v; the scalars mu, one_minus_mu,
-/// beta2, one_minus_beta2, eps, m_scale, signed_grad_scale, v_scale; the choices maximize.
+/// What the kernels of NAdam (dialect "paper") take: the states m, v; the scalars grad_bound,
+/// grad_factor, mu, one_minus_mu, beta2, one_minus_beta2, eps, m_scale, scaled_grad_scale, v_scale;
+/// the choices scale_grad.
 struct nadam_paper_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 8;
+    static constexpr int scalars = 10;
     static constexpr int choices = 1;
 
     /// The states that these choices need, as bits.
-    template <bool maximize>
+    template <bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
-    template <typename real, bool maximize>
+    template <typename real, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::nadam_paper_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6], scalars[7],
-            maximize);
+            scalars[6], scalars[7], scalars[8], scalars[9],
+            scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool maximize>
+    template <typename T, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, nadam_paper_rule, maximize>;
+        launched<T, nadam_paper_rule, scale_grad>;
 };
 
 /// One step of NAdam (dialect "devlog") for one element; the numbers are those of its equations.
@@ -139,6 +156,8 @@ __device__ inline void nadam_devlog_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real beta1,
     real one_minus_beta1,
@@ -148,10 +167,10 @@ __device__ inline void nadam_devlog_step(
     real m_scale,
     real scaled_eps,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -161,31 +180,31 @@ __device__ inline void nadam_devlog_step(
     w = w - (g_scale * g + m_scale * m) / (sqrt(v) + scaled_eps);  // (4)(5)(6)
 }
 
-/// What the kernels of NAdam (dialect "devlog") take: the states m, v; the scalars weight_decay,
-/// beta1, one_minus_beta1, beta2, one_minus_beta2, g_scale, m_scale, scaled_eps; the choices
-/// use_weight_decay, maximize.
+/// What the kernels of NAdam (dialect "devlog") take: the states m, v; the scalars grad_bound,
+/// grad_factor, weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, g_scale, m_scale,
+/// scaled_eps; the choices use_weight_decay, scale_grad.
 struct nadam_devlog_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 8;
+    static constexpr int scalars = 10;
     static constexpr int choices = 2;
 
     /// The states that these choices need, as bits.
-    template <bool use_weight_decay, bool maximize>
+    template <bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
-    template <typename real, bool use_weight_decay, bool maximize>
+    template <typename real, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::nadam_devlog_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6], scalars[7],
-            use_weight_decay, maximize);
+            scalars[6], scalars[7], scalars[8], scalars[9],
+            use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, nadam_devlog_rule, use_weight_decay, maximize>;
+        launched<T, nadam_devlog_rule, use_weight_decay, scale_grad>;
 };
 
 /// One step of NAdam (dialect "lucid2") for one element; the numbers are those of its equations.
@@ -195,6 +214,8 @@ __device__ inline void nadam_lucid2_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real m_scale,
     real one_minus_beta1,
@@ -204,10 +225,10 @@ __device__ inline void nadam_lucid2_step(
     real m_scale_2,
     real scaled_eps,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -217,31 +238,31 @@ __device__ inline void nadam_lucid2_step(
     w = w - (g_scale * g + m_scale_2 * m) / (sqrt(v) + scaled_eps);  // (4)(5)(6)
 }
 
-/// What the kernels of NAdam (dialect "lucid2") take: the states m, v; the scalars weight_decay,
-/// m_scale, one_minus_beta1, beta2, one_minus_beta2, g_scale, m_scale_2, scaled_eps; the choices
-/// use_weight_decay, maximize.
+/// What the kernels of NAdam (dialect "lucid2") take: the states m, v; the scalars grad_bound,
+/// grad_factor, weight_decay, m_scale, one_minus_beta1, beta2, one_minus_beta2, g_scale, m_scale_2,
+/// scaled_eps; the choices use_weight_decay, scale_grad.
 struct nadam_lucid2_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 8;
+    static constexpr int scalars = 10;
     static constexpr int choices = 2;
 
     /// The states that these choices need, as bits.
-    template <bool use_weight_decay, bool maximize>
+    template <bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
-    template <typename real, bool use_weight_decay, bool maximize>
+    template <typename real, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::nadam_lucid2_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6], scalars[7],
-            use_weight_decay, maximize);
+            scalars[6], scalars[7], scalars[8], scalars[9],
+            use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, nadam_lucid2_rule, use_weight_decay, maximize>;
+        launched<T, nadam_lucid2_rule, use_weight_decay, scale_grad>;
 };
 
 }  // namespace lucidgen

@@ -18,6 +18,18 @@ nadam_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of NAdam for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void nadam_step(
@@ -25,6 +37,8 @@ __device__ inline void nadam_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real w_scale,
     real beta1,
@@ -36,10 +50,10 @@ __device__ inline void nadam_step(
     real scaled_eps,
     bool use_weight_decay,
     bool decoupled_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay && !decoupled_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -65,6 +79,8 @@ __device__ inline void nadam_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "w_scale",
                 "beta1",
@@ -82,9 +98,9 @@ __device__ inline void nadam_step(
     float v_i = float(v[i]);
     lucidgen::nadam_step(
         w_i, float(grad[i]), m_i, v_i,
-        *weight_decay, *w_scale, *beta1, *one_minus_beta1, *beta2, *one_minus_beta2,
-        *g_scale, *m_scale, *scaled_eps,
-        use_weight_decay, decoupled_weight_decay, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *w_scale, *beta1, *one_minus_beta1,
+        *beta2, *one_minus_beta2, *g_scale, *m_scale, *scaled_eps,
+        use_weight_decay, decoupled_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -92,6 +108,8 @@ __device__ inline void nadam_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "w_scale",
         "beta1",
@@ -102,8 +120,8 @@ __device__ inline void nadam_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "decoupled_weight_decay", "maximize"),
-    template=("use_weight_decay", "decoupled_weight_decay", "maximize"),
+    choices=("use_weight_decay", "decoupled_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "decoupled_weight_decay", "scale_grad"),
 )
 
 
@@ -112,6 +130,18 @@ nadam_paper_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of NAdam (dialect "paper") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void nadam_paper_step(
@@ -119,21 +149,23 @@ __device__ inline void nadam_paper_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real mu,
     real one_minus_mu,
     real beta2,
     real one_minus_beta2,
     real eps,
     real m_scale,
-    real signed_grad_scale,
+    real scaled_grad_scale,
     real v_scale,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = mu * m + one_minus_mu * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
-    w = w - (m_scale * m + signed_grad_scale * grad) / (v_scale * sqrt(v) + eps);  // (4)(5)(6)
+    w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * sqrt(v) + eps);  // (4)(5)(6)
 }
 
 }  // namespace lucidgen
@@ -146,13 +178,15 @@ __device__ inline void nadam_paper_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "mu",
                 "one_minus_mu",
                 "beta2",
                 "one_minus_beta2",
                 "eps",
                 "m_scale",
-                "signed_grad_scale",
+                "scaled_grad_scale",
                 "v_scale",
             ),
             outputs=("new_w", "new_m", "new_v"),
@@ -162,9 +196,9 @@ __device__ inline void nadam_paper_step(
     float v_i = float(v[i]);
     lucidgen::nadam_paper_step(
         w_i, float(grad[i]), m_i, v_i,
-        *mu, *one_minus_mu, *beta2, *one_minus_beta2, *eps, *m_scale,
-        *signed_grad_scale, *v_scale,
-        maximize);
+        *grad_bound, *grad_factor, *mu, *one_minus_mu, *beta2, *one_minus_beta2,
+        *eps, *m_scale, *scaled_grad_scale, *v_scale,
+        scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -172,17 +206,19 @@ __device__ inline void nadam_paper_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "mu",
         "one_minus_mu",
         "beta2",
         "one_minus_beta2",
         "eps",
         "m_scale",
-        "signed_grad_scale",
+        "scaled_grad_scale",
         "v_scale",
     ),
-    choices=("maximize",),
-    template=("maximize",),
+    choices=("scale_grad",),
+    template=("scale_grad",),
 )
 
 
@@ -191,6 +227,18 @@ nadam_devlog_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of NAdam (dialect "devlog") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void nadam_devlog_step(
@@ -198,6 +246,8 @@ __device__ inline void nadam_devlog_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real beta1,
     real one_minus_beta1,
@@ -207,10 +257,10 @@ __device__ inline void nadam_devlog_step(
     real m_scale,
     real scaled_eps,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -230,6 +280,8 @@ __device__ inline void nadam_devlog_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -246,9 +298,9 @@ __device__ inline void nadam_devlog_step(
     float v_i = float(v[i]);
     lucidgen::nadam_devlog_step(
         w_i, float(grad[i]), m_i, v_i,
-        *weight_decay, *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *g_scale,
-        *m_scale, *scaled_eps,
-        use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *g_scale, *m_scale, *scaled_eps,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -256,6 +308,8 @@ __device__ inline void nadam_devlog_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "beta1",
         "one_minus_beta1",
@@ -265,8 +319,8 @@ __device__ inline void nadam_devlog_step(
         "m_scale",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )
 
 
@@ -275,6 +329,18 @@ nadam_lucid2_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of NAdam (dialect "lucid2") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void nadam_lucid2_step(
@@ -282,6 +348,8 @@ __device__ inline void nadam_lucid2_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real m_scale,
     real one_minus_beta1,
@@ -291,10 +359,10 @@ __device__ inline void nadam_lucid2_step(
     real m_scale_2,
     real scaled_eps,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -314,6 +382,8 @@ __device__ inline void nadam_lucid2_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "m_scale",
                 "one_minus_beta1",
@@ -330,9 +400,9 @@ __device__ inline void nadam_lucid2_step(
     float v_i = float(v[i]);
     lucidgen::nadam_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
-        *weight_decay, *m_scale, *one_minus_beta1, *beta2, *one_minus_beta2,
-        *g_scale, *m_scale_2, *scaled_eps,
-        use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *m_scale, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *g_scale, *m_scale_2, *scaled_eps,
+        use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -340,6 +410,8 @@ __device__ inline void nadam_lucid2_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "m_scale",
         "one_minus_beta1",
@@ -349,6 +421,6 @@ __device__ inline void nadam_lucid2_step(
         "m_scale_2",
         "scaled_eps",
     ),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )

@@ -17,6 +17,18 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of RAdam for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void radam_step(
@@ -24,6 +36,8 @@ __device__ inline void radam_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real w_scale,
     real beta1,
@@ -35,10 +49,10 @@ __device__ inline void radam_step(
     bool rho_above_5,
     bool use_weight_decay,
     bool decoupled_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay && !decoupled_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -60,34 +74,34 @@ __device__ inline void radam_step(
     w = w_decayed - update;  // (5)
 }
 
-/// What the kernels of RAdam take: the states m, v; the scalars weight_decay, w_scale, beta1,
-/// one_minus_beta1, beta2, one_minus_beta2, eps, m_scale; the choices rho_above_5,
-/// use_weight_decay, decoupled_weight_decay, maximize.
+/// What the kernels of RAdam take: the states m, v; the scalars grad_bound, grad_factor,
+/// weight_decay, w_scale, beta1, one_minus_beta1, beta2, one_minus_beta2, eps, m_scale; the choices
+/// rho_above_5, use_weight_decay, decoupled_weight_decay, scale_grad.
 struct radam_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 8;
+    static constexpr int scalars = 10;
     static constexpr int choices = 4;
 
     /// The states that these choices need, as bits.
-    template <bool rho_above_5, bool use_weight_decay, bool decoupled_weight_decay, bool maximize>
+    template <bool rho_above_5, bool use_weight_decay, bool decoupled_weight_decay, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
     template <typename real, bool rho_above_5, bool use_weight_decay, bool decoupled_weight_decay,
-              bool maximize>
+              bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::radam_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6], scalars[7],
-            rho_above_5, use_weight_decay, decoupled_weight_decay, maximize);
+            scalars[6], scalars[7], scalars[8], scalars[9],
+            rho_above_5, use_weight_decay, decoupled_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
     template <typename T, bool rho_above_5, bool use_weight_decay, bool decoupled_weight_decay,
-              bool maximize>
+              bool scale_grad>
     static constexpr Launch* launch =
         launched<T, radam_rule, rho_above_5, use_weight_decay, use_weight_decay &&
-        decoupled_weight_decay, maximize>;
+        decoupled_weight_decay, scale_grad>;
 };
 
 /// One step of RAdam (dialect "paper") for one element; the numbers are those of its equations.
@@ -97,6 +111,8 @@ __device__ inline void radam_paper_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -104,9 +120,9 @@ __device__ inline void radam_paper_step(
     real m_scale,
     real scaled_eps,
     bool rho_above_4,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -119,29 +135,31 @@ __device__ inline void radam_paper_step(
     w = w - update;  // (5)
 }
 
-/// What the kernels of RAdam (dialect "paper") take: the states m, v; the scalars beta1,
-/// one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps; the choices rho_above_4, maximize.
+/// What the kernels of RAdam (dialect "paper") take: the states m, v; the scalars grad_bound,
+/// grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps; the choices
+/// rho_above_4, scale_grad.
 struct radam_paper_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 6;
+    static constexpr int scalars = 8;
     static constexpr int choices = 2;
 
     /// The states that these choices need, as bits.
-    template <bool rho_above_4, bool maximize>
+    template <bool rho_above_4, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
-    template <typename real, bool rho_above_4, bool maximize>
+    template <typename real, bool rho_above_4, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::radam_paper_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            rho_above_4, maximize);
+            scalars[6], scalars[7],
+            rho_above_4, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool rho_above_4, bool maximize>
+    template <typename T, bool rho_above_4, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, radam_paper_rule, rho_above_4, maximize>;
+        launched<T, radam_paper_rule, rho_above_4, scale_grad>;
 };
 
 /// One step of RAdam (dialect "devlog") for one element; the numbers are those of its equations.
@@ -151,6 +169,8 @@ __device__ inline void radam_devlog_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real beta1,
     real one_minus_beta1,
@@ -160,10 +180,10 @@ __device__ inline void radam_devlog_step(
     real scaled_eps,
     bool rho_above_4,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -179,31 +199,31 @@ __device__ inline void radam_devlog_step(
     w = w - update;  // (5)
 }
 
-/// What the kernels of RAdam (dialect "devlog") take: the states m, v; the scalars weight_decay,
-/// beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps; the choices rho_above_4,
-/// use_weight_decay, maximize.
+/// What the kernels of RAdam (dialect "devlog") take: the states m, v; the scalars grad_bound,
+/// grad_factor, weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps;
+/// the choices rho_above_4, use_weight_decay, scale_grad.
 struct radam_devlog_rule {
     static constexpr int states = 2;
-    static constexpr int scalars = 7;
+    static constexpr int scalars = 9;
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool rho_above_4, bool use_weight_decay, bool maximize>
+    template <bool rho_above_4, bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = 1u | 1u << 1;
 
-    template <typename real, bool rho_above_4, bool use_weight_decay, bool maximize>
+    template <typename real, bool rho_above_4, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::radam_devlog_step(
             w, grad, states[0], states[1],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            scalars[6],
-            rho_above_4, use_weight_decay, maximize);
+            scalars[6], scalars[7], scalars[8],
+            rho_above_4, use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool rho_above_4, bool use_weight_decay, bool maximize>
+    template <typename T, bool rho_above_4, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, radam_devlog_rule, rho_above_4, use_weight_decay, maximize>;
+        launched<T, radam_devlog_rule, rho_above_4, use_weight_decay, scale_grad>;
 };
 
 }  // namespace lucidgen

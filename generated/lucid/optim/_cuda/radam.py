@@ -18,6 +18,18 @@ radam_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of RAdam for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void radam_step(
@@ -25,6 +37,8 @@ __device__ inline void radam_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real w_scale,
     real beta1,
@@ -36,10 +50,10 @@ __device__ inline void radam_step(
     bool rho_above_5,
     bool use_weight_decay,
     bool decoupled_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay && !decoupled_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -71,6 +85,8 @@ __device__ inline void radam_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "w_scale",
                 "beta1",
@@ -88,9 +104,9 @@ __device__ inline void radam_step(
     float v_i = float(v[i]);
     lucidgen::radam_step(
         w_i, float(grad[i]), m_i, v_i,
-        *weight_decay, *w_scale, *beta1, *one_minus_beta1, *beta2, *one_minus_beta2,
-        *eps, *m_scale,
-        *rho_above_5, use_weight_decay, decoupled_weight_decay, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *w_scale, *beta1, *one_minus_beta1,
+        *beta2, *one_minus_beta2, *eps, *m_scale,
+        *rho_above_5, use_weight_decay, decoupled_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -98,6 +114,8 @@ __device__ inline void radam_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "w_scale",
         "beta1",
@@ -108,8 +126,8 @@ __device__ inline void radam_step(
         "m_scale",
     ),
     conditions=("rho_above_5",),
-    choices=("use_weight_decay", "decoupled_weight_decay", "maximize"),
-    template=("use_weight_decay", "decoupled_weight_decay", "maximize"),
+    choices=("use_weight_decay", "decoupled_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "decoupled_weight_decay", "scale_grad"),
 )
 
 
@@ -118,6 +136,18 @@ radam_paper_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of RAdam (dialect "paper") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void radam_paper_step(
@@ -125,6 +155,8 @@ __device__ inline void radam_paper_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real beta1,
     real one_minus_beta1,
     real beta2,
@@ -132,9 +164,9 @@ __device__ inline void radam_paper_step(
     real m_scale,
     real scaled_eps,
     bool rho_above_4,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
@@ -157,6 +189,8 @@ __device__ inline void radam_paper_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "beta1",
                 "one_minus_beta1",
                 "beta2",
@@ -172,18 +206,28 @@ __device__ inline void radam_paper_step(
     float v_i = float(v[i]);
     lucidgen::radam_paper_step(
         w_i, float(grad[i]), m_i, v_i,
-        *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *m_scale, *scaled_eps,
-        *rho_above_4, maximize);
+        *grad_bound, *grad_factor, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *m_scale, *scaled_eps,
+        *rho_above_4, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
 """,
         ),
     ),
-    scalars=("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "m_scale", "scaled_eps"),
+    scalars=(
+        "grad_bound",
+        "grad_factor",
+        "beta1",
+        "one_minus_beta1",
+        "beta2",
+        "one_minus_beta2",
+        "m_scale",
+        "scaled_eps",
+    ),
     conditions=("rho_above_4",),
-    choices=("maximize",),
-    template=("maximize",),
+    choices=("scale_grad",),
+    template=("scale_grad",),
 )
 
 
@@ -192,6 +236,18 @@ radam_devlog_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of RAdam (dialect "devlog") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void radam_devlog_step(
@@ -199,6 +255,8 @@ __device__ inline void radam_devlog_step(
     real grad,
     real& m,
     real& v,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real beta1,
     real one_minus_beta1,
@@ -208,10 +266,10 @@ __device__ inline void radam_devlog_step(
     real scaled_eps,
     bool rho_above_4,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -237,6 +295,8 @@ __device__ inline void radam_devlog_step(
                 "grad",
                 "m",
                 "v",
+                "grad_bound",
+                "grad_factor",
                 "weight_decay",
                 "beta1",
                 "one_minus_beta1",
@@ -253,9 +313,9 @@ __device__ inline void radam_devlog_step(
     float v_i = float(v[i]);
     lucidgen::radam_devlog_step(
         w_i, float(grad[i]), m_i, v_i,
-        *weight_decay, *beta1, *one_minus_beta1, *beta2, *one_minus_beta2, *m_scale,
-        *scaled_eps,
-        *rho_above_4, use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *beta1, *one_minus_beta1, *beta2,
+        *one_minus_beta2, *m_scale, *scaled_eps,
+        *rho_above_4, use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
     new_v[i] = T(v_i);
@@ -263,6 +323,8 @@ __device__ inline void radam_devlog_step(
         ),
     ),
     scalars=(
+        "grad_bound",
+        "grad_factor",
         "weight_decay",
         "beta1",
         "one_minus_beta1",
@@ -272,6 +334,6 @@ __device__ inline void radam_devlog_step(
         "scaled_eps",
     ),
     conditions=("rho_above_4",),
-    choices=("use_weight_decay", "maximize"),
-    template=("use_weight_decay", "maximize"),
+    choices=("use_weight_decay", "scale_grad"),
+    template=("use_weight_decay", "scale_grad"),
 )

@@ -17,12 +17,26 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of SGD for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void sgd_step(
     real& w,
     real grad,
     real& b,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real one_minus_dampening,
     real momentum,
@@ -31,11 +45,11 @@ __device__ inline void sgd_step(
     bool use_dampening,
     bool use_weight_decay,
     bool nesterov,
-    bool maximize,
+    bool scale_grad,
     bool first_b) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -64,34 +78,34 @@ __device__ inline void sgd_step(
     w = w - lr * u;  // (5)
 }
 
-/// What the kernels of SGD take: the states b; the scalars weight_decay, one_minus_dampening,
-/// momentum, lr; the choices use_momentum, use_dampening, use_weight_decay, nesterov, maximize,
-/// first_b.
+/// What the kernels of SGD take: the states b; the scalars grad_bound, grad_factor, weight_decay,
+/// one_minus_dampening, momentum, lr; the choices use_momentum, use_dampening, use_weight_decay,
+/// nesterov, scale_grad, first_b.
 struct sgd_rule {
     static constexpr int states = 1;
-    static constexpr int scalars = 4;
+    static constexpr int scalars = 6;
     static constexpr int choices = 6;
 
     /// The states that these choices need, as bits.
     template <bool use_momentum, bool use_dampening, bool use_weight_decay, bool nesterov,
-              bool maximize, bool first_b>
+              bool scale_grad, bool first_b>
     static constexpr unsigned live = unsigned(use_momentum);
 
     template <typename real, bool use_momentum, bool use_dampening, bool use_weight_decay,
-              bool nesterov, bool maximize, bool first_b>
+              bool nesterov, bool scale_grad, bool first_b>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::sgd_step(
             w, grad, states[0],
-            scalars[0], scalars[1], scalars[2], scalars[3],
-            use_momentum, use_dampening, use_weight_decay, nesterov, maximize, first_b);
+            scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
+            use_momentum, use_dampening, use_weight_decay, nesterov, scale_grad, first_b);
     }
 
     /// Which kernel serves which choices.
     template <typename T, bool use_momentum, bool use_dampening, bool use_weight_decay,
-              bool nesterov, bool maximize, bool first_b>
+              bool nesterov, bool scale_grad, bool first_b>
     static constexpr Launch* launch =
         launched<T, sgd_rule, use_momentum, use_momentum && use_dampening && !first_b,
-        use_weight_decay, use_momentum && nesterov, maximize, use_momentum && first_b>;
+        use_weight_decay, use_momentum && nesterov, scale_grad, use_momentum && first_b>;
 };
 
 /// One step of SGD (dialect "paper") for one element; the numbers are those of its equations.
@@ -100,15 +114,17 @@ __device__ inline void sgd_paper_step(
     real& w,
     real grad,
     real& velocity,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real lr,
     real momentum,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -123,29 +139,29 @@ __device__ inline void sgd_paper_step(
     w = w + update;  // (2)
 }
 
-/// What the kernels of SGD (dialect "paper") take: the states velocity; the scalars weight_decay,
-/// lr, momentum; the choices use_momentum, use_weight_decay, maximize.
+/// What the kernels of SGD (dialect "paper") take: the states velocity; the scalars grad_bound,
+/// grad_factor, weight_decay, lr, momentum; the choices use_momentum, use_weight_decay, scale_grad.
 struct sgd_paper_rule {
     static constexpr int states = 1;
-    static constexpr int scalars = 3;
+    static constexpr int scalars = 5;
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool use_momentum, bool use_weight_decay, bool maximize>
+    template <bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = unsigned(use_momentum);
 
-    template <typename real, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename real, bool use_momentum, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::sgd_paper_step(
             w, grad, states[0],
-            scalars[0], scalars[1], scalars[2],
-            use_momentum, use_weight_decay, maximize);
+            scalars[0], scalars[1], scalars[2], scalars[3], scalars[4],
+            use_momentum, use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, sgd_paper_rule, use_momentum, use_weight_decay, maximize>;
+        launched<T, sgd_paper_rule, use_momentum, use_weight_decay, scale_grad>;
 };
 
 /// One step of SGD (dialect "devlog") for one element; the numbers are those of its equations.
@@ -154,54 +170,56 @@ __device__ inline void sgd_devlog_step(
     real& w,
     real grad,
     real& b,
+    real grad_bound,
+    real grad_factor,
     real momentum,
     real weight_decay,
     real lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    real b_or_signed_grad;
+    real b_or_scaled_grad;
     if (use_momentum) {
         b = grad + momentum * b;  // (1)
-        b_or_signed_grad = b;  // (2)
+        b_or_scaled_grad = b;  // (2)
     } else {
-        b_or_signed_grad = grad;  // (2)
+        b_or_scaled_grad = grad;  // (2)
     }
     real u;
     if (use_weight_decay) {
-        u = b_or_signed_grad + weight_decay * w;  // (2)
+        u = b_or_scaled_grad + weight_decay * w;  // (2)
     } else {
-        u = b_or_signed_grad;  // (2)
+        u = b_or_scaled_grad;  // (2)
     }
     w = w - lr * u;  // (3)
 }
 
-/// What the kernels of SGD (dialect "devlog") take: the states b; the scalars momentum,
-/// weight_decay, lr; the choices use_momentum, use_weight_decay, maximize.
+/// What the kernels of SGD (dialect "devlog") take: the states b; the scalars grad_bound,
+/// grad_factor, momentum, weight_decay, lr; the choices use_momentum, use_weight_decay, scale_grad.
 struct sgd_devlog_rule {
     static constexpr int states = 1;
-    static constexpr int scalars = 3;
+    static constexpr int scalars = 5;
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool use_momentum, bool use_weight_decay, bool maximize>
+    template <bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = unsigned(use_momentum);
 
-    template <typename real, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename real, bool use_momentum, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::sgd_devlog_step(
             w, grad, states[0],
-            scalars[0], scalars[1], scalars[2],
-            use_momentum, use_weight_decay, maximize);
+            scalars[0], scalars[1], scalars[2], scalars[3], scalars[4],
+            use_momentum, use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, sgd_devlog_rule, use_momentum, use_weight_decay, maximize>;
+        launched<T, sgd_devlog_rule, use_momentum, use_weight_decay, scale_grad>;
 };
 
 /// One step of SGD (dialect "lucid2") for one element; the numbers are those of its equations.
@@ -210,15 +228,17 @@ __device__ inline void sgd_lucid2_step(
     real& w,
     real grad,
     real& b,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real momentum,
     real lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize,
+    bool scale_grad,
     bool first_b) {
-    if (maximize) {
-        grad = -grad;
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     real g;
     if (use_weight_decay) {
@@ -240,29 +260,30 @@ __device__ inline void sgd_lucid2_step(
     w = w - lr * u;  // (5)
 }
 
-/// What the kernels of SGD (dialect "lucid2") take: the states b; the scalars weight_decay,
-/// momentum, lr; the choices use_momentum, use_weight_decay, maximize, first_b.
+/// What the kernels of SGD (dialect "lucid2") take: the states b; the scalars grad_bound,
+/// grad_factor, weight_decay, momentum, lr; the choices use_momentum, use_weight_decay, scale_grad,
+/// first_b.
 struct sgd_lucid2_rule {
     static constexpr int states = 1;
-    static constexpr int scalars = 3;
+    static constexpr int scalars = 5;
     static constexpr int choices = 4;
 
     /// The states that these choices need, as bits.
-    template <bool use_momentum, bool use_weight_decay, bool maximize, bool first_b>
+    template <bool use_momentum, bool use_weight_decay, bool scale_grad, bool first_b>
     static constexpr unsigned live = unsigned(use_momentum);
 
-    template <typename real, bool use_momentum, bool use_weight_decay, bool maximize, bool first_b>
+    template <typename real, bool use_momentum, bool use_weight_decay, bool scale_grad, bool first_b>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::sgd_lucid2_step(
             w, grad, states[0],
-            scalars[0], scalars[1], scalars[2],
-            use_momentum, use_weight_decay, maximize, first_b);
+            scalars[0], scalars[1], scalars[2], scalars[3], scalars[4],
+            use_momentum, use_weight_decay, scale_grad, first_b);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_momentum, bool use_weight_decay, bool maximize, bool first_b>
+    template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad, bool first_b>
     static constexpr Launch* launch =
-        launched<T, sgd_lucid2_rule, use_momentum, use_weight_decay, maximize, use_momentum &&
+        launched<T, sgd_lucid2_rule, use_momentum, use_weight_decay, scale_grad, use_momentum &&
         first_b>;
 };
 

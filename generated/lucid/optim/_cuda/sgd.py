@@ -18,12 +18,26 @@ sgd_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of SGD for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void sgd_step(
     real& w,
     real grad,
     real& b,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real one_minus_dampening,
     real momentum,
@@ -32,11 +46,11 @@ __device__ inline void sgd_step(
     bool use_dampening,
     bool use_weight_decay,
     bool nesterov,
-    bool maximize,
+    bool scale_grad,
     bool first_b) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -70,41 +84,62 @@ __device__ inline void sgd_step(
     bodies=(
         Body(
             live=(),
-            inputs=("w", "grad", "weight_decay", "one_minus_dampening", "momentum", "lr"),
+            inputs=(
+                "w",
+                "grad",
+                "grad_bound",
+                "grad_factor",
+                "weight_decay",
+                "one_minus_dampening",
+                "momentum",
+                "lr",
+            ),
             outputs=("new_w",),
             source="""
     float w_i = float(w[i]);
     float b_i = 0.0f;
     lucidgen::sgd_step(
         w_i, float(grad[i]), b_i,
-        *weight_decay, *one_minus_dampening, *momentum, *lr,
-        use_momentum, use_dampening, use_weight_decay, nesterov, maximize, first_b);
+        *grad_bound, *grad_factor, *weight_decay, *one_minus_dampening, *momentum,
+        *lr,
+        use_momentum, use_dampening, use_weight_decay, nesterov, scale_grad, first_b);
     new_w[i] = T(w_i);
 """,
         ),
         Body(
             live=("b",),
-            inputs=("w", "grad", "b", "weight_decay", "one_minus_dampening", "momentum", "lr"),
+            inputs=(
+                "w",
+                "grad",
+                "b",
+                "grad_bound",
+                "grad_factor",
+                "weight_decay",
+                "one_minus_dampening",
+                "momentum",
+                "lr",
+            ),
             outputs=("new_w", "new_b"),
             source="""
     float w_i = float(w[i]);
     float b_i = float(b[i]);
     lucidgen::sgd_step(
         w_i, float(grad[i]), b_i,
-        *weight_decay, *one_minus_dampening, *momentum, *lr,
-        use_momentum, use_dampening, use_weight_decay, nesterov, maximize, first_b);
+        *grad_bound, *grad_factor, *weight_decay, *one_minus_dampening, *momentum,
+        *lr,
+        use_momentum, use_dampening, use_weight_decay, nesterov, scale_grad, first_b);
     new_w[i] = T(w_i);
     new_b[i] = T(b_i);
 """,
         ),
     ),
-    scalars=("weight_decay", "one_minus_dampening", "momentum", "lr"),
+    scalars=("grad_bound", "grad_factor", "weight_decay", "one_minus_dampening", "momentum", "lr"),
     choices=(
         "use_momentum",
         "use_dampening",
         "use_weight_decay",
         "nesterov",
-        "maximize",
+        "scale_grad",
         "first_b",
     ),
     template=(
@@ -112,7 +147,7 @@ __device__ inline void sgd_step(
         "use_dampening",
         "use_weight_decay",
         "nesterov",
-        "maximize",
+        "scale_grad",
         "first_b",
     ),
 )
@@ -123,21 +158,35 @@ sgd_paper_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of SGD (dialect "paper") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void sgd_paper_step(
     real& w,
     real grad,
     real& velocity,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real lr,
     real momentum,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
+    bool scale_grad) {
     real g = grad;
-    if (maximize) {
-        g = -grad;
+    if (scale_grad) {
+        g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
@@ -157,37 +206,46 @@ __device__ inline void sgd_paper_step(
     bodies=(
         Body(
             live=(),
-            inputs=("w", "grad", "weight_decay", "lr", "momentum"),
+            inputs=("w", "grad", "grad_bound", "grad_factor", "weight_decay", "lr", "momentum"),
             outputs=("new_w",),
             source="""
     float w_i = float(w[i]);
     float velocity_i = 0.0f;
     lucidgen::sgd_paper_step(
         w_i, float(grad[i]), velocity_i,
-        *weight_decay, *lr, *momentum,
-        use_momentum, use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *lr, *momentum,
+        use_momentum, use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
 """,
         ),
         Body(
             live=("velocity",),
-            inputs=("w", "grad", "velocity", "weight_decay", "lr", "momentum"),
+            inputs=(
+                "w",
+                "grad",
+                "velocity",
+                "grad_bound",
+                "grad_factor",
+                "weight_decay",
+                "lr",
+                "momentum",
+            ),
             outputs=("new_w", "new_velocity"),
             source="""
     float w_i = float(w[i]);
     float velocity_i = float(velocity[i]);
     lucidgen::sgd_paper_step(
         w_i, float(grad[i]), velocity_i,
-        *weight_decay, *lr, *momentum,
-        use_momentum, use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *weight_decay, *lr, *momentum,
+        use_momentum, use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_velocity[i] = T(velocity_i);
 """,
         ),
     ),
-    scalars=("weight_decay", "lr", "momentum"),
-    choices=("use_momentum", "use_weight_decay", "maximize"),
-    template=("use_momentum", "use_weight_decay", "maximize"),
+    scalars=("grad_bound", "grad_factor", "weight_decay", "lr", "momentum"),
+    choices=("use_momentum", "use_weight_decay", "scale_grad"),
+    template=("use_momentum", "use_weight_decay", "scale_grad"),
 )
 
 
@@ -196,33 +254,47 @@ sgd_devlog_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of SGD (dialect "devlog") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void sgd_devlog_step(
     real& w,
     real grad,
     real& b,
+    real grad_bound,
+    real grad_factor,
     real momentum,
     real weight_decay,
     real lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    real b_or_signed_grad;
+    real b_or_scaled_grad;
     if (use_momentum) {
         b = grad + momentum * b;  // (1)
-        b_or_signed_grad = b;  // (2)
+        b_or_scaled_grad = b;  // (2)
     } else {
-        b_or_signed_grad = grad;  // (2)
+        b_or_scaled_grad = grad;  // (2)
     }
     real u;
     if (use_weight_decay) {
-        u = b_or_signed_grad + weight_decay * w;  // (2)
+        u = b_or_scaled_grad + weight_decay * w;  // (2)
     } else {
-        u = b_or_signed_grad;  // (2)
+        u = b_or_scaled_grad;  // (2)
     }
     w = w - lr * u;  // (3)
 }
@@ -232,37 +304,46 @@ __device__ inline void sgd_devlog_step(
     bodies=(
         Body(
             live=(),
-            inputs=("w", "grad", "momentum", "weight_decay", "lr"),
+            inputs=("w", "grad", "grad_bound", "grad_factor", "momentum", "weight_decay", "lr"),
             outputs=("new_w",),
             source="""
     float w_i = float(w[i]);
     float b_i = 0.0f;
     lucidgen::sgd_devlog_step(
         w_i, float(grad[i]), b_i,
-        *momentum, *weight_decay, *lr,
-        use_momentum, use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *momentum, *weight_decay, *lr,
+        use_momentum, use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
 """,
         ),
         Body(
             live=("b",),
-            inputs=("w", "grad", "b", "momentum", "weight_decay", "lr"),
+            inputs=(
+                "w",
+                "grad",
+                "b",
+                "grad_bound",
+                "grad_factor",
+                "momentum",
+                "weight_decay",
+                "lr",
+            ),
             outputs=("new_w", "new_b"),
             source="""
     float w_i = float(w[i]);
     float b_i = float(b[i]);
     lucidgen::sgd_devlog_step(
         w_i, float(grad[i]), b_i,
-        *momentum, *weight_decay, *lr,
-        use_momentum, use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *momentum, *weight_decay, *lr,
+        use_momentum, use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_b[i] = T(b_i);
 """,
         ),
     ),
-    scalars=("momentum", "weight_decay", "lr"),
-    choices=("use_momentum", "use_weight_decay", "maximize"),
-    template=("use_momentum", "use_weight_decay", "maximize"),
+    scalars=("grad_bound", "grad_factor", "momentum", "weight_decay", "lr"),
+    choices=("use_momentum", "use_weight_decay", "scale_grad"),
+    template=("use_momentum", "use_weight_decay", "scale_grad"),
 )
 
 
@@ -271,21 +352,35 @@ sgd_lucid2_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// One step of SGD (dialect "lucid2") for one element; the numbers are those of its equations.
 template <typename real>
 __device__ inline void sgd_lucid2_step(
     real& w,
     real grad,
     real& b,
+    real grad_bound,
+    real grad_factor,
     real weight_decay,
     real momentum,
     real lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize,
+    bool scale_grad,
     bool first_b) {
-    if (maximize) {
-        grad = -grad;
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     real g;
     if (use_weight_decay) {
@@ -312,35 +407,44 @@ __device__ inline void sgd_lucid2_step(
     bodies=(
         Body(
             live=(),
-            inputs=("w", "grad", "weight_decay", "momentum", "lr"),
+            inputs=("w", "grad", "grad_bound", "grad_factor", "weight_decay", "momentum", "lr"),
             outputs=("new_w",),
             source="""
     float w_i = float(w[i]);
     float b_i = 0.0f;
     lucidgen::sgd_lucid2_step(
         w_i, float(grad[i]), b_i,
-        *weight_decay, *momentum, *lr,
-        use_momentum, use_weight_decay, maximize, first_b);
+        *grad_bound, *grad_factor, *weight_decay, *momentum, *lr,
+        use_momentum, use_weight_decay, scale_grad, first_b);
     new_w[i] = T(w_i);
 """,
         ),
         Body(
             live=("b",),
-            inputs=("w", "grad", "b", "weight_decay", "momentum", "lr"),
+            inputs=(
+                "w",
+                "grad",
+                "b",
+                "grad_bound",
+                "grad_factor",
+                "weight_decay",
+                "momentum",
+                "lr",
+            ),
             outputs=("new_w", "new_b"),
             source="""
     float w_i = float(w[i]);
     float b_i = float(b[i]);
     lucidgen::sgd_lucid2_step(
         w_i, float(grad[i]), b_i,
-        *weight_decay, *momentum, *lr,
-        use_momentum, use_weight_decay, maximize, first_b);
+        *grad_bound, *grad_factor, *weight_decay, *momentum, *lr,
+        use_momentum, use_weight_decay, scale_grad, first_b);
     new_w[i] = T(w_i);
     new_b[i] = T(b_i);
 """,
         ),
     ),
-    scalars=("weight_decay", "momentum", "lr"),
-    choices=("use_momentum", "use_weight_decay", "maximize", "first_b"),
-    template=("use_momentum", "use_weight_decay", "maximize", "first_b"),
+    scalars=("grad_bound", "grad_factor", "weight_decay", "momentum", "lr"),
+    choices=("use_momentum", "use_weight_decay", "scale_grad", "first_b"),
+    template=("use_momentum", "use_weight_decay", "scale_grad", "first_b"),
 )

@@ -17,6 +17,18 @@
 
 namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// 1, 0 or -1; 0 of nan, as MLX has it.
 template <typename real>
 __device__ inline real sign(real a) {
@@ -29,52 +41,54 @@ __device__ inline void signsgd_step(
     real& w,
     real grad,
     real& m,
+    real grad_bound,
+    real grad_factor,
     real momentum,
     real one_minus_momentum,
     real w_scale,
     real lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    real m_or_signed_grad;
+    real m_or_scaled_grad;
     if (use_momentum) {
         m = momentum * m + one_minus_momentum * grad;  // (1)
-        m_or_signed_grad = m;  // (2)
+        m_or_scaled_grad = m;  // (2)
     } else {
-        m_or_signed_grad = grad;  // (2)
+        m_or_scaled_grad = grad;  // (2)
     }
     if (use_weight_decay) {
         w = w_scale * w;  // (3)
     }
-    w = w - lr * sign(m_or_signed_grad);  // (2)(3)
+    w = w - lr * sign(m_or_scaled_grad);  // (2)(3)
 }
 
-/// What the kernels of SignSGD take: the states m; the scalars momentum, one_minus_momentum,
-/// w_scale, lr; the choices use_momentum, use_weight_decay, maximize.
+/// What the kernels of SignSGD take: the states m; the scalars grad_bound, grad_factor, momentum,
+/// one_minus_momentum, w_scale, lr; the choices use_momentum, use_weight_decay, scale_grad.
 struct signsgd_rule {
     static constexpr int states = 1;
-    static constexpr int scalars = 4;
+    static constexpr int scalars = 6;
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool use_momentum, bool use_weight_decay, bool maximize>
+    template <bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = unsigned(use_momentum);
 
-    template <typename real, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename real, bool use_momentum, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::signsgd_step(
             w, grad, states[0],
-            scalars[0], scalars[1], scalars[2], scalars[3],
-            use_momentum, use_weight_decay, maximize);
+            scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
+            use_momentum, use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool use_momentum, bool use_weight_decay, bool maximize>
+    template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, signsgd_rule, use_momentum, use_weight_decay, maximize>;
+        launched<T, signsgd_rule, use_momentum, use_weight_decay, scale_grad>;
 };
 
 }  // namespace lucidgen

@@ -18,6 +18,18 @@ signsgd_kernel = Kernel(
     dialect="cuda",
     header="""namespace lucidgen {
 
+/// The larger number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real maximum(real a, real b) {
+    return a >= b || a != a ? a : b;
+}
+
+/// The smaller number, or nan if one of them is nan.
+template <typename real>
+__device__ inline real minimum(real a, real b) {
+    return a <= b || a != a ? a : b;
+}
+
 /// 1, 0 or -1; 0 of nan, as MLX has it.
 template <typename real>
 __device__ inline real sign(real a) {
@@ -30,27 +42,29 @@ __device__ inline void signsgd_step(
     real& w,
     real grad,
     real& m,
+    real grad_bound,
+    real grad_factor,
     real momentum,
     real one_minus_momentum,
     real w_scale,
     real lr,
     bool use_momentum,
     bool use_weight_decay,
-    bool maximize) {
-    if (maximize) {
-        grad = -grad;
+    bool scale_grad) {
+    if (scale_grad) {
+        grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    real m_or_signed_grad;
+    real m_or_scaled_grad;
     if (use_momentum) {
         m = momentum * m + one_minus_momentum * grad;  // (1)
-        m_or_signed_grad = m;  // (2)
+        m_or_scaled_grad = m;  // (2)
     } else {
-        m_or_signed_grad = grad;  // (2)
+        m_or_scaled_grad = grad;  // (2)
     }
     if (use_weight_decay) {
         w = w_scale * w;  // (3)
     }
-    w = w - lr * sign(m_or_signed_grad);  // (2)(3)
+    w = w - lr * sign(m_or_scaled_grad);  // (2)(3)
 }
 
 }  // namespace lucidgen
@@ -58,35 +72,54 @@ __device__ inline void signsgd_step(
     bodies=(
         Body(
             live=(),
-            inputs=("w", "grad", "momentum", "one_minus_momentum", "w_scale", "lr"),
+            inputs=(
+                "w",
+                "grad",
+                "grad_bound",
+                "grad_factor",
+                "momentum",
+                "one_minus_momentum",
+                "w_scale",
+                "lr",
+            ),
             outputs=("new_w",),
             source="""
     float w_i = float(w[i]);
     float m_i = 0.0f;
     lucidgen::signsgd_step(
         w_i, float(grad[i]), m_i,
-        *momentum, *one_minus_momentum, *w_scale, *lr,
-        use_momentum, use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *momentum, *one_minus_momentum, *w_scale, *lr,
+        use_momentum, use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
 """,
         ),
         Body(
             live=("m",),
-            inputs=("w", "grad", "m", "momentum", "one_minus_momentum", "w_scale", "lr"),
+            inputs=(
+                "w",
+                "grad",
+                "m",
+                "grad_bound",
+                "grad_factor",
+                "momentum",
+                "one_minus_momentum",
+                "w_scale",
+                "lr",
+            ),
             outputs=("new_w", "new_m"),
             source="""
     float w_i = float(w[i]);
     float m_i = float(m[i]);
     lucidgen::signsgd_step(
         w_i, float(grad[i]), m_i,
-        *momentum, *one_minus_momentum, *w_scale, *lr,
-        use_momentum, use_weight_decay, maximize);
+        *grad_bound, *grad_factor, *momentum, *one_minus_momentum, *w_scale, *lr,
+        use_momentum, use_weight_decay, scale_grad);
     new_w[i] = T(w_i);
     new_m[i] = T(m_i);
 """,
         ),
     ),
-    scalars=("momentum", "one_minus_momentum", "w_scale", "lr"),
-    choices=("use_momentum", "use_weight_decay", "maximize"),
-    template=("use_momentum", "use_weight_decay", "maximize"),
+    scalars=("grad_bound", "grad_factor", "momentum", "one_minus_momentum", "w_scale", "lr"),
+    choices=("use_momentum", "use_weight_decay", "scale_grad"),
+    template=("use_momentum", "use_weight_decay", "scale_grad"),
 )

@@ -16,6 +16,7 @@ from .._numpy import adabelief as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adabelief"
 _METAL = __package__.removesuffix("_rules") + "_metal.adabelief"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.adabelief"
 _CPP = __package__.removesuffix("_rules") + "_cpp.adabelief"
 
 
@@ -70,6 +71,7 @@ ADABELIEF_RULES = {
         numpy=_numpy.adabelief_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -15,6 +15,7 @@ from .._numpy import adadelta as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adadelta"
 _METAL = __package__.removesuffix("_rules") + "_metal.adadelta"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.adadelta"
 _CPP = __package__.removesuffix("_rules") + "_cpp.adadelta"
 
 
@@ -52,6 +53,7 @@ ADADELTA_RULES = {
         numpy=_numpy.adadelta_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -79,6 +81,7 @@ ADADELTA_RULES = {
         numpy=_numpy.adadelta_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

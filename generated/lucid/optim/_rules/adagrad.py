@@ -15,6 +15,7 @@ from .._numpy import adagrad as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adagrad"
 _METAL = __package__.removesuffix("_rules") + "_metal.adagrad"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.adagrad"
 _CPP = __package__.removesuffix("_rules") + "_cpp.adagrad"
 
 
@@ -62,6 +63,7 @@ ADAGRAD_RULES = {
         numpy=_numpy.adagrad_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -98,6 +100,7 @@ ADAGRAD_RULES = {
         numpy=_numpy.adagrad_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

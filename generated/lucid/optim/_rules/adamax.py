@@ -15,6 +15,7 @@ from .._numpy import adamax as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adamax"
 _METAL = __package__.removesuffix("_rules") + "_metal.adamax"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.adamax"
 _CPP = __package__.removesuffix("_rules") + "_cpp.adamax"
 
 
@@ -83,6 +84,7 @@ ADAMAX_RULES = {
         numpy=_numpy.adamax_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "paper": Rule(
@@ -109,6 +111,7 @@ ADAMAX_RULES = {
         numpy=_numpy.adamax_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -142,6 +145,7 @@ ADAMAX_RULES = {
         numpy=_numpy.adamax_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

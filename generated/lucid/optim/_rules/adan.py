@@ -16,6 +16,7 @@ from .._numpy import adan as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adan"
 _METAL = __package__.removesuffix("_rules") + "_metal.adan"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.adan"
 _CPP = __package__.removesuffix("_rules") + "_cpp.adan"
 
 
@@ -92,6 +93,7 @@ ADAN_RULES = {
         numpy=_numpy.adan_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "pytorch_optimizer": Rule(
@@ -127,6 +129,7 @@ ADAN_RULES = {
         numpy=_numpy.adan_pytorch_optimizer_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

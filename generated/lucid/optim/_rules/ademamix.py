@@ -16,6 +16,7 @@ from .._numpy import ademamix as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.ademamix"
 _METAL = __package__.removesuffix("_rules") + "_metal.ademamix"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.ademamix"
 _CPP = __package__.removesuffix("_rules") + "_cpp.ademamix"
 
 
@@ -91,6 +92,7 @@ ADEMAMIX_RULES = {
         numpy=_numpy.ademamix_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -16,6 +16,7 @@ from .._numpy import adopt as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adopt"
 _METAL = __package__.removesuffix("_rules") + "_metal.adopt"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.adopt"
 _CPP = __package__.removesuffix("_rules") + "_cpp.adopt"
 
 
@@ -87,6 +88,7 @@ ADOPT_RULES = {
         numpy=_numpy.adopt_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "pytorch_optimizer": Rule(
@@ -124,6 +126,7 @@ ADOPT_RULES = {
         numpy=_numpy.adopt_pytorch_optimizer_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

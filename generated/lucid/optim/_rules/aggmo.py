@@ -15,6 +15,7 @@ from .._numpy import aggmo as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.aggmo"
 _METAL = __package__.removesuffix("_rules") + "_metal.aggmo"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.aggmo"
 _CPP = __package__.removesuffix("_rules") + "_cpp.aggmo"
 
 
@@ -66,6 +67,7 @@ AGGMO_RULES = {
         numpy=_numpy.aggmo_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -16,6 +16,7 @@ from .._numpy import asgd as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.asgd"
 _METAL = __package__.removesuffix("_rules") + "_metal.asgd"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.asgd"
 _CPP = __package__.removesuffix("_rules") + "_cpp.asgd"
 
 
@@ -86,6 +87,7 @@ ASGD_RULES = {
         numpy=_numpy.asgd_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -121,6 +123,7 @@ ASGD_RULES = {
         numpy=_numpy.asgd_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -16,6 +16,7 @@ from .._numpy import madgrad as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.madgrad"
 _METAL = __package__.removesuffix("_rules") + "_metal.madgrad"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.madgrad"
 _CPP = __package__.removesuffix("_rules") + "_cpp.madgrad"
 
 
@@ -73,6 +74,7 @@ MADGRAD_RULES = {
         numpy=_numpy.madgrad_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "pytorch_optimizer": Rule(
@@ -108,6 +110,7 @@ MADGRAD_RULES = {
         numpy=_numpy.madgrad_pytorch_optimizer_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -15,6 +15,7 @@ from .._numpy import qhadam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.qhadam"
 _METAL = __package__.removesuffix("_rules") + "_metal.qhadam"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.qhadam"
 _CPP = __package__.removesuffix("_rules") + "_cpp.qhadam"
 
 
@@ -91,6 +92,7 @@ QHADAM_RULES = {
         numpy=_numpy.qhadam_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "pytorch_optimizer": Rule(
@@ -128,6 +130,7 @@ QHADAM_RULES = {
         numpy=_numpy.qhadam_pytorch_optimizer_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

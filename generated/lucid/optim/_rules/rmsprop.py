@@ -15,6 +15,7 @@ from .._numpy import rmsprop as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.rmsprop"
 _METAL = __package__.removesuffix("_rules") + "_metal.rmsprop"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.rmsprop"
 _CPP = __package__.removesuffix("_rules") + "_cpp.rmsprop"
 
 
@@ -71,6 +72,7 @@ RMSPROP_RULES = {
         numpy=_numpy.rmsprop_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -109,6 +111,7 @@ RMSPROP_RULES = {
         numpy=_numpy.rmsprop_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

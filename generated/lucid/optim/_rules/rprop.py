@@ -15,6 +15,7 @@ from .._numpy import rprop as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.rprop"
 _METAL = __package__.removesuffix("_rules") + "_metal.rprop"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.rprop"
 _CPP = __package__.removesuffix("_rules") + "_cpp.rprop"
 
 
@@ -51,6 +52,7 @@ RPROP_RULES = {
         numpy=_numpy.rprop_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "lucid2": Rule(
@@ -79,6 +81,7 @@ RPROP_RULES = {
         numpy=_numpy.rprop_lucid2_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

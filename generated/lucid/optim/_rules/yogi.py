@@ -16,6 +16,7 @@ from .._numpy import yogi as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.yogi"
 _METAL = __package__.removesuffix("_rules") + "_metal.yogi"
+_CUDA = __package__.removesuffix("_rules") + "_cuda.yogi"
 _CPP = __package__.removesuffix("_rules") + "_cpp.yogi"
 
 
@@ -94,6 +95,7 @@ YOGI_RULES = {
         numpy=_numpy.yogi_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "pytorch_optimizer": Rule(
@@ -143,6 +145,7 @@ YOGI_RULES = {
         numpy=_numpy.yogi_pytorch_optimizer_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }
