@@ -99,7 +99,7 @@ class Step:
         self.function = function
         optimizer = getattr(lucidgen.optim, name)([Parameter(np.zeros(1))], **options)
         self.rule = optimizer.rules[optimizer.dialect]
-        (_, self.settled, _, _), *_ = optimizer._settled(self.rule)
+        (_, self.settled, *_), *_ = optimizer._settled(self.rule)
         module = __import__(str(self.rule.cuda), fromlist=["kernel"])
         self.kernel = getattr(module, f"{self.rule.name}_kernel")
         self.sizes = np.array(sizes, dtype=np.int64)
