@@ -37,6 +37,8 @@ STYLE = (
     "--target-version=py311",
     "--config=lint.isort.known-first-party=['lucidgen']",
 )
+#: What a package exports of the runtime.
+RUNTIME_NAMES = ("ExponentialMovingAverage", "Optimizer", "Options")
 #: Files of every package that are the same whatever its specs.
 FIXED = (
     *(
@@ -104,7 +106,7 @@ def package(
             "__init__.py",
             package_doc=doc or "Optimizers, generated from their equations.",
             modules=optimizers,
-            exported=_sorted_names("Optimizer", SCHEDULERS, listing=optimizers),
+            exported=_sorted_names(*RUNTIME_NAMES, SCHEDULERS, listing=optimizers),
             **context,
         ),
         f"{SCHEDULERS}/__init__.py": _render(

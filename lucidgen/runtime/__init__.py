@@ -4,6 +4,7 @@ Knows no equations, and imports neither SymPy nor Jinja2 nor Lucid; MLX only whe
 met. All imports within are relative: the package may be copied into another.
 """
 
+from .averaging import ExponentialMovingAverage
 from .constructor import constructor
 from .generation import GENERATION
 from .optimizer import Optimizer
@@ -13,6 +14,7 @@ from .rule import Flag, Hyper, Rule, State
 
 __all__ = [
     "GENERATION",
+    "ExponentialMovingAverage",
     "Flag",
     "Hyper",
     "Optimizer",

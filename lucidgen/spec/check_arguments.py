@@ -27,8 +27,11 @@ RESERVED = {
 }
 #: Keys that the runtime has uses for beside the states.
 RESERVED_KEYS = {"step", "started", "params", "lr", "grad_norm", "master_weight", "grad_sum"}
-#: Names that every generated module imports.
-RESERVED_CLASSES = {"Any", "Iterable", "Optimizer", "Options", "Unpack", "constructor"}
+#: Names that every generated module imports, or that a package exports of the runtime.
+RESERVED_CLASSES = {
+    *("Any", "Iterable", "Optimizer", "Options", "Unpack", "constructor"),
+    "ExponentialMovingAverage",
+}
 PREFIXES = ("use_", "first_", "new_")
 
 

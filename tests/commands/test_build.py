@@ -35,7 +35,14 @@ def test_an_authors_package_is_importable_and_its_classes_work(place, monkeypatc
         assert p.data == pytest.approx(0.5), kind
     import my_optim
 
-    assert my_optim.__all__ == ["Derived", "Optimizer", "Plain", "lr_scheduler"]
+    assert my_optim.__all__ == [
+        "Derived",
+        "ExponentialMovingAverage",
+        "Optimizer",
+        "Options",
+        "Plain",
+        "lr_scheduler",
+    ]
 
 
 def test_siblings_are_importable_and_a_change_of_one_is_seen(place):

@@ -124,7 +124,7 @@ MUTANTS: dict[str, tuple[Change, str]] = {
         body("thread_position_in_grid", "thread_position_in_threadgroup"),
         "thread_position_in_threadgroup",
     ),
-    "many: no bounds check": (body("if (i >= starts[6])", "if (i > 999)"), "AddressSanitizer"),
+    "many: no bounds check": (body("if (i >= starts[5])", "if (i > 999)"), "AddressSanitizer"),
     "many: one tensor's gradient for another's": (body("grad = grad_2;", "grad = grad_3;"), ""),
     "many: one tensor's new values for another's": (body("new_w = new_w_2", "new_w = new_w_3"), ""),
     "many: an element of the neighbour": (body("i >= starts[2]", "i > starts[2]"), ""),

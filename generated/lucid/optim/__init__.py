@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lucidgen.runtime import Optimizer
+    from lucidgen.runtime import ExponentialMovingAverage, Optimizer, Options
 
     from . import lr_scheduler
     from .adabelief import AdaBelief
@@ -51,9 +51,11 @@ __all__ = [
     "Adamax",
     "Adan",
     "AggMo",
+    "ExponentialMovingAverage",
     "Lion",
     "NAdam",
     "Optimizer",
+    "Options",
     "QHAdam",
     "RAdam",
     "RMSprop",
@@ -64,7 +66,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "lucidgen.runtime": ["Optimizer"],
+    "lucidgen.runtime": ["ExponentialMovingAverage", "Optimizer", "Options"],
     ".lr_scheduler": [],
     ".adabelief": ["AdaBelief"],
     ".adadelta": ["Adadelta"],
