@@ -32,3 +32,14 @@ Adadelta.dialect(
     notes="The averages are saved under other keys.",
     saved_as={v: "sq_avg", u: "accumulated_update"},
 )
+
+Adadelta.dialect(
+    "keras",
+    paper="keras 3.15, keras.optimizers.Adadelta",
+    notes="The decay acts on the parameter.",
+    defaults={"lr": 1e-3, "rho": 0.95, "eps": 1e-7},
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * delta[t]),
+    ),
+)

@@ -37,3 +37,26 @@ Adagrad.dialect(
     drop=(eta[t],),
     replace=(Eq(w[t], w[t - 1] - lr * g[t] / (sqrt(s[t]) + eps)),),
 )
+
+keras = Adagrad.dialect(
+    "keras",
+    paper="keras 3.15, keras.optimizers.Adagrad",
+    notes="eps is added under the root. The decay acts on the parameter.",
+    defaults={"lr": 1e-3, "initial_accumulator_value": 0.1, "eps": 1e-7},
+    drop=(g[t], eta[t]),
+    replace=(
+        Eq(s[t], s[t - 1] + grad[t] ** 2),
+        Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * grad[t] / sqrt(s[t] + eps)),
+    ),
+)
+
+Adagrad.dialect(
+    "optax",
+    base=keras,
+    paper="optax 0.2.8, optax.adagrad",
+    notes="eps is added under the root.",
+    defaults={"lr": 1e-2},
+    replace=(Eq(w[t], w[t - 1] - lr * grad[t] / sqrt(s[t] + eps)),),
+)
+
+Adagrad.dialect("mlx", paper="mlx 0.32, mlx.optimizers.Adagrad", defaults={"eps": 1e-8})

@@ -1,6 +1,19 @@
 """Adam, and AdamW, which derives from it."""
 
-from lucidgen.spec import Eq, Max, OptimizerSpec, flag, grad, hyper, series, sqrt, t, w, when
+from lucidgen.spec import (
+    Eq,
+    Max,
+    OptimizerSpec,
+    flag,
+    grad,
+    hyper,
+    keyword_only,
+    series,
+    sqrt,
+    t,
+    w,
+    when,
+)
 
 lr = hyper("lr", 1e-3, at_least=0, doc="Learning rate.")
 beta1, beta2 = betas = hyper(
@@ -12,6 +25,7 @@ beta1, beta2 = betas = hyper(
 )
 eps = hyper("eps", 1e-8, at_least=0, doc="Added to the denominator for numerical stability.")
 weight_decay = hyper("weight_decay", 0.0, at_least=0, special=0, doc="Weight decay coefficient.")
+eps_root = hyper("eps_root", 0.0, at_least=0, doc="Added under the root.")
 amsgrad = flag("amsgrad", False, doc="Whether to use the AMSGrad variant, with the maximum of v.")
 
 g, m_hat, v_hat = series("g"), series("m_hat"), series("v_hat")
@@ -24,7 +38,7 @@ Adam = OptimizerSpec(
     paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; "
     "AMSGrad: Reddi et al. 2018, arXiv:1904.09237",
     summary="Adam: adaptive estimates of the gradient's first and second moments.",
-    arguments=(lr, betas, eps, weight_decay, amsgrad),
+    arguments=(lr, betas, eps, weight_decay, amsgrad, keyword_only, eps_root),
     torch_keys={"decoupled_weight_decay": False},
     equations=(
         Eq(g[t], grad[t] + weight_decay * w[t - 1]),
@@ -64,8 +78,60 @@ lucid2 = Adam.dialect(
     ),
 )
 
+w_decayed = series("w_decayed")
+
+keras = Adam.dialect(
+    "keras",
+    paper="keras 3.15, keras.optimizers.Adam",
+    notes="eps is added before the bias correction. The decay acts on the parameter.",
+    defaults={"eps": 1e-7},
+    drop=(m_hat[t], v_hat[t]),
+    add=(Eq(w_decayed[t], (1 - lr * weight_decay) * w[t - 1]),),
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(
+            w[t],
+            w_decayed[t]
+            - lr
+            * sqrt(1 - beta2**t)
+            / (1 - beta1**t)
+            * m[t]
+            / (sqrt(when(amsgrad, v_max[t], v[t])) + eps),
+        ),
+    ),
+)
+
+optax = Adam.dialect(
+    "optax",
+    paper="optax 0.2.8, optax.adam and optax.amsgrad",
+    notes="With amsgrad the maximum is that of the corrected averages.",
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(v_hat[t], v[t] / (1 - beta2**t)),
+        Eq(v_max[t], Max(v_max[t - 1], v_hat[t])),
+        Eq(
+            w[t],
+            w[t - 1] - lr * m_hat[t] / (sqrt(when(amsgrad, v_max[t], v_hat[t]) + eps_root) + eps),
+        ),
+    ),
+)
+
+uncorrected = "No bias correction. MLX's bias_correction=True is the reading of torch."
+
+mlx = Adam.dialect(
+    "mlx",
+    paper="mlx 0.32, mlx.optimizers.Adam",
+    notes=uncorrected,
+    drop=(m_hat[t], v_hat[t], v_max[t]),
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(w[t], w[t - 1] - lr * m[t] / (sqrt(v[t]) + eps)),
+    ),
+)
+
 AdamW = Adam.variant(
     "AdamW",
+    arguments=Adam.arguments,
     paper="Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2",
     summary="Adam with decoupled weight decay.",
     defaults={"weight_decay": 1e-2},
@@ -113,4 +179,39 @@ AdamW.dialect(
             - lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m[t] / (sqrt(v[t]) + eps),
         ),
     ),
+)
+
+AdamW.dialect(
+    "keras",
+    base=keras,
+    torch_keys={"decoupled_weight_decay": True},
+    paper="keras 3.15, keras.optimizers.AdamW",
+    notes="eps is added before the bias correction.",
+    defaults={"weight_decay": 4e-3},
+)
+
+AdamW.dialect(
+    "optax",
+    base=optax,
+    torch_keys={"decoupled_weight_decay": True},
+    paper="optax 0.2.8, optax.adamw; amsgrad: optax.amsgrad",
+    notes=optax.notes,
+    defaults={"weight_decay": 1e-4},
+    replace=(
+        Eq(
+            w[t],
+            (1 - lr * weight_decay) * w[t - 1]
+            - lr * m_hat[t] / (sqrt(when(amsgrad, v_max[t], v_hat[t]) + eps_root) + eps),
+        ),
+    ),
+)
+
+AdamW.dialect(
+    "mlx",
+    base=mlx,
+    torch_keys={"decoupled_weight_decay": True},
+    paper="mlx 0.32, mlx.optimizers.AdamW",
+    notes=uncorrected,
+    defaults={"weight_decay": 1e-2},
+    replace=(Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m[t] / (sqrt(v[t]) + eps)),),
 )

@@ -8,6 +8,7 @@ from lucidgen.specs.adam import (
     eps,
     g,
     lr,
+    m,
     m_hat,
     v,
     v_hat,
@@ -46,5 +47,39 @@ lucid2 = Adamax.dialect(
     replace=(
         Eq(u[t], Max(beta2 * u[t - 1], Abs(g[t]))),
         Eq(w[t], w[t - 1] - lr * m_hat[t] / (u[t] + eps)),
+    ),
+)
+
+Adamax.dialect(
+    "keras",
+    base=lucid2,
+    paper="keras 3.15, keras.optimizers.Adamax",
+    notes="eps is added in the denominator. The decay acts on the parameter.",
+    defaults={"lr": 1e-3, "eps": 1e-7},
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m_hat[t] / (u[t] + eps)),
+    ),
+)
+
+Adamax.dialect(
+    "optax",
+    paper="optax 0.2.8, optax.adamax and optax.adamaxw",
+    notes="The decay acts on the parameter.",
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m_hat[t] / u[t]),
+    ),
+)
+
+Adamax.dialect(
+    "mlx",
+    base=lucid2,
+    paper="mlx 0.32, mlx.optimizers.Adamax",
+    notes="No bias correction.",
+    drop=(m_hat[t],),
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(w[t], w[t - 1] - lr * m[t] / (u[t] + eps)),
     ),
 )

@@ -1,12 +1,13 @@
 """NAdam: Adam with Nesterov momentum and a schedule for it."""
 
-from lucidgen.spec import Eq, Rational, flag, grad, hyper, series, sqrt, t, w, when
+from lucidgen.spec import Eq, Rational, flag, grad, hyper, keyword_only, series, sqrt, t, w, when
 from lucidgen.specs.adam import (
     Adam,
     beta1,
     beta2,
     betas,
     eps,
+    eps_root,
     g,
     lr,
     m,
@@ -33,7 +34,10 @@ NAdam = Adam.variant(
     paper="Dozat 2016, ICLR workshop; torch's reading",
     summary="Adam with Nesterov momentum.",
     notes="The moving average of the gradient keeps beta1; the schedule mu enters the update only.",
-    arguments=(lr, betas, eps, weight_decay, momentum_decay, decoupled_weight_decay),
+    arguments=(
+        *(lr, betas, eps, weight_decay, momentum_decay, decoupled_weight_decay),
+        *(keyword_only, eps_root),
+    ),
     torch_keys={},
     defaults={"lr": 2e-3},
     drop=(v_max[t],),
@@ -102,5 +106,28 @@ NAdam.dialect(
             w[t],
             w[t - 1] - lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m_hat[t] / (sqrt(v_hat[t]) + eps),
         ),
+    ),
+)
+
+NAdam.dialect(
+    "keras",
+    paper="keras 3.15, keras.optimizers.Nadam",
+    notes="The momentum's schedule is fast, and the decay acts on the parameter.",
+    defaults={"lr": 1e-3, "eps": 1e-7, "momentum_decay": 1.0, "decoupled_weight_decay": True},
+)
+
+NAdam.dialect(
+    "optax",
+    paper="optax 0.2.8, optax.nadam and optax.nadamw",
+    notes="No schedule of the momentum. The decay acts on the parameter.",
+    drop=(mu[t], mu_next[t], mu_product[0], mu_product[t]),
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(
+            m_hat[t],
+            beta1 * m[t] / (1 - beta1 ** (t + 1)) + (1 - beta1) * g[t] / (1 - beta1**t),
+        ),
+        Eq(w_decayed[t], (1 - lr * weight_decay) * w[t - 1]),
+        Eq(w[t], w_decayed[t] - lr * m_hat[t] / (sqrt(v_hat[t] + eps_root) + eps)),
     ),
 )

@@ -1,11 +1,12 @@
 """RAdam: Adam with a rectified adaptive learning rate."""
 
-from lucidgen.spec import Eq, flag, grad, series, sqrt, t, w, when
+from lucidgen.spec import Eq, flag, grad, keyword_only, series, sqrt, t, w, when
 from lucidgen.specs.adam import (
     Adam,
     beta2,
     betas,
     eps,
+    eps_root,
     g,
     lr,
     m_hat,
@@ -29,7 +30,7 @@ RAdam = Adam.variant(
     "RAdam",
     paper="Liu et al. 2020, arXiv:1908.03265, Algorithm 2; torch's reading",
     summary="Adam whose adaptive learning rate is rectified while its variance is unknown.",
-    arguments=(lr, betas, eps, weight_decay, decoupled_weight_decay),
+    arguments=(lr, betas, eps, weight_decay, decoupled_weight_decay, keyword_only, eps_root),
     torch_keys={},
     drop=(v_max[t], v_hat[t]),
     replace=(
@@ -103,4 +104,20 @@ RAdam.dialect(
     base=devlog,
     paper="lucid-dl 2.9.0, lucid/optim/adam.py",
     notes="As the development log prints it: the step is far too large late in training.",
+)
+
+RAdam.dialect(
+    "optax",
+    paper="optax 0.2.8, optax.radam",
+    notes="Rectified from rho >= 5.",
+    drop=(w_decayed[t],),
+    add=(v_correction,),
+    replace=(
+        Eq(g[t], grad[t]),
+        Eq(
+            w[t],
+            w[t - 1]
+            - lr * m_hat[t] * when(rho[t] >= 5, rect[t] / (sqrt(v_hat[t] + eps_root) + eps), 1),
+        ),
+    ),
 )

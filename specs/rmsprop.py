@@ -70,3 +70,49 @@ RMSprop.dialect(
     notes="eps is added under the root.",
     replace=(unclamped, eps_inside),
 )
+
+w_decayed = series("w_decayed")
+
+RMSprop.dialect(
+    "paper",
+    paper="Graves 2013, arXiv:1308.0850, equations (38) to (41)",
+    notes="eps is added under the root; the momentum buffer holds the learning rate.",
+    defaults={"lr": 1e-4, "alpha": 0.95, "eps": 1e-4, "momentum": 0.9, "centered": True},
+    replace=(
+        Eq(g[t], grad[t]),
+        unclamped,
+        eps_inside,
+        Eq(b[t], momentum * b[t - 1] - lr * scaled[t]),
+        Eq(w[t], w[t - 1] + when(momentum, b[t], -lr * scaled[t])),
+    ),
+)
+
+RMSprop.dialect(
+    "keras",
+    paper="keras 3.15, keras.optimizers.RMSprop",
+    notes="eps is added under the root; the momentum buffer holds the learning rate. The decay "
+    "acts on the parameter.",
+    defaults={"lr": 1e-3, "alpha": 0.9, "eps": 1e-7},
+    add=(Eq(w_decayed[t], (1 - lr * weight_decay) * w[t - 1]),),
+    replace=(
+        Eq(g[t], grad[t]),
+        unclamped,
+        eps_inside,
+        Eq(b[t], momentum * b[t - 1] + lr * scaled[t]),
+        Eq(w[t], w_decayed[t] - when(momentum, b[t], lr * scaled[t])),
+    ),
+)
+
+RMSprop.dialect(
+    "optax",
+    paper="optax 0.2.8, optax.rmsprop",
+    notes="eps is added under the root; the momentum buffer holds the learning rate, and its sign.",
+    defaults={"alpha": 0.9},
+    replace=(
+        Eq(g[t], grad[t]),
+        unclamped,
+        eps_inside,
+        Eq(b[t], momentum * b[t - 1] - lr * scaled[t]),
+        Eq(w[t], w[t - 1] + when(momentum, b[t], -lr * scaled[t])),
+    ),
+)

@@ -79,3 +79,28 @@ Rprop.dialect(
         ),
     ),
 )
+
+delta = series("delta")
+
+Rprop.dialect(
+    "paper",
+    paper="Riedmiller & Braun 1993, Proc. ICNN, with weight backtracking",
+    notes="A step after which the gradient changes its sign is taken back.",
+    defaults={"lr": 0.1},
+    add=(Eq(delta[t], when(agreement[t] < 0, -delta[t - 1], -s[t] * sign(g[t]))),),
+    replace=(Eq(w[t], w[t - 1] + delta[t]),),
+)
+
+change = series("change", saved_as="prev")
+
+Rprop.dialect(
+    "optax",
+    paper="optax 0.2.8, optax.rprop",
+    notes="Each step takes the update of the step before; the first one changes nothing.",
+    drop=(g[t],),
+    add=(Eq(change[t], when(agreement[t] < 0, 0, s[t] * sign(grad[t]))),),
+    replace=(
+        Eq(agreement[t], grad[t] * change[t - 1]),
+        Eq(w[t], w[t - 1] - when(agreement[t] < 0, 0, change[t - 1])),
+    ),
+)

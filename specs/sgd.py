@@ -36,6 +36,7 @@ SGD = OptimizerSpec(
 )
 
 velocity = series("velocity")
+w_decayed = series("w_decayed")
 
 SGD.dialect(
     "paper",
@@ -69,4 +70,29 @@ SGD.dialect(
         Eq(b[t], momentum * b[t - 1] + g[t]),
         Eq(u[t], when(momentum, b[t], g[t])),
     ),
+)
+
+SGD.dialect(
+    "keras",
+    paper="keras 3.15, keras.optimizers.SGD",
+    notes="The momentum buffer holds the learning rate. The decay acts on the parameter.",
+    defaults={"lr": 1e-2},
+    requires=(),
+    drop=(g[t], b[1]),
+    add=(Eq(w_decayed[t], (1 - lr * weight_decay) * w[t - 1]),),
+    replace=(
+        Eq(b[t], momentum * b[t - 1] - lr * grad[t]),
+        Eq(
+            u[t],
+            when(momentum, when(nesterov, momentum * b[t] - lr * grad[t], b[t]), -lr * grad[t]),
+        ),
+        Eq(w[t], w_decayed[t] + u[t]),
+    ),
+)
+
+SGD.dialect(
+    "mlx",
+    paper="mlx 0.32, mlx.optimizers.SGD",
+    notes="The momentum buffer starts at 0: the first gradient is dampened too.",
+    drop=(b[1],),
 )

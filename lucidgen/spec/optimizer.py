@@ -107,9 +107,10 @@ class OptimizerSpec:
         arguments, paper, summary, notes, requires, defaults, ignores, torch_keys, counts_steps
             As in OptimizerSpec. `defaults` come on top of the base's; `arguments`, `requires`,
             `torch_keys` and `counts_steps` replace the base's where given; the rest is not
-            inherited.
+            inherited, and neither are arguments that only dialects of the base use.
         """
-        return self._derive(name, self.reading, caller(), changes)
+        own = {"arguments": self._own_arguments(), **changes}
+        return self._derive(name, self.reading, caller(), own)
 
     def dialect(self, reading: str, **changes: Any) -> OptimizerSpec:
         """Another reading of this optimizer under the same class name: `Adam(dialect=reading)`.
@@ -196,6 +197,16 @@ class OptimizerSpec:
     def requirements(self) -> tuple[Requirement, ...]:
         """The constraints across arguments."""
         return tuple(Requirement(sympy.sympify(c), message) for c, message in self.requires)
+
+    def _own_arguments(self) -> tuple[Any, ...]:
+        """The arguments without those that only dialects use."""
+        foreign = {
+            argument
+            for argument in self.parameters
+            if not self.uses(argument)
+            and any(other.uses(argument) for other in self.dialects.values())
+        }
+        return tuple(a for a in self.arguments if a not in foreign)
 
     def default(self, argument: Argument) -> Any:
         """The default of an argument in this spec."""
