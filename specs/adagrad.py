@@ -17,6 +17,7 @@ Adagrad = OptimizerSpec(
     "Adagrad",
     paper="Duchi, Hazan & Singer 2011, JMLR 12, Figure 1 with diagonal matrices; torch's reading",
     summary="Learning rates that fall with the sum of the squared gradients.",
+    counts_steps=True,
     # Positions end here: torch's second is lr_decay, Lucid 2's is eps.
     arguments=(lr, keyword_only, lr_decay, weight_decay, initial_accumulator_value, eps),
     equations=(
@@ -32,7 +33,6 @@ Adagrad.dialect(
     "lucid2",
     paper="lucid-dl 2.9.0, lucid/optim/ada.py",
     notes="The sum is saved under another key.",
-    counts_steps=True,
     saved_as={s: "sum_sq_grad"},
     drop=(eta[t],),
     replace=(Eq(w[t], w[t - 1] - lr * g[t] / (sqrt(s[t]) + eps)),),

@@ -122,6 +122,7 @@ mlx = Adam.dialect(
     "mlx",
     paper="mlx 0.32, mlx.optimizers.Adam",
     notes=uncorrected,
+    counts_steps=True,
     drop=(m_hat[t], v_hat[t], v_max[t]),
     replace=(
         Eq(g[t], grad[t]),
@@ -212,6 +213,7 @@ AdamW.dialect(
     torch_keys={"decoupled_weight_decay": True},
     paper="mlx 0.32, mlx.optimizers.AdamW",
     notes=uncorrected,
+    counts_steps=True,
     defaults={"weight_decay": 1e-2},
     replace=(Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m[t] / (sqrt(v[t]) + eps)),),
 )

@@ -77,6 +77,7 @@ Adamax.dialect(
     base=lucid2,
     paper="mlx 0.32, mlx.optimizers.Adamax",
     notes="No bias correction.",
+    counts_steps=True,
     drop=(m_hat[t],),
     replace=(
         Eq(g[t], grad[t]),

@@ -96,10 +96,23 @@ change = series("change", saved_as="prev")
 Rprop.dialect(
     "optax",
     paper="optax 0.2.8, optax.rprop",
-    notes="Each step takes the update of the step before; the first one changes nothing.",
+    notes="Each step takes the update of the step before; the first one changes nothing. "
+    "Step sizes are clipped only when they change.",
     drop=(g[t],),
     add=(Eq(change[t], when(agreement[t] < 0, 0, s[t] * sign(grad[t]))),),
     replace=(
+        Eq(
+            s[t],
+            when(
+                agreement[t] > 0,
+                Min(Max(eta_plus * s[t - 1], s_min), s_max),
+                when(
+                    agreement[t] < 0,
+                    Min(Max(eta_minus * s[t - 1], s_min), s_max),
+                    s[t - 1],
+                ),
+            ),
+        ),
         Eq(agreement[t], grad[t] * change[t - 1]),
         Eq(w[t], w[t - 1] - when(agreement[t] < 0, 0, change[t - 1])),
     ),

@@ -283,6 +283,13 @@ def _rprop() -> Iterator[Case]:
     yield Case("Rprop-changing", "Rprop", {"lr": 0.01}, {20: {"etas": (0.4, 1.5)}})
 
 
+def _eps_root() -> Iterator[Case]:
+    """An argument of optax's."""
+    for optimizer in ("Adam", "AdamW", "NAdam", "RAdam"):
+        yield Case(f"{optimizer}-eps_root", optimizer, {"lr": 0.01, "eps_root": 1e-4})
+    yield Case("Adam-eps_root-amsgrad", "Adam", {"lr": 0.01, "eps_root": 1e-4, "amsgrad": True})
+
+
 CASES: dict[str, Case] = {
     case.name: case
     for case in (
@@ -297,6 +304,7 @@ CASES: dict[str, Case] = {
         *_adadelta(),
         *_rmsprop(),
         *_rprop(),
+        *_eps_root(),
     )
 }
 

@@ -10,12 +10,12 @@ over its elements.  Beside them are the entries of the parameter groups at RESUM
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from cases import CASES, CHECKPOINTS, PARAMETERS, Array, Case, fingerprint, starts
+from cases import CASES, CHECKPOINTS, PARAMETERS, Array, Case, fingerprint, gradients, starts
 
 FOLDER = Path(__file__).parent / "recorded"
 # Kept once per parameter, not per element.
@@ -23,6 +23,19 @@ NUMBERS = ("step", "mu_product", "eta", "mu", "beta1_weight", "beta2_weight")
 
 State = dict[str, Any]
 """The state of one parameter by its key in state_dict, and its value under "w"."""
+
+
+class Foreign(Protocol):
+    """An optimizer of another library over some parameters."""
+
+    def set_lr(self, lr: float) -> None: ...
+
+    def step(self, grads: Sequence[Any]) -> None: ...
+
+    def states(self) -> list[State]: ...
+
+
+Create = Callable[[Case, Mapping[str, Any], Sequence[Array]], Foreign]
 
 
 class Recording:
@@ -96,6 +109,32 @@ class Recorder:
         arrays = {key: np.array(rows) for key, rows in self._rows.items()}
         path = folder / f"{name or library}.npz"
         np.savez_compressed(path, about=np.array(json.dumps(about)), **arrays, **self._groups)
+
+
+def record_by_group(case: Case, recorder: Recorder, create: Create) -> None:
+    """Run one case with a library that knows neither groups nor missing gradients.
+
+    Each group has an optimizer of its own; parameters that miss a gradient are left out. `create`
+    makes an optimizer of arguments and start values.
+    """
+    members = [
+        [i for i, p in enumerate(PARAMETERS) if p.group == index and not p.missing]
+        for index in range(len(case.groups))
+    ]
+    made = [
+        create(case, {**case.arguments, **own}, [starts()[i] for i in which])
+        for own, which in zip(case.groups, members, strict=True)
+    ]
+    for step, grads in enumerate(gradients(), start=1):
+        states: list[State | None] = [None] * len(PARAMETERS)
+        for optimizer, which in zip(made, members, strict=True):
+            if "lr" in case.schedule().get(step, {}):
+                optimizer.set_lr(case.schedule()[step]["lr"])
+            optimizer.step([grads[i] for i in which])
+            for i, state in zip(which, optimizer.states(), strict=True):
+                states[i] = state
+        if step in CHECKPOINTS:
+            recorder.add(case, step, states)
 
 
 def _total() -> int:
