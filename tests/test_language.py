@@ -54,7 +54,7 @@ def test_a_shifted_equation_is_the_same_equation() -> None:
 
 def test_the_order_of_equations_changes_nothing_but_their_numbers() -> None:
     def text(equations: tuple[Eq, ...]) -> str:
-        program = optimize(lower(OptimizerSpec("Adam", Adam.arguments, equations)))
+        program = optimize(lower(OptimizerSpec("Adam", Adam.variant("A").arguments, equations)))
         return "\n".join(sorted(str(let).split("  #")[0] for let in program.lets))
 
     equations = Adam.equations
@@ -69,6 +69,12 @@ def test_a_variant_changes_only_what_it_names() -> None:
     differing = [e.key for e, old in zip(AdamW.equations, Adam.equations, strict=True) if e != old]
     assert differing == [("g", "t"), ("w", "t")]
     assert AdamW.default(next(a for a in AdamW.parameters if a.name == "weight_decay")) == 1e-2
+
+
+def test_a_variant_has_no_arguments_of_its_bases_dialects() -> None:
+    assert "eps_root" in {a.name for a in Adam.parameters}
+    assert "eps_root" not in {a.name for a in Adam.variant("A").parameters}
+    assert "amsgrad" in {a.name for a in Adam.variant("A").parameters}
 
 
 def test_a_variant_adds_and_drops_by_left_sides() -> None:
