@@ -119,6 +119,7 @@ ADADELTA_RULES = {
         numpy=_numpy.adadelta_keras_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

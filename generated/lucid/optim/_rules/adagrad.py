@@ -146,6 +146,7 @@ ADAGRAD_RULES = {
         numpy=_numpy.adagrad_keras_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "optax": Rule(
@@ -175,6 +176,7 @@ ADAGRAD_RULES = {
         numpy=_numpy.adagrad_optax_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "mlx": Rule(
@@ -212,6 +214,7 @@ ADAGRAD_RULES = {
         numpy=_numpy.adagrad_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

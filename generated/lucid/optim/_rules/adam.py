@@ -416,6 +416,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_keras_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "optax": Rule(
@@ -451,6 +452,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_optax_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "mlx": Rule(
@@ -479,6 +481,7 @@ ADAM_RULES = {
         numpy=_numpy.adam_mlx_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }
@@ -695,6 +698,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_keras_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "optax": Rule(
@@ -736,6 +740,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_optax_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "mlx": Rule(
@@ -771,6 +776,7 @@ ADAMW_RULES = {
         numpy=_numpy.adamw_mlx_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -213,6 +213,7 @@ ADAMAX_RULES = {
         numpy=_numpy.adamax_keras_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "optax": Rule(
@@ -246,6 +247,7 @@ ADAMAX_RULES = {
         numpy=_numpy.adamax_optax_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "mlx": Rule(
@@ -273,6 +275,7 @@ ADAMAX_RULES = {
         numpy=_numpy.adamax_mlx_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -307,6 +307,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "optax": Rule(
@@ -342,6 +343,7 @@ NADAM_RULES = {
         numpy=_numpy.nadam_optax_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -288,6 +288,7 @@ RADAM_RULES = {
         numpy=_numpy.radam_optax_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -161,6 +161,7 @@ RMSPROP_RULES = {
         numpy=_numpy.rmsprop_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "keras": Rule(
@@ -199,6 +200,7 @@ RMSPROP_RULES = {
         numpy=_numpy.rmsprop_keras_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "optax": Rule(
@@ -230,6 +232,7 @@ RMSPROP_RULES = {
         numpy=_numpy.rmsprop_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

@@ -110,6 +110,7 @@ RPROP_RULES = {
         numpy=_numpy.rprop_paper_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "optax": Rule(
@@ -137,6 +138,7 @@ RPROP_RULES = {
         numpy=_numpy.rprop_optax_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }

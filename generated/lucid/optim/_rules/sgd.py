@@ -219,6 +219,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_keras_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
     "mlx": Rule(
@@ -262,6 +263,7 @@ SGD_RULES = {
         numpy=_numpy.sgd_mlx_step,
         mlx=_MLX,
         metal=_METAL,
+        cuda=_CUDA,
         cpp=_CPP,
     ),
 }
