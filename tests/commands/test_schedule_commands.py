@@ -85,7 +85,7 @@ def test_list_names_every_schedule():
 def test_every_schedule_can_be_shown_and_drawn(entry, tmp_path):
     name = entry.spec.name
     output = overview(entry)
-    assert f"{name} from schedules.py" in output
+    assert f"{name} from {entry.file.path.name}" in output
     assert "value[t] = " in output
     assert f"{name}(optimizer, " in output
     plot(entry.spec, tmp_path / "picture.svg", {})

@@ -14,9 +14,14 @@ from lucidgen.spec.functions import Applied, Group, Passed, When
 from lucidgen.spec.loader import load
 from lucidgen.spec.quantities import At
 from lucidgen.spec.schedule import Condition, Schedule, base, momentum, t, value
-from lucidgen.specs import schedules as built_in
+from lucidgen.specs import cycles, schedules
 
-SCHEDULES = [spec for spec in vars(built_in).values() if isinstance(spec, Schedule)]
+SCHEDULES = [
+    spec
+    for module in (schedules, cycles)
+    for spec in vars(module).values()
+    if isinstance(spec, Schedule)
+]
 
 START = '''"""Specs."""
 from lucidgen.spec import *

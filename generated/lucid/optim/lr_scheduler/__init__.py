@@ -14,17 +14,16 @@ from lucidgen.runtime.recursions import MultiplicativeLR, ReduceLROnPlateau
 from lucidgen.runtime.schedules import LRScheduler
 from lucidgen.runtime.tabulated import tabulate
 
+from .cycles import CyclicLR, OneCycleLR
 from .schedules import (
     ConstantLR,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
-    CyclicLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
     MultiStepLR,
     NoamScheduler,
-    OneCycleLR,
     PolynomialLR,
     StepLR,
     WarmupCosineLR,
