@@ -1,14 +1,16 @@
 """Steps on NumPy parameters, in place.
 
 Owns the private copies of weights (one registry for the process, so that two optimizers over one
-model share them), the flattened views and chunks that step functions get, and the work arrays. Does
-not own checks of gradients and groups (``stepping``).
+model share them), the making of states, the flattened views and chunks that step functions get, and
+the work arrays. Does not own checks of gradients and groups (``stepping``).
 """
 
 from __future__ import annotations
 
+import math
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -39,7 +41,7 @@ _made: dict[int, tuple[weakref.ref[Array], Callable[[], Any]]] = {}
 
 
 def _mark_private(array: Array, param: Any) -> None:
-    """Remember that the runtime made this array for this parameter."""
+    """Remember that the runtime made this array, as the data of this parameter or, None, states."""
     key = id(array)
 
     def forget(_: object) -> None:
@@ -74,8 +76,8 @@ def is_private(array: Array, param: Any) -> bool:
     return owner is param or (isinstance(owner, _Identity) and owner.token == id(param))
 
 
-def shares_weights(gradients: Iterable[Array]) -> bool:
-    """Whether a gradient is the data of a parameter, of whatever optimizer, or a view of it."""
+def shares_memory(gradients: Iterable[Array]) -> bool:
+    """Whether a gradient is data or states of a parameter, of whatever optimizer, or a view."""
     gradients = list(gradients)
     seen = set(map(id, gradients))
     seen.update(map(id, map(_base, gradients)))
@@ -87,7 +89,7 @@ def apart(gradient: Array, slot: Slot) -> Array:
     for _, array in slot.sources:
         if array is gradient or array is gradient.base:
             return gradient.copy()
-    return gradient.copy() if shares_weights((gradient,)) else gradient
+    return gradient.copy() if shares_memory((gradient,)) else gradient
 
 
 def _layout(array: Array) -> str:
@@ -124,33 +126,63 @@ def as_numpy(value: Any) -> Array:
     return np.asarray(value)
 
 
-def _state_array(state: State, slot: Slot, settings: Settings, w: Array) -> Array:
-    """The state's array with the type and the layout of w: the one there is, or a new one."""
-    shape = state.shape(w.shape)
-    found = slot.entry.get(state.key)
-    if found is None:
-        made = np.zeros_like(w) if shape == w.shape else np.zeros(shape, w.dtype)
-        if state.start is not None:
-            made[...] = settings.start(state, w)
-        return made
-    if isinstance(found, np.ndarray) and found.dtype == w.dtype and found.flags.writeable:
+def _states(state: State, slots: Sequence[Slot], settings: Settings) -> list[Array]:
+    """The arrays of a state with the type and the layout of w: those there are, and new ones."""
+    new = _zeros(state, [slot for slot in slots if slot.entry.get(state.key) is None])
+    arrays = []
+    for slot in slots:
+        found = slot.entry.get(state.key)
+        if found is None:
+            found = next(new)
+            if state.start is not None:
+                found[...] = settings.start(state, slot.data)
+        arrays.append(_fitting(found, slot))
+    return arrays
+
+
+def _zeros(state: State, slots: Sequence[Slot]) -> Iterator[Array]:
+    """New states that are zero, for each type parts of one array.
+
+    What a step runs over lies in a row then, and in large pages where the system has them.
+    """
+    shapes = [state.shape(slot.shape) for slot in slots]
+    ends: Counter[Any] = Counter()
+    parts = []
+    for slot, shape in zip(slots, shapes, strict=True):
+        start = ends[slot.dtype]
+        ends[slot.dtype] += math.prod(shape)
+        parts.append(slice(start, ends[slot.dtype]))
+    whole = {dtype: np.zeros(size, dtype) for dtype, size in ends.items()}
+    for array in whole.values():
+        _mark_private(array, None)
+    for slot, shape, part in zip(slots, shapes, parts, strict=True):
+        order: Any = slot.order
+        yield whole[slot.dtype][part].reshape(shape, order=order)
+
+
+def _fitting(found: Any, slot: Slot) -> Array:
+    """The state as an array that a step can update together with w."""
+    order: Any = slot.order
+    if isinstance(found, np.ndarray) and found.dtype == slot.dtype and found.flags.writeable:
         flags = found.flags
-        if flags.f_contiguous if slot.order == "F" else flags.c_contiguous:
+        if flags.f_contiguous if order == "F" else flags.c_contiguous:
             return found
-    return np.array(as_numpy(found), dtype=w.dtype, order="F" if slot.order == "F" else "C")
+    fitting: Array = np.array(as_numpy(found), dtype=slot.dtype, order=order)
+    return fitting
 
 
-def bind(slot: Slot, settings: Settings) -> None:
-    """Make the private copy and the states that steps on this parameter use."""
-    w = private(slot.param)
-    slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
-    slot.order = _layout(w)
-    arrays = [_state_array(state, slot, settings, w) for state in settings.arrays]
-    slot.sources = tuple(
-        (state.key, array) for state, array in zip(settings.arrays, arrays, strict=True)
-    )
-    slot.entry.update(slot.sources)
-    slot.arrays = settings.arrays
+def bind(slots: Sequence[Slot], settings: Settings) -> None:
+    """Make the private copies and the states that steps on these parameters use."""
+    for slot in slots:
+        w = private(slot.param)
+        slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
+        slot.order = _layout(w)
+    keys = [state.key for state in settings.arrays]
+    columns = [_states(state, slots, settings) for state in settings.arrays]
+    for number, slot in enumerate(slots):
+        slot.sources = tuple(zip(keys, [column[number] for column in columns], strict=True))
+        slot.entry.update(slot.sources)
+        slot.arrays = settings.arrays
 
 
 def _calls(slot: Slot, settings: Settings, work: WorkArrays) -> Calls:
@@ -274,9 +306,7 @@ def run(parts: list[Part], work: WorkArrays, kernel: str = "auto") -> list[Any]:
     compiled = [_compiled(bucket.settings.rule, entries, kernel) for bucket, entries in parts]
     with np.errstate(all="ignore"):
         for number, ((bucket, entries), steps) in enumerate(zip(parts, compiled, strict=True)):
-            for slot, _ in entries:
-                if slot.arrays is None:
-                    bind(slot, bucket.settings)
+            bind([slot for slot, _ in entries if slot.arrays is None], bucket.settings)
             for type_, step in steps.items():
                 table, rest = _run_compiled(step, type_, bucket, entries, work, number)
                 calls[number] = None if rest or len(steps) > 1 else (table, step)

@@ -18,7 +18,7 @@ import numpy as np
 from .groups import Settings
 from .host import Bucket
 from .native_backend import Table
-from .numpy_backend import shares_weights
+from .numpy_backend import shares_memory
 from .states import Slot
 
 _data = attrgetter("data")
@@ -78,7 +78,7 @@ class Steady:
             _same(map(type, grads), repeat(np.ndarray))
             and _same(map(_dtype, grads), repeat(self.dtype))
             and list(map(_shape, grads)) == self.shapes
-            and not shares_weights(grads)
+            and not shares_memory(grads)
         )
 
     def shared(self) -> Shared | None:
