@@ -1,0 +1,169 @@
+"""Writes the tables that are made and not typed: the README's, and docs/conformance.md.
+
+Run it after a change of specs or recordings; the tests run it and compare.  The numbers of the
+conformance table are replays of the recorded runs on NumPy in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from cases import CASES, CHECKPOINTS, Case, starts
+from compare import FLOAT64, moved, scaled
+from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
+from recording import Recording
+from replay import numpy64, run
+
+from lucidgen.catalog import Entry, catalog
+from lucidgen.describe import differences, short_cost
+from lucidgen.oracle import Setting
+from lucidgen.spec.domains import Domain, infer_domains
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+CONFORMANCE = ROOT / "docs" / "conformance.md"
+BEGIN, END = "<!-- optimizers: tests/conformance/tables.py -->", "<!-- end of optimizers -->"
+
+# What lies below a bound by this factor lies below it on other machines too.
+HEADROOM = 3
+BOUNDS = (1e-14, 1e-13, 1e-12)
+LIBRARIES = ("torch", "lucid2", "keras", "optax", "mlx", "pytorch_optimizer")
+PACKAGES = {"lucid2": "lucid-dl"}
+# States that a library saves and never writes to, and counts that it keeps elsewhere.
+IGNORED = {"lucid2": ("step_size", "max_exp_avg_sq"), "pytorch_optimizer": ("step",)}
+
+
+def optimizer_table() -> str:
+    """One line for each optimizer: state, operations, dialects."""
+    lines = [
+        "| optimizer | state, bytes per element (with all options) | per element | dialects |",
+        "|---|---|---|---|",
+    ]
+    for entry in catalog(None).entries:
+        flags = {flag.name: True for flag in entry.main.flags}
+        away = {h.name: h.special + 0.1 for h in entry.main.hypers if h.special is not None}
+        least, most = _bytes(Setting(entry.main)), _bytes(Setting(entry.main, away, flags))
+        state = f"{least}" if least == most else f"{least} ({most})"
+        readings = ", ".join(entry.main.readings)
+        lines.append(f"| {entry.main.name} | {state} | {short_cost(entry.main)} | {readings} |")
+    return "\n".join(lines)
+
+
+def _bytes(setting: Setting) -> int:
+    domains = infer_domains(setting.spec)
+    return 4 * sum(domains[s.name] is Domain.ELEMENT for s in setting.states())
+
+
+@dataclass
+class Row:
+    """What the recordings say of one reading."""
+
+    library: str = ""
+    cases: int = 0
+    worst: float = 0.0
+
+
+def conformance_rows() -> dict[tuple[str, str], Row]:
+    """The recorded readings, by class and dialect, each with its largest difference."""
+    rows: dict[tuple[str, str], Row] = {}
+    for library in LIBRARIES:
+        recording = Recording(library)
+        cases = MORE_CASES if library == "pytorch_optimizer" else CASES
+        for name in recording.cases:
+            case = cases[name]
+            dialect = PYTORCH_OPTIMIZER.get(case.optimizer, library)
+            dialect = dialect if library == "pytorch_optimizer" else library
+            row = rows.setdefault((case.optimizer, dialect), Row())
+            package = PACKAGES.get(library, library)
+            row.library = f"{package} {recording.about['version']}"
+            row.cases += 1
+            row.worst = max(row.worst, largest_difference(case, dialect, recording, library))
+    return rows
+
+
+def largest_difference(case: Case, dialect: str, recording: Recording, library: str) -> float:
+    """The largest relative difference of a replay: of each state and of `w - w0`, by array."""
+    held = recording.states(case.name, CHECKPOINTS[-1])
+    which = [index for index, state in enumerate(held) if state]
+    worst = 0.0
+    for step, states in run(case, numpy64, which, dialect=dialect, kernel="numpy"):
+        expected = recording.states(case.name, step)
+        for index, ours in zip(which, states, strict=True):
+            theirs, begin = expected[index], starts()[index]
+            for key in theirs.keys() - set(IGNORED.get(library, ())):
+                same = moved(ours["w"], theirs["w"], begin, step, FLOAT64.unit)
+                worst = max(worst, same if key == "w" else scaled(ours[key], theirs[key]))
+    return worst
+
+
+def bound_text(value: float) -> str:
+    """A bound that the value keeps on any machine."""
+    return next(f"< {bound:.0e}" for bound in BOUNDS if value * HEADROOM < bound)
+
+
+def conformance_page() -> str:
+    """The page: the table, and the differences between all readings of each optimizer."""
+    rows = conformance_rows()
+    lines = [
+        "# What the readings compute, and how they differ",
+        "",
+        "Written by `tests/conformance/tables.py` from the specs and the recorded runs; do not edit.",
+        "",
+        "The largest relative difference is that of any state, and of the way that the parameter",
+        "has moved (beyond the rounding of the parameter itself), at any checkpoint of 50 steps of",
+        f"any recorded case, in float64; it is below the bound by a factor {HEADROOM}, so that other",
+        "machines agree. Readings without a library are those of texts: their equations are below.",
+        "",
+        "| optimizer | dialect | recorded from | cases | largest difference |",
+        "|---|---|---|---|---|",
+    ]
+    entries = catalog(None).entries
+    for entry in entries:
+        for reading in entry.main.readings:
+            row = rows.get((entry.main.name, reading))
+            found = f"{row.library} | {row.cases} | {bound_text(row.worst)}" if row else "| |"
+            lines.append(f"| {entry.main.name} | {reading} | {found} |")
+    for entry in entries:
+        lines += _pairs(entry)
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(entry: Entry) -> Iterator[str]:
+    readings = [Entry(entry.file, entry.main, spec) for spec in entry.main.readings.values()]
+    if len(readings) > 1:
+        yield from ("", f"## {entry.main.name}")
+    for left, right in combinations(readings, 2):
+        names = f"{left.spec.reading} and {right.spec.reading}"
+        found: dict[str, Any] = differences(left, right)
+        if not found:
+            yield from ("", f"**{names}** compute the same.")
+            continue
+        yield from ("", f"**{names}**", "", "```diff")
+        for changes in found.values():
+            for change in changes:
+                yield from (f"- {line}" for line in change.left)
+                yield from (f"+ {line}" for line in change.right)
+        yield "```"
+
+
+def readme() -> str:
+    """The README with its table as it should be."""
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{optimizer_table()}\n\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    """Write both."""
+    CONFORMANCE.parent.mkdir(exist_ok=True)
+    for path, text in ((README, readme()), (CONFORMANCE, conformance_page())):
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
