@@ -5,7 +5,7 @@ Owns the words and their layout in plain text and LaTeX; colours and tables are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,12 @@ def row(entry: Entry) -> Row:
     )
 
 
-def short_cost(spec: OptimizerSpec) -> str:
-    """A cost in numbers: how many arrays are read and written, how many operations there are."""
-    found = _cost(spec)
+def short_cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> str:
+    """A cost in numbers: how many arrays are read and written, how many operations there are.
+
+    Of the static choices, those that `on` does not give are off.
+    """
+    found = _cost(spec, on)
     counts = dict(found.operations)
     named = [f"{counts.pop(name)} {name}" for name in ("sqrt", "div") if name in counts]
     operations = " + ".join([*named, f"{sum(counts.values())}{' other' if named else ''}"])
@@ -64,8 +67,8 @@ def cost_line(spec: OptimizerSpec) -> str:
     return f"per element, with every option off: {_cost(spec)}"
 
 
-def _cost(spec: OptimizerSpec) -> Cost:
-    return cost(lower(spec))
+def _cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
+    return cost(lower(spec), on)
 
 
 def _counted(number: int, word: str) -> str:

@@ -46,10 +46,13 @@ def optimizer_table() -> str:
     for entry in catalog(None).entries:
         flags = {flag.name: True for flag in entry.main.flags}
         away = {h.name: h.special + 0.1 for h in entry.main.hypers if h.special is not None}
-        least, most = _bytes(Setting(entry.main)), _bytes(Setting(entry.main, away, flags))
+        default = Setting(entry.main)
+        on = {f"use_{h.name}": default.is_away(h) for h in entry.main.hypers if h.name in away}
+        on |= {flag.name: default.flag(flag) for flag in entry.main.flags}
+        least, most = _bytes(default), _bytes(Setting(entry.main, away, flags))
         state = f"{least}" if least == most else f"{least} ({most})"
         readings = ", ".join(entry.main.readings)
-        lines.append(f"| {entry.main.name} | {state} | {short_cost(entry.main)} | {readings} |")
+        lines.append(f"| {entry.main.name} | {state} | {short_cost(entry.main, on)} | {readings} |")
     return "\n".join(lines)
 
 
@@ -111,12 +114,13 @@ def conformance_page() -> str:
     lines = [
         "# What the readings compute, and how they differ",
         "",
-        "Written by `tests/conformance/tables.py` from the specs and the recorded runs; do not edit.",
+        "Written by `tests/conformance/tables.py` from specs and recorded runs; do not edit.",
         "",
         "The largest relative difference is that of any state, and of the way that the parameter",
         "has moved (beyond the rounding of the parameter itself), at any checkpoint of 50 steps of",
-        f"any recorded case, in float64; it is below the bound by a factor {HEADROOM}, so that other",
-        "machines agree. Readings without a library are those of texts: their equations are below.",
+        f"any recorded case, in float64; it is below the bound by a factor {HEADROOM}, so that",
+        "other machines agree. Readings without a library are those of texts; their equations are",
+        "below.",
         "",
         "| optimizer | dialect | recorded from | cases | largest difference |",
         "|---|---|---|---|---|",
