@@ -100,13 +100,15 @@ using Looped = std::conditional_t<is_staged<T>, float, T>;
 /// The larger number, or nan if one of them is nan.
 template <typename real>
 inline real maximum(real a, real b) {
-    return a >= b || a != a ? a : b;
+    const real larger = a >= b ? a : b;  // two selects, which compilers vectorise; `or` is a branch
+    return a != a ? a : larger;
 }
 
 /// The smaller number, or nan if one of them is nan.
 template <typename real>
 inline real minimum(real a, real b) {
-    return a <= b || a != a ? a : b;
+    const real smaller = a <= b ? a : b;
+    return a != a ? a : smaller;
 }
 
 /// 1, 0 or -1; nan of nan.
