@@ -23,14 +23,14 @@ EPSILON = 1e-6
 
 def numpy_norm(gradients: Iterable[Array]) -> float:
     """The norm over all elements of NumPy arrays: squares in their own type, at least float32."""
-    total = 0.0
     with np.errstate(all="ignore"):
-        for gradient in gradients:
-            flat = gradient.ravel("K")
-            if flat.dtype.itemsize < 4:
-                flat = flat.astype(np.float32)
-            total += float(np.dot(flat, flat))
-    return math.sqrt(total)
+        flat = list(map(_flat, gradients))
+        return math.sqrt(sum(map(float, map(np.dot, flat, flat))))
+
+
+def _flat(gradient: Array) -> Array:
+    flat = gradient.ravel("K")
+    return flat if flat.itemsize > 2 else flat.astype(np.float32)
 
 
 def mlx_norm(gradients: Iterable[Any]) -> Any:

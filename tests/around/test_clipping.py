@@ -18,7 +18,7 @@ from replay import assert_same, mlx32, numpy32, numpy64, run
 
 from lucidgen import Parameter
 from lucidgen.optim import LARS, SGD, Adam, AdamW, NAdam
-from lucidgen.verify.metal.machine import Machine
+from lucidgen.verify.gpu.machine import Machine
 
 TORCH = Recording("torch_around")
 
