@@ -36,7 +36,7 @@ _UNSET: dict[str, Any] = {"max_grad_norm": None, "accumulation_steps": 1, "accum
 def save(optimizer: Optimizer) -> dict[str, Any]:
     """The state dict of an optimizer; its arrays are copies."""
     state: dict[int, dict[str, Any]] = {}
-    groups = []
+    groups: list[dict[str, Any]] = []
     index = 0
     for group, targets in zip(optimizer.param_groups, _targets(optimizer), strict=True):
         entries = {
@@ -48,6 +48,8 @@ def save(optimizer: Optimizer) -> dict[str, Any]:
         if targets and all(target.name is not None for target in targets):
             entries["param_names"] = [target.name for target in targets]
         entries["param_shapes"] = [target.shape for target in targets]
+        if optimizer._tree is not None:
+            entries |= optimizer._tree.members[len(groups)].saved_values()
         groups.append(entries)
         for target in targets:
             if target.entry:
@@ -100,7 +102,7 @@ def _rules(optimizer: Optimizer) -> Iterator[Rule]:
 def _targets(optimizer: Optimizer) -> list[list[Target]]:
     """The present parameters of each group."""
     if optimizer._tree is not None:
-        return [_tree_targets(optimizer)]
+        return _tree_targets(optimizer)
     found = []
     for index, group in enumerate(optimizer.param_groups):
         names = group.get("param_names")
@@ -114,14 +116,17 @@ def _targets(optimizer: Optimizer) -> list[list[Target]]:
     return found
 
 
-def _tree_targets(optimizer: Optimizer) -> list[Target]:
+def _tree_targets(optimizer: Optimizer) -> list[list[Target]]:
     """The parameters of the MLX idiom, which are known by name after ``init``."""
     tree, label = optimizer._tree, type(optimizer).__name__
-    if not tree.state:
+    if not tree.shapes:
         raise RuntimeError(f"{label}: call init(params) first, so that its parameters are known")
     return [
-        Target(name, name, tree.shapes[name], entry, f"{label}: parameter {name!r}")
-        for name, entry in tree.saved_entries().items()
+        [
+            Target(name, name, tree.shapes[name], entry, f"{label}: parameter {name!r}")
+            for name, entry in member.saved_entries().items()
+        ]
+        for member in tree.members
     ]
 
 
@@ -144,14 +149,18 @@ def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
         values, settings = new_values(optimizer, present, saved, where)
         if optimizer._tree is not None:
             for name, value in values.items():
-                optimizer._tree.check_change(name, present.get(name), value)
+                optimizer._tree.members[index].check_change(name, present.get(name), value)
         new_groups.append((values, settings))
         for target, key in zip(targets[index], ids, strict=True):
             entry = state.get(key) or {}
             check_shape(saved, key, target)
             new_states.append((target, new_entry(optimizer, settings, entry, target, ours)))
     new_options, waiting = _options(optimizer, state_dict)
-    _commit(optimizer, new_groups, new_states)
+    if optimizer._tree is None:
+        _commit(optimizer, new_groups, new_states)
+    else:
+        entries = {target.handle: entry for target, entry in new_states}
+        optimizer._tree.load(new_groups, entries, [saved.updates for saved, _ in pairs])
     optimizer._options.update(new_options)
     optimizer._accumulation = Accumulation(waiting)
 
@@ -195,12 +204,6 @@ def _commit(
     entries: list[tuple[Target, dict[str, Any]]],
 ) -> None:
     """Put what was checked in place; from here on nothing fails."""
-    if optimizer._tree is not None:
-        values, settings = groups[0]
-        optimizer._tree.load(settings, {target.handle: entry for target, entry in entries})
-        dict.update(optimizer.param_groups[0], values)
-        optimizer.param_groups[0].settings = None
-        return
     for present, (values, _) in zip(optimizer.param_groups, groups, strict=True):
         rule = optimizer._rule
         for key in [key for key in present if is_note(rule, key) and key not in values]:

@@ -1,6 +1,8 @@
 """What marks the constructors of generated classes.
 
-Owns the note of which arguments a caller passed. What they mean is the base class's business.
+Owns the note of which arguments a caller passed, and the two ways to pass a learning rate that
+mlx.optimizers have: first, or as ``learning_rate``. What arguments mean is the base class's
+business.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, Concatenate, ParamSpec, cast
 
 from . import options
@@ -31,6 +34,8 @@ def constructor(
 
     @functools.wraps(init)
     def wrapper(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
+        if "lr" in names and ("learning_rate" in kwargs or _is_learning_rate(args[:1])):
+            args, kwargs = _as_lr(type(self).__name__, args, kwargs)  # type: ignore[assignment]
         for name in kwargs:
             if name not in names:
                 raise TypeError(
@@ -40,3 +45,26 @@ def constructor(
         init(self, *args, **kwargs)
 
     return cast(Callable[Concatenate[Any, P], None], wrapper)
+
+
+def _is_learning_rate(first: tuple[Any, ...]) -> bool:
+    """Whether a first argument is what mlx.optimizers have there."""
+    return any(isinstance(value, float | FunctionType) for value in first)
+
+
+def _as_lr(
+    label: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of mlx.optimizers, whose ``learning_rate`` comes first, as ours."""
+    rest = {key: value for key, value in kwargs.items() if key != "learning_rate"}
+    given = [kwargs["learning_rate"]] if "learning_rate" in kwargs else []
+    if _is_learning_rate(args[:1]):
+        if len(args) > 1:
+            raise TypeError(
+                f"{label}: after a learning rate in the first place all arguments need their names"
+            )
+        given.append(args[0])
+        args = ()
+    if len(given) + len(args[1:2]) + ("lr" in rest) > 1:
+        raise TypeError(f"{label}: the learning rate is given twice")
+    return args, {**rest, "lr": given[0]}

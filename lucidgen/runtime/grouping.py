@@ -57,7 +57,9 @@ class Grouped:
         """Add a group: a dict of "params" and the hyperparameters that differ from the defaults."""
         label = self._label(len(self.param_groups))
         if self._tree is not None:
-            raise RuntimeError(f"{label}: an optimizer without parameters has one group only")
+            raise RuntimeError(
+                f"{label}: the groups of an optimizer without parameters are given when it is made"
+            )
         if not isinstance(param_group, Mapping):
             raise TypeError(f"{label}: expected a dict, got {type(param_group).__name__}")
         if "params" not in param_group:

@@ -32,12 +32,16 @@ SCHEDULER_NOTES = ("max_lr", "min_lr", "base_momentum", "max_momentum")
 class Group(dict[str, Any]):
     """A parameter group: a dict that forgets its checked meaning whenever it is written to.
 
-    ``watch`` (the MLX idiom) is asked before a value changes; it may refuse by raising.
+    The rest is of the MLX idiom: ``watch`` is asked before a value changes and may refuse by
+    raising; ``selection`` says which parameters of a tree belong here, ``schedule`` what lr is
+    after so many updates.
     """
 
     settings: Settings | None = None
     members = 0  # how many parameters there were when it was last checked
     watch: Callable[[Group, str, Any], Any] | None = None
+    selection: Any = None
+    schedule: Callable[[Any], Any] | None = None
 
     def __setitem__(self, key: str, value: Any) -> None:
         if self.watch is not None:
@@ -54,7 +58,8 @@ class Group(dict[str, Any]):
         return self
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        return Group, (dict(self),)
+        kept = {"selection": self.selection, "schedule": self.schedule}
+        return Group, (dict(self),), {key: value for key, value in kept.items() if value}
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         for key, value in dict(*args, **kwargs).items():

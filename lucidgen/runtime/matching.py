@@ -13,7 +13,7 @@ from typing import Any
 from .groups import STRUCTURE
 from .options import MACHINERY
 
-_LAYOUT = (*STRUCTURE, *MACHINERY, "param_shapes")
+_LAYOUT = (*STRUCTURE, *MACHINERY, "param_shapes", "updates")
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,13 @@ class Target:
 
 @dataclass(frozen=True)
 class SavedGroup:
-    """A group of a saved dict: its values, and the ids, names and shapes of its parameters."""
+    """A group of a saved dict: its values, and what it says of its parameters."""
 
     values: dict[str, Any]
     ids: list[Any]
     names: list[str] | None
     shapes: list[tuple[int, ...]] | None
+    updates: int | None  # how many there were, if that was saved
 
 
 def parsed(
@@ -74,8 +75,11 @@ def _group(group: Mapping[str, Any], label: str) -> SavedGroup:
     for kind, found in (("names", names), ("shapes", shapes)):
         if found is not None and len(found) != len(ids):
             raise ValueError(f"{label} has {len(ids)} parameters, {len(found)} {kind}")
+    updates = group.get("updates")
+    if updates is not None and (not isinstance(updates, int) or updates < 0):
+        raise ValueError(f"{label}: 'updates' must be a whole number, got {updates!r}")
     values = {key: value for key, value in group.items() if key not in _LAYOUT}
-    return SavedGroup(values, ids, names, shapes)
+    return SavedGroup(values, ids, names, shapes, updates)
 
 
 def _dict(value: Any, label: str) -> Mapping[Any, Any]:

@@ -1,7 +1,8 @@
 """The base class of every generated optimizer.
 
-Owns the public methods and the groups and states behind them. How a step runs is in ``stepping``
-(parameters with gradients of their own) and ``tree`` (MLX trees); how a state is saved and loaded
+Owns the public methods and the groups and states behind them; those for trees of MLX arrays are in
+``mlx_idiom``. How a step runs is in ``stepping`` (parameters with gradients of their own) and
+``tree`` (MLX trees); how a state is saved and loaded
 is in ``checkpoint``. Knows no equations.
 """
 
@@ -15,17 +16,18 @@ from . import checkpoint, exempt, options, stepping
 from .accumulation import Accumulation
 from .clipping import GRAD_NORM
 from .generation import GENERATION, adopt
-from .grouping import Grouped
-from .groups import CLIP_VALUE, Group, Settings, check_values, nearest, settle
+from .groups import CLIP_VALUE, check_values, nearest, settle
 from .hooks import Handle, Hook, Hooks
 from .kernels import checked_kernel
 from .masters import Masters
+from .mlx_idiom import MLXIdiom, Unready
 from .numpy_backend import WorkArrays
 from .parameters import is_mlx_module, make_mlx_types_picklable
+from .schedule_functions import is_schedule
 from .states import States
 
 
-class Optimizer(Grouped):
+class Optimizer(MLXIdiom):
     """Base of all optimizers: parameter groups, per-parameter state, checkpoints.
 
     Generated classes carry their ``rules``. A class without rules defines ``step`` by itself, and
@@ -69,6 +71,15 @@ class Optimizer(Grouped):
             no_decay = exempt.as_no_decay(own.get("no_decay"), self._rule, label)
         if self._options.get("master_weights"):
             self._masters = Masters()
+        is_tree = params is None or is_mlx_module(params) or self._selects(params)
+        schedule = arguments.get("lr") if is_schedule(arguments.get("lr")) else None
+        if schedule is not None and self._rule is not None:
+            if not is_tree:
+                raise TypeError(
+                    f"{label}: lr is a function of the step only where trees are updated, without "
+                    f"parameters; here let a scheduler of lr_scheduler drive it"
+                )
+            arguments = self._without_schedule(arguments, label)
         self.defaults: dict[str, Any] = self._checked_defaults(
             {**(defaults or {}), **arguments}, given
         )
@@ -77,9 +88,10 @@ class Optimizer(Grouped):
         self._work = WorkArrays()
         self._tree: Any = None
         make_mlx_types_picklable()
-        if params is None or is_mlx_module(params):
+        if is_tree:
             self._no_decay = no_decay
-            self._start_tree(params)
+            self._start_tree(params, schedule)
+            self.accumulation_steps = self.accumulation_steps  # refused if it is above 1
         else:
             groups = self._group_dicts(params)
             if no_decay is not None:
@@ -178,19 +190,6 @@ class Optimizer(Grouped):
                     param.grad = None
 
     @property
-    def state(self) -> Any:
-        """The state of each parameter: ``state[param]`` is a dict. In the MLX idiom, a tree."""
-        return self._states if self._tree is None else self._tree.state
-
-    @state.setter
-    def state(self, value: Mapping[Any, Any]) -> None:
-        if self._tree is None:
-            self._states = value if isinstance(value, States) else States(value)
-        else:
-            self._tree.state.clear()
-            self._tree.state.update(value)
-
-    @property
     def max_grad_norm(self) -> float | None:
         """To which norm the gradients of all groups are clipped; None does not clip."""
         return self._options.get("max_grad_norm")
@@ -198,7 +197,7 @@ class Optimizer(Grouped):
     @max_grad_norm.setter
     def max_grad_norm(self, value: float | None) -> None:
         checked = options.as_max_grad_norm(value, type(self).__name__)
-        if self._tree is not None and self._tree.state:
+        if self._tree is not None:
             self._tree.check_change("max_grad_norm", self.max_grad_norm, checked)
         self._options["max_grad_norm"] = checked
 
@@ -229,68 +228,6 @@ class Optimizer(Grouped):
     def accumulated(self) -> int:
         """How many calls of step() wait for their update."""
         return self._accumulation.waiting
-
-    @property
-    def learning_rate(self) -> Any:
-        """The learning rate of the first group; setting it sets that of every group."""
-        return self.param_groups[0]["lr"]
-
-    @learning_rate.setter
-    def learning_rate(self, value: Any) -> None:
-        for group in self.param_groups:
-            group["lr"] = value
-
-    # -- the MLX idiom ----------------------------------------------------------------------------
-
-    def _start_tree(self, module: Any) -> None:
-        label, rule = type(self).__name__, self._rule
-        if rule is None:
-            raise TypeError(f"{label}: params is None; give the parameters to optimize")
-        self.param_groups.append(Group({"params": [], **self.defaults}))
-        self._tree = _Unready()
-        self.accumulation_steps = self.accumulation_steps  # refused if it is above 1
-        if module is not None:
-            self.init(module)
-
-    def _tree_settings(self) -> Settings:
-        """The tree's settings; the tree itself is made when MLX is first needed."""
-        label, rule = type(self).__name__, self._rule
-        if self._tree is None or rule is None:
-            raise RuntimeError(
-                f"{label}: constructed with parameters, so call step(); for update(model, grads) "
-                f"construct it without"
-            )
-        group: Group = self.param_groups[0]
-        if group.settings is None:
-            values = check_values(rule, self.rules, group, label)
-            group_settings = settle(rule, values, label)
-            dict.update(group, values)
-            group.settings = group_settings
-        if isinstance(self._tree, _Unready):
-            from .tree import TreeState
-
-            self._tree = TreeState(rule, label, self._tree.state, self._tree.shapes, self.kernel)
-        if group.watch is None:
-            group.watch = self._tree.watch
-            self._tree.no_decay = self._no_decay
-            self._tree.has_masters = self._masters is not None
-        return group.settings
-
-    def init(self, params: Any) -> None:
-        """Make the state for a tree of MLX arrays, or for an mlx.nn.Module."""
-        settings = self._tree_settings()
-        self._tree.init(params, settings)
-        if self.max_grad_norm is not None:
-            self._tree.expect_norm()
-
-    def apply_gradients(self, grads: Any, params: Any) -> Any:
-        """The updated tree of parameters, unevaluated; parameters without gradient stay."""
-        settings = self._tree_settings()
-        return self._tree.apply(grads, params, settings, self.max_grad_norm)
-
-    def update(self, model: Any, grads: Any) -> None:
-        """Update an mlx.nn.Module from a tree of gradients, unevaluated."""
-        model.update(self.apply_gradients(grads, model))
 
     # -- saving and showing -----------------------------------------------------------------------
 
@@ -343,14 +280,16 @@ class Optimizer(Grouped):
         del found["_work"]
         found.pop("_hooks", None)
         if self._tree is not None:
-            found["_tree"] = _Unready(self._tree.state, self._tree.shapes)
+            found["_tree"] = Unready(self._tree.state, self._tree.shapes)
         return found
 
     def __setstate__(self, found: MutableMapping[str, Any]) -> None:
         self.__dict__.update(found)
         self._work = WorkArrays()
-        if self._tree is not None and self._tree.state:
-            self._tree_settings()
+        if self._tree is not None and (
+            self._tree.state or any(group.schedule for group in self.param_groups)
+        ):
+            self._ready_tree()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -362,15 +301,3 @@ class Optimizer(Grouped):
                 if key not in ("params", "param_names")
             ]
         return "\n".join([*lines, ")"])
-
-
-class _Unready:
-    """Stands for the tree state until MLX is needed, and in pickles."""
-
-    def __init__(
-        self,
-        state: dict[str, Any] | None = None,
-        shapes: dict[str, tuple[int, ...]] | None = None,
-    ) -> None:
-        self.state: dict[str, Any] = {} if state is None else state
-        self.shapes: dict[str, tuple[int, ...]] = {} if shapes is None else shapes

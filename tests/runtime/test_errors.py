@@ -39,7 +39,7 @@ def assert_unchanged(optimizer, before):
         ({"betas": (0.9,)}, ValueError, "betas must be 2 numbers, got 1"),
         ({"betas": 0.9}, TypeError, "betas must be 2 numbers, got 0.9"),
         ({"amsgrad": 1}, TypeError, "amsgrad must be True or False, got 1"),
-        ({"learning_rate": 1}, TypeError, "no argument 'learning_rate'"),
+        ({"learn_rate": 1}, TypeError, "no argument 'learn_rate'"),
         ({"weight_dcay": 1}, TypeError, "did you mean 'weight_decay'"),
         ({"dialect": "kears"}, ValueError, "no dialect 'kears'; did you mean 'keras'"),
     ],

@@ -316,5 +316,5 @@ def test_loading_before_init_says_what_to_do():
 
 
 def test_a_group_cannot_be_added_in_the_mlx_idiom():
-    with pytest.raises(RuntimeError, match="has one group only"):
+    with pytest.raises(RuntimeError, match="given when it is made"):
         Adam().add_param_group({"params": [Parameter([1.0])]})
