@@ -180,11 +180,11 @@ class Call:
 
         A parameter whose weights were given up has an equal array at once, evaluated or not.
         """
-        dtype, settings = self.dtype, self.bucket.settings
-        if any(grad.dtype != dtype for grad in self.grads):
-            self.grads = [grad.astype(dtype) for grad in self.grads]
-        if dtype == mx.bfloat16:  # which NumPy lacks
-            self.grads = [grad.view(mx.uint16) for grad in self.grads]
+        settings = self.bucket.settings
+        self.grads = [
+            grad.view(mx.uint16) if grad.dtype == mx.bfloat16 else grad  # which NumPy lacks
+            for grad in self.grads
+        ]
         waiting = [*self.grads, *filter(is_mlx, self.bucket.values.values())]
         for slot in self.slots:
             param = slot.param

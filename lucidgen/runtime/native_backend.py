@@ -2,9 +2,10 @@
 
 Owns the table of pointers that a call is given and when it must be made anew. It is the arrays that
 count: a table holds for as long as the bound arrays are those that it was made of, and only the
-gradients are looked at in every step. It does not care whose memory it is: NumPy's, or MLX's
-(``mlx_native``), whose gradients come as NumPy arrays that share their memory. Does not own how
-loops come to be (``native``).
+gradients are looked at in every step. They may be of another type than their weights, and are
+converted in the loop: no copies of them are made. It does not care whose memory it is: NumPy's, or
+MLX's (``mlx_native``), whose gradients come as NumPy arrays that share their memory. Does not own
+how loops come to be (``native``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .host import Bucket
+from .numpy_backend import TYPES
 from .rule import Rule, State
 from .states import Slot
 
@@ -39,6 +41,7 @@ class _Table(ctypes.Structure):
         ("arrays", ctypes.c_void_p),
         ("grads", ctypes.c_void_p),
         ("data_offset", ctypes.c_int64),
+        ("types", ctypes.c_void_p),
         ("layouts", ctypes.c_void_p),
     )
 
@@ -117,12 +120,14 @@ class Table:
         self.starts = np.zeros(len(sizes) + 1, dtype=np.int64)
         np.cumsum(sizes, out=self.starts[1:])
         self.arrays = np.array(bound, dtype=np.intp)
+        self.dtypes: list[Any] = []
         self.strides: list[Any] = []
+        self.types: Any = None
         self.layouts: Any = None
         self.made: dict[Any, tuple[int, Any]] = {}
         self.table = _Table(
             *(len(sizes), self.starts.ctypes.data, self.arrays.ctypes.data),
-            *(None, _data_offset(), None),
+            *(None, _data_offset(), None, None),
         )
 
     def is_of(self, rule: Rule, bound: Sequence[tuple[int, ...]]) -> bool:
@@ -139,10 +144,13 @@ class Table:
         else:
             found = np.array([grad.ctypes.data for grad in grads], dtype=np.intp)
         table.grads = found.ctypes.data
+        dtypes = [grad.dtype for grad in grads]
         strides = [grad.strides for grad in grads]
-        if strides != self.strides:
+        if dtypes != self.dtypes or strides != self.strides:
+            self.types = np.array([TYPES[dtype] for dtype in dtypes], dtype=np.int8)
             self.layouts = self._layouts(grads)
-            self.strides = strides
+            self.dtypes, self.strides = dtypes, strides
+            table.types = self.types.ctypes.data
             table.layouts = None if self.layouts is None else self.layouts.ctypes.data
         scalars, choices = packed(bucket, self.names)
         step(addressof(table), scalars, choices, threads())
@@ -153,7 +161,7 @@ class Table:
         return np.array(found, dtype=np.intp) if any(found) else None
 
     def _layout(self, slot: Slot, grad: Any) -> int:
-        key = grad.shape, grad.strides, slot.order
+        key = grad.shape, grad.strides, grad.itemsize, slot.order
         if key not in self.made:
             axes = list(zip(grad.shape, grad.strides, strict=True))
             if slot.order == "F":

@@ -28,6 +28,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 #: chunks cost more calls than they save memory traffic (measured from 8 thousand to 262 thousand).
 CHUNK = 131_072
 
+#: The types of gradients that steps convert to that of the weights, as compiled steps number them.
+#: bfloat16, which NumPy lacks, comes as its bits.
+TYPES = {np.dtype(name): i for i, name in enumerate(("float32", "float64", "float16", "uint16"))}
+
 #: For each call: which elements (None for all), those of w, and the states and work arrays.
 Calls = list[tuple[slice | None, Array, tuple[Any, ...]]]
 
@@ -323,7 +327,7 @@ def _compiled(rule: Rule, entries: list[Entry], kernel: str) -> dict[np.dtype[An
     from . import native
 
     found = {}
-    for type_ in {grad.dtype for _, grad in entries}:
+    for type_ in {slot.param.data.dtype for slot, _ in entries}:
         if type_.isnative and type_.name in native.TYPES:
             given = native.demanded if kernel == "cpp" else native.available
             found[type_] = given(rule, type_.name)
@@ -382,7 +386,8 @@ def _run_numpy(bucket: Bucket, entries: list[Entry], work: WorkArrays) -> None:
             _run_half(function, grad, slot.calls, common)
             continue
         for part, w, tail in slot.calls:
-            function(w, grad if part is None else grad[part], *tail, *common)
+            some = grad if part is None else grad[part]
+            function(w, some.astype(w.dtype, copy=False), *tail, *common)
 
 
 def _run_half(
@@ -392,7 +397,7 @@ def _run_half(
     for part, w, tail in calls:
         given = [w, *tail]
         wide = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in given]
-        half_grad = grad if part is None else grad[part]
+        half_grad = (grad if part is None else grad[part]).astype(w.dtype, copy=False)
         function(wide[0], half_grad.astype(np.float32), *wide[1:], *common)
         for array, result in zip(given, wide, strict=True):
             if isinstance(array, np.ndarray):

@@ -35,6 +35,7 @@ class Slot:
         "data",
         "dtype",
         "entry",
+        "grad_dtype",
         "kind",
         "order",
         "param",
@@ -49,6 +50,7 @@ class Slot:
         self.param = param
         self.entry = entry
         self.shared = shared
+        self.grad_dtype: Any = None  # the type of the last gradient that was looked at closely
         self.forget()
 
     def handed_out(self) -> dict[str, Any]:

@@ -50,7 +50,6 @@ class Steady:
         self.entries = [slot.entry for slot in self.slots]
         self.datas = [slot.data for slot in self.slots]
         self.shapes = [slot.shape for slot in self.slots]
-        self.dtype = self.slots[0].dtype
         columns = zip(*(slot.sources for slot in self.slots), strict=True)
         self.sources = [(column[0][0], [array for _, array in column]) for column in columns]
 
@@ -76,7 +75,7 @@ class Steady:
                 return False
         return (
             _same(map(type, grads), repeat(np.ndarray))
-            and _same(map(_dtype, grads), repeat(self.dtype))
+            and list(map(_dtype, grads)) == self.table.dtypes
             and list(map(_shape, grads)) == self.shapes
             and not shares_memory(grads)
         )

@@ -180,7 +180,7 @@ def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry
         if not (
             known
             and type(grad) is slot.kind
-            and grad.dtype == slot.dtype
+            and grad.dtype == slot.grad_dtype
             and grad.shape == slot.shape
         ):
             label = f"{where}: {describe(index, names[index] if names else None)}"
@@ -188,6 +188,7 @@ def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry
                 slot.forget()
                 _check(label, settings, slot, data)
             grad = _checked_gradient(label, grad, data)
+            slot.grad_dtype = grad.dtype
         if counts:
             t = entry.get("step", 0) + 1
         if scalars:
@@ -252,12 +253,12 @@ def _check(label: str, settings: Settings, slot: Slot, data: Any) -> None:
 
 
 def _checked_gradient(label: str, grad: Any, data: Any) -> Any:
-    """The gradient as a floating array of the data's own kind and type."""
+    """The gradient as a floating array of the data's own kind, and of a type that steps convert."""
     grad = check_gradient(label, grad, data)
-    if is_mlx(grad):
+    if is_mlx(grad) or grad.dtype in numpy_backend.TYPES:
         return grad
     with np.errstate(over="ignore"):  # what is too large becomes inf, as in torch, without a word
-        return np.asarray(grad).astype(data.dtype, copy=False)
+        return grad.astype(data.dtype, copy=False)
 
 
 def check_gradient(label: str, grad: Any, data: Any) -> Any:

@@ -1,6 +1,7 @@
 // Runs emitted steps over tables of every kind, and exits with 1 if they disagree among themselves.
 // The sanitizers that it is compiled with watch what it does.
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "adam.cpp"
 
 using lucidgen::Index;
+using lucidgen::Type;
 
 namespace {
 
@@ -32,41 +34,55 @@ struct Tensors {
     }
 };
 
+/// Gradients that every type has.
 template <typename T>
-T gradient(Index i) {
-    return T(static_cast<float>((i * 5) % 13) / 8 - 0.7f);
+std::vector<std::vector<T>> gradients(const std::vector<Index>& sizes) {
+    std::vector<std::vector<T>> found;
+    for (Index size : sizes) {
+        found.emplace_back();
+        for (Index i = 0; i < size; ++i) {
+            const float value = static_cast<float>((i * 5) % 13) / 8 - 0.75f;
+            found.back().emplace_back();
+            lucidgen::convert(&found.back().back(), &value, 1);
+        }
+    }
+    return found;
 }
 
-/// Whether gradients of any layout and any number of threads give what one thread gives.
-template <typename Rule, typename T>
-bool agree(int live, const int* choices, const double* scalars) {
-    const std::vector<Index> sizes{0, 1, 70000, 12, 6, 40000};
-    std::vector<std::vector<T>> plain, other;
-    std::vector<std::vector<char>> bytes;
-    std::vector<const char*> plain_grads, other_grads;
-    for (Index size : sizes) {
-        plain.emplace_back();
-        for (Index i = 0; i < size; ++i) {
-            plain.back().push_back(gradient<T>(i));
-        }
-        plain_grads.push_back(reinterpret_cast<const char*>(plain.back().data()));
+template <typename T>
+std::vector<const char*> pointers(const std::vector<std::vector<T>>& arrays) {
+    std::vector<const char*> found;
+    for (const std::vector<T>& array : arrays) {
+        found.push_back(reinterpret_cast<const char*>(array.data()));
     }
-    other_grads = plain_grads;
+    return found;
+}
+
+/// Whether gradients of type G, any layout and any number of threads give what one thread gives.
+template <typename Rule, typename T, typename G>
+bool agree(Type own, Type type, int repeats, int live, const int* choices) {
+    const double scalars[] = {0.5, -1.0, 0.1, 0.9, 0.1, 0.999, 0.001, 0.01, 1e-8};
+    const std::vector<Index> sizes{0, 1, 70000, 12, 6, 40000};
+    const std::vector<std::vector<T>> plain = gradients<T>(sizes);
+    const std::vector<std::vector<G>> other = gradients<G>(sizes);
+    const std::vector<const char*> plain_grads = pointers(plain);
+    std::vector<const char*> other_grads = pointers(other);
+    const std::vector<Type> plain_types(sizes.size(), own), other_types(sizes.size(), type);
 
     // 12 elements as a transposed 3 x 4, 6 backwards, 40000 in the middle of a word.
-    std::vector<T> transposed(12), backwards(6);
+    std::vector<G> transposed(12), backwards(6);
     for (Index i = 0; i < 12; ++i) {
-        transposed[i % 4 * 3 + i / 4] = plain[3][i];
+        transposed[i % 4 * 3 + i / 4] = other[3][i];
     }
     for (Index i = 0; i < 6; ++i) {
-        backwards[5 - i] = plain[4][i];
+        backwards[5 - i] = other[4][i];
     }
-    std::vector<char> shifted(40000 * sizeof(T) + 1);
-    std::memcpy(shifted.data() + 1, plain[5].data(), 40000 * sizeof(T));
+    std::vector<char> shifted(40000 * sizeof(G) + 1);
+    std::memcpy(shifted.data() + 1, other[5].data(), 40000 * sizeof(G));
     other_grads[3] = reinterpret_cast<const char*>(transposed.data());
     other_grads[4] = reinterpret_cast<const char*>(backwards.data() + 5);
     other_grads[5] = shifted.data() + 1;
-    const Index size = sizeof(T);
+    const Index size = sizeof(G);
     const Index extents3[] = {3, 4}, strides3[] = {size, 3 * size};
     const Index extents4[] = {6}, strides4[] = {-size};
     const lucidgen::Layout layout3{2, extents3, strides3}, layout4{1, extents4, strides4};
@@ -74,16 +90,17 @@ bool agree(int live, const int* choices, const double* scalars) {
 
     Tensors<T> one(sizes, Rule::states, live), two(sizes, Rule::states, live);
     const Index count = static_cast<Index>(sizes.size());
-    for (int repeat = 0; repeat < 3; ++repeat) {
-        lucidgen::Table table{count, one.starts.data(), one.arrays.data(), plain_grads.data(), -1,
-                              nullptr};
+    for (int repeat = 0; repeat < repeats; ++repeat) {
+        lucidgen::Table table{count, one.starts.data(),  one.arrays.data(), plain_grads.data(),
+                              -1,    plain_types.data(), nullptr};
         lucidgen::step<Rule, T>(table, scalars, choices, 1);
-        table = {count, two.starts.data(), two.arrays.data(), other_grads.data(), -1, layouts};
+        table = {count, two.starts.data(),  two.arrays.data(), other_grads.data(),
+                 -1,    other_types.data(), layouts};
         lucidgen::step<Rule, T>(table, scalars, choices, 3);
     }
     for (std::size_t k = 0; k < one.owned.size(); ++k) {
         if (one.owned[k].size() &&
-            std::memcmp(one.owned[k].data(), two.owned[k].data(), one.owned[k].size() * size)) {
+            std::memcmp(one.owned[k].data(), two.owned[k].data(), one.owned[k].size() * sizeof(T))) {
             return false;
         }
     }
@@ -91,11 +108,40 @@ bool agree(int live, const int* choices, const double* scalars) {
 }
 
 template <typename T>
-bool all_agree() {
-    const double scalars[] = {0.5, -1.0, 0.1, 0.9, 0.1, 0.999, 0.001, 0.01, 1e-8};
+bool all_agree(Type own) {
+    using Rule = lucidgen::adam_rule;
     const int plain[] = {0, 0, 0}, all[] = {1, 1, 1};
-    return agree<lucidgen::adam_rule, T>(2, plain, scalars) &&
-           agree<lucidgen::adam_rule, T>(3, all, scalars);
+    return agree<Rule, T, T>(own, own, 3, 2, plain) && agree<Rule, T, T>(own, own, 3, 3, all) &&
+           agree<Rule, T, float>(own, Type::f32, 1, 3, all) &&
+           agree<Rule, T, double>(own, Type::f64, 1, 3, all) &&
+#ifdef __FLT16_MANT_DIG__
+           agree<Rule, T, lucidgen::float16>(own, Type::f16, 1, 3, all) &&
+#endif
+           agree<Rule, T, lucidgen::bfloat16>(own, Type::bf16, 1, 3, all);
+}
+
+/// Whether every half is read as what IEEE 754 says it is.
+bool float16_is_read() {
+    for (unsigned bits = 0; bits < 0x10000u; ++bits) {
+        const auto narrow = static_cast<std::uint16_t>(bits);
+        lucidgen::float16 from;
+        std::memcpy(&from, &narrow, sizeof from);
+        float value, expected;
+        lucidgen::convert(&value, &from, 1);
+        const int exponent = bits >> 10 & 31u;
+        const float digits = static_cast<float>(bits & 1023u);
+        if (exponent == 31) {
+            expected = bits & 1023u ? NAN : INFINITY;
+        } else {
+            expected = std::ldexp(exponent ? digits + 1024 : digits, (exponent ? exponent : 1) - 25);
+        }
+        expected = bits & 0x8000u ? -expected : expected;
+        const bool both_are_nan = value != value && expected != expected;
+        if (!both_are_nan && std::memcmp(&value, &expected, sizeof value)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /// Whether every float that a bfloat16 holds survives, and one between two goes to the nearest.
@@ -120,10 +166,20 @@ bool bfloat16_rounds() {
 }  // namespace
 
 int main() {
-    const bool found[] = {all_agree<float>(), all_agree<double>(), all_agree<lucidgen::bfloat16>(),
-                          all_agree<lucidgen::float16>(), bfloat16_rounds()};
+    const bool found[] = {
+        all_agree<float>(Type::f32),
+        all_agree<double>(Type::f64),
+        all_agree<lucidgen::bfloat16>(Type::bf16),
+#ifdef __FLT16_MANT_DIG__
+        all_agree<lucidgen::float16>(Type::f16),
+#endif
+        float16_is_read(),
+        bfloat16_rounds(),
+    };
+    bool all = true;
     for (bool good : found) {
         std::puts(good ? "agree" : "disagree");
+        all = all && good;
     }
-    return found[0] && found[1] && found[2] && found[3] && found[4] ? EXIT_SUCCESS : EXIT_FAILURE;
+    return all ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -24,6 +24,21 @@ using float64 = double;
 
 #ifdef __FLT16_MANT_DIG__
 using float16 = _Float16;
+#else
+/// A half where the compiler has none: it can be read, which gradients need.
+struct float16 {
+    std::uint16_t bits;
+
+    explicit operator float() const {
+        const std::uint32_t magnitude = bits & 0x7fffu;
+        // Its exponent counts from 15, that of a float from 127; the product is exact.
+        const std::uint32_t from = magnitude << 13 | (magnitude < 0x7c00u ? 0u : 0x7f800000u);
+        float value;
+        std::memcpy(&value, &from, sizeof value);
+        value *= 0x1p112f;
+        return bits & 0x8000u ? -value : value;
+    }
+};
 #endif
 
 /// The upper half of a float. It is stored like this and computed in float.
@@ -69,7 +84,35 @@ constexpr bool is_staged = false;
 #ifdef LUCIDGEN_STAGES_HALF
 template <>
 constexpr bool is_staged<float16> = true;
+#endif
 
+/// A number as a float. A double is cut off there, and its last digit made odd if it had more: one
+/// that is then rounded to half as many digits becomes what it would have become at once.
+template <typename From>
+inline float as_float(From value) {
+    if constexpr (std::is_same_v<From, double>) {
+        constexpr std::uint64_t last = std::uint64_t(1) << 29;
+        std::uint64_t bits;
+        std::memcpy(&bits, &value, sizeof bits);
+        bits = (bits & ~(last - 1)) | (bits & (last - 1) ? last : 0);
+        std::memcpy(&value, &bits, sizeof bits);
+    }
+    return float(value);
+}
+
+/// Copies numbers as numbers of another type: rounded to the nearest, between two to the even one.
+template <typename To, typename From>
+void convert(To* to, const From* from, Index size) {
+    for (Index i = 0; i < size; ++i) {
+        if constexpr (sizeof(To) == 2 || sizeof(From) == 2) {
+            to[i] = To(as_float(from[i]));
+        } else {
+            to[i] = To(from[i]);
+        }
+    }
+}
+
+#ifdef LUCIDGEN_STAGES_HALF
 inline void convert(float* to, const float16* from, Index size) {
     Index i = 0;
     for (; i + 8 <= size; i += 8) {
@@ -89,6 +132,28 @@ inline void convert(float16* to, const float* from, Index size) {
     }
     for (; i < size; ++i) {
         to[i] = float16(from[i]);
+    }
+}
+
+template <typename To>
+void convert(To* to, const float16* from, Index size) {
+    float some[8];
+    for (Index i = 0; i < size; i += 8) {
+        const Index now = size - i < 8 ? size - i : 8;
+        convert(some, from + i, now);
+        convert(to + i, some, now);
+    }
+}
+
+template <typename From>
+void convert(float16* to, const From* from, Index size) {
+    float some[8];
+    for (Index i = 0; i < size; i += 8) {
+        const Index now = size - i < 8 ? size - i : 8;
+        for (Index j = 0; j < now; ++j) {
+            some[j] = as_float(from[i + j]);
+        }
+        convert(to + i, some, now);
     }
 }
 #endif
@@ -117,6 +182,9 @@ inline real sign(real a) {
     return a > 0 ? real(1) : a < 0 ? real(-1) : a == 0 ? real(0) : a;
 }
 
+/// What a gradient's elements are.
+enum class Type : std::int8_t { f32, f64, f16, bf16 };
+
 /// Where in memory the elements of a gradient lie that is laid out differently from its weights:
 /// the extents and the strides in bytes of its axes, that of the weights' neighbours last.
 struct Layout {
@@ -136,6 +204,7 @@ struct Table {
     /// pointer to the gradient so many bytes after its start.
     const char* const* grads;
     Index data_offset;
+    const Type* types;
     /// For each tensor null if its gradient is laid out like w; null if all of them are.
     const Layout* const* layouts;
 };
@@ -162,21 +231,25 @@ Loop<T>* chosen(const int* choices) {
 
 /// Copies elements `at` to `at + size` of a gradient, in the order of its weights.
 template <typename T>
-void gather(T* to, const char* grad, const Layout& layout, Index at, Index size) {
-    if (layout.axes == 0) {
+void gather(T* to, const char* grad, const Layout* layout, Index at, Index size) {
+    if (!layout) {
+        std::memcpy(to, grad + at * Index(sizeof(T)), size * sizeof(T));
+        return;
+    }
+    if (layout->axes == 0) {
         std::memcpy(to, grad, sizeof(T));
         return;
     }
-    const Index last = layout.axes - 1;
-    const Index extent = layout.extents[last], stride = layout.strides[last];
+    const Index last = layout->axes - 1;
+    const Index extent = layout->extents[last], stride = layout->strides[last];
     while (size > 0) {
         const Index first = at % extent;
         const Index run = size < extent - first ? size : extent - first;
         const char* from = grad + first * stride;
         Index rest = at / extent;
         for (Index axis = last - 1; axis >= 0; --axis) {
-            from += rest % layout.extents[axis] * layout.strides[axis];
-            rest /= layout.extents[axis];
+            from += rest % layout->extents[axis] * layout->strides[axis];
+            rest /= layout->extents[axis];
         }
         for (Index i = 0; i < run; ++i) {
             std::memcpy(to + i, from + i * stride, sizeof(T));
@@ -215,25 +288,48 @@ struct Share {
     }
 
     void update(Index k, Index at, Index size) const {
+        switch (table->types[k]) {
+            case Type::f32:
+                return update_by<float32>(k, at, size);
+            case Type::f64:
+                return update_by<float64>(k, at, size);
+            case Type::f16:
+                return update_by<float16>(k, at, size);
+            case Type::bf16:
+                return update_by<bfloat16>(k, at, size);
+        }
+    }
+
+    template <typename G>
+    void update_by(Index k, Index at, Index size) const {
         void* const* arrays = table->arrays + k * arrays_each;
         const char* grad = table->grads[k];
         if (table->data_offset >= 0) {
             std::memcpy(&grad, grad + table->data_offset, sizeof grad);
         }
         const Layout* layout = table->layouts ? table->layouts[k] : nullptr;
-        if (!layout && reinterpret_cast<std::uintptr_t>(grad) % alignof(T) == 0) {
+        const bool is_plain =
+            !layout && reinterpret_cast<std::uintptr_t>(grad) % alignof(G) == 0;
+        if (is_plain && std::is_same_v<G, T>) {
             work(size, at, arrays, reinterpret_cast<const T*>(grad) + at);
             return;
         }
-        T some[most];
+        G gathered[most];
         for (Index done = 0; done < size; done += most) {
             const Index now = size - done < most ? size - done : most;
-            if (layout) {
-                gather(some, grad, *layout, at + done, now);
+            const G* some = gathered;
+            if (is_plain) {
+                some = reinterpret_cast<const G*>(grad) + at + done;
             } else {
-                std::memcpy(some, grad + (at + done) * Index(sizeof(T)), now * sizeof(T));
+                gather(gathered, grad, layout, at + done, now);
             }
-            work(now, at + done, arrays, some);
+            if constexpr (std::is_same_v<G, T>) {
+                work(now, at + done, arrays, some);
+            } else {
+                T converted[most];
+                convert(converted, some, now);
+                work(now, at + done, arrays, converted);
+            }
         }
     }
 
