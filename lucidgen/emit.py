@@ -38,7 +38,7 @@ STYLE = (
     "--config=lint.isort.known-first-party=['lucidgen']",
 )
 #: What a package exports of the runtime.
-RUNTIME_NAMES = ("ExponentialMovingAverage", "Optimizer", "Options")
+RUNTIME_NAMES = ("ExponentialMovingAverage", "MultiOptimizer", "Optimizer", "Options")
 #: Files of every package that are the same whatever its specs.
 FIXED = (
     *(

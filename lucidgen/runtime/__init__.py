@@ -7,6 +7,7 @@ met. All imports within are relative: the package may be copied into another.
 from .averaging import ExponentialMovingAverage
 from .constructor import constructor
 from .generation import GENERATION
+from .multi_optimizer import MultiOptimizer
 from .optimizer import Optimizer
 from .options import Options
 from .parameters import Parameter
@@ -17,6 +18,7 @@ __all__ = [
     "ExponentialMovingAverage",
     "Flag",
     "Hyper",
+    "MultiOptimizer",
     "Optimizer",
     "Options",
     "Parameter",

@@ -139,7 +139,8 @@ class MLXIdiom(Grouped):
         if self._tree is None:
             self._states = value if isinstance(value, States) else States(value)
         else:
-            self._ready_tree().assign(value)
+            tree = self._ready_tree()
+            tree.put(tree.checked(value))
 
     @property
     def learning_rate(self) -> Any:

@@ -175,13 +175,15 @@ class Tree:
             own = {name: entries[name] for name in member.entries}
             member.load(values, settings, own, count)
 
-    def assign(self, value: Any) -> None:
-        """Replace the state by one that was taken from ``state``, also through a flat dict.
+    def checked(self, value: Any) -> dict[str, Any]:
+        """What ``put`` puts in the place of the state: one that was taken from ``state``.
+
+        It may have been flattened and unflattened in between.
 
         Raises
         ------
         TypeError, ValueError
-            If it does not fit; then nothing changes.
+            If it does not fit.
         """
         found = self._assigned_groups(value)
         states = [parsed(member, own) for member, own in zip(self.members, found, strict=True)]
@@ -192,10 +194,14 @@ class Tree:
                 for name in shapes:
                     state["params"].setdefault(name, {})
         norm = value.get(GRAD_NORM, self.state.get(GRAD_NORM))
-        for member, state in zip(self.members, states, strict=True):
+        return {"groups": states, **({} if norm is None else {GRAD_NORM: norm})}
+
+    def put(self, checked: Mapping[str, Any]) -> None:
+        """Replace the state by a checked one."""
+        for member, state in zip(self.members, checked["groups"], strict=True):
             member.assign(state)
-        if norm is not None:
-            self.state[GRAD_NORM] = norm
+        if GRAD_NORM in checked:
+            self.state[GRAD_NORM] = checked[GRAD_NORM]
 
     def _assigned_groups(self, value: Any) -> Iterator[Any]:
         """The part of each group in an assigned state."""

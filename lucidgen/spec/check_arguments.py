@@ -31,6 +31,7 @@ RESERVED_KEYS = {"step", "started", "params", "lr", "grad_norm", "master_weight"
 RESERVED_CLASSES = {
     *("Any", "Iterable", "Optimizer", "Options", "Unpack", "constructor"),
     "ExponentialMovingAverage",
+    "MultiOptimizer",
 }
 PREFIXES = ("use_", "first_", "new_")
 

@@ -38,6 +38,7 @@ def test_an_authors_package_is_importable_and_its_classes_work(place, monkeypatc
     assert my_optim.__all__ == [
         "Derived",
         "ExponentialMovingAverage",
+        "MultiOptimizer",
         "Optimizer",
         "Options",
         "Plain",

@@ -8,7 +8,8 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from lucidgen.optim import SGD, AdamW, NAdam
+from lucidgen.optim import SGD, AdamW, MultiOptimizer, NAdam
+from lucidgen.optim.lr_scheduler import StepLR
 from lucidgen.runtime import Parameter
 
 
@@ -303,3 +304,63 @@ def test_a_captured_step_finds_every_array_after_its_state_was_replaced(way):
     expected = twin.apply_gradients({"a": mx.array([3.0, 1.0]), "b": mx.array([6.0, 2.0])}, params)
     for name in "ab":
         np.testing.assert_allclose(model[name], expected[name], rtol=1e-6)
+
+
+# -- several optimizers ---------------------------------------------------------------------------
+
+
+def several():
+    return MultiOptimizer([SGD(lr=1.0, momentum=0.9), AdamW(lr=0.5)], ["*.weight"])
+
+
+def test_several_optimizers_are_driven_and_restored_as_one():
+    opt, params = several(), tree()
+    scheduler = StepLR(opt, step_size=1, gamma=0.5)
+    params = opt.apply_gradients(ones(params), params)
+    scheduler.step()
+    assert [o.learning_rate.item() for o in opt.optimizers] == [0.5, 0.25]
+    twin = several()
+    twin.state = opt.state
+    one, two = (o.apply_gradients(ones(params), params) for o in (opt, twin))
+    for name in ("weight", "bias"):
+        assert mx.array_equal(one["layers"][0][name], two["layers"][0][name]).item()
+    opt.learning_rate = 0.125
+    assert opt.learning_rate.item() == opt.optimizers[1].learning_rate.item() == 0.125
+
+
+def test_a_state_that_does_not_fit_one_of_several_optimizers_changes_none():
+    opt = several()
+    opt.init(tree())
+    first = opt.state["states"][0]
+    for state in ([first], {"states": [first]}, {"states": [{**first, "step": mx.array(9)}, {}]}):
+        with pytest.raises(ValueError, match=r"state must be a dict|has no 'step'"):
+            opt.state = state
+    assert opt.optimizers[0].state["step"].item() == 0
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "filters", "error", "message"),
+    [
+        ([SGD(), AdamW()], [], ValueError, "2 optimizers need 1 filters"),
+        ([SGD(), AdamW()], [3], TypeError, "filter 0 must be patterns"),
+        ([SGD([Parameter([1.0])])], [], TypeError, "optimizer 0 must be an optimizer without"),
+        ([object()], [], TypeError, "got object"),
+    ],
+)
+def test_wrong_optimizers_and_filters_are_refused(optimizers, filters, error, message):
+    with pytest.raises(error, match=message):
+        MultiOptimizer(optimizers, filters)
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (["*.wieght"], r"optimizer 0 \(SGD\): the pattern '\*\.wieght' of params matches no"),
+        ([lambda path, w: True], r"optimizer 1 \(AdamW\): takes no parameter"),
+    ],
+)
+def test_an_optimizer_without_parameters_among_several_is_refused(filters, message):
+    opt = MultiOptimizer([SGD(), AdamW()], filters)
+    with pytest.raises(ValueError, match=message):
+        opt.init(tree())
+    assert opt.state == {"states": [{}, {}]}

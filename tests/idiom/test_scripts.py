@@ -12,7 +12,7 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 import lucidgen.optim as ours
 
-#: The same equations: MLX leaves bias correction out unless it is asked for.
+#: With this, AdamW of MLX computes what torch's does; else it is our dialect "mlx".
 READING = {"bias_correction": True}
 
 
@@ -96,6 +96,25 @@ def test_a_script_switches_by_changing_an_import():
     agree(found, expected)
     assert found[-1] < 0.5 * found[0]
     assert traces <= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+        ("Adam", {"betas": [0.8, 0.99]}),
+        ("AdamW", {"weight_decay": 0.1, "eps": 1e-6}),
+        ("Adamax", {}),
+        ("Adagrad", {}),
+        ("Lion", {"weight_decay": 0.1}),
+        ("RMSprop", {"alpha": 0.9}),
+    ],
+)
+def test_the_optimizers_of_mlx_are_dialects_of_ours(name, arguments):
+    expected, _ = trained(getattr(theirs, name)(learning_rate=1e-3, **arguments))
+    cls = getattr(ours, name)
+    reading = {"dialect": "mlx"} if "mlx" in cls.rules else {}
+    agree(trained(cls(learning_rate=1e-3, **arguments, **reading))[0], expected)
 
 
 def test_a_script_that_clips_with_mlx_switches():
@@ -234,3 +253,19 @@ def test_weights_that_are_frozen_and_unfrozen_in_a_run_go_on():
     steps = dict(zip(saved["param_groups"][0]["param_names"], saved["state"].values(), strict=True))
     assert steps["layers.0.weight"]["step"] == 10
     assert steps["layers.1.weight"]["step"] == 15
+
+
+def test_several_optimizers_share_a_model_as_in_mlx():
+    found = []
+    for library, arguments in ((theirs, {}), (ours, {"dialect": "mlx"})):
+        optimizer = library.MultiOptimizer(
+            [library.AdamW(learning_rate=falling(), **arguments), library.SGD(learning_rate=0.1)],
+            [lambda path, w: w.ndim == 2],
+        )
+        losses, traces = trained(optimizer, captured=library is ours)
+        found.append(losses)
+    agree(*found)
+    assert traces <= 2
+    first, second = optimizer.state["states"]
+    assert set(first["params"]) == {"layers.0.weight", "layers.1.weight"}
+    assert set(second["params"]) == {"layers.0.bias", "layers.1.bias", "scale.out.gain"}

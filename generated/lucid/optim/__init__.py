@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lucidgen.runtime import ExponentialMovingAverage, Optimizer, Options
+    from lucidgen.runtime import ExponentialMovingAverage, MultiOptimizer, Optimizer, Options
 
     from . import lr_scheduler
     from .adabelief import AdaBelief
@@ -53,6 +53,7 @@ __all__ = [
     "AggMo",
     "ExponentialMovingAverage",
     "Lion",
+    "MultiOptimizer",
     "NAdam",
     "Optimizer",
     "Options",
@@ -66,7 +67,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "lucidgen.runtime": ["ExponentialMovingAverage", "Optimizer", "Options"],
+    "lucidgen.runtime": ["ExponentialMovingAverage", "MultiOptimizer", "Optimizer", "Options"],
     ".lr_scheduler": [],
     ".adabelief": ["AdaBelief"],
     ".adadelta": ["Adadelta"],
