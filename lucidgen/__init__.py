@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lucidgen.activation import activate, deactivate
     from lucidgen.runtime import Parameter
+    from lucidgen.runtime.optax_state import from_optax
 
 __version__ = "0.1.0"
 
-__all__ = ["Parameter", "__version__", "activate", "deactivate"]
+__all__ = ["Parameter", "__version__", "activate", "deactivate", "from_optax"]
 
 
 _MODULE_OF = {
     "Parameter": "lucidgen.runtime",
+    "from_optax": "lucidgen.runtime.optax_state",
     "activate": "lucidgen.activation",
     "deactivate": "lucidgen.activation",
 }

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .accumulation import Accumulation
+from .foreign import converted, in_layout
 from .groups import Settings, is_note
 from .matching import Target, check_shape, matched, parsed
 from .options import Options, as_count, checked
@@ -136,13 +137,16 @@ def _tree_targets(optimizer: Optimizer) -> list[list[Target]]:
 def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     """Check a saved dict against an optimizer, then load it."""
     label = type(optimizer).__name__
-    groups, state = parsed(label, state_dict)
+    state_dict = in_layout(state_dict)
+    parsed(label, state_dict)
     _check_class(optimizer, state_dict)
     targets = _targets(optimizer)
+    ours = "class" in state_dict
+    state_dict = converted(optimizer, state_dict, targets, class_name(optimizer))
+    groups, state = parsed(label, state_dict)
     pairs = matched(label, groups, targets)
     new_groups: list[tuple[dict[str, Any], Settings | None]] = []
     new_states: list[tuple[Target, dict[str, Any]]] = []
-    ours = "class" in state_dict
     for index, (present, matches) in enumerate(zip(optimizer.param_groups, pairs, strict=True)):
         saved, ids = matches
         where = optimizer._label(index, present)

@@ -236,11 +236,24 @@ class Optimizer(MLXIdiom):
         return checkpoint.save(self)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Load what ``state_dict`` returned, here, in Lucid 2 or in torch.
+        """Load what an optimizer has saved, here or in another library.
 
         Parameters are matched by name where both sides have names, else by position: then a swap
-        of two parameters of equal shape cannot be seen, so prefer names. A failed load changes
-        nothing.
+        of two parameters of equal shape cannot be seen, so prefer names.
+
+        Parameters
+        ----------
+        state_dict : dict
+            What ``state_dict()`` returned here, in Lucid 2, torch or pytorch_optimizer; the
+            ``state`` of mlx.optimizers, as a tree or flattened; keras's variables by their paths,
+            ``{v.path: v for v in optimizer.variables}``; what ``lucidgen.from_optax`` makes of a
+            state of optax. ``dialect`` must be one that goes on as the library does. Momentum that
+            holds the learning rate, or is an average, is converted where ours is not so.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it does not fit this optimizer; then nothing has changed.
         """
         checkpoint.load(self, state_dict)
 
