@@ -272,9 +272,7 @@ def _regrouped(label: str, saved: SavedGroup, targets: list[list[Target]]) -> li
         )
     if saved.names is None or any(target.name is None for target in present):
         order = iter(saved.ids)
-        return [
-            SavedGroup(saved.values, [next(order) for _ in group], None, None) for group in targets
-        ]
+        return [replace(saved, ids=[next(order) for _ in group], names=None) for group in targets]
     ids = dict(zip(saved.names, saved.ids, strict=True))
     missing = sorted({target.name or "" for target in present} - ids.keys())
     if missing:
@@ -283,7 +281,7 @@ def _regrouped(label: str, saved: SavedGroup, targets: list[list[Target]]) -> li
             f"are {', '.join(sorted(ids))}"
         )
     names = [[target.name or "" for target in group] for group in targets]
-    return [SavedGroup(saved.values, [ids[n] for n in group], group, None) for group in names]
+    return [replace(saved, ids=[ids[n] for n in group], names=group) for group in names]
 
 
 def _as_saved(group: SavedGroup) -> Layout:
@@ -293,4 +291,6 @@ def _as_saved(group: SavedGroup) -> Layout:
         found["param_names"] = group.names
     if group.shapes is not None:
         found["param_shapes"] = group.shapes
+    if group.updates is not None:
+        found["updates"] = group.updates
     return found
