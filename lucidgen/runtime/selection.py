@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MethodType
 from typing import Any
 
 #: Patterns, of which one must match a parameter's name; or what is asked with name and parameter.
@@ -32,12 +33,17 @@ def as_selection(value: Any, what: str) -> Selection:
 
 
 def is_selection(value: Any) -> bool:
-    """Whether a value is patterns or a function, and not parameters or what holds them."""
+    """Whether a value is patterns or a function, and not parameters or what holds them.
+
+    A method is none: it is ``model.parameters`` without the parentheses.
+    """
     if isinstance(value, str):
         return True
     if isinstance(value, list | tuple):
         return bool(value) and all(isinstance(item, str) for item in value)
-    return callable(value) and not hasattr(value, "parameters") and not hasattr(value, "data")
+    if isinstance(value, MethodType) or hasattr(value, "parameters") or hasattr(value, "data"):
+        return False
+    return callable(value)
 
 
 def selects(selection: Selection, name: str | None, parameter: Any) -> bool:

@@ -56,6 +56,14 @@ def test_the_first_group_that_selects_a_parameter_takes_it():
     ]
 
 
+def test_weight_decay_is_left_out_within_each_group():
+    opt = SGD([MATRICES, REST], weight_decay=0.5, no_decay="*.bias")
+    params = tree()
+    params = opt.apply_gradients({**ones(params), "norm": None}, params)
+    assert params["layers"][0]["weight"].tolist() == [[0.25, 0.25], [0.25, 0.25]]
+    assert params["layers"][0]["bias"].tolist() == [0.75, 0.75]
+
+
 def test_groups_have_their_own_values_and_clip_to_one_norm():
     opt = AdamW([{**MATRICES, "betas": (0.5, 0.5)}, REST], lr=1.0, max_grad_norm=1.0)
     assert [group["betas"] for group in opt.param_groups] == [(0.5, 0.5), (0.9, 0.999)]
@@ -146,6 +154,7 @@ def test_groups_that_do_not_fit_the_tree_are_refused_and_nothing_changes(groups,
     ("groups", "error", "message"),
     [
         ([REST, {"params": [Parameter([1.0])]}], TypeError, "group 1 does not"),
+        ([{"params": nn.Linear(2, 2).parameters}], TypeError, "module, got method"),
         ([{"params": "*", "lr": -1}], ValueError, "group 0: lr must be at least 0"),
         ([{"params": "*", "lrr": 1}], ValueError, "group 0: unknown key 'lrr'; did you mean 'lr'"),
         ([{"params": "*", "lr": lambda step: -1.0}], ValueError, "group 0: lr must be at least 0"),
@@ -235,6 +244,20 @@ def test_a_learning_rate_in_the_first_place_leaves_no_doubt():
 def test_a_schedule_needs_the_mlx_idiom():
     with pytest.raises(TypeError, match="let a scheduler of lr_scheduler drive it"):
         SGD([Parameter([1.0])], lr=falling)
+
+
+@pytest.mark.parametrize("lr", [falling, 0.75])
+def test_a_state_dict_has_the_learning_rate_that_the_state_has(lr):
+    opt, fresh = SGD(lr), SGD()
+    params = {"w": mx.zeros(1)}
+    for _ in range(2):
+        params = opt.apply_gradients({"w": mx.ones(1)}, params)
+    if lr == 0.75:
+        assert opt.state_dict()["param_groups"][0]["lr"] == 0.75
+        opt.state["lr"] = mx.array(0.5)
+    fresh.init(params)
+    fresh.load_state_dict(opt.state_dict())
+    assert fresh.learning_rate.item() == fresh.param_groups[0]["lr"] == 0.5
 
 
 # -- assigned states ------------------------------------------------------------------------------

@@ -71,6 +71,18 @@ def test_mlx_reads_the_file_by_the_parameters_names(make, tmp_path):
     assert json.loads(metadata["lucidgen"])["class"] == "Adam"
 
 
+def test_every_array_lies_where_its_type_may_lie(make, tmp_path):
+    path = tmp_path / "opt.safetensors"
+    (half,), (double,) = make((3,), dtype=np.float16), make((3,))
+    stepped(Adam, [("half", half), ("double", double)]).save(path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert length % 8 == 0
+    header = json.loads(content[8 : 8 + length])
+    for name, size in (("double.exp_avg", 8), ("half.exp_avg", 2)):
+        assert header[name]["data_offsets"][0] % size == 0
+
+
 def test_mlx_reads_the_bits_of_doubles(make, tmp_path):
     params = named(make, (3,))
     opt = stepped(Adam, params)
