@@ -36,7 +36,9 @@ class Adagrad(Optimizer):
     ----------
     params : iterable of parameters, of (name, parameter) pairs or of group dicts; or a module
         What to optimize: objects with ``data`` and ``grad``, each a NumPy or an MLX array. Names
-        make checkpoints safe against a change of order.
+        make checkpoints safe against a change of order. None, or groups whose ``"params"`` are
+        patterns for names or a function of name and array, to update trees of MLX arrays as with
+        mlx.optimizers; ``lr`` may be a function of the step count there.
     lr : float, at least 0, default 1e-2
         Learning rate.
     lr_decay : float, at least 0, default 0.0
