@@ -61,6 +61,7 @@ def median(program: str, repeats: int) -> float:
     # Whoever measures from a checkout means the code of that checkout.
     paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages are compiled
     numbers = [
         float(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
         for _ in range(repeats)

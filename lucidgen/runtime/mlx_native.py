@@ -38,8 +38,8 @@ import mlx.core as mx
 import numpy as np
 
 from . import native
+from .groups import Settings
 from .host import Bucket
-from .mlx_backend import state_array
 from .native_backend import Table, packed
 from .numpy_backend import WorkArrays, plan_of
 from .parameters import is_mlx
@@ -153,6 +153,14 @@ def _is_new(state: State, slot: Slot) -> bool:
     return state.start is None and slot.entry.get(state.key) is None
 
 
+def _old(state: State, slot: Slot, settings: Settings) -> Array:
+    """The state that there is, or that begins as something else than zeros."""
+    from .mlx_backend import state_array  # most first steps do without it
+
+    w = slot.param.data
+    return mx.broadcast_to(state_array(state, slot.entry, settings, w), w.shape)
+
+
 def _zeros(like: Array) -> Array:
     """New zeros. A small array takes less time by way of NumPy."""
     if like.size > SMALL or like.dtype in BITS:
@@ -193,9 +201,7 @@ class Call:
                 self.states[slot] = states = {
                     state: _zeros(param.data)
                     if _is_new(state, slot)
-                    else mx.broadcast_to(
-                        state_array(state, slot.entry, settings, param.data), param.data.shape
-                    )
+                    else _old(state, slot, settings)
                     for state in settings.arrays
                 }
                 waiting += states.values()

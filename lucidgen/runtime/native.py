@@ -16,10 +16,8 @@ import importlib
 import os
 import platform
 import re
-import shlex
 import shutil
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -83,6 +81,8 @@ class Build:
         """Start the compiler, unless its work is there already."""
         if self.target.exists():
             return
+        import tempfile  # seldom needed, and slow to import
+
         folder = self.target.parent
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -150,8 +150,10 @@ def cache_folder() -> Path:
 
 def compiler() -> list[str]:
     """The system's C++ compiler, as a command: CXX, or the first one that is on the path."""
-    named = shlex.split(os.environ.get("CXX", ""))
-    if named:
+    if os.environ.get("CXX", "").strip():
+        import shlex  # seldom needed
+
+        named = shlex.split(os.environ["CXX"])
         if shutil.which(named[0]):
             return named
         raise Unavailable(f"CXX names {named[0]!r}, which is not there")

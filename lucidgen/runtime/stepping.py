@@ -70,12 +70,15 @@ def step(
             ready = [(steady, bucket.scaled(factor), grads) for steady, bucket, grads in ready]
     loops: list[Any] = []
     results: list[Any] = []
-    rest = on_mlx
+    rest: list[Part] = []
     if on_mlx:
-        from . import mlx_backend, mlx_native
+        from . import mlx_native
 
         loops, rest = mlx_native.prepare(on_mlx, kernel, work)
-        results = mlx_backend.run(rest, kernel) if rest else []
+    if rest:
+        from . import mlx_backend  # where loops do everything it is never imported
+
+        results = mlx_backend.run(rest, kernel)
     if on_numpy:
         calls = numpy_backend.run(on_numpy, work, kernels.on_numpy(kernel))
         _advance(on_numpy)
@@ -87,7 +90,8 @@ def step(
     if on_mlx:
         for call in loops:
             call.run()
-        mlx_backend.commit(rest, results)
+        if rest:
+            mlx_backend.commit(rest, results)
         _advance(on_mlx)
     return norm
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -213,3 +215,18 @@ def test_an_mlx_that_gives_away_what_is_held_is_not_trusted(
         mx.enable_compile()
     mlx_native.respects_holders.cache_clear()
     assert mlx_native.respects_holders()
+
+
+def test_where_loops_do_everything_nothing_else_is_imported() -> None:
+    program = """if True:
+        import sys, mlx.core as mx
+        from lucidgen import Parameter, optim
+        p = Parameter(mx.ones(3))
+        p.grad = mx.ones(3)
+        optim.AdamW([p], kernel="cpp").step()
+        found = {name.rpartition(".")[2] for name in sys.modules if "lucidgen.runtime" in name}
+        print("mlx_native" in found, "mlx_backend" in found, "gpu_backend" in found)
+    """
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "False"]
