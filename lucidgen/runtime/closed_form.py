@@ -114,7 +114,7 @@ class ClosedForm(LRScheduler):
             )
         try:
             return float(call(function, {"t": time, **available}))
-        except (ArithmeticError, ValueError) as error:
+        except (ArithmeticError, TypeError, ValueError) as error:
             raise ValueError(f"{self._label}: no value at step {time}: {error}") from error
 
     def get_lr(self) -> list[float]:
@@ -179,10 +179,12 @@ class ClosedForm(LRScheduler):
         if self.last_epoch >= 0:
             self._move(self._time + 1, self.base_lrs)
         else:
-            self._enter(0)
+            self._move(0, self._present() if self.chainable else self.base_lrs)
 
-    def _enter(self, time: float) -> None:
-        self._move(time, self._present() if self.chainable else self.base_lrs)
+    def _write_again(self) -> None:
+        super()._write_again()
+        if self.last_epoch >= 0:
+            self._write_momenta(self._momenta(self._time))
 
     # -- momentum ---------------------------------------------------------------------------------
 
@@ -264,15 +266,6 @@ class ClosedForm(LRScheduler):
                 saved = attributes.pop(argument.saved_as)
                 restore_functions(self._own(argument), saved, groups)
         super()._restore(attributes)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Load what ``state_dict`` returned, here, in torch or in Lucid 2.
-
-        The groups get the values of that step. A failed load changes nothing.
-        """
-        super().load_state_dict(state_dict)
-        if self.last_epoch >= 0:
-            self._write_momenta(self._momenta(self._time))
 
 
 def _of_group(value: Any, index: int) -> Any:

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from .options import as_count
 from .recursions import ReduceLROnPlateau
 from .schedule_arguments import Points
 from .schedules import LRScheduler, checked_optimizer, checked_time, slot_of
@@ -59,6 +60,17 @@ class _Composition(LRScheduler):
         for scheduler in self._schedulers:
             scheduler._rewind()
 
+    def _write_again(self) -> None:
+        for scheduler in self._schedulers:
+            scheduler._write_again()
+        super()._write_again()
+
+    def _done(self, time: float) -> None:
+        """Note that all has been written that belongs to a time."""
+        self._set_time(time)
+        self._last_lr = self._present()
+        self._moved()
+
     def _saved(self) -> dict[str, Any]:
         found = super()._saved()
         found["_schedulers"] = [scheduler.state_dict() for scheduler in self._schedulers]
@@ -87,7 +99,8 @@ class ChainedScheduler(_Composition):
 
     Each goes on from the value that the one before it has left: factors multiply. A scheduler that
     does not carry on what others changed (LambdaLR, CosineAnnealingWarmRestarts, CyclicLR,
-    OneCycleLR, NoamScheduler) overwrites it, as in torch, so put it first.
+    OneCycleLR, NoamScheduler) overwrites it, as in torch, so put it first. Going to a step makes
+    all steps up to it, since each depends on what the one before it left.
 
     Parameters
     ----------
@@ -109,34 +122,27 @@ class ChainedScheduler(_Composition):
 
     def step(self, epoch: float | None = None) -> None:
         """Let every scheduler make a step, or go to step ``epoch``, starting from the beginning."""
+        steps = None if epoch is None else as_count(epoch, f"{self._label}: epoch", at_least=0)
         with self._undone_on_error():
-            if epoch is None:
+            if steps is not None:
+                self._reset()
+                self._rewind()
+                self._initial_step()
+            for _ in range(1 if steps is None else steps):
                 for scheduler in self._schedulers:
                     scheduler.step()
                 self._done(self._time + 1)
-            else:
-                time = checked_time(epoch, self._label)
-                self._reset()
-                self._enter(time)
-
-    def _enter(self, time: float) -> None:
-        for scheduler in self._schedulers:
-            scheduler._enter(time)
-        self._done(time)
 
     def _initial_step(self) -> None:
         for scheduler in self._schedulers:
             scheduler._initial_step()
         self._done(self._schedulers[0]._time)
 
-    def _done(self, time: float) -> None:
-        self._set_time(time)
-        self._last_lr = self._present()
-        self._moved()
-
 
 class SequentialLR(_Composition):
     """Schedulers that take turns: each begins anew where the next milestone is reached.
+
+    A composition within it is at its first step in the beginning; torch takes one step too many.
 
     Parameters
     ----------
@@ -164,6 +170,7 @@ class SequentialLR(_Composition):
         last_epoch: int = -1,
     ) -> None:
         self._set_schedulers(schedulers, optimizer)
+        last_epoch = as_count(last_epoch, f"{self._label}: last_epoch", at_least=-1)
         label, count = f"{self._label}: milestones", len(self._schedulers) - 1
         steps = list(milestones) if hasattr(milestones, "__iter__") else [milestones]
         if len(steps) != count:
@@ -188,19 +195,30 @@ class SequentialLR(_Composition):
         begin = self._milestones[index - 1] if index else 0
         with self._undone_on_error():
             if epoch is not None:
+                self._end_turns_before(index)
                 scheduler.step(time - begin)
             elif index and begin == time:
                 scheduler._restart()
             else:
                 scheduler.step()
-            self._done(time, scheduler)
+            self._done(time)
+
+    def _end_turns_before(self, index: int) -> None:
+        """Leave what the schedulers of earlier turns left: other hyperparameters, and momenta."""
+        self._reset()
+        begin = 0
+        for scheduler, end in zip(self._schedulers[:index], self._milestones[:index], strict=True):
+            if end > begin:
+                scheduler.step(end - begin - 1)
+            begin = end
+
+    def _write_again(self) -> None:
+        self._reset()
+        for scheduler in self._schedulers[: bisect_right(self._milestones, self._time) + 1]:
+            scheduler._write_again()
+        self._write(self._last_lr)
 
     def _initial_step(self) -> None:
         scheduler = self._schedulers[bisect_right(self._milestones, 0)]
         scheduler._initial_step()
-        self._done(0, scheduler)
-
-    def _done(self, time: float, scheduler: LRScheduler) -> None:
-        self._set_time(time)
-        self._last_lr = scheduler.get_last_lr()
-        self._moved()
+        self._done(0)

@@ -79,10 +79,6 @@ class MultiplicativeLR(LRScheduler):
         self._write(self._present())
         self._moved()
 
-    def _enter(self, time: float) -> None:
-        self.base_lrs = self._present()
-        self.step(time)
-
     def _restart(self) -> None:
         self._go(0)
 
@@ -133,13 +129,13 @@ class ReduceLROnPlateau(LRScheduler):
 
     _arguments = (
         Choice("mode", ("min", "max")),
-        Number("factor", at_least=0, below=1),
-        Number("patience", whole=True, at_least=0),
-        Number("threshold"),
+        Number("factor", shared=True, at_least=0, below=1),
+        Number("patience", shared=True, whole=True, at_least=0),
+        Number("threshold", shared=True),
         Choice("threshold_mode", ("rel", "abs")),
-        Number("cooldown", whole=True, at_least=0),
+        Number("cooldown", shared=True, whole=True, at_least=0),
         Number("min_lr"),
-        Number("eps"),
+        Number("eps", shared=True),
     )
 
     def __init__(
@@ -188,7 +184,12 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any, epoch: float | None = None) -> None:  # type: ignore[override]
         """Take note of a metric, and reduce the values if it has not improved for long."""
-        current = float(metrics)
+        try:
+            current = float(metrics)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{self._label}: the metric must be a number, got {metrics!r}"
+            ) from None
         time = self._time + 1 if epoch is None else checked_time(epoch, self._label)
         with self._undone_on_error():
             self._see(current, time)

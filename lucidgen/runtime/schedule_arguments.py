@@ -21,12 +21,14 @@ from .rule import Flag
 class Number:
     """A number in a range; ``whole`` ones have no fraction, ``optional`` ones may be None.
 
+    ``shared`` ones are the same for all groups, and cannot be given as a list.
     ``otherwise`` says what None stands for, from other arguments.
     """
 
     name: str
     whole: bool = False
     optional: bool = False
+    shared: bool = False
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
@@ -37,7 +39,8 @@ class Number:
         """The number, or the list of numbers, one for each group."""
         if value is None and self.optional:
             return None
-        if isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1:
+        is_list = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
+        if is_list and not self.shared:
             found = [self._one(x, f"{label}[{i}]") for i, x in enumerate(value)]
             return _one_for_each(found, label, groups)
         return self._one(value, label)

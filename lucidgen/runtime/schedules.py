@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from .generation import GENERATION, adopt
 from .groups import STRUCTURE, as_number, nearest
+from .options import as_count
 
 #: Entries of saved schedulers that hold nothing: torch's, and Lucid 2's count of groups.
 EMPTY = ("_get_lr_called_within_step", "_is_initial", "_group_count", "verbose", "class")
@@ -45,7 +46,14 @@ class Slot:
 
 def slot_of(optimizer: Any, hyper: str, label: str) -> Slot:
     """Where a hyperparameter is in the groups of an optimizer: ``lr``, ``momentum``, ``beta1``."""
-    group = optimizer.param_groups[0]
+    slot = _slot_in(optimizer, optimizer.param_groups[0], hyper, label)
+    for index, group in enumerate(optimizer.param_groups):
+        if slot.key not in group:
+            raise ValueError(f"{label}: group {index} has no {slot.key!r}, which group 0 has")
+    return slot
+
+
+def _slot_in(optimizer: Any, group: Mapping[str, Any], hyper: str, label: str) -> Slot:
     name = type(optimizer).__name__
     elements = dict(_elements(optimizer, group))
     if hyper in group and hyper not in STRUCTURE:
@@ -135,7 +143,7 @@ class LRScheduler:
         self.optimizer = checked_optimizer(optimizer, self._label)
         self.verbose = verbose
         self.hyper = hyper
-        self.last_epoch = int(as_number(last_epoch, f"{self._label}: last_epoch"))
+        self.last_epoch = as_count(last_epoch, f"{self._label}: last_epoch", at_least=-1)
         self._fraction = 0.0
         self.base_lrs = self._noted()
         self._last_lr: list[float] = self._present()
@@ -198,6 +206,10 @@ class LRScheduler:
         for group, value in zip(groups, numbers, strict=True):
             slot.write(group, value)
         self._last_lr = numbers
+
+    def _write_again(self) -> None:
+        """Write the values of the present step."""
+        self._write(self._last_lr)
 
     # -- steps ------------------------------------------------------------------------------------
 
@@ -262,10 +274,6 @@ class LRScheduler:
         self._step_count = 0
         self._go(self._time + 1)
 
-    def _enter(self, time: float) -> None:
-        """Be at a time, with the present values taken as those to start from."""
-        self._go(time)
-
     def _rewind(self) -> None:
         """Be as before the first step."""
         self.last_epoch, self._fraction = -1, 0.0
@@ -292,7 +300,7 @@ class LRScheduler:
         found = self._checked_state(state_dict)
         with self._undone_on_error():
             self._restore(found)
-            self._write(self._last_lr)
+            self._write_again()
 
     def _saved(self) -> dict[str, Any]:
         return {

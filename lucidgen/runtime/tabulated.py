@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .options import as_count
+from .recursions import ReduceLROnPlateau
 from .schedules import LRScheduler, slot_of
 
 
@@ -19,6 +21,8 @@ class _Bare:
     """An optimizer's groups without their parameters."""
 
     def __init__(self, optimizer: Any) -> None:
+        self.rules = getattr(optimizer, "rules", {})
+        self.dialect = getattr(optimizer, "dialect", None)
         self.param_groups = [
             {key: copy.copy(value) for key, value in group.items() if key != "params"}
             for group in optimizer.param_groups
@@ -29,8 +33,8 @@ def tabulate(scheduler: LRScheduler, steps: int, group: int = 0) -> Callable[[An
     """The values of a scheduler as a function of the number of steps.
 
     The function takes a number, or an MLX array, traced ones included, and so can be the learning
-    rate of ``mlx.optimizers``. Beyond the last step it stays at the last value. The scheduler and
-    its optimizer are left alone.
+    rate of ``mlx.optimizers``. Beyond the last step it stays at the last value, and before the
+    first one at the first. The scheduler and its optimizer are left alone.
 
     Parameters
     ----------
@@ -43,11 +47,17 @@ def tabulate(scheduler: LRScheduler, steps: int, group: int = 0) -> Callable[[An
 
     Raises
     ------
-    ValueError
-        If there are no steps, or one that the scheduler refuses.
+    TypeError, ValueError
+        If there are no steps, or one that the scheduler refuses; no such group; or no scheduler.
     """
-    if steps < 1:
-        raise ValueError(f"tabulate: steps must be at least 1, got {steps!r}")
+    if not isinstance(scheduler, LRScheduler) or isinstance(scheduler, ReduceLROnPlateau):
+        raise TypeError(
+            f"tabulate: expected a scheduler that needs no metric, got {type(scheduler).__name__}"
+        )
+    steps = as_count(steps, "tabulate: steps")
+    groups = len(scheduler.optimizer.param_groups)
+    if as_count(group, "tabulate: group", at_least=0) >= groups:
+        raise ValueError(f"tabulate: no group {group}; there are {groups}, counted from 0")
     twin = _from_the_start(scheduler)
     values = np.empty(steps)
     for step in range(steps):
@@ -58,11 +68,11 @@ def tabulate(scheduler: LRScheduler, steps: int, group: int = 0) -> Callable[[An
     def value(t: Any) -> Any:
         """The value at step t."""
         if not type(t).__module__.startswith("mlx."):
-            return float(values[min(int(t), steps - 1)])
+            return float(values[max(0, min(int(t), steps - 1))])
         import mlx.core as mx
 
         table = mx.array(values.astype(np.float32))
-        return table[mx.minimum(t, steps - 1).astype(mx.int32)]
+        return table[mx.clip(t, 0, steps - 1).astype(mx.int32)]
 
     return value
 

@@ -296,7 +296,7 @@ def examples(spec: Schedule) -> Iterator[Problem]:
     if not spec.example:
         return
     try:
-        given = set(eval(f"dict({spec.example})", {"__builtins__": {"dict": dict}}))
+        given = dict(eval(f"dict({spec.example})", {"__builtins__": {"dict": dict}}))
     except Exception as error:
         yield Problem(
             spec.location,
@@ -305,12 +305,20 @@ def examples(spec: Schedule) -> Iterator[Problem]:
         )
         return
     known = {argument.name: argument for argument in spec.parameters}
-    for name in sorted(given - set(known)):
+    for name in sorted(set(given) - set(known)):
         yield Problem(
             spec.location,
             f"the example gives {name}, which is no argument{nearest(name, known)}",
             "Name arguments of the schedule.",
         )
+    for name, number in given.items():
+        argument = known.get(name)
+        if isinstance(argument, Whole) and number is not None and not _is_whole(argument, number):
+            yield Problem(
+                spec.location,
+                f"the example gives {name}={number!r}",
+                f"Give a whole number ({argument.bounds}).",
+            )
     missing = [name for name, a in known.items() if a.default is required and name not in given]
     if missing:
         yield Problem(

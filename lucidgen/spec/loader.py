@@ -175,8 +175,8 @@ def _taken_for_a_value(message: str, code: str) -> tuple[str, str] | None:
         called = re.findall(r"\b(?:math|np|numpy)\.(\w+)\(", code)
         scalar = [name for name in called if name in _FUNCTIONS] or _FUNCTIONS
         return what, (
-            f"Write {', '.join(scalar)} from lucidgen.spec, which stand in equations; functions of "
-            "Python, math and NumPy take numbers."
+            f"Write {', '.join(scalar)} from lucidgen.spec, for equations; functions of Python, "
+            "math and NumPy take numbers."
         )
     return None
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter
-from lucidgen.optim import Adam
+from lucidgen.optim import Adam, Rprop
 from lucidgen.optim.lr_scheduler import (
     ChainedScheduler,
     CosineAnnealingLR,
+    ExponentialLR,
     LinearLR,
     OneCycleLR,
+    ReduceLROnPlateau,
     SequentialLR,
     StepLR,
     tabulate,
@@ -122,6 +124,26 @@ def test_a_table_is_the_rate_of_an_optimizer_of_mlx_in_a_captured_step():
         expected -= scheduler.get_last_lr()[0]
         scheduler.step()
         np.testing.assert_allclose(np.array(model.weight), expected, rtol=1e-6)
+
+
+def test_a_table_begins_at_the_first_step():
+    table = tabulate(ExponentialLR(Adam([Parameter(np.zeros(2))], lr=0.5), 0.5), 4)
+    assert table(-1) == float(table(mx.array(-1))) == 0.5
+
+
+def test_elements_of_tuples_are_tabulated_by_the_names_of_the_optimizer():
+    scheduler = ExponentialLR(Rprop([Parameter(np.zeros(2))]), 0.5, hyper="eta_minus")
+    assert tabulate(scheduler, 3)(2) == 0.125
+
+
+def test_a_table_of_what_is_no_scheduler_or_no_group_is_refused():
+    optimizer = Adam([Parameter(np.zeros(2))])
+    with pytest.raises(TypeError, match="needs no metric, got ReduceLROnPlateau"):
+        tabulate(ReduceLROnPlateau(optimizer), 5)
+    with pytest.raises(TypeError, match="steps must be a whole number, got"):
+        tabulate(StepLR(optimizer, 3), 2.5)
+    with pytest.raises(ValueError, match="no group 1; there are 1, counted from 0"):
+        tabulate(StepLR(optimizer, 3), 5, group=1)
 
 
 def test_a_table_of_nothing_is_refused():

@@ -1,6 +1,7 @@
 """What a scheduler does to an optimizer: any step at one cost, any hyperparameter, no surprises."""
 
 import copy
+import json
 import pickle
 import sys
 
@@ -201,6 +202,54 @@ def test_a_sequence_can_go_to_a_step():
     for epoch in (50, 29, 30, 4, 5, 0):
         jumper.step(epoch)
         assert rates(jumping) == pytest.approx(seen[epoch], rel=1e-14)
+
+
+def decayed_and_cycled(optimizer):
+    """Two hyperparameters and a momentum, in turns and in a chain with one that overwrites."""
+    parts = [
+        OneCycleLR(optimizer, 0.5, 30),
+        LinearLR(optimizer, 0.1, total_iters=5, hyper="weight_decay"),
+        CosineAnnealingLR(optimizer, 20, 1e-3),
+    ]
+    sequence = SequentialLR(optimizer, parts, [7, 12])
+    return ChainedScheduler([sequence, ExponentialLR(optimizer, 0.9)])
+
+
+def driven(optimizer):
+    return [{key: v for key, v in g.items() if key != "params"} for g in optimizer.param_groups]
+
+
+@pytest.mark.parametrize("step", [0, 3, 7, 9, 12, 25])
+def test_compositions_of_all_kinds_can_go_to_a_step(step):
+    walking, jumping = sgd(weight_decay=0.1), sgd(weight_decay=0.1)
+    walker, jumper = decayed_and_cycled(walking), decayed_and_cycled(jumping)
+    for _ in range(step):
+        walker.step()
+    for start in (40, step):
+        jumper.step(start)
+    assert driven(jumping) == driven(walking)
+    alone = sgd(weight_decay=0.1)
+    sequence = decayed_and_cycled(alone)._schedulers[0]
+    sequence.step(40)
+    sequence.step(step)
+    assert alone.param_groups[0]["weight_decay"] == walking.param_groups[0]["weight_decay"]
+    assert alone.param_groups[0]["momentum"] == walking.param_groups[0]["momentum"]
+
+
+@pytest.mark.parametrize("step", [0, 3, 7, 9, 12, 25])
+def test_a_loaded_composition_writes_all_that_it_drives(step):
+    saved, loaded = sgd(weight_decay=0.1), sgd(weight_decay=0.1)
+    scheduler, other = decayed_and_cycled(saved), decayed_and_cycled(loaded)
+    for _ in range(step):
+        scheduler.step()
+    for _ in range(15):
+        other.step()
+    other.load_state_dict(json.loads(json.dumps(scheduler.state_dict())))
+    for _ in range(10):
+        assert driven(loaded) == driven(saved)
+        assert other.get_last_lr() == rates(loaded)
+        scheduler.step()
+        other.step()
 
 
 def test_sequences_nest_without_a_step_too_many():

@@ -326,6 +326,15 @@ WRONG = {
         2,
         ("the example gives m, which is no argument",),
     ),
+    "an example out of range": (
+        """
+        n = whole("n", at_least=1)
+        S = Schedule("S", arguments=(n,), example="n=0",
+            equations=(Eq(value[t], base / (t + n)),))
+        """,
+        2,
+        ("the example gives n=0", "Give a whole number (>= 1)."),
+    ),
     "a choice as a number": (
         """
         mode = choice("mode", "fast", "slow")

@@ -89,6 +89,22 @@ CONSTRUCTIONS = {
         "mode must be one of 'min', 'max', got 'low'",
     ),
     "a plateau that grows": (lambda o: ReduceLROnPlateau(o, factor=1.0), "factor must be below 1"),
+    "a plateau with a factor for each group": (
+        lambda o: ReduceLROnPlateau(o, factor=[0.1, 0.5]),
+        "ReduceLROnPlateau: factor must be a number, got [0.1, 0.5] (list)",
+    ),
+    "resuming from half a step": (
+        lambda o: StepLR(o, 3, last_epoch=2.5),
+        "last_epoch must be a whole number, got 2.5",
+    ),
+    "resuming from before the beginning": (
+        lambda o: StepLR(o, 3, last_epoch=-2),
+        "StepLR: last_epoch must be at least -1, got -2",
+    ),
+    "a function that returns no number": (
+        lambda o: LambdaLR(o, lambda t: None),
+        "LambdaLR: no value at step 0: unsupported operand",
+    ),
     "an empty chain": (lambda o: ChainedScheduler([]), "no schedulers (an empty list)"),
     "one scheduler as a chain": (
         lambda o: ChainedScheduler(StepLR(sgd(), 3)),
@@ -123,6 +139,28 @@ def test_a_tuple_is_not_driven_as_a_whole():
         StepLR(optimizer, 3, hyper="betas")
     with pytest.raises(ValueError, match="no hyperparameter 'beta3'; did you mean 'beta"):
         StepLR(optimizer, 3, hyper="beta3")
+
+
+def test_all_groups_have_what_is_driven():
+    optimizer = sgd(2)
+    del optimizer.param_groups[1]["momentum"]
+    with pytest.raises(ValueError, match="group 1 has no 'momentum', which group 0 has"):
+        StepLR(optimizer, 3, hyper="momentum")
+
+
+@pytest.mark.parametrize("metric", ["low", None, [1.0], np.ones(2)], ids=repr)
+def test_a_metric_is_a_number(metric):
+    optimizer = sgd()
+    scheduler = ReduceLROnPlateau(optimizer, patience=0)
+    with pytest.raises(TypeError, match="ReduceLROnPlateau: the metric must be a number, got"):
+        scheduler.step(metric)
+    assert scheduler.last_epoch == 0
+
+
+def test_a_chain_goes_to_whole_steps():
+    chain = ChainedScheduler([StepLR(sgd(), 3)])
+    with pytest.raises(TypeError, match="ChainedScheduler: epoch must be a whole number, got"):
+        chain.step(2.5)
 
 
 def test_a_cycle_needs_a_momentum():
