@@ -137,7 +137,7 @@ def _tree_targets(optimizer: Optimizer) -> list[list[Target]]:
 def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     """Check a saved dict against an optimizer, then load it."""
     label = type(optimizer).__name__
-    state_dict = in_layout(state_dict)
+    state_dict = in_layout(label, state_dict)
     parsed(label, state_dict)
     _check_class(optimizer, state_dict)
     targets = _targets(optimizer)

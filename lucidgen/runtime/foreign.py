@@ -18,7 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .groups import as_number
 from .libraries import (
+    IN_UNITS,
     KERAS,
     LIBRARIES,
     RENAMED,
@@ -31,6 +33,7 @@ from .libraries import (
 from .matching import SavedGroup, Target, parsed
 from .numpy_backend import as_numpy
 from .parameters import is_mlx
+from .restoring import is_same
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -40,16 +43,21 @@ Layout = dict[str, Any]
 # -- reading --------------------------------------------------------------------------------------
 
 
-def in_layout(state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
+def in_layout(label: str, state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
     """What another library saved, in torch's layout; anything else as it is."""
+    if isinstance(state_dict, tuple):
+        raise TypeError(
+            f"{label}: a state dict must be a dict, got a tuple; a state of optax is loaded as "
+            f"lucidgen.from_optax(opt_state)"
+        )
     if not isinstance(state_dict, Mapping) or {"class", "library"} & state_dict.keys():
         return state_dict
     if "param_groups" in state_dict:
         return _of_torch_or_pytorch_optimizer(state_dict)
     if "step" in state_dict and "learning_rate" in state_dict:
-        return _of_mlx(state_dict)
-    if any(isinstance(key, str) and key.endswith("/iteration") for key in state_dict):
-        return _of_keras(state_dict)
+        return _of_mlx(label, state_dict)
+    if any(str(key).endswith("/iteration") for key in state_dict):
+        return _of_keras(label, state_dict)
     return state_dict
 
 
@@ -61,11 +69,11 @@ def library_layout(
     if names is not None:
         group["param_names"] = list(names)
     if lr is not None:
-        group["lr"] = _as_float(lr, f"the learning rate that {library} saved")
+        group["lr"] = lr
     return {"library": library, "state": dict(enumerate(entries)), "param_groups": [group]}
 
 
-def _of_mlx(state: Mapping[str, Any]) -> Layout:
+def _of_mlx(label: str, state: Mapping[str, Any]) -> Layout:
     """The tree that ``optimizer.state`` is, or the flat dict that ``tree_flatten`` makes of it."""
     entries: dict[str, dict[str, Any]] = {}
     for path, value in _leaves(state):
@@ -74,7 +82,8 @@ def _of_mlx(state: Mapping[str, Any]) -> Layout:
             entries.setdefault(name, {"step": state["step"]})[key] = value
     if not entries:
         raise ValueError(
-            "the state of mlx.optimizers has no parameters: was it saved before the first step?"
+            f"{label}: the state of mlx.optimizers has no parameters: was it saved before the "
+            f"first step?"
         )
     return library_layout("mlx", list(entries.values()), list(entries), state["learning_rate"])
 
@@ -89,7 +98,7 @@ def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(branch, f"{path}.{key}" if path else str(key))
 
 
-def _of_keras(variables: Mapping[str, Any]) -> Layout:
+def _of_keras(label: str, variables: Mapping[str, Any]) -> Layout:
     """Variables by path: those of one kind ("adam/dense_kernel_momentum") in the parameters' order.
 
     The names of parameters cannot be told from the paths, so they are matched by order.
@@ -98,7 +107,7 @@ def _of_keras(variables: Mapping[str, Any]) -> Layout:
     found: dict[str, list[Any]] = {}
     shared: dict[str, Any] = {}
     for path, value in variables.items():
-        last = path.rpartition("/")[2]
+        last = str(path).rpartition("/")[2]
         kind = next((kind for kind in kinds if last.endswith(f"_{kind}")), None)
         if kind is not None:
             found.setdefault(kind, []).append(value)
@@ -106,8 +115,10 @@ def _of_keras(variables: Mapping[str, Any]) -> Layout:
             shared[re.sub(r"_\d+$", "", last)] = value
     step, lr = shared.pop("iteration"), shared.pop("learning_rate", None)
     counts = {kind: len(values) for kind, values in found.items()}
+    if not counts:
+        raise ValueError(f"{label}: the variables of keras hold no state of any parameter")
     if len(set(counts.values())) > 1:
-        raise ValueError(f"the variables of keras are not as many of each kind: {counts}")
+        raise ValueError(f"{label}: keras has as many variables of each kind, not {counts}")
     entries = [
         {"step": step, **shared, **dict(zip(found, values, strict=True))}
         for values in zip(*found.values(), strict=True)
@@ -124,9 +135,9 @@ def _of_torch_or_pytorch_optimizer(state_dict: Mapping[str, Any]) -> Mapping[str
         return state_dict
     entries: dict[Any, Any] = {key: entry for key, entry in state.items() if key != "k"}
     for group in groups:
-        for index in group.get("params", ()):
-            if isinstance(entries.get(index), Mapping):
-                step = state.get("k", group["step"])
+        step = state.get("k", group["step"])
+        for index in group["params"] if isinstance(group.get("params"), list) else ():
+            if isinstance(index, int) and isinstance(entries.get(index), Mapping):
                 entries[index] = {"step": step, **_numbered(entries[index])}
     kept = [{key: value for key, value in group.items() if key != "step"} for group in groups]
     return {"library": "pytorch_optimizer", "state": entries, "param_groups": kept}
@@ -142,13 +153,6 @@ def _numbered(entry: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[key] = value
     return found
-
-
-def _as_float(value: Any, label: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{label} must be a number, got {value!r}") from None
 
 
 # -- converting -----------------------------------------------------------------------------------
@@ -168,9 +172,15 @@ def converted(
     if "library" in state_dict:
         library = state_dict["library"]
         kept = _kept(label, library, name, optimizer.dialect)
-        if library in WITHOUT_GROUPS:
+        if library in WITHOUT_GROUPS and len(groups) == 1:
             groups = _regrouped(label, groups[0], targets)
         groups = [_with_our_arguments(optimizer, group, kept) for group in groups]
+        counted = all("step" in entry for entry in state.values())
+        if not counted and optimizer.rules[optimizer.dialect].counts_steps:
+            raise ValueError(
+                f"{label}: {library} has not counted the steps; say how many there were: "
+                f"from_optax(opt_state, step=...)"
+            )
     else:
         kept = Kept((), {}, UNITS.get((name, "torch"), {}))
     own = UNITS.get((name, optimizer.dialect), {})
@@ -189,7 +199,7 @@ def converted(
 
 def _kept(label: str, library: Any, name: str, dialect: str) -> Kept:
     """The table of a library's optimizer, if there is one and this dialect goes on with it."""
-    if library not in LIBRARIES:
+    if not isinstance(library, str) or library not in LIBRARIES:
         raise ValueError(
             f"{label}: the state dict is of {library!r}; known are {', '.join(LIBRARIES)}"
         )
@@ -214,15 +224,16 @@ def _with_our_arguments(optimizer: Optimizer, group: SavedGroup, kept: Kept) -> 
     values = {}
     for key, value in group.values.items():
         if key in kept.settings:
-            harmless = key == "weight_decouple" and not group.values.get("weight_decay")
-            if value != kept.settings[key] and not harmless:
+            unused = key == "weight_decouple" and is_same(group.values.get("weight_decay"), 0)
+            if not unused and not is_same(value, kept.settings[key]):
                 raise ValueError(
                     f"{type(optimizer).__name__}: the state dict was saved with {key}={value!r}, "
                     f"but what is computed here is that of {key}={kept.settings[key]!r}"
                 )
             continue
         for ours in RENAMED.get(key, (key,)):
-            values[ours] = arguments[ours].default if value is None and ours != key else value
+            is_left_out = value is None and ours != key and ours in arguments
+            values[ours] = arguments[ours].default if is_left_out else value
     return replace(group, values=values)
 
 
@@ -244,21 +255,27 @@ def _entry(
         ours = kept.keys.get(key, key)
         theirs, unit = kept.units.get(key, plain), own.get(ours, plain)
         if theirs is not unit and value is not None:
-            value = _times(label, key, value, unit(values), theirs(values))
+            value = _in_unit(label, key, value, theirs, unit, values)
         found[ours] = value
     return found
 
 
-def _times(label: str, key: str, value: Any, unit: float, theirs: float) -> Any:
-    """A state in another unit."""
-    if theirs == 0:
+def _in_unit(
+    label: str, key: str, value: Any, theirs: Unit, unit: Unit, values: Mapping[str, Any]
+) -> Any:
+    """A state that is in one unit, in another."""
+    numbers = {
+        name: as_number(values[name], f"{label}: saved value: {name}")
+        for name in IN_UNITS
+        if name in values
+    }
+    divisor = theirs(numbers)
+    if divisor == 0:
         raise ValueError(
-            f"{label}: the saved {key!r} holds a factor of 0, by which it cannot be divided: was "
-            f"it saved at a learning rate of 0? Remove it to start it afresh"
+            f"{label}: the saved {key!r} is a multiple of 0 at {numbers}, which cannot be "
+            f"undone; remove it from the state dict to start it afresh"
         )
-    return (
-        value if unit == theirs else (value if is_mlx(value) else as_numpy(value)) * (unit / theirs)
-    )
+    return (value if is_mlx(value) else as_numpy(value)) * (unit(numbers) / divisor)
 
 
 def _regrouped(label: str, saved: SavedGroup, targets: list[list[Target]]) -> list[SavedGroup]:

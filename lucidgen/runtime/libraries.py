@@ -12,33 +12,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-Unit = Callable[[Mapping[str, Any]], float]
-"""The unit of a state, given the values of its group."""
+Unit = Callable[[Mapping[str, float]], float]
+"""The unit of a state, given values of its group."""
+
+#: The values that units depend on.
+IN_UNITS = ("lr", "momentum", "dampening")
 
 
-def plain(values: Mapping[str, Any]) -> float:
+def plain(values: Mapping[str, float]) -> float:
     """That of a sum of gradients."""
     return 1.0
 
 
-def of_lr(values: Mapping[str, Any]) -> float:
+def of_lr(values: Mapping[str, float]) -> float:
     """That of a sum of scaled gradients."""
-    return float(values["lr"])
+    return values["lr"]
 
 
-def of_minus_lr(values: Mapping[str, Any]) -> float:
+def of_minus_lr(values: Mapping[str, float]) -> float:
     """That of a sum of updates."""
-    return -float(values["lr"])
+    return -values["lr"]
 
 
-def dampened(values: Mapping[str, Any]) -> float:
+def dampened(values: Mapping[str, float]) -> float:
     """That of a sum of dampened gradients."""
-    return 1.0 - float(values.get("dampening", 0.0))
+    return 1.0 - values.get("dampening", 0.0)
 
 
-def averaged(values: Mapping[str, Any]) -> float:
+def averaged(values: Mapping[str, float]) -> float:
     """That of a moving average, whose weights add up to 1."""
-    return 1.0 - float(values["momentum"])
+    return 1.0 - values["momentum"]
 
 
 #: The units of our own states, by class and dialect; those that are not here are plain.
@@ -46,7 +49,6 @@ UNITS: Mapping[tuple[str, str], Mapping[str, Unit]] = {
     ("SGD", "torch"): {"momentum_buffer": dampened},
     ("SGD", "mlx"): {"momentum_buffer": dampened},
     ("SGD", "keras"): {"momentum_buffer": of_minus_lr},
-    ("SGD", "paper"): {"velocity": of_minus_lr},
     ("RMSprop", "keras"): {"momentum_buffer": of_lr},
     ("RMSprop", "optax"): {"momentum_buffer": of_minus_lr},
     ("RMSprop", "paper"): {"momentum_buffer": of_minus_lr},
@@ -81,17 +83,13 @@ MLX = {
     "Lion": Kept(("paper",), {"m": "exp_avg"}),
 }
 
-_KERAS_ADAM = {
-    "momentum": "exp_avg",
-    "velocity": "exp_avg_sq",
-    "velocity_hat": "max_exp_avg_sq",
-}
+_OF_KERAS = {"momentum": "exp_avg", "velocity": "exp_avg_sq"}
 KERAS = {
     "SGD": Kept(("keras", "torch"), {"momentum": "momentum_buffer"}, {"momentum": of_minus_lr}),
-    "Adam": Kept(("keras",), _KERAS_ADAM),
-    "AdamW": Kept(("keras",), _KERAS_ADAM),
+    "Adam": Kept(("keras",), {**_OF_KERAS, "velocity_hat": "max_exp_avg_sq"}),
+    "AdamW": Kept(("keras",), {**_OF_KERAS, "velocity_hat": "max_exp_avg_sq"}),
     # The product of mu is one variable for all parameters, without a name of its own.
-    "NAdam": Kept(("keras",), {**_KERAS_ADAM, "variable": "mu_product"}),
+    "NAdam": Kept(("keras",), {**_OF_KERAS, "variable": "mu_product"}),
     "Adamax": Kept(("keras", "lucid2"), {"momentum": "exp_avg", "norm": "exp_inf"}),
     "Adagrad": Kept(("keras", "optax"), {"accumulator": "sum"}),
     "Adadelta": Kept(

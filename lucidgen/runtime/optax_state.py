@@ -41,18 +41,18 @@ def from_optax(opt_state: Any, *, step: int | None = None) -> dict[str, Any]:
         If it keeps two states of one kind for a parameter.
     """
     entries: dict[str, dict[str, Any]] = {}
-    counts: list[Any] = []
-    rates: list[Any] = []
+    count, rate = step, None
     for part in _parts(opt_state):
         fields = {key: getattr(part, key) for key in part._fields}
-        if "count" in fields:
-            counts.append(fields["count"])
-        rates += [value for key, value in _rates(fields)]
-        for key in fields.keys() & _FIELDS:
-            for name, value in _leaves(fields[key]):
+        count = fields.get("count") if count is None else count
+        injected = fields.get("hyperparams")
+        if isinstance(injected, Mapping):
+            rate = injected.get("learning_rate", rate)
+        for key in fields:
+            for name, value in _leaves(fields[key]) if key in _FIELDS else ():
                 entry = entries.setdefault(name, {})
                 if key in entry:
-                    raise ValueError(f"the state of optax has {key!r} twice for {name or 'w'!r}")
+                    raise ValueError(f"the state of optax has {key!r} twice for {name!r}")
                 entry[key] = value
                 if "count" in fields:
                     entry["step"] = fields["count"]
@@ -61,14 +61,11 @@ def from_optax(opt_state: Any, *, step: int | None = None) -> dict[str, Any]:
             f"no state of parameters in {type(opt_state).__name__}: from_optax takes what init and "
             f"update of an optax optimizer return"
         )
-    steps = counts[0] if step is None and counts else step
     for entry in entries.values():
-        if steps is not None:
-            entry.setdefault("step", steps)
-    named = not all(name.replace(".", "").isdigit() or not name for name in entries)
-    return library_layout(
-        "optax", list(entries.values()), list(entries) if named else None, *rates[:1]
-    )
+        if count is not None:
+            entry.setdefault("step", count)
+    named = any(not part.isdigit() for name in entries for part in name.split(".") if part)
+    return library_layout("optax", list(entries.values()), list(entries) if named else None, rate)
 
 
 def _parts(tree: Any) -> Iterator[Any]:
@@ -84,15 +81,6 @@ def _parts(tree: Any) -> Iterator[Any]:
     elif isinstance(tree, list | tuple):
         for branch in tree:
             yield from _parts(branch)
-
-
-def _rates(fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    injected = fields.get("hyperparams")
-    return [
-        (key, value)
-        for key, value in (injected.items() if isinstance(injected, Mapping) else ())
-        if key == "learning_rate"
-    ]
 
 
 def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -246,9 +246,10 @@ class Optimizer(MLXIdiom):
         state_dict : dict
             What ``state_dict()`` returned here, in Lucid 2, torch or pytorch_optimizer; the
             ``state`` of mlx.optimizers, as a tree or flattened; keras's variables by their paths,
-            ``{v.path: v for v in optimizer.variables}``; what ``lucidgen.from_optax`` makes of a
-            state of optax. ``dialect`` must be one that goes on as the library does. Momentum that
-            holds the learning rate, or is an average, is converted where ours is not so.
+            ``{v.path: v.numpy() for v in optimizer.variables}``, whose parameters are matched by
+            position; what ``lucidgen.from_optax`` makes of a state of optax. ``dialect`` must be
+            one that goes on as the library does. Momentum that holds the learning rate, or is an
+            average, is converted where ours does not and is none.
 
         Raises
         ------

@@ -47,7 +47,7 @@ def new_values(
     found = {}
     for key, value in saved.values.items():
         if key in rule.torch_keys:
-            if not _is_same(value, rule.torch_keys[key]):
+            if not is_same(value, rule.torch_keys[key]):
                 raise ValueError(
                     f"{where}: {key}={value!r}, but {type(optimizer).__name__} computes what torch "
                     f"does for {key}={rule.torch_keys[key]!r}"
@@ -63,7 +63,7 @@ def new_values(
     return values, settle(rule, values, where)
 
 
-def _is_same(value: Any, expected: object) -> bool:
+def is_same(value: Any, expected: object) -> bool:
     """Whether a saved value, whatever it is, is the expected one."""
     return value is expected or (np.isscalar(value) and bool(value == expected))
 

@@ -17,6 +17,7 @@ from resume_cases import NAMES, Named, Resume, Stopped, named_gradients
 
 import lucidgen
 import lucidgen.optim
+from lucidgen.runtime.libraries import LIBRARIES
 
 OPTAX, KERAS = Stopped("optax"), Stopped("keras")
 PYTORCH_OPTIMIZER = Stopped("pytorch_optimizer")
@@ -27,12 +28,11 @@ def in_dialects(runs: Mapping[str, Resume]) -> list[tuple[str, str]]:
     return [(run.name, dialect) for run in runs.values() for dialect in run.dialects]
 
 
-def resumed(run: Resume, dialect: str, weights: Named, state: Any, groups: int = 1) -> Named:
+def resumed(run: Resume, dialect: str, weights: Named, state: Any) -> Named:
     """The weights after the last step, from those at the stop and the state, saved there."""
     parameters = {name: lucidgen.Parameter(w.copy()) for name, w in weights.items()}
-    pairs = list(parameters.items())
-    parts = [{"params": pairs[i::groups]} for i in range(groups)]
-    optimizer = getattr(lucidgen.optim, run.ours)(parts, **run.arguments, dialect=dialect)
+    cls = getattr(lucidgen.optim, run.ours)
+    optimizer = cls(parameters.items(), **run.arguments, dialect=dialect)
     optimizer.load_state_dict(state)
     for grads in named_gradients()[RESUME_AT:]:
         for name, parameter in parameters.items():
@@ -64,6 +64,28 @@ def optax_state(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(optax_state(item) for item in value)
     return value
+
+
+@pytest.mark.parametrize(
+    ("stopped", "runs", "version"),
+    [
+        (OPTAX, optax_runs.RUNS, "0.2.8"),
+        (KERAS, keras_runs.RUNS, "3.15.1"),
+        (PYTORCH_OPTIMIZER, pytorch_optimizer_runs.RUNS, "4.1.0"),
+    ],
+    ids=["optax", "keras", "pytorch_optimizer"],
+)
+def test_every_declared_conversion_is_recorded(
+    stopped: Stopped, runs: Mapping[str, Resume], version: str
+) -> None:
+    assert stopped.about["version"] == version
+    assert stopped.cases == list(runs)
+    declared = {
+        (ours, dialect)
+        for ours, kept in LIBRARIES[stopped.about["library"]].items()
+        for dialect in kept.dialects
+    }
+    assert {(run.ours, dialect) for run in runs.values() for dialect in run.dialects} == declared
 
 
 @pytest.mark.parametrize(("name", "dialect"), in_dialects(optax_runs.RUNS))

@@ -17,6 +17,7 @@ from resume_cases import Named, begin, named_gradients, nested
 
 import lucidgen
 import lucidgen.optim
+from lucidgen.runtime.libraries import MLX
 
 #: By name: the optimizer of MLX, its arguments, ours, its arguments, its dialects.  The learning
 #: rate of ours is the saved one.
@@ -29,6 +30,7 @@ RUNS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], tuple[str, ...]]
     "Adam": ("Adam", {}, "Adam", {}, ("mlx",)),
     "corrected": ("Adam", {"bias_correction": True}, "Adam", {}, ("torch",)),
     "AdamW": ("AdamW", {"weight_decay": 0.1}, "AdamW", {"weight_decay": 0.1}, ("mlx",)),
+    "corrected AdamW": ("AdamW", {"bias_correction": True}, "AdamW", {}, ("torch",)),
     "Adamax": ("Adamax", {}, "Adamax", {}, ("mlx",)),
     "RMSprop": ("RMSprop", {"alpha": 0.9}, "RMSprop", {"alpha": 0.9}, ("torch",)),
     "Adagrad": ("Adagrad", {}, "Adagrad", {"eps": 1e-8}, ("mlx", "torch")),
@@ -36,6 +38,11 @@ RUNS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], tuple[str, ...]]
     "Lion": ("Lion", {"weight_decay": 0.1}, "Lion", {"weight_decay": 0.1}, ("paper",)),
 }
 EACH = [(name, dialect) for name, run in RUNS.items() for dialect in run[-1]]
+
+
+def test_every_declared_conversion_is_run() -> None:
+    declared = {(ours, dialect) for ours, kept in MLX.items() for dialect in kept.dialects}
+    assert {(run[2], dialect) for run in RUNS.values() for dialect in run[-1]} == declared
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +108,7 @@ def test_goes_on_from_the_state(name: str, dialect: str) -> None:
         optimizer.step()
     ended = {key: np.asarray(parameter.data) for key, parameter in parameters.items()}
     # MLX has its powers of beta in float32, whatever the type of the weights.
-    assert_gone_on(ended, theirs, weights, CAPTURED if name == "corrected" else FLOAT64)
+    assert_gone_on(ended, theirs, weights, CAPTURED if "corrected" in name else FLOAT64)
 
 
 @pytest.mark.parametrize(("name", "dialect"), EACH)
