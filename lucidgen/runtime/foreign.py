@@ -103,7 +103,7 @@ def _of_keras(label: str, variables: Mapping[str, Any]) -> Layout:
 
     The names of parameters cannot be told from the paths, so they are matched by order.
     """
-    kinds = sorted({key for kept in KERAS.values() for key in kept.keys}, key=len, reverse=True)
+    kinds = {key for kept in KERAS.values() for key in kept.keys}  # no one ends with another
     found: dict[str, list[Any]] = {}
     shared: dict[str, Any] = {}
     for path, value in variables.items():
@@ -171,7 +171,7 @@ def converted(
     groups, state = parsed(label, state_dict)
     if "library" in state_dict:
         library = state_dict["library"]
-        kept = _kept(label, library, name, optimizer.dialect)
+        kept = _kept(optimizer, library, name)
         if library in WITHOUT_GROUPS and len(groups) == 1:
             groups = _regrouped(label, groups[0], targets)
         groups = [_with_our_arguments(optimizer, group, kept) for group in groups]
@@ -197,14 +197,15 @@ def converted(
     }
 
 
-def _kept(label: str, library: Any, name: str, dialect: str) -> Kept:
+def _kept(optimizer: Optimizer, library: Any, name: str) -> Kept:
     """The table of a library's optimizer, if there is one and this dialect goes on with it."""
+    label, dialect = type(optimizer).__name__, optimizer.dialect
     if not isinstance(library, str) or library not in LIBRARIES:
         raise ValueError(
             f"{label}: the state dict is of {library!r}; known are {', '.join(LIBRARIES)}"
         )
     known = LIBRARIES[library]
-    if name not in known:
+    if name not in known or dialect not in optimizer.rules:
         raise ValueError(
             f"{label}: states of {library} load into {', '.join(sorted(known))}, but not {name}"
         )

@@ -6,11 +6,14 @@ optax nor jax.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .foreign import library_layout
 from .libraries import OPTAX
+
+#: The keys on the way to an array: what jax sorts by, and the text of a name.
+_Path = tuple[tuple[Any, str], ...]
 
 _FIELDS = frozenset(key for kept in OPTAX.values() for key in kept.keys)
 
@@ -40,7 +43,7 @@ def from_optax(opt_state: Any, *, step: int | None = None) -> dict[str, Any]:
     ValueError
         If it keeps two states of one kind for a parameter.
     """
-    entries: dict[str, dict[str, Any]] = {}
+    entries: dict[_Path, dict[str, Any]] = {}
     count, rate = step, None
     for part in _parts(opt_state):
         fields = {key: getattr(part, key) for key in part._fields}
@@ -49,10 +52,10 @@ def from_optax(opt_state: Any, *, step: int | None = None) -> dict[str, Any]:
         if isinstance(injected, Mapping):
             rate = injected.get("learning_rate", rate)
         for key in fields:
-            for name, value in _leaves(fields[key]) if key in _FIELDS else ():
-                entry = entries.setdefault(name, {})
+            for path, value in _leaves(fields[key]) if key in _FIELDS else ():
+                entry = entries.setdefault(path, {})
                 if key in entry:
-                    raise ValueError(f"the state of optax has {key!r} twice for {name!r}")
+                    raise ValueError(f"the state of optax has {key!r} twice for {_name(path)!r}")
                 entry[key] = value
                 if "count" in fields:
                     entry["step"] = fields["count"]
@@ -61,11 +64,13 @@ def from_optax(opt_state: Any, *, step: int | None = None) -> dict[str, Any]:
             f"no state of parameters in {type(opt_state).__name__}: from_optax takes what init and "
             f"update of an optax optimizer return"
         )
-    for entry in entries.values():
-        if count is not None:
+    if count is not None:
+        for entry in entries.values():
             entry.setdefault("step", count)
-    named = any(not part.isdigit() for name in entries for part in name.split(".") if part)
-    return library_layout("optax", list(entries.values()), list(entries) if named else None, rate)
+    paths = sorted(entries)  # parts of partition() come one after the other
+    named = any(not text.isdigit() for path in paths for _, text in path)
+    names = [_name(path) for path in paths] if named else None
+    return library_layout("optax", [entries[path] for path in paths], names, rate)
 
 
 def _parts(tree: Any) -> Iterator[Any]:
@@ -83,18 +88,21 @@ def _parts(tree: Any) -> Iterator[Any]:
             yield from _parts(branch)
 
 
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The (dotted name, array) pairs of a tree of parameters, in jax's order: keys sorted."""
-    items: Any
+def _leaves(tree: Any, path: _Path = ()) -> Iterator[tuple[_Path, Any]]:
+    """The arrays of a tree of parameters with their paths."""
+    items: Iterable[tuple[Any, Any]]
     if isinstance(tree, Mapping):
-        items = sorted(tree.items())
-    elif hasattr(tree, "_fields"):
-        items = [(key, getattr(tree, key)) for key in tree._fields]
+        items = [((key, str(key)), branch) for key, branch in tree.items()]
     elif isinstance(tree, list | tuple):
-        items = enumerate(tree)
+        keys = getattr(tree, "_fields", range(len(tree)))
+        items = [((i, str(key)), tree[i]) for i, key in enumerate(keys)]
     else:
         if tree is not None:
             yield path, tree
         return
     for key, branch in items:
-        yield from _leaves(branch, f"{path}.{key}" if path else str(key))
+        yield from _leaves(branch, (*path, key))
+
+
+def _name(path: _Path) -> str:
+    return ".".join(text for _, text in path)

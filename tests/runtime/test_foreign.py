@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from malformed import broken
 
 import lucidgen.optim
+import lucidgen.runtime
 from lucidgen import Parameter, from_optax
 from lucidgen.optim import AdamW
 from lucidgen.runtime.libraries import LIBRARIES, UNITS
@@ -210,6 +211,33 @@ def test_a_tree_without_names_goes_by_order():
     optimizer = made("Adam")
     optimizer.load_state_dict(from_optax(state))
     np.testing.assert_array_equal(optimizer.state_dict()["state"][1]["exp_avg"], B)
+
+
+def test_parameters_without_names_go_by_the_order_of_jax():
+    """Its trees are sorted by their keys, whatever the order in which a part has them."""
+    moments = [{"b": [B], "a": None}, {"b": [], "a": A}]
+    state = tuple(ScaleByAdamState(np.array(3), tree, tree) for tree in moments)
+    optimizer = made("Adam", named=False)
+    optimizer.load_state_dict(from_optax(state))
+    np.testing.assert_array_equal(optimizer.state_dict()["state"][0]["exp_avg"], A)
+
+
+def test_the_variable_without_a_name_may_have_a_number():
+    """Keras numbers them: it is NAdam's product of mu."""
+    saved = {key.replace("adam", "nadam"): value for key, value in KERAS.items()}
+    optimizer = made("NAdam", dialect="keras")
+    optimizer.load_state_dict({**saved, "variable_12": np.array(0.25)})
+    assert [e["mu_product"] for e in optimizer.state_dict()["state"].values()] == [0.25, 0.25]
+
+
+def test_a_class_that_steps_by_itself_takes_no_state_of_other_libraries():
+    class Adam(lucidgen.runtime.Optimizer):
+        def step(self, closure=None):
+            pass
+
+    optimizer = Adam([("a", Parameter(np.ones(2))), ("b.0", Parameter(np.ones((2, 1))))], {})
+    with pytest.raises(ValueError, match=r"Adam: states of mlx load into .*, but not Adam"):
+        optimizer.load_state_dict(MLX)
 
 
 def test_arrays_are_copied_and_a_saved_dict_is_left_alone():
