@@ -15,7 +15,7 @@ import numpy as np
 from .numpy_backend import as_numpy
 from .parameters import describe, is_mlx
 from .states import GRAD_SUM, States
-from .stepping import Checked, check_gradient
+from .stepping import Checked, check_gradient, check_parameter
 
 
 class Accumulation:
@@ -33,17 +33,18 @@ class Accumulation:
         return Accumulation, (self.waiting,)
 
     def add(self, groups: Sequence[Checked], states: States) -> None:
-        """Add the gradients of a batch; nothing changes if one of them does not fit."""
+        """Add the gradients of a batch; nothing changes if the step would refuse one of them."""
         given = []
-        for where, _, params, names, grads in groups:
+        for where, settings, params, names, grads in groups:
             for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
                 if grad is not None:
                     label = f"{where}: {describe(index, names[index] if names else None)}"
+                    check_parameter(label, settings, states.slot(param), param.data)
                     given.append((param, check_gradient(label, grad, param.data)))
         lazy = []
         for param, grad in given:
             entry = states.slot(param).entry
-            entry[GRAD_SUM] = total = self._sum(param, entry.get(GRAD_SUM), grad)
+            entry[GRAD_SUM] = total = self._sum(param, _so_far(param, entry), grad)
             if is_mlx(total):
                 lazy.append(total)
         if lazy:
@@ -51,14 +52,10 @@ class Accumulation:
         self.waiting += 1
 
     def _sum(self, param: Any, old: Any, grad: Any) -> Any:
-        if old is not None and tuple(old.shape) != tuple(grad.shape):
-            old = None  # the parameter has got another shape
         if is_mlx(grad):
             mx = sys.modules["mlx.core"]
             wide = grad.astype(mx.float32) if grad.dtype.size < 4 else grad
-            if old is None:
-                return wide
-            return wide + (old if is_mlx(old) else mx.array(as_numpy(old)))
+            return wide if old is None else wide + old
         kept = self._arrays.get(id(param))
         kind = np.result_type(grad.dtype, np.float32)
         if kept is None or kept.dtype != kind or kept.shape != grad.shape:
@@ -67,7 +64,7 @@ class Accumulation:
             np.copyto(kept, grad)
         else:
             with np.errstate(all="ignore"):
-                np.add(as_numpy(old), grad, out=kept)
+                np.add(old, grad, out=kept)
         return kept
 
     def means(self, groups: Sequence[Checked], states: States) -> list[Checked]:
@@ -77,11 +74,13 @@ class Accumulation:
             grads: list[Any] = []
             for param in params:
                 entry = states.slot(param).entry
-                total = entry.get(GRAD_SUM)
+                total = _so_far(param, entry)
                 if isinstance(total, np.ndarray):
                     np.divide(total, self.waiting, out=total)
                 elif total is not None:
-                    entry[GRAD_SUM] = total = total / self.waiting
+                    total = total / self.waiting
+                if total is not None:
+                    entry[GRAD_SUM] = total
                 grads.append(total)
             found.append((where, settings, params, names, grads))
         self.waiting = 1
@@ -93,3 +92,16 @@ class Accumulation:
             for param in params:
                 states.slot(param).entry.pop(GRAD_SUM, None)
         self.waiting = 0
+
+
+def _so_far(param: Any, entry: dict[str, Any]) -> Any:
+    """The sum of a parameter's gradients as an array of its library: a loaded one may be another's.
+
+    None if there is none, or the parameter has got another shape.
+    """
+    total, data = entry.get(GRAD_SUM), param.data
+    if total is None or tuple(total.shape) != tuple(data.shape):
+        return None
+    if is_mlx(data):
+        return total if is_mlx(total) else sys.modules["mlx.core"].array(as_numpy(total))
+    return np.array(as_numpy(total)) if is_mlx(total) else total

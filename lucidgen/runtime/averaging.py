@@ -15,9 +15,10 @@ import numpy as np
 
 from .groups import as_number
 from .hooks import Handle
-from .numpy_backend import CHUNK, as_numpy
+from .numpy_backend import CHUNK
 from .options import as_count
 from .parameters import collect, is_mlx, is_mlx_module, without_repeats
+from .restoring import as_real
 
 Array = Any
 
@@ -146,23 +147,30 @@ class ExponentialMovingAverage:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load what ``state_dict`` returned; what does not fit changes nothing."""
         label, own = type(self).__name__, self.state["averages"]
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"{label}: expected a state dict, got {type(state_dict).__name__}")
         missing = {"averages", "decay", "updates", "warmup"} - set(state_dict)
         if missing:
             raise ValueError(f"{label}: {', '.join(map(repr, sorted(missing)))} not in the dict")
         saved = state_dict["averages"]
+        if not isinstance(saved, Mapping):
+            raise TypeError(f"{label}: the saved averages must be a dict, got {saved!r}")
+        if not isinstance(state_dict["warmup"], bool):
+            raise TypeError(f"{label}: warmup must be True or False, got {state_dict['warmup']!r}")
         if saved.keys() != own.keys():
             different = sorted(map(str, saved.keys() ^ own.keys()))
             raise ValueError(f"{label}: the parameters differ: {', '.join(different)}")
-        for key, array in saved.items():
-            if tuple(array.shape) != tuple(own[key].shape):
+        arrays = {key: as_real(key, array, label) for key, array in saved.items()}
+        for key, array in arrays.items():
+            if array.shape != tuple(own[key].shape):
                 raise ValueError(
-                    f"{label}: the average of {key!r} was saved with shape {tuple(array.shape)}, "
+                    f"{label}: the average of {key!r} was saved with shape {array.shape}, "
                     f"the parameter has {tuple(own[key].shape)}"
                 )
-        made = {key: _like(saved[key], array) for key, array in own.items()}
+        made = {key: _like(arrays[key], array) for key, array in own.items()}
         updates = as_count(state_dict["updates"], f"{label}: updates", at_least=0)
         self.decay = state_dict["decay"]
-        self.warmup = bool(state_dict["warmup"])
+        self.warmup = state_dict["warmup"]
         self.state["averages"] = made
         self.state["updates"] = self._weights.number(updates)
 
@@ -244,12 +252,12 @@ def _wide(data: Array) -> Array:
     return np.array(data, dtype=np.result_type(data.dtype, np.float32), order="C")
 
 
-def _like(saved: Any, own: Array) -> Array:
+def _like(saved: np.ndarray[Any, Any], own: Array) -> Array:
     """A copy of a saved array as one of the library and type of ``own``."""
     if is_mlx(own):
         mx = sys.modules["mlx.core"]
-        return mx.array(as_numpy(saved)).astype(own.dtype)
-    return np.array(as_numpy(saved), dtype=own.dtype)
+        return mx.array(saved).astype(own.dtype)
+    return np.array(saved, dtype=own.dtype)
 
 
 def _cast(average: Array, data: Array) -> Array:

@@ -194,7 +194,7 @@ def _as_count(value: Any, label: str) -> int:
 
 def _as_scalar(key: str, value: Any, label: str) -> float:
     """One number; an array that holds nothing else stands for it, as Lucid 2 saves Rprop's size."""
-    array = _as_real(key, value, label)
+    array = as_real(key, value, label)
     if array.size > 1 and (array == array.flat[0]).all():
         array = array.reshape(-1)[:1]
     if array.size != 1:
@@ -204,13 +204,14 @@ def _as_scalar(key: str, value: Any, label: str) -> float:
 
 def _as_array(key: str, value: Any, shape: tuple[int, ...], label: str) -> Any:
     """A copy of a saved array; the backend gives it the parameter's type at the next step."""
-    array = _as_real(key, value, label)
+    array = as_real(key, value, label)
     if array.shape != shape:
         raise ValueError(f"{label}: the saved {key!r} has shape {array.shape}, expected {shape}")
     return copied(value) if is_mlx(value) else np.array(array, order="K")
 
 
-def _as_real(key: str, value: Any, label: str) -> Array:
+def as_real(key: str, value: Any, label: str) -> Array:
+    """A saved array of any library, if it is one of real numbers."""
     try:
         array = as_numpy(value)
     except (TypeError, ValueError) as error:

@@ -190,7 +190,7 @@ def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry
             label = f"{where}: {describe(index, names[index] if names else None)}"
             if not known:
                 slot.forget()
-                _check(label, settings, slot, data)
+                check_parameter(label, settings, slot, data)
             grad = _checked_gradient(label, grad, data)
             slot.grad_dtype = grad.dtype
         if counts:
@@ -238,7 +238,7 @@ def _old(settings: Settings, entry: dict[str, Any], state: Any, w: Any) -> float
     return float(settings.start(state, w) if found is None else found)
 
 
-def _check(label: str, settings: Settings, slot: Slot, data: Any) -> None:
+def check_parameter(label: str, settings: Settings, slot: Slot, data: Any) -> None:
     """Refuse data that is no floating array, or that the state does not fit."""
     check_data(data, label)
     if settings.rule.shaped and len(data.shape) < 2:

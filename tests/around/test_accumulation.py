@@ -171,17 +171,33 @@ def test_a_gradient_that_does_not_fit_adds_nothing() -> None:
 
 def test_an_update_that_fails_can_be_done_again() -> None:
     (found,) = parameters(np.array, 1)
-    found.grad = np.ones(3, np.float32)
     optimizer = SGD([found], lr=1.0, momentum=0.9, accumulation_steps=2)
-    for _ in range(3):
+    for factor in (0, 2, -1):
+        found.grad = np.full(3, factor, np.float32)
         optimizer.step()
+    found.grad = np.full(3, 3, np.float32)
     buffer = optimizer.state[found]["momentum_buffer"]
     optimizer.state[found]["momentum_buffer"] = np.ones(7)
     with pytest.raises(ValueError, match="its state 'momentum_buffer' has shape"):
         optimizer.step()
+    assert optimizer.accumulated == 1
     optimizer.state[found]["momentum_buffer"] = buffer
     optimizer.step()
     np.testing.assert_allclose(found.data, np.linspace(-1, 1, 3) - 1 - 1.9, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("before", "after"), [MAKES, MAKES[::-1]])
+def test_sums_of_another_library_go_on_without_a_last_gradient(before: Any, after: Any) -> None:
+    first, second = parameters(before), parameters(after)
+    saving, loading = (AdamW(p, accumulation_steps=2) for p in (first, second))
+    give(first, batches(before, 1)[0])
+    saving.step()
+    loading.load_state_dict(saving.state_dict())
+    for found, optimizer in ((first, saving), (second, loading)):
+        give(found, [None, None])
+        optimizer.step()
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(np.array(other.data), np.array(one.data), rtol=1e-6)
 
 
 def test_the_closures_loss_is_returned_every_time() -> None:

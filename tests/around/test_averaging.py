@@ -132,6 +132,9 @@ def test_averages_are_saved_loaded_and_pickled(name: str) -> None:
     [
         ({"averages": {}}, "the parameters differ: w"),
         ({"averages": {"w": np.ones(3)}}, r"saved with shape \(3,\), the parameter has \(2,\)"),
+        ({"averages": [np.ones(2)]}, "the saved averages must be a dict"),
+        ({"averages": {"w": "much"}}, "the saved 'w' must be of real numbers"),
+        ({"warmup": "no"}, "warmup must be True or False, got 'no'"),
         ({"decay": 1.5}, "decay must be from 0 to 1, got 1.5"),
         ({"updates": 1.5}, "updates must be a whole number"),
     ],
@@ -144,6 +147,8 @@ def test_a_dict_that_does_not_fit_changes_nothing(change: dict[str, Any], messag
     after = average.state_dict()
     assert after["averages"]["w"].tolist() == [1, 1]
     assert (after["decay"], after["updates"]) == (before["decay"], before["updates"])
+    with pytest.raises(TypeError, match="expected a state dict, got NoneType"):
+        average.load_state_dict(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'decay' not in the dict"):
         average.load_state_dict({k: v for k, v in before.items() if k != "decay"})
 
