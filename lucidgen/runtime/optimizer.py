@@ -176,6 +176,11 @@ class Optimizer(MLXIdiom):
     def _hooks_to_be(self) -> Hooks:
         if self._rule is None:
             raise RuntimeError(f"{type(self).__name__} defines step() itself, which calls no hooks")
+        if self._tree is not None:
+            raise RuntimeError(
+                f"{type(self).__name__}: hooks are called around step(), which trees of arrays do "
+                f"without; call the function after update()"
+            )
         if self._hooks is None:
             self._hooks = Hooks()
         return self._hooks

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter
-from lucidgen.optim import SGD
+from lucidgen.optim import SGD, AdamW, ExponentialMovingAverage
 from lucidgen.runtime import Optimizer
 
 
@@ -86,6 +86,12 @@ def test_copies_and_pickles_have_no_hooks() -> None:
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(TypeError, match="a hook is called, got int"):
         optimizer().register_step_post_hook(3)
+
+
+def test_an_optimizer_of_trees_refuses_hooks_that_nothing_would_call() -> None:
+    average = ExponentialMovingAverage([Parameter(np.zeros(2))])
+    with pytest.raises(RuntimeError, match=r"AdamW: hooks are called around step\(\).* update\(\)"):
+        average.follow(AdamW(lr=0.1))
 
 
 def test_a_class_that_defines_step_itself_refuses_hooks() -> None:
