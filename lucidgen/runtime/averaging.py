@@ -104,6 +104,7 @@ class ExponentialMovingAverage:
                     f"{type(self).__name__}: parameter {key!r} has shape {tuple(data.shape)}, its "
                     f"average {tuple(averages[key].shape) if key in averages else 'none'}"
                 )
+        weights = self._weights.apart(weights)
         updates = self.state["updates"] + 1
         rate = 1 - self._weights.kept(self.decay, updates, self.warmup)
         for key, data in weights.items():
@@ -200,6 +201,9 @@ class _Parameters:
     def get(self) -> dict[Any, Array]:
         return {key: param.data for key, param in self.members.items()}
 
+    def apart(self, arrays: dict[Any, Array]) -> dict[Any, Array]:
+        return arrays
+
     def put(self, arrays: Mapping[Any, Array]) -> None:
         for key, param in self.members.items():
             param.data = arrays[key]
@@ -227,6 +231,14 @@ class _Module:
         from .trees import leaves
 
         return dict(leaves(self.module.trainable_parameters()))
+
+    def apart(self, arrays: dict[Any, Array]) -> dict[Any, Array]:
+        """The same arrays, with which mx.compile does not fuse what made them.
+
+        Where a captured step is large, it loses arrays in fusing it: IndexError (mlx issue 3165).
+        """
+        found = list(arrays.values())
+        return dict(zip(arrays, sys.modules["mlx.core"].depends(found, found), strict=True))
 
     def put(self, arrays: Mapping[Any, Array]) -> None:
         from .trees import replaced

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter
-from lucidgen.optim import SGD, ExponentialMovingAverage
+from lucidgen.optim import MADGRAD, SGD, ExponentialMovingAverage
 
 MAKES: dict[str, Callable[[Any], Any]] = {
     "numpy": lambda values: np.array(values, np.float32),
@@ -197,3 +197,31 @@ def test_a_captured_step_can_average(warmup: bool) -> None:
     with average.averaged():
         assert mx.array_equal(model.weight, own)
     assert mx.array_equal(model.weight, weight)
+
+
+def test_a_large_captured_step_can_average() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.norm = nn.Linear(4, 3), nn.LayerNorm(3)
+
+        def __call__(self, x: mx.array) -> mx.array:
+            return self.norm(self.linear(x))
+
+    model = Model()
+    optimizer = MADGRAD(lr=0.05, weight_decay=0.1, no_decay="*bias")
+    optimizer.init(model.trainable_parameters())
+    average = ExponentialMovingAverage(model)
+
+    def loss(x: mx.array) -> mx.array:
+        return (model(x) ** 3).sum()
+
+    def step(x: mx.array) -> None:
+        optimizer.update(model, nn.value_and_grad(model, loss)(x)[1])
+        average.update()
+
+    state = [model.state, optimizer.state, average.state]
+    compiled = mx.compile(step, inputs=state, outputs=state)
+    for _ in range(3):
+        compiled(mx.ones((5, 4)))
+    assert average.state["updates"].item() == 3
