@@ -3,13 +3,15 @@
 PY := .venv/bin/python
 LUCIDGEN := .venv/bin/lucidgen
 
-.PHONY: help setup demo test test-metal lint build record bench clean
+.PHONY: help setup demo test test-complete test-metal lint build record bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     build the optimizers and train a network with each of them"
 	@echo "              (DEMO='--device gpu' trains on MLX arrays)"
 	@echo "make test     check the style, the types, the generated files, and run the tests"
+	@echo "make test-complete   the checks of which \`make test\` runs a sample: every mutant kernel,"
+	@echo "              every combination of static choices, every loop compiled"
 	@echo "make test-metal   on a Mac: Apple's compiler and GPU run the Metal kernels"
 	@echo "make setup    make or mend .venv (PYTHON=... chooses the interpreter)"
 	@echo "make build    run the compiler: specs/ to generated/"
@@ -35,6 +37,9 @@ lint: setup
 
 test: lint
 	@$(PY) -m pytest -n 2 $(TESTS)
+
+test-complete: setup
+	@$(PY) -m pytest -n 2 -m complete $(TESTS)
 
 test-metal: setup
 	@$(PY) -m pytest tests/metal/on_a_mac.py

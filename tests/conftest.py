@@ -1,21 +1,37 @@
-"""What every test shares: which files are collected.
+"""What every test shares: which files are collected, and how much is tried.
 
 The doctests of lucidgen/ are run; helpers and recording scripts in tests/ are no modules to test.
 The tests in tests/lucid, and those in a world "+lucid", need a real Lucid, which runs on Python
-3.12 and later.
+3.12 and later. What is marked `complete` is left to `make test-complete`.
 """
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from lucidgen.oracle import Setting
+from lucidgen.verify.emitted import pairwise
 
 # Compiled loops are for the tests that ask for them. They are kept from one run to the next.
 os.environ.setdefault("LUCIDGEN_KERNEL", "numpy")
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parents[1] / "build" / "cache")
 
 HAS_LUCID = sys.version_info >= (3, 12)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(pairwise, id="pairwise"),
+        pytest.param(list, id="all", marks=pytest.mark.complete),
+    ]
+)
+def among(request: pytest.FixtureRequest) -> Callable[[list[Setting]], Sequence[Setting]]:
+    """Takes all legal combinations of static choices to those that a test tries."""
+    chosen: Callable[[list[Setting]], Sequence[Setting]] = request.param
+    return chosen
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -4,7 +4,7 @@ The classes run on NumPy and MLX through the real runtime; w and every state mus
 running error bound of lucidgen/verify/approximate.py, on tame and on hostile numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -32,6 +32,8 @@ from lucidgen.specs.adam import (
 )
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.replay import Finding, Run, replay
+
+Among = Callable[[list[Setting]], Sequence[Setting]]
 
 BUILT_IN = [entry.main for entry in catalog(None).entries]
 READINGS = [
@@ -97,11 +99,11 @@ def findings(
 
 @pytest.mark.parametrize(("main", "spec", "steps_before"), READINGS_AND_STEPS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_steps_stay_within_the_error_bound_for_every_static_choice(
-    main: OptimizerSpec, spec: OptimizerSpec, dtype: type, steps_before: int
+def test_steps_stay_within_the_error_bound_whatever_the_static_choices(
+    main: OptimizerSpec, spec: OptimizerSpec, dtype: type, steps_before: int, among: Among
 ) -> None:
     compared = excluded = 0
-    for setting in settings(spec, main):
+    for setting in among(list(settings(spec, main))):
         for finding in findings(spec, setting, getattr(optim, main.name), dtype, steps_before):
             assert finding.comparison.worst <= 1, f"{setting}: {finding}"
             compared += len(finding.comparison.ratios)

@@ -83,9 +83,7 @@ def arrays(draw: st.DrawFn, size: int) -> np.ndarray:
     return np.array([draw(numbers) for _ in range(size)], np.float32)
 
 
-@examples(30)
-@given(data=st.data())
-def test_a_legal_spec_builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None:
+def builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None:
     spec = data.draw(specs())
     setting = data.draw(chosen(spec))
     start, *grads = (arrays(data.draw, 3) for _ in range(4))
@@ -103,6 +101,15 @@ def test_a_legal_spec_builds_and_agrees_with_the_oracle(folder: Path, data: st.D
             excluded += finding.comparison.excluded
             compared += len(finding.comparison.ratios)
     event("more compared than excluded" if compared > excluded else "mostly excluded")
+
+
+of_data = given(data=st.data())
+test_a_legal_spec_builds_and_agrees_with_the_oracle = examples(15)(
+    of_data(builds_and_agrees_with_the_oracle)
+)
+test_many_legal_specs_build_and_agree_with_the_oracle = pytest.mark.complete(
+    examples(200)(of_data(builds_and_agrees_with_the_oracle))
+)
 
 
 def inputs_of(draw: st.DrawFn, program: Program, setting: Setting) -> dict[str, Any]:

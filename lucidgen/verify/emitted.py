@@ -9,7 +9,7 @@ import importlib
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import count, product
+from itertools import combinations, count, product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -55,6 +55,27 @@ def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator
         if is_legal(setting) and meaning not in seen:
             seen.add(meaning)
             yield setting
+
+
+def pairwise(every: Sequence[Setting]) -> list[Setting]:
+    """A sample of settings in which any two choices meet in each way in which they do in all.
+
+    Most mistakes are of one choice or of two together, and the number of these grows slowly.
+    """
+    meetings = [set(combinations(_choices(setting), 2)) for setting in every]
+    left, taken = set[Any]().union(*meetings), list[int]()
+    while left:
+        best = max(range(len(every)), key=lambda i: len(meetings[i] & left))
+        taken.append(best)
+        left -= meetings[best]
+    return [every[i] for i in sorted(taken)]
+
+
+def _choices(setting: Setting) -> list[tuple[str, bool]]:
+    spec = setting.spec
+    found = [(h.name, setting.is_away(h)) for h in spec.hypers if h.special is not None]
+    found += [(flag.name, setting.flag(flag)) for flag in spec.flags]
+    return [*found, ("maximize", setting.maximize), ("bound", setting.grad_bound < math.inf)]
 
 
 def is_legal(setting: Setting) -> bool:

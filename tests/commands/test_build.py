@@ -89,7 +89,7 @@ def test_the_built_in_package_is_what_is_committed_under_any_hash_seed(tmp_path)
         out = tmp_path / seed
         # Processor time: the machine may be doing other things, too.
         assert timed_build(out, folder, seed) < 10
-        assert min(timed_build(out, folder, seed) for _ in range(3)) < 0.5
+        assert min(timed_build(out, folder, seed) for _ in range(2)) < 0.5
         built = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
         assert built == committed
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
+from lucidgen.oracle import Setting
 from lucidgen.paths import specs_folder
 from lucidgen.runtime import dialects
 from lucidgen.spec.loader import load
-from lucidgen.verify.gpu.check import Report, check
+from lucidgen.verify.emitted import pairwise
+from lucidgen.verify.gpu.check import check
 from lucidgen.verify.gpu.subjects import Subject
 from lucidgen.verify.gpu.text import assembled_cuda, kernels
 
@@ -23,14 +25,27 @@ Change = Callable[[Subject, Path], Subject]
 
 @pytest.mark.parametrize("stem", FILES)
 def test_kernels_keep_to_the_equations(stem: str, emitted: Callable[[str], list[Subject]]) -> None:
-    """The first reading of each file with all its options on, and every one of Adam's."""
-    first, *others = emitted(stem)
-    on, types = slice(-1, None), (mx.float32, mx.bfloat16)
-    reports = check([first], sizes=(1, 7, 257), steps=(1, 2), types=types, settings=on)
-    if stem == "adam":
-        reports += check(others, sizes=(7,), steps=(2,), settings=on)
+    """The first reading of each file with all its options on."""
+    types = (mx.float32, mx.bfloat16)
+    reports = check(
+        emitted(stem)[:1], sizes=(1, 7, 257), steps=(1, 2), types=types, among=all_options_on
+    )
     assert [str(finding) for report in reports for finding in report.findings] == []
     assert all(report.passed for report in reports)
+
+
+@pytest.mark.complete
+@pytest.mark.parametrize("stem", FILES)
+def test_all_kernels_keep_to_the_equations(
+    stem: str, emitted: Callable[[str], list[Subject]]
+) -> None:
+    reports = check(emitted(stem), sizes=(1, 7, 257), steps=(1, 2), among=pairwise)
+    assert [str(finding) for report in reports for finding in report.findings] == []
+    assert all(report.passed for report in reports)
+
+
+def all_options_on(settings: list[Setting]) -> list[Setting]:
+    return settings[-1:]
 
 
 def test_every_rule_with_a_metal_kernel_has_one_in_cuda(
@@ -169,31 +184,35 @@ MUTANTS: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def reports(
-    emitted: Callable[[str], list[Subject]], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Report]:
-    """The report on each mutant of Adam."""
+#: One for each way of being found, of kernels for one tensor, for many, and of complete ones.
+SAMPLE = list(
+    {
+        (name.rpartition(":")[0], words): name for name, (_, words) in MUTANTS.items() if words
+    }.values()
+)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(SAMPLE, id="a sample"),
+        pytest.param(list(MUTANTS), id="all", marks=pytest.mark.complete),
+    ],
+)
+def test_every_mutant_is_found(
+    names: list[str], emitted: Callable[[str], list[Subject]], tmp_path: Path
+) -> None:
     adam = emitted("adam")[0]
-    folder = tmp_path_factory.mktemp("mutants")
-    mutants = {
-        name: change(adam, folder / str(number))
-        for number, (name, (change, _)) in enumerate(MUTANTS.items())
-    }
     found = check(
-        mutants.values(),
+        [MUTANTS[name][0](adam, tmp_path / str(i)) for i, name in enumerate(names)],
         sizes=(1, 257),
         steps=(1, 2),
         types=(mx.float32,),
-        settings=slice(-4, None, 3),
+        among=lambda settings: settings[-4::3],
     )
-    return dict(zip(mutants, found, strict=True))
-
-
-def test_every_mutant_is_found(reports: dict[str, Report]) -> None:
     missed = {
-        name: [str(finding) for finding in reports[name].findings[:3]]
-        for name, (_, words) in MUTANTS.items()
-        if not any(words in finding.what for finding in reports[name].findings)
+        name: [str(finding) for finding in report.findings[:3]]
+        for name, report in zip(names, found, strict=True)
+        if not any(MUTANTS[name][1] in finding.what for finding in report.findings)
     }
     assert missed == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 
 from lucidgen import Parameter, optim
 from lucidgen.catalog import catalog
+from lucidgen.oracle import Setting
 from lucidgen.runtime import native, native_backend
 from lucidgen.spec import OptimizerSpec
 from lucidgen.verify.emitted import arguments, settings
 
 Arrays = list[np.ndarray[Any, Any]]
+Among = Callable[[list[Setting]], Sequence[Setting]]
 
 #: C's functions may differ from NumPy's in the last bits; there the oracle's bound alone decides.
 INEXACT = ("cbrt", "pow", "exp", "log", "tanh")
@@ -93,11 +96,11 @@ def assert_equal(ours: Arrays, theirs: Arrays) -> None:
 
 
 @pytest.mark.parametrize(("main", "spec"), READINGS)
-def test_a_loop_gives_what_numpy_gives_for_every_static_choice(
-    main: OptimizerSpec, spec: OptimizerSpec
+def test_a_loop_gives_what_numpy_gives_whatever_the_static_choices(
+    main: OptimizerSpec, spec: OptimizerSpec, among: Among
 ) -> None:
     cls = getattr(optim, main.name)
-    for setting in settings(spec, main):
+    for setting in among(list(settings(spec, main))):
         chosen = {"dialect": spec.reading, **arguments(setting, main)}
         assert_equal(
             train("cpp", cls, np.float32, **chosen), train("numpy", cls, np.float32, **chosen)

@@ -15,7 +15,7 @@ choices, at several steps:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +80,7 @@ def check(
     sizes: Sequence[int] = SIZES,
     steps: Sequence[int] = STEPS,
     types: Sequence[Any] = TYPES,
-    settings: slice = slice(None),
+    among: Callable[[list[Setting]], Sequence[Setting]] = list,
 ) -> list[Report]:
     """Check kernels; all texts are compiled together.
 
@@ -90,10 +90,11 @@ def check(
         The rules.
     sizes, steps, types : sequences
         What each combination of static choices is tried on.
-    settings : slice, optional
-        Which combinations of static choices of each rule; all of them by default.
+    among : callable, optional
+        Takes the combinations of static choices of a rule to those that are checked; all of them
+        by default.
     """
-    plans = [_Plan(s, sizes, steps, types, settings) for s in subjects]
+    plans = [_Plan(s, sizes, steps, types, among(s.settings())) for s in subjects]
     for plan in plans:
         plan.collect()
     sound = [plan for plan in plans if not plan.report.findings]
@@ -136,12 +137,12 @@ class _Plan:
         sizes: Sequence[int],
         steps: Sequence[int],
         types: Sequence[Any],
-        settings: slice,
+        settings: Sequence[Setting],
     ) -> None:
         dialect = DIALECTS[subject.kernel.dialect]
         self.subject, self.machine = subject, Machine(change=subject.change, dialect=dialect)
         self.sizes, self.steps, self.types = sizes, steps, types
-        self.settings = subject.settings()[settings]
+        self.settings = settings
         self.report = Report(subject.title, choices=len(self.settings))
         self.sized: set[str] = set()  # texts that were run at every size
         self.extra = [subject.standalone] if dialect is METAL else []
