@@ -36,10 +36,10 @@ lint: setup
 	@$(LUCIDGEN) build --check
 
 test: lint
-	@$(PY) -m pytest -n 2 $(TESTS)
+	@$(PY) -m pytest -n 2 --dist worksteal $(TESTS)
 
 test-complete: setup
-	@$(PY) -m pytest -n 2 -m complete $(TESTS)
+	@$(PY) -m pytest -n 2 --dist worksteal -m complete $(TESTS)
 
 test-metal: setup
 	@$(PY) -m pytest tests/metal/on_a_mac.py

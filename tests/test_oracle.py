@@ -42,9 +42,17 @@ READINGS = [
     for name, spec in main.readings.items()
 ]
 LATE = 10**6
-# A late step differs from the first ones where an equation reads t.
+# A late step differs from the first ones where an equation reads t. What is made of t is computed
+# in float64 whatever the type of the arrays.
 READINGS_AND_STEPS = [
-    pytest.param(*reading.values, steps_before, id=f"{reading.id}-{steps_before}")
+    pytest.param(
+        *reading.values,
+        dtype,
+        steps_before,
+        id=f"{dtype.__name__}-{reading.id}-{steps_before}",
+        marks=pytest.mark.complete if steps_before and dtype is np.float32 else (),
+    )
+    for dtype in (np.float64, np.float32)
     for reading in READINGS
     for steps_before in (0, LATE - 1)
     if not steps_before or any(e.right.has(t) for e in reading.values[1].equations)
@@ -97,8 +105,7 @@ def findings(
     return replay(Run(cls, setting, optimize(lower(spec)), start, grads, states, t), machines)
 
 
-@pytest.mark.parametrize(("main", "spec", "steps_before"), READINGS_AND_STEPS)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("main", "spec", "dtype", "steps_before"), READINGS_AND_STEPS)
 def test_steps_stay_within_the_error_bound_whatever_the_static_choices(
     main: OptimizerSpec, spec: OptimizerSpec, dtype: type, steps_before: int, among: Among
 ) -> None:

@@ -52,7 +52,12 @@ def test_the_optimizers_of_a_lucid_are_replaced_only_if_that_is_asked_for(tmp_pa
     optim = tmp_path / "lucid/optim"
     shutil.copytree(Path(lucid.__file__).parent / "optim", optim)
     before = (optim / "sgd.py").read_bytes()
-    command = [sys.executable, "-m", "lucidgen.cli", "build", "--into", str(optim)]
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    for name in ("schedules.py", "sgd.py"):
+        shutil.copy(ROOT / "specs" / name, specs)
+    command = [sys.executable, "-m", "lucidgen.cli", "build", "--specs", str(specs)]
+    command += ["--into", str(optim)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     refused = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert refused.returncode == 1
