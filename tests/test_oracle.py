@@ -5,6 +5,7 @@ running error bound of lucidgen/verify/approximate.py, on tame and on hostile nu
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import mlx.core as mx
@@ -30,7 +31,7 @@ from lucidgen.specs.adam import (
     v_hat,
     weight_decay,
 )
-from lucidgen.verify.emitted import settings
+from lucidgen.verify.emitted import pairwise, settings
 from lucidgen.verify.replay import Finding, Run, replay
 
 Among = Callable[[list[Setting]], Sequence[Setting]]
@@ -130,6 +131,19 @@ def test_the_error_bound_is_not_far_above_the_errors(main: OptimizerSpec, dtype:
         if ratio
     ]
     assert np.median(ratios) > 1e-2
+
+
+@pytest.mark.parametrize("name", ["AggMo", "RMSprop", "SGD"])
+def test_any_two_choices_meet_in_the_pairwise_sample_as_they_do_in_all(name: str) -> None:
+    every = list(settings(next(spec for spec in BUILT_IN if spec.name == name)))
+    sample = pairwise(every)
+    assert len(sample) < len(every)
+    assert meetings(sample) == meetings(every)
+
+
+def meetings(some: Sequence[Setting]) -> set[object]:
+    rows = [[*s.hypers.values(), *s.flags.values(), s.maximize, s.grad_bound] for s in some]
+    return {pair for row in rows for pair in combinations(enumerate(row), 2)}
 
 
 def update(m_hat: object, v_hat: object) -> Eq:
