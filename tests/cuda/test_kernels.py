@@ -25,8 +25,8 @@ Change = Callable[[Subject, Path], Subject]
 
 @pytest.mark.parametrize("stem", FILES)
 def test_kernels_keep_to_the_equations(stem: str, emitted: Callable[[str], list[Subject]]) -> None:
-    """The first reading of each file with all its options on."""
-    types = (mx.float32, mx.bfloat16)
+    """The first reading of each file with all its options on; in half precision too, Adam's."""
+    types = (mx.float32, mx.bfloat16) if stem == "adam" else (mx.float32,)
     reports = check(
         emitted(stem)[:1], sizes=(1, 7, 257), steps=(1, 2), types=types, among=all_options_on
     )
