@@ -13,6 +13,7 @@ from .ir import Program
 from .passes import optimize, resolve
 from .spec.domains import Domain, domain_of
 from .targets.operations import operations, walk
+from .targets.operations import reads as reads_of
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,15 @@ def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     choices |= dict.fromkeys(program.conditions, True) | dict(on or {})
     program = resolve(optimize(program), choices)
     known = program.domains
+    array_symbols = {symbol for symbol, domain in known.items() if domain is Domain.ELEMENT}
     count: Counter[str] = Counter()
     read: set[str] = set()
     for let in program.body:
         if let.domain is Domain.ELEMENT:
             tree = operations(let.value, lambda e: domain_of(e, known))
-            names = ("mul" if op.name == "square" else op.name for op in walk(tree))
-            count.update(names)
+            # What has no array among its operands is computed once, not for each element.
+            ours = (op for op in walk(tree) if not array_symbols.isdisjoint(reads_of(op)))
+            count.update("mul" if op.name == "square" else op.name for op in ours)
         read |= {str(s) for s in let.value.free_symbols}
     arrays = [i.symbol for i in program.inputs if i.domain is Domain.ELEMENT]
     reads = tuple(s.name.removesuffix("[t - 1]") for s in arrays if s.name in read)

@@ -6,7 +6,7 @@ Owns the number of the generation of generated code, and under which module a cl
 from __future__ import annotations
 
 #: The generation of generated code that this runtime serves.
-GENERATION = 1
+GENERATION = 2
 
 
 def adopt(cls: type, generation: int) -> None:

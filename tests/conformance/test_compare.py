@@ -11,7 +11,7 @@ from reference import DEFAULTS, Library
 from replay import assert_same, numpy32, numpy64, resume, run, saved_dict
 
 TORCH = Recording("torch")
-BY_HAND = [name for name, case in CASES.items() if case.optimizer in DEFAULTS]
+BY_HAND = [name for name in TORCH.cases if CASES[name].optimizer in DEFAULTS]
 
 
 @pytest.mark.parametrize("name", BY_HAND)

@@ -86,6 +86,7 @@ namespace std {
 
 inline lucidgen::Counted sqrt(lucidgen::Counted) { return lucidgen::count("sqrt"); }
 inline lucidgen::Counted abs(lucidgen::Counted) { return lucidgen::count("abs"); }
+inline lucidgen::Counted cbrt(lucidgen::Counted) { return lucidgen::count("cbrt"); }
 inline lucidgen::Counted exp(lucidgen::Counted) { return lucidgen::count("exp"); }
 inline lucidgen::Counted log(lucidgen::Counted) { return lucidgen::count("log"); }
 inline lucidgen::Counted tanh(lucidgen::Counted) { return lucidgen::count("tanh"); }

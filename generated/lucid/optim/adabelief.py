@@ -88,7 +88,7 @@ class AdaBelief(Optimizer):
     """
 
     rules = ADABELIEF_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

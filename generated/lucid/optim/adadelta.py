@@ -103,7 +103,7 @@ class Adadelta(Optimizer):
     """
 
     rules = ADADELTA_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

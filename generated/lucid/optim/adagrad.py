@@ -123,7 +123,7 @@ class Adagrad(Optimizer):
     """
 
     rules = ADAGRAD_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -135,7 +135,7 @@ class Adamax(Optimizer):
     """
 
     rules = ADAMAX_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -111,7 +111,7 @@ class Adan(Optimizer):
     """
 
     rules = ADAN_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -110,7 +110,7 @@ class AdEMAMix(Optimizer):
     """
 
     rules = ADEMAMIX_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -118,7 +118,7 @@ class ADOPT(Optimizer):
     """
 
     rules = ADOPT_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

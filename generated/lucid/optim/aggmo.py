@@ -90,7 +90,7 @@ class AggMo(Optimizer):
     """
 
     rules = AGGMO_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

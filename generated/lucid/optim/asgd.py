@@ -119,7 +119,7 @@ class ASGD(Optimizer):
     """
 
     rules = ASGD_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

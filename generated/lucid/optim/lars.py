@@ -91,7 +91,7 @@ class LARS(Optimizer):
     """
 
     rules = LARS_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -82,7 +82,7 @@ class Lion(Optimizer):
     """
 
     rules = LION_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -98,7 +98,7 @@ class MADGRAD(Optimizer):
     """
 
     rules = MADGRAD_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

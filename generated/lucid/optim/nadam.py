@@ -183,7 +183,7 @@ class NAdam(Optimizer):
     """
 
     rules = NADAM_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -109,7 +109,7 @@ class QHAdam(Optimizer):
     """
 
     rules = QHADAM_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

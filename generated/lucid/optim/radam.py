@@ -195,7 +195,7 @@ class RAdam(Optimizer):
     """
 
     rules = RADAM_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -177,7 +177,7 @@ class RMSprop(Optimizer):
     """
 
     rules = RMSPROP_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

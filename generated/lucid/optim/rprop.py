@@ -157,7 +157,7 @@ class Rprop(Optimizer):
     """
 
     rules = RPROP_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -167,7 +167,7 @@ class SGD(Optimizer):
     """
 
     rules = SGD_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

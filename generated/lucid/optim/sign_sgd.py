@@ -84,7 +84,7 @@ class SignSGD(Optimizer):
     """
 
     rules = SIGNSGD_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

@@ -102,7 +102,7 @@ class Yogi(Optimizer):
     """
 
     rules = YOGI_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(

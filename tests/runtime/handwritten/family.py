@@ -9,7 +9,7 @@ class Adam(Optimizer):
     """torch's Adam; the dialect "keras" has another default for eps and no amsgrad."""
 
     rules = ADAM
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(
@@ -40,7 +40,7 @@ class AdamW(Optimizer):
     """Adam under another name: its dicts are not Adam's."""
 
     rules = ADAMW
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(
@@ -71,7 +71,7 @@ class SGD(Optimizer):
     """torch's SGD: the momentum buffer starts as the gradient."""
 
     rules = SGD_RULES
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(
@@ -102,7 +102,7 @@ class NAdam(Optimizer):
     """A scalar state (the product of mu), and for good measure a host condition."""
 
     rules = NADAM
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(
@@ -131,7 +131,7 @@ class Clipped(Optimizer):
     """A reduction over the tensor: the running mean of the gradient's norm scales the step."""
 
     rules = CLIPPED
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(self, params=None, lr=1e-2, beta=0.9, *, maximize=False, dialect="torch"):
@@ -142,7 +142,7 @@ class Slow(Optimizer):
     """Does not move at a parameter's first step; keeps an average that starts as the weights."""
 
     rules = SLOW
-    generation = 1
+    generation = 2
 
     @constructor
     def __init__(self, params=None, lr=1e-2, *, maximize=False, dialect="torch"):

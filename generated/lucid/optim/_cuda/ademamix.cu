@@ -1,8 +1,8 @@
 // AdEMAMix: AdamW with a second, slow moving average of the gradient.
 //
-// Complete kernels in CUDA, for use without MLX: any number of tensors, in place. Static choices are
-// template parameters, and choices that make no difference share a kernel. Arithmetic is in float
-// or double, whatever the type of the arrays. LUCIDGEN_RULE and LUCIDGEN_TYPE choose what is
+// Complete kernels in CUDA, for use without MLX: any number of tensors, in place. Static choices
+// are template parameters, and choices that make no difference share a kernel. Arithmetic is in
+// float or double, whatever the type of the arrays. LUCIDGEN_RULE and LUCIDGEN_TYPE choose what is
 // compiled, else everything is. Each function is called as in
 //
 //     adam_step_float32(&table, scalars, choices, stream)

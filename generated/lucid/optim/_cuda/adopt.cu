@@ -1,8 +1,8 @@
 // ADOPT: Adam that converges with any beta2, since it divides by the second moment before.
 //
-// Complete kernels in CUDA, for use without MLX: any number of tensors, in place. Static choices are
-// template parameters, and choices that make no difference share a kernel. Arithmetic is in float
-// or double, whatever the type of the arrays. LUCIDGEN_RULE and LUCIDGEN_TYPE choose what is
+// Complete kernels in CUDA, for use without MLX: any number of tensors, in place. Static choices
+// are template parameters, and choices that make no difference share a kernel. Arithmetic is in
+// float or double, whatever the type of the arrays. LUCIDGEN_RULE and LUCIDGEN_TYPE choose what is
 // compiled, else everything is. Each function is called as in
 //
 //     adam_step_float32(&table, scalars, choices, stream)

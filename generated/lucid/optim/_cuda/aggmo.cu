@@ -1,8 +1,8 @@
 // AggMo: momentum at several decay rates at once, averaged.
 //
-// Complete kernels in CUDA, for use without MLX: any number of tensors, in place. Static choices are
-// template parameters, and choices that make no difference share a kernel. Arithmetic is in float
-// or double, whatever the type of the arrays. LUCIDGEN_RULE and LUCIDGEN_TYPE choose what is
+// Complete kernels in CUDA, for use without MLX: any number of tensors, in place. Static choices
+// are template parameters, and choices that make no difference share a kernel. Arithmetic is in
+// float or double, whatever the type of the arrays. LUCIDGEN_RULE and LUCIDGEN_TYPE choose what is
 // compiled, else everything is. Each function is called as in
 //
 //     adam_step_float32(&table, scalars, choices, stream)
@@ -89,7 +89,8 @@ struct aggmo_rule {
     static constexpr int choices = 5;
 
     /// The states that these choices need, as bits.
-    template <bool use_beta1, bool use_beta2, bool use_beta3, bool use_weight_decay, bool scale_grad>
+    template <bool use_beta1, bool use_beta2, bool use_beta3, bool use_weight_decay,
+              bool scale_grad>
     static constexpr unsigned live = unsigned(use_beta1) | unsigned(use_beta2) << 1 | unsigned(use_beta3) << 2;
 
     template <typename real, bool use_beta1, bool use_beta2, bool use_beta3, bool use_weight_decay,

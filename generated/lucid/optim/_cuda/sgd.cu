@@ -1,8 +1,8 @@
 // Stochastic gradient descent, with momentum in Polyak's and in Nesterov's form.
 //
-// Complete kernels in CUDA, for use without MLX: any number of tensors, in place. Static choices are
-// template parameters, and choices that make no difference share a kernel. Arithmetic is in float
-// or double, whatever the type of the arrays. LUCIDGEN_RULE and LUCIDGEN_TYPE choose what is
+// Complete kernels in CUDA, for use without MLX: any number of tensors, in place. Static choices
+// are template parameters, and choices that make no difference share a kernel. Arithmetic is in
+// float or double, whatever the type of the arrays. LUCIDGEN_RULE and LUCIDGEN_TYPE choose what is
 // compiled, else everything is. Each function is called as in
 //
 //     adam_step_float32(&table, scalars, choices, stream)
@@ -272,7 +272,8 @@ struct sgd_lucid2_rule {
     template <bool use_momentum, bool use_weight_decay, bool scale_grad, bool first_b>
     static constexpr unsigned live = unsigned(use_momentum);
 
-    template <typename real, bool use_momentum, bool use_weight_decay, bool scale_grad, bool first_b>
+    template <typename real, bool use_momentum, bool use_weight_decay, bool scale_grad,
+              bool first_b>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::sgd_lucid2_step(
             w, grad, states[0],

@@ -98,7 +98,7 @@ class CyclicLR(ClosedForm):
     Smith 2017, arXiv:1506.01186.
     """
 
-    generation = 1
+    generation = 2
     arguments = (
         Number("base_lr"),
         Number("max_lr"),
@@ -348,7 +348,7 @@ class OneCycleLR(ClosedForm):
     Smith & Topin 2018, arXiv:1708.07120.
     """
 
-    generation = 1
+    generation = 2
     arguments = (
         Number("max_lr"),
         Number(
