@@ -18,11 +18,16 @@ from .targets.operations import reads as reads_of
 
 @dataclass(frozen=True)
 class Cost:
-    """Per element: arrays read, arrays written, and operations by name."""
+    """Per element: arrays read, arrays written, and operations by name.
+
+    `once` are operations that stand in the loop but have no array among their operands: compilers
+    take them out of it.
+    """
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     operations: Mapping[str, int]
+    once: Mapping[str, int]
 
     def __str__(self) -> str:
         counts = ", ".join(f"{number} {name}" for name, number in sorted(self.operations.items()))
@@ -45,15 +50,17 @@ def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     known = program.domains
     array_symbols = {symbol for symbol, domain in known.items() if domain is Domain.ELEMENT}
     count: Counter[str] = Counter()
+    once: Counter[str] = Counter()
     read: set[str] = set()
     for let in program.body:
         if let.domain is Domain.ELEMENT:
             tree = operations(let.value, lambda e: domain_of(e, known))
-            # What has no array among its operands is computed once, not for each element.
-            ours = (op for op in walk(tree) if not array_symbols.isdisjoint(reads_of(op)))
-            count.update("mul" if op.name == "square" else op.name for op in ours)
+            for op in walk(tree):
+                counter = once if array_symbols.isdisjoint(reads_of(op)) else count
+                counter["mul" if op.name == "square" else op.name] += 1
         read |= {str(s) for s in let.value.free_symbols}
     arrays = [i.symbol for i in program.inputs if i.domain is Domain.ELEMENT]
     reads = tuple(s.name.removesuffix("[t - 1]") for s in arrays if s.name in read)
-    writes = tuple(o.after.name for o in program.outputs if o.domain is Domain.ELEMENT)
-    return Cost(reads, writes, dict(sorted(count.items())))
+    written = (o for o in program.outputs if not program.keeps(o))
+    writes = tuple(o.after.name for o in written if o.domain is Domain.ELEMENT)
+    return Cost(reads, writes, dict(sorted(count.items())), dict(once))

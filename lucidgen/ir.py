@@ -293,6 +293,10 @@ class Program:
             body=tuple(let for let in lets if let.domain is not Domain.HOST),
         )
 
+    def keeps(self, output: Output) -> bool:
+        """Whether an output stays what it was, whatever the choices: nobody needs to write it."""
+        return all(let.value == output.before for let in self.body if let.target == output.after)
+
     def check(self) -> Program:
         """This program, if it keeps the invariants; else InvalidProgram.
 

@@ -47,10 +47,15 @@ class CppPrinter(CPrinter):
 
 @dataclass(frozen=True)
 class ArrayOf:
-    """An array of a loop: its name, and the condition under which it is used ("" for always)."""
+    """An array of a loop.
+
+    `live` is the condition under which it is used ("" for always), `kept` says that no step
+    changes it.
+    """
 
     name: str
     live: str
+    kept: bool
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,11 @@ def loop(program: Program) -> Loop | None:
     code_of = code(plain, plain.body)
     outputs = plain.outputs[1:]
     states = tuple(
-        ArrayOf(code_of.names[o.before], "" if o.live.is_always else c_condition(o.live))
+        ArrayOf(
+            code_of.names[o.before],
+            "" if o.live.is_always else c_condition(o.live),
+            plain.keeps(o),
+        )
         for o in outputs
         if o.domain is Domain.ELEMENT
     )

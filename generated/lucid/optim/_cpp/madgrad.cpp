@@ -51,7 +51,6 @@ void madgrad_loop(Index size, Index at, void* const* arrays, const T* grad_array
         w_array[i] = T(w);
         s_array[i] = T(s);
         v_array[i] = T(v);
-        x0_array[i] = T(x0);
     }
 }
 
@@ -105,7 +104,6 @@ void madgrad_pytorch_optimizer_loop(Index size, Index at, void* const* arrays, c
         w_array[i] = T(w);
         s_array[i] = T(s);
         v_array[i] = T(v);
-        x0_array[i] = T(x0);
     }
 }
 

@@ -59,8 +59,9 @@ constexpr Index share = Index(threads) * Vector<T>::size * 4;
 /// first[k + 1].
 template <typename Rule, typename T>
 struct Batch {
-    static constexpr int most = (4000 - sizeof(Computed<T>) * (Rule::scalars + 1)) /
-                                (sizeof(unsigned) + sizeof(Index) + (2 + Rule::states) * sizeof(void*));
+    static constexpr int room = 4000 - sizeof(Computed<T>) * (Rule::scalars + 1);
+    static constexpr int most =
+        room / (sizeof(unsigned) + sizeof(Index) + (2 + Rule::states) * sizeof(void*));
     Computed<T> scalars[Rule::scalars + 1];
     Index sizes[most];
     const void* grads[most];
