@@ -132,19 +132,20 @@ def test_the_model_counts_what_the_numpy_step_does(
 
 
 def test_the_model_counts_what_the_loops_in_cpp_do(tmp_path: Path) -> None:
-    lines, expected = [], []
+    lines, exact, expected = [], [], []
     for reading in READINGS:
         for rule, on, counted in cases(*reading.values):
             if rule.cpp is not None:
                 values = [int(on[name]) for name in names_of(rule.numpy) if name in on]
                 listed = ", ".join(map(str, values))
                 lines.append(f"{{ const int on[] = {{{listed}}}; run<{rule.name}_rule>(on); }}")
-                # A select is written with C++'s operator, which nothing can count.
+                # A select is C++'s operator: nothing can count it, and it leaves one side out.
+                exact.append("where" not in counted.operations)
                 done = Counter(counted.operations) + Counter(counted.once)
                 done -= Counter({"where": 1000})
                 # It loads w even if nothing uses it; compilers then do not.
                 read = len({*counted.reads, "w"})
-                expected.append(done | {"read": read, "write": len(counted.writes)})
+                expected.append(done + Counter(read=read, write=len(counted.writes)))
     sources = Path(optim.__file__).parent / "_cpp"
     program = tmp_path / "counting.cpp"
     includes = ["counting.h", *sorted(path.name for path in sources.glob("*.cpp"))]
@@ -157,6 +158,6 @@ def test_the_model_counts_what_the_loops_in_cpp_do(tmp_path: Path) -> None:
     done = subprocess.run([tmp_path / "counting"], capture_output=True, text=True, check=True)
     found = [line.split() for line in done.stdout.splitlines()]
     assert len(found) == len(expected) > 100
-    for line, words, wanted in zip(lines, found, expected, strict=True):
-        numbers = map(int, words[1::2])
-        assert dict(zip(words[::2], numbers, strict=True)) == dict(wanted), line
+    for line, words, whole, wanted in zip(lines, found, exact, expected, strict=True):
+        done = Counter(dict(zip(words[::2], map(int, words[1::2]), strict=True)))
+        assert done == wanted if whole else done <= wanted, line
