@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .numpy_backend import as_numpy, private
+from .numpy_backend import as_numpy
 from .parameters import Parameter, is_mlx
+from .private_arrays import private
 from .states import MASTER_WEIGHT, Slot, States
 from .stepping import Checked
 

@@ -1,24 +1,23 @@
 """Steps on NumPy parameters, in place.
 
-Owns the private copies of weights (one registry for the process, so that two optimizers over one
-model share them), the making of states, the flattened views and chunks that step functions get, and
-the work arrays. Does not own checks of gradients and groups (``stepping``).
+Owns the making of states, the flattened views and chunks that step functions get, and the work
+arrays. Does not own private copies of weights (``private_arrays``), nor checks of gradients and
+groups (``stepping``).
 """
 
 from __future__ import annotations
 
 import math
-import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from .groups import Settings
 from .host import Bucket, unknown_name
+from .private_arrays import mark_private, private
 from .rule import Rule, State, names_of
 from .states import Slot
 
@@ -39,80 +38,9 @@ Calls = list[tuple[slice | None, Array, tuple[Any, ...]]]
 Entry = tuple[Slot, Any]
 Part = tuple[Bucket, list[Entry]]
 
-_base = attrgetter("base")
-
-_made: dict[int, tuple[weakref.ref[Array], Callable[[], Any]]] = {}
-
-
-def _mark_private(array: Array, param: Any) -> None:
-    """Remember that the runtime made this array, as the data of this parameter or, None, states."""
-    key = id(array)
-
-    def forget(_: object) -> None:
-        _made.pop(key, None)
-
-    try:
-        owner: Callable[[], Any] = weakref.ref(param)
-    except TypeError:  # a class with __slots__ and no __weakref__
-        token = id(param)
-        owner = _Identity(token)
-    _made[key] = (weakref.ref(array, forget), owner)
-
-
-class _Identity:
-    """Stands in for a weak reference to an object that allows none."""
-
-    __slots__ = ("token",)
-
-    def __init__(self, token: int) -> None:
-        self.token = token
-
-    def __call__(self) -> _Identity:
-        return self
-
-
-def is_private(array: Array, param: Any) -> bool:
-    """Whether the runtime itself made this array for this parameter."""
-    known = _made.get(id(array))
-    if known is None or known[0]() is not array:
-        return False
-    owner = known[1]()
-    return owner is param or (isinstance(owner, _Identity) and owner.token == id(param))
-
-
-def shares_memory(gradients: Iterable[Array]) -> bool:
-    """Whether a gradient is data or states of a parameter, of whatever optimizer, or a view."""
-    gradients = list(gradients)
-    seen = set(map(id, gradients))
-    seen.update(map(id, map(_base, gradients)))
-    return not _made.keys().isdisjoint(seen)
-
-
-def apart(gradient: Array, slot: Slot) -> Array:
-    """The gradient; a copy if it is data or state, which a step changes while it reads."""
-    for _, array in slot.sources:
-        if array is gradient or array is gradient.base:
-            return gradient.copy()
-    return gradient.copy() if shares_memory((gradient,)) else gradient
-
 
 def _layout(array: Array) -> str:
     return "C" if array.flags.c_contiguous or not array.flags.f_contiguous else "F"
-
-
-def private(param: Any) -> Array:
-    """The parameter's data as an array that only the runtime's own parameters share."""
-    data: Any = param.data
-    if isinstance(data, np.ndarray) and is_private(data, param):
-        return data
-    mine = np.array(data, order="K")
-    if not (mine.flags.c_contiguous or mine.flags.f_contiguous):
-        mine = np.array(data, order="C")
-    param.data = mine
-    if param.data is not mine:  # a property that stores a view or a copy
-        mine = np.asarray(param.data)
-    _mark_private(mine, param)
-    return mine
 
 
 def as_numpy(value: Any) -> Array:
@@ -158,7 +86,7 @@ def _zeros(state: State, slots: Sequence[Slot]) -> Iterator[Array]:
         parts.append(slice(start, ends[slot.dtype]))
     whole = {dtype: np.zeros(size, dtype) for dtype, size in ends.items()}
     for array in whole.values():
-        _mark_private(array, None)
+        mark_private(array, None)
     for slot, shape, part in zip(slots, shapes, parts, strict=True):
         order: Any = slot.order
         yield whole[slot.dtype][part].reshape(shape, order=order)

@@ -18,7 +18,7 @@ import numpy as np
 from .groups import Settings
 from .host import Bucket
 from .native_backend import Table
-from .numpy_backend import shares_memory
+from .private_arrays import shares_memory
 from .states import Slot
 
 _data = attrgetter("data")

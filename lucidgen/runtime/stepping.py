@@ -16,6 +16,7 @@ from . import clipping, kernels, numpy_backend
 from .groups import Settings
 from .host import Bucket
 from .parameters import check_data, describe, is_floating, is_mlx
+from .private_arrays import apart
 from .states import Slot, States
 
 #: A parameter's record and its gradient.
@@ -205,7 +206,7 @@ def _sorted(group: Checked, states: States) -> Iterable[tuple[Bucket, list[Entry
                 buckets[key] = _bucket(settings, key), [], []
             _, on_numpy, on_mlx = buckets[key]
         if slot.kind is np.ndarray or (slot.kind is None and not is_mlx(data)):
-            on_numpy.append((slot, numpy_backend.apart(grad, slot)))
+            on_numpy.append((slot, apart(grad, slot)))
         else:
             on_mlx.append((slot, grad))
     return buckets.values()

@@ -232,17 +232,17 @@ def test_an_array_that_is_private_to_one_parameter_is_copied_for_another(make):
 
 
 def test_private_arrays_are_forgotten_with_their_parameters(make):
-    from lucidgen.runtime import numpy_backend
+    from lucidgen.runtime import private_arrays
 
     gc.collect()
-    before = len(numpy_backend._made)
+    before = len(private_arrays._made)
     (p,) = make((3,))
     opt = SGD([p])
     opt.step()
-    assert len(numpy_backend._made) == before + 1
+    assert len(private_arrays._made) == before + 1
     del p, opt
     gc.collect()
-    assert len(numpy_backend._made) == before
+    assert len(private_arrays._made) == before
 
 
 def test_parameters_that_allow_no_weak_references_work():
