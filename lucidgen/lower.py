@@ -21,16 +21,11 @@ from sympy.core.relational import (
 )
 
 from .ir import Guard, Input, Let, Output, Program, name_of, symbol
+from .scaling import BOUND, FACTOR, GRAD, SCALE_GRAD, SCALED_GRAD, scaled_gradient
 from .spec.domains import Domain, domain_of, infer_domains
 from .spec.functions import When
 from .spec.optimizer import OptimizerSpec
 from .spec.quantities import At, Bounds, Flag, Hyper, Series, t
-
-GRAD, SCALED_GRAD = symbol("grad"), symbol("scaled_grad")
-FACTOR, BOUND = symbol("grad_factor"), symbol("grad_bound")
-
-#: The static choice that gradients are changed before the equations read them.
-SCALE_GRAD = "scale_grad"
 
 _COMPARED = {
     StrictGreaterThan: "above",
@@ -45,16 +40,6 @@ _COMPARED = {
 def choice(name: str) -> sympy.Symbol:
     """The symbol of a static choice inside expressions: a truth value, never a number."""
     return sympy.Symbol(name)
-
-
-def scaled_gradient() -> sympy.Expr:
-    """The gradient that the equations read where `scale_grad` holds: scaled, then clipped.
-
-    That is one multiplication and two comparisons for whatever is done to gradients before a step:
-    maximizing (the factor -1), clipping by the global norm, the mean over several batches, clipping
-    by value (else the bound is infinite).
-    """
-    return sympy.Max(-BOUND, sympy.Min(BOUND, FACTOR * GRAD))
 
 
 def before(name: str) -> sympy.Symbol:
