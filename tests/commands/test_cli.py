@@ -52,13 +52,14 @@ def run(*arguments):
 
 
 def start(*arguments, **options):
-    """Start a command in a process of its own."""
+    """Start a command in a process of its own, interruptible also where the tests are not."""
     return subprocess.Popen(
         [sys.executable, "-m", "lucidgen.cli", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
 

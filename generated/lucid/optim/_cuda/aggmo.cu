@@ -91,7 +91,8 @@ struct aggmo_rule {
     /// The states that these choices need, as bits.
     template <bool use_beta1, bool use_beta2, bool use_beta3, bool use_weight_decay,
               bool scale_grad>
-    static constexpr unsigned live = unsigned(use_beta1) | unsigned(use_beta2) << 1 | unsigned(use_beta3) << 2;
+    static constexpr unsigned live = unsigned(use_beta1) | unsigned(use_beta2) << 1 |
+        unsigned(use_beta3) << 2;
 
     template <typename real, bool use_beta1, bool use_beta2, bool use_beta3, bool use_weight_decay,
               bool scale_grad>
