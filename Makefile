@@ -7,7 +7,7 @@ LUCIDGEN := .venv/bin/lucidgen
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     build the optimizers and train a network with each of them"
+	@echo "make demo     build the optimizers and train a network with five of them"
 	@echo "              (DEMO='--device gpu' trains on MLX arrays)"
 	@echo "make test     check the style, the types, the generated files, and run the tests"
 	@echo "make test-complete   the checks of which \`make test\` runs a sample: every mutant kernel,"

@@ -194,13 +194,15 @@ def refused(*_: Any) -> Any:
 
 def test_on_a_gpu_and_by_choice_mlx_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mlx_native, "Call", refused)
-    mx.disable_compile()
     p = parameter((3,))
-    for kernel in ("mlx", "numpy"):
-        steps(optim.AdamW([p], kernel=kernel), [p])
-    monkeypatch.setattr(mx, "default_device", lambda: mx.Device(mx.gpu))
-    steps(optim.AdamW([p], kernel="cpp"), [p])
-    mx.enable_compile()
+    mx.disable_compile()
+    try:
+        for kernel in ("mlx", "numpy"):
+            steps(optim.AdamW([p], kernel=kernel), [p])
+        monkeypatch.setattr(mx, "default_device", lambda: mx.Device(mx.gpu))
+        steps(optim.AdamW([p], kernel="cpp"), [p])
+    finally:
+        mx.enable_compile()
 
 
 def test_an_mlx_that_gives_away_what_is_held_is_not_trusted(
