@@ -1,0 +1,114 @@
+"""What depends on where a module lies, and would break without a word when modules move."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from record_generation_2 import driven, updated
+
+from lucidgen import Parameter
+from lucidgen.optim import SGD
+
+RECORDED = Path(__file__).with_name("recorded")
+
+
+def loaded(name: str):
+    outer = pickle.loads((RECORDED / f"{name}.pickle").read_bytes())
+    return pickle.loads(outer["kept"]), outer["reached"]
+
+
+@pytest.mark.parametrize("kind", ["numpy", "mlx"])
+def test_a_pickle_of_generation_2_goes_on_where_it_stopped(kind):
+    (optimizer, scheduler, plateau, average), reached = loaded(kind)
+    assert optimizer.accumulated == 1
+    assert plateau.optimizer is optimizer
+    ours = driven(optimizer, scheduler, 5)
+    for our, theirs in zip(ours, reached, strict=True):
+        np.testing.assert_array_equal(our, theirs)
+    with average.averaged():
+        pass
+
+
+def test_a_pickled_tree_of_generation_2_goes_on_where_it_stopped():
+    (optimizer, weights), reached = loaded("tree")
+    np.testing.assert_array_equal(np.array(updated(optimizer, weights, 3)["a"]), reached)
+
+
+def test_a_generated_optimizer_refuses_a_state_that_it_does_not_know():
+    optimizer = SGD([Parameter(np.ones(2))], lr=0.1, momentum=0.9)
+    saved = optimizer.state_dict()
+    saved["state"] = {0: {"momentum_buffer": np.ones(2), "another": np.ones(2)}}
+    with pytest.raises(ValueError, match="another"):
+        optimizer.load_state_dict(saved)
+
+
+def test_an_optimizer_with_a_step_of_its_own_may_keep_any_state():
+    class Own(SGD):
+        def step(self, closure=None):
+            return super().step(closure)
+
+    optimizer = Own([Parameter(np.ones(2))], lr=0.1, momentum=0.9)
+    saved = optimizer.state_dict()
+    saved["state"] = {0: {"momentum_buffer": np.ones(2), "another": np.ones(2)}}
+    optimizer.load_state_dict(saved)
+    (state,) = optimizer.state_dict()["state"].values()
+    np.testing.assert_array_equal(state["another"], np.ones(2))
+
+
+def test_a_warning_names_the_line_that_called_into_the_package():
+    weight = Parameter(np.ones(2))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        SGD([weight, weight], lr=0.1)
+    assert [w.filename for w in caught] == [__file__]
+
+
+def test_a_change_of_any_module_of_the_compiler_makes_builds_stale(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        import lucidgen
+        from lucidgen.paths import specs_folder
+        """
+        f"from {manifest_module()} import inputs_digests\n"
+        """
+        root = Path(lucidgen.__path__[0])
+        specs = [specs_folder() / "sgd.py"]
+        before = inputs_digests(specs)
+        for path in sorted(root.rglob("*.py")):
+            text = path.read_bytes()
+            path.write_bytes(text + b"# changed")
+            if inputs_digests(specs) == before:
+                print(path.relative_to(root))
+            path.write_bytes(text)
+        assert inputs_digests(specs) == before
+        """
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        ["cp", "-r", *(str(root / name) for name in ("lucidgen", "specs", "templates")), tmp_path],
+        check=True,
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def manifest_module() -> str:
+    """The module that decides what is stale, wherever it lies."""
+    root = Path(__file__).parents[2]
+    (path,) = (root / "lucidgen").rglob("manifest.py")
+    return ".".join(path.relative_to(root).with_suffix("").parts)
