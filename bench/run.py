@@ -20,10 +20,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from workers import Worker, workers
 
 import lucidgen.optim
-from lucidgen.catalog import catalog
-from lucidgen.cost import cost
-from lucidgen.lower import lower
-from lucidgen.runtime import native
+from lucidgen.commands.cost import cost
+from lucidgen.ir.lower import lower
+from lucidgen.package.catalog import catalog
+from lucidgen.runtime.backends.loops import compiler
 
 #: This part of the time may pass until a rival is ready for a case; some compile for minutes.
 PATIENCE = 1 / 12
@@ -95,8 +95,8 @@ def compile_loops(cases: list[Case], console: Console) -> None:
     """Compile our loops for these cases, so that nobody steps without them meanwhile."""
     try:
         for name in dict.fromkeys(case.optimizer for case in cases):
-            native.demanded(next(iter(getattr(lucidgen.optim, name).rules.values())), "float32")
-    except native.Unavailable as reason:
+            compiler.demanded(next(iter(getattr(lucidgen.optim, name).rules.values())), "float32")
+    except compiler.Unavailable as reason:
         console.print(f"no compiled loops: {reason}", markup=False)
 
 

@@ -8,9 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lucidgen.activation import activate, deactivate
-    from lucidgen.runtime import Parameter
-    from lucidgen.runtime.optax_state import from_optax
+    from .imports.activation import activate, deactivate
+    from .runtime import Parameter
+    from .runtime.checkpoints.optax import from_optax
 
 __version__ = "0.1.0"
 
@@ -19,9 +19,9 @@ __all__ = ["Parameter", "__version__", "activate", "deactivate", "from_optax"]
 
 _MODULE_OF = {
     "Parameter": "lucidgen.runtime",
-    "from_optax": "lucidgen.runtime.optax_state",
-    "activate": "lucidgen.activation",
-    "deactivate": "lucidgen.activation",
+    "from_optax": "lucidgen.runtime.checkpoints.optax",
+    "activate": "lucidgen.imports.activation",
+    "deactivate": "lucidgen.imports.activation",
 }
 
 

@@ -1,6 +1,6 @@
 """`python -m lucidgen`: the command line, where its script is not on the path."""
 
-from .cli import main
+from .commands.app import main
 
 if __name__ == "__main__":
     main()

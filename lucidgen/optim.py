@@ -4,7 +4,7 @@ This module replaces itself by the generated package, and owns under which name 
 loaded, so that a class is one object by every route. Where ``lucid.optim`` is the generated package
 already (a development install without Lucid) it becomes a second name for it; elsewhere the package
 is loaded from its files as ``lucidgen.optim``. What happens to a real ``lucid.optim`` is decided in
-``lucidgen.activation``.
+``lucidgen.imports.activation``.
 """
 
 import importlib
@@ -13,8 +13,8 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidgen.aliases import Alias
-from lucidgen.paths import optim_folder
+from .imports.aliases import Alias
+from .paths import optim_folder
 
 if TYPE_CHECKING:
 

@@ -9,6 +9,11 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 
 
+def compiler_folder() -> Path:
+    """Return the folder of this package's own modules."""
+    return _PACKAGE
+
+
 def _folder(packed: str, in_checkout: str) -> Path:
     """Return the packed folder if this is an installed wheel, else the checkout's."""
     inside = _PACKAGE / packed

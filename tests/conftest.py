@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lucidgen.oracle import Setting
 from lucidgen.verify.emitted import pairwise
+from lucidgen.verify.oracle import Setting
 
 # Compiled loops are for the tests that ask for them. They are kept from one run to the next.
 os.environ.setdefault("LUCIDGEN_KERNEL", "numpy")

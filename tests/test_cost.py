@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from lucidgen import optim
-from lucidgen.catalog import catalog
-from lucidgen.cost import Cost, cost
-from lucidgen.lower import lower
-from lucidgen.oracle import Setting
-from lucidgen.runtime import native
-from lucidgen.runtime.rule import names_of
+from lucidgen.commands.cost import Cost, cost
+from lucidgen.ir.lower import lower
+from lucidgen.package.catalog import catalog
+from lucidgen.runtime.backends.loops import compiler
+from lucidgen.runtime.rules.rule import names_of
 from lucidgen.spec import OptimizerSpec
 from lucidgen.verify.emitted import settings
+from lucidgen.verify.oracle import Setting
 
 READINGS = [
     pytest.param(main, spec, id=f"{main.name}-{name}")
@@ -153,7 +153,7 @@ def test_the_model_counts_what_the_loops_in_cpp_do(tmp_path: Path) -> None:
     program.write_text("".join(f'#include "{name}"\n' for name in includes) + main)
     folders = [f"-I{sources}", f"-I{Path(__file__).parent / 'native'}"]
     options = ["-std=c++17", "-O0", *folders, str(program), "-o", str(tmp_path / "counting")]
-    command = [*native.compiler(), *options]
+    command = [*compiler.compiler(), *options]
     subprocess.run(command, check=True, timeout=300)
     done = subprocess.run([tmp_path / "counting"], capture_output=True, text=True, check=True)
     found = [line.split() for line in done.stdout.splitlines()]

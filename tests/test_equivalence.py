@@ -14,8 +14,7 @@ import pytest
 import sympy
 
 from lucidgen import optim
-from lucidgen.catalog import catalog
-from lucidgen.oracle import Setting, Trajectory
+from lucidgen.package.catalog import catalog
 from lucidgen.spec import OptimizerSpec
 from lucidgen.specs.adam import Adam
 from lucidgen.specs.nadam import NAdam
@@ -23,6 +22,7 @@ from lucidgen.specs.radam import RAdam
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.equivalence import ReadOnly, distance, run, source_of, values
 from lucidgen.verify.exact import multiply, real
+from lucidgen.verify.oracle import Setting, Trajectory
 
 READINGS = [
     pytest.param(main, spec, id=f"{main.name}-{name}")

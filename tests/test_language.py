@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from lucidgen.cost import cost
-from lucidgen.documentation import class_doc, unsupported, value_text
-from lucidgen.lower import lower
-from lucidgen.oracle import Setting, Trajectory
+from lucidgen.commands.cost import cost
+from lucidgen.ir.lower import lower
+from lucidgen.package.documentation import class_doc, unsupported, value_text
 from lucidgen.passes import optimize, stages
 from lucidgen.passes.capture import capture
 from lucidgen.spec import (
@@ -22,12 +21,14 @@ from lucidgen.spec import (
     w,
     when,
 )
+from lucidgen.spec.check import check
 from lucidgen.spec.domains import infer_domains
 from lucidgen.specs.adam import Adam, AdamW, m, v, v_max
 from lucidgen.specs.lars import LARS
 from lucidgen.specs.nadam import NAdam
 from lucidgen.specs.sgd import SGD
-from lucidgen.targets.host import host_function
+from lucidgen.targets.common.host import host_function
+from lucidgen.verify.oracle import Setting, Trajectory
 
 lr = hyper("lr", 0.5, at_least=0)
 momentum = hyper("momentum", 0.0, special=0)
@@ -103,7 +104,7 @@ def test_an_argument_that_a_dialect_alone_uses_is_an_argument_of_the_class() -> 
     equation = Eq(w[t], w[t - 1] - lr * grad[t])
     main = OptimizerSpec("A", (lr, scale), (equation,))
     main.dialect("scaled", replace=(Eq(w[t], w[t - 1] - scale * lr * grad[t]),))
-    main.check()
+    check(main)
     assert unsupported(main, main) == ("scale",)
     assert unsupported(main, main.dialects["scaled"]) == ()
     assert (

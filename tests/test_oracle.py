@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from lucidgen import optim
-from lucidgen.catalog import catalog
-from lucidgen.lower import lower
-from lucidgen.oracle import Setting
+from lucidgen.ir.lower import lower
+from lucidgen.package.catalog import catalog
 from lucidgen.passes import optimize
 from lucidgen.spec import Eq, OptimizerSpec, grad, sqrt, t, w
 from lucidgen.specs.adam import (
@@ -32,6 +31,7 @@ from lucidgen.specs.adam import (
     weight_decay,
 )
 from lucidgen.verify.emitted import pairwise, settings
+from lucidgen.verify.oracle import Setting
 from lucidgen.verify.replay import Finding, Run, replay
 
 Among = Callable[[list[Setting]], Sequence[Setting]]

@@ -13,10 +13,11 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from lucidgen import Parameter, emit
-from lucidgen.compiled import compile_file
-from lucidgen.oracle import Setting, Trajectory
+from lucidgen import Parameter
+from lucidgen.package import render
+from lucidgen.package.module import compile_file
 from lucidgen.spec.loader import SpecFile, load
+from lucidgen.verify.oracle import Setting, Trajectory
 
 STEPS = 5
 FILE: SpecFile = load(Path(__file__).with_name("papers.py"))
@@ -27,7 +28,7 @@ NAMES = [spec.name for spec in FILE.specs]
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The optimizers of papers.py as a package."""
     root = tmp_path_factory.mktemp("papers")
-    for path, text in emit.package([compile_file(FILE)]).files.items():
+    for path, text in render.package([compile_file(FILE)]).files.items():
         (root / "made_from_papers" / path).parent.mkdir(parents=True, exist_ok=True)
         (root / "made_from_papers" / path).write_text(text)
     sys.path.insert(0, str(root))

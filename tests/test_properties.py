@@ -17,17 +17,19 @@ from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
 from lucidgen import optim
-from lucidgen.ir import Guard, Program
-from lucidgen.lower import lower
-from lucidgen.oracle import Setting
+from lucidgen.ir.guard import Guard
+from lucidgen.ir.lower import lower
+from lucidgen.ir.program import Program
 from lucidgen.passes import optimize, resolve, stages
 from lucidgen.passes.capture import capture
 from lucidgen.runtime import Parameter
 from lucidgen.spec import OptimizerSpec, SpecError
+from lucidgen.spec.check import check
 from lucidgen.verify import programs
 from lucidgen.verify.approximate import FLOAT64
 from lucidgen.verify.emitted import build
 from lucidgen.verify.exact import REALS, real
+from lucidgen.verify.oracle import Setting
 from lucidgen.verify.random_specs import VALUES, random_spec
 from lucidgen.verify.replay import Run, replay
 from lucidgen.verify.rounding import Enclosure
@@ -65,7 +67,7 @@ def specs(draw: st.DrawFn) -> OptimizerSpec:
     seed = draw(st.integers(0, 10**9))
     try:
         spec = random_spec(random.Random(seed).choice)
-        spec.check()
+        check(spec)
     except (SpecError, ValueError):  # SymPy knows no Max of a constant and norm(0)
         assume(False)
     return spec

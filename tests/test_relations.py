@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter, optim
-from lucidgen.oracle import Setting, Trajectory
 from lucidgen.spec import Eq, t
 from lucidgen.specs.adabelief import AdaBelief
 from lucidgen.specs.adam import Adam, beta2, g, m, v
+from lucidgen.verify.oracle import Setting, Trajectory
 
 Array = np.ndarray[Any, Any]
 UNIT = 2.0**-53

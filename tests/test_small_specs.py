@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from lucidgen.lower import lower
+from lucidgen.ir.lower import lower
 from lucidgen.passes import optimize
 from lucidgen.passes.capture import capture
 from lucidgen.spec import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..ir import Program
+from ..ir.program import Program
 from .drop_dead import drop_dead
 from .gather import gather
 from .hoist import hoist

@@ -11,16 +11,10 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir import Guard, Let, Program, symbol
+from ..ir.guard import Guard
+from ..ir.program import Expm1, Let, Program, symbol
 from ..spec.functions import When
 from .order import order
-
-
-class Expm1(sympy.Function):  # type: ignore[misc]
-    """exp(x) - 1 without cancellation."""
-
-    nargs = 1
-    is_real = True
 
 
 def capture(program: Program) -> Program:
@@ -30,7 +24,7 @@ def capture(program: Program) -> Program:
     for `1 - exp(x)`, and for `1 - beta` where beta is one number or another.
 
     >>> from lucidgen.passes.examples import beta, grad, program, show, t, w, w_before
-    >>> from lucidgen.ir import symbol
+    >>> from lucidgen.ir.program import symbol
     >>> c = symbol("c")
     >>> show(capture(program((c, 1 - beta**t), (w, w_before - grad / c))))
     c = -Expm1(t*log(beta))

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir import Guard, Program, symbol
+from ..ir.guard import Guard
+from ..ir.program import Program, symbol
 
 
 def drop_dead(program: Program) -> Program:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import sympy
 
-from ..ir import Guard, Input, Let, Output, Program, symbol
+from ..ir.guard import Guard
+from ..ir.program import Input, Let, Output, Program, symbol
 from ..spec.domains import Domain, domain_of
 from ..spec.quantities import Bounds
 

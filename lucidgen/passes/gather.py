@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir import Program
+from ..ir.program import Program
+from ..ir.ranges import range_of
 from ..spec.domains import Domain, domain_of
 from ..spec.functions import Group
-from .ranges import range_of
 
 
 def gather(program: Program) -> Program:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import sympy
 
-from ..ir import Guard, Let, Names, Program
+from ..ir.guard import Guard
+from ..ir.program import Let, Names, Program
 from ..spec.domains import Domain, domain_of, join
 from ..spec.functions import Group
 

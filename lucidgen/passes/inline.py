@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir import Let, Program
+from ..ir.program import Let, Program
 
 #: Exponents, up to sign, of powers that read their base once.
 _READS_ONCE = (sympy.S.One, sympy.S.Half)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir import Let, Names, Program, Square, symbol
+from ..ir.program import Let, Names, Program, Square, symbol
 from ..spec.domains import Domain
 from ..spec.functions import When
 

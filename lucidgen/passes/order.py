@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import sympy
 
-from ..ir import Let, Program, symbol
+from ..ir.program import Let, Program, symbol
 
 
 def order(program: Program) -> Program:

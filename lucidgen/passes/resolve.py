@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..ir import Program
+from ..ir.program import Program
 
 
 def resolve(program: Program, on: Mapping[str, bool]) -> Program:

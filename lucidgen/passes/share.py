@@ -9,7 +9,7 @@ from operator import or_
 
 import sympy
 
-from ..ir import Let, Names, Program, symbol
+from ..ir.program import Let, Names, Program, symbol
 from ..spec.domains import domain_of
 from ..spec.functions import Group
 

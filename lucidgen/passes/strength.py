@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir import Let, Names, Program, Square
+from ..ir.program import Let, Names, Program, Square
 from ..spec.domains import Domain, domain_of
 from ..spec.functions import Group
 

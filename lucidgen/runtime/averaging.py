@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from .groups import as_number
-from .hooks import Handle
-from .numpy_backend import CHUNK
-from .options import as_count
-from .parameters import collect, is_mlx, is_mlx_module, without_repeats
-from .restoring import as_real
+from .arrays import as_real, is_mlx, is_mlx_module
+from .backends.numpy import CHUNK
+from .checking import as_count, as_number
+from .groups.parameters import collect, without_repeats
+from .step.hooks import Handle
 
 Array = Any
 
@@ -228,7 +227,7 @@ class _Module:
         self.module = module
 
     def get(self) -> dict[Any, Array]:
-        from .trees import leaves
+        from .trees.leaves import leaves
 
         return dict(leaves(self.module.trainable_parameters()))
 
@@ -241,7 +240,7 @@ class _Module:
         return dict(zip(arrays, sys.modules["mlx.core"].depends(found, found), strict=True))
 
     def put(self, arrays: Mapping[Any, Array]) -> None:
-        from .trees import replaced
+        from .trees.leaves import replaced
 
         self.module.update(replaced(self.module.trainable_parameters(), arrays))
 

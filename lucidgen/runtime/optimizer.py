@@ -1,9 +1,8 @@
 """The base class of every generated optimizer.
 
 Owns the public methods and the groups and states behind them; those for trees of MLX arrays are in
-``mlx_idiom``. How a step runs is in ``stepping`` (parameters with gradients of their own) and
-``tree`` (MLX trees); how a state is saved and loaded
-is in ``checkpoint``. Knows no equations.
+``trees``. How a step runs is in ``step`` (parameters with gradients of their own) and ``trees``;
+how a state is saved and loaded is in ``checkpoints``. Knows no equations.
 """
 
 from __future__ import annotations
@@ -12,19 +11,23 @@ import os
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, ClassVar
 
-from . import checkpoint, exempt, options, stepping
-from .accumulation import Accumulation
-from .clipping import GRAD_NORM
-from .generation import GENERATION, adopt
-from .groups import CLIP_VALUE, check_values, nearest, settle
-from .hooks import Handle, Hook, Hooks
-from .kernels import checked_kernel
-from .masters import Masters
-from .mlx_idiom import MLXIdiom, Unready
-from .numpy_backend import WorkArrays
-from .parameters import is_mlx_module, make_mlx_types_picklable
-from .schedule_functions import is_schedule
-from .states import States
+from . import checking
+from .arrays import is_mlx_module, make_mlx_types_picklable
+from .backends.kernel_choice import checked_kernel
+from .backends.numpy import WorkArrays
+from .checking import nearest
+from .checkpoints import checkpoint
+from .groups import options, without_decay
+from .groups.settings import CLIP_VALUE, check_values, settle
+from .groups.states import States
+from .rules.generation import GENERATION, adopt
+from .step import stepping
+from .step.accumulation import Accumulation
+from .step.clipping import GRAD_NORM
+from .step.hooks import Handle, Hook, Hooks
+from .step.masters import Masters
+from .trees.idiom import MLXIdiom, Unready
+from .trees.rate import is_schedule
 
 
 class Optimizer(MLXIdiom):
@@ -68,7 +71,7 @@ class Optimizer(MLXIdiom):
         if self._rule is not None:
             own = {name: arguments.pop(name) for name in options.NAMES if name in arguments}
             self._options = options.checked(own, label)
-            no_decay = exempt.as_no_decay(own.get("no_decay"), self._rule, label)
+            no_decay = without_decay.as_no_decay(own.get("no_decay"), self._rule, label)
         if self._options.get("master_weights"):
             self._masters = Masters()
         is_tree = params is None or is_mlx_module(params) or self._selects(params)
@@ -95,7 +98,7 @@ class Optimizer(MLXIdiom):
         else:
             groups = self._group_dicts(params)
             if no_decay is not None:
-                groups = exempt.split(groups, no_decay, label)
+                groups = without_decay.split(groups, no_decay, label)
             for group in groups:
                 self.add_param_group(group)
 
@@ -114,6 +117,10 @@ class Optimizer(MLXIdiom):
         checked = check_values(rule, self.rules, arguments, label)
         settle(rule, checked, label)
         return checked
+
+    @property
+    def _steps_by_itself(self) -> bool:
+        return type(self).step is not Optimizer.step
 
     # -- stepping ---------------------------------------------------------------------------------
 
@@ -222,7 +229,7 @@ class Optimizer(MLXIdiom):
     @accumulation_steps.setter
     def accumulation_steps(self, value: int) -> None:
         label = f"{type(self).__name__}: accumulation_steps"
-        count = options.as_count(value, label)
+        count = checking.as_count(value, label)
         if self._tree is not None and count > 1:
             raise ValueError(
                 f"{label}: update() applies what it is given; add up gradients with tree_map"
@@ -278,7 +285,7 @@ class Optimizer(MLXIdiom):
         TypeError, ValueError, OSError
             If the state or the path is not fit for a file, or it cannot be written.
         """
-        from . import state_file
+        from .checkpoints import state_file
 
         state_file.save(path, self.state_dict())
 
@@ -290,7 +297,7 @@ class Optimizer(MLXIdiom):
         TypeError, ValueError, OSError
             If the file is damaged, is none of ours, or does not fit this optimizer.
         """
-        from . import state_file
+        from .checkpoints import state_file
 
         self.load_state_dict(state_file.load(path))
 

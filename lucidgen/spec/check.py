@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import sympy
 from sympy.core.relational import Relational
@@ -17,13 +16,11 @@ from sympy.logic.boolalg import BooleanFunction
 from .check_arguments import arguments, names
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
-from .errors import Problem, nearest
+from .errors import Problem, SpecError, nearest
 from .functions import FUNCTION_NAMES, FUNCTIONS, Reduction, When
 from .optimizer import OptimizerSpec
 from .quantities import At, Flag, Hyper, Series, symbols_of, t
-
-if TYPE_CHECKING:
-    from .schedule import Schedule
+from .schedule import Schedule
 
 #: A right side larger than this is an iteration that was not named (measured: one Newton-Schulz
 #: step unnamed is fast past it, every update in the literature is far below it).
@@ -31,6 +28,13 @@ MAX_NODES = 400
 
 #: Constants beyond this cannot be written as a double.
 LARGEST = 10**300
+
+
+def check(spec: OptimizerSpec) -> None:
+    """Raise SpecError with everything that is wrong with a spec or one of its dialects."""
+    problems = [p for reading in spec.readings.values() for p in problems_of(reading)]
+    if problems:
+        raise SpecError(problems)
 
 
 def problems_of(spec: OptimizerSpec) -> list[Problem]:

@@ -16,7 +16,7 @@ from . import quantities
 from .check import expressions, misused, wrong
 from .check_arguments import bad_default
 from .equation import Eq
-from .errors import Problem, nearest
+from .errors import Problem, SpecError, nearest
 from .functions import SCHEDULE_FUNCTION_NAMES, SCHEDULE_FUNCTIONS
 from .quantities import At, Hyper, Series, keyword_only
 from .schedule import (
@@ -47,9 +47,11 @@ RESERVED_CLASSES = {
 }
 
 
-def problems_of(spec: Schedule) -> list[Problem]:
-    """All problems of one schedule."""
-    return [problem for rule in RULES for problem in rule(spec)]
+def check(spec: Schedule) -> None:
+    """Raise SpecError with everything that is wrong with a schedule."""
+    problems = [problem for rule in RULES for problem in rule(spec)]
+    if problems:
+        raise SpecError(problems)
 
 
 def left_sides(spec: Schedule) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeGuard
 
+from . import check, check_schedule
 from .errors import Location, Problem, SpecError
 from .optimizer import OptimizerSpec
 from .quantities import NO_TRUTH
@@ -59,7 +60,10 @@ def load(path: Path) -> SpecFile:
     own = dict.fromkeys(v for v in vars(module).values() if _is_defined_in(path, v))
     for spec in own:
         try:
-            spec.check()
+            if isinstance(spec, Schedule):
+                check_schedule.check(spec)
+            else:
+                check.check(spec)
         except SpecError as error:
             problems.extend(error.problems)
     problems += _clashes(list(own))

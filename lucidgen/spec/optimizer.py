@@ -15,17 +15,8 @@ import sympy
 
 from .changes import changed_equations, left_sides, refuse_other, refuse_single, saved_elsewhere
 from .equation import Eq, Moment
-from .errors import Location, Problem, SpecError, caller
-from .quantities import (
-    Argument,
-    At,
-    Flag,
-    Hyper,
-    HyperTuple,
-    Series,
-    keyword_only,
-    symbols_of,
-)
+from .errors import Location, Problem, caller
+from .quantities import Argument, At, Flag, Hyper, HyperTuple, Series, keyword_only, symbols_of
 
 
 @dataclass(frozen=True)
@@ -241,14 +232,6 @@ class OptimizerSpec:
     def number(self, equation: Eq) -> int:
         """The number of an equation in the documentation and in the tags of the generated code."""
         return self.equations.index(equation) + 1
-
-    def check(self) -> None:
-        """Raise SpecError with everything that is wrong with the spec or one of its dialects."""
-        from .check import problems_of
-
-        problems = [p for spec in self.readings.values() for p in problems_of(spec)]
-        if problems:
-            raise SpecError(problems)
 
     def __repr__(self) -> str:
         return f"<{self.name} ({self.reading}): {left_sides(self.equations)}>"

@@ -17,7 +17,7 @@ import sympy
 
 from .changes import refuse_other, refuse_single
 from .equation import Eq
-from .errors import Location, SpecError, caller, nearest
+from .errors import Location, caller, nearest
 from .functions import Applied, Passed
 from .optimizer import Requirement
 from .quantities import At, Bounds, Flag, Hyper, Series, keyword_only
@@ -303,14 +303,6 @@ class Schedule:
     def number(self, equation: Eq) -> int:
         """The number of an equation in the documentation."""
         return self.equations.index(equation) + 1
-
-    def check(self) -> None:
-        """Raise SpecError with everything that is wrong with the schedule."""
-        from .check_schedule import problems_of
-
-        problems = problems_of(self)
-        if problems:
-            raise SpecError(problems)
 
     def __repr__(self) -> str:
         return f"<{self.name}: {', '.join(str(e.left) for e in self.equations)}>"

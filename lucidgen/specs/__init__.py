@@ -4,6 +4,6 @@ This package owns no equations. Its path is the folder of the spec files, packed
 the root of a checkout.
 """
 
-from lucidgen.paths import specs_folder
+from ..paths import specs_folder
 
 __path__ = [str(specs_folder())]

@@ -10,19 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, count, product
+from itertools import chain, count
 from typing import ClassVar
 
 import sympy
 
-from ..ir import Guard, Program
+from ..ir.program import Program
 from ..spec.domains import Domain
 from ..spec.functions import Reduction
-from .c_like import CPrinter, c_block, c_condition
-from .metal_names import is_foreign, renamed
-from .mlx import step_parameters
-from .statements import code
+from .common.c_like import CPrinter, c_block, c_condition
+from .common.canonical import canonical
+from .common.names import is_foreign, renamed
+from .common.statements import code
+from .common.step_function import step_parameters
 
 _OWN = """
 std lucidgen real T i size at arrays scalars part errno Index Table Layout Loop Share Arithmetic
@@ -123,38 +123,3 @@ def safe(name: str, taken: Iterable[str] = ()) -> str:
 def _is_reserved(name: str) -> bool:
     own = name in _OWN.split() or bool(re.fullmatch(r"\w+_(array|rule|loop)", name))
     return own or is_foreign(name)
-
-
-def canonical(program: Program, choices: tuple[str, ...]) -> tuple[str, ...]:
-    """Each choice as a condition: off where it makes no difference to what is computed."""
-    rows = list(product((False, True), repeat=len(choices)))
-    others = dict.fromkeys(program.choices, False)
-    body = partial(_computed, program)
-    reduced = {row: list(row) for row in rows}
-    for row in rows:
-        for i, on in enumerate(row):
-            less = [*reduced[row][:i], False, *reduced[row][i + 1 :]]
-            same = body(others | dict(zip(choices, less, strict=True))) == body(
-                others | dict(zip(choices, reduced[row], strict=True))
-            )
-            if on and same:
-                reduced[row] = less
-    found = []
-    for i in range(len(choices)):
-        guard = ~Guard.always(choices)
-        for row in rows:
-            if reduced[row][i]:
-                guard |= _row(choices, row)
-        found.append(c_condition(guard) if guard else "false")
-    return tuple(found)
-
-
-def _computed(program: Program, on: dict[str, bool]) -> tuple[object, ...]:
-    """What the program does under these choices."""
-    lets = tuple(i for i, let in enumerate(program.body) if let.guard.holds(on))
-    live = tuple(o.after for o in program.outputs if o.live.holds(on))
-    return lets, live
-
-
-def _row(choices: tuple[str, ...], row: tuple[bool, ...]) -> Guard:
-    return Guard(choices, 1 << sum(1 << i for i, on in enumerate(row) if on))

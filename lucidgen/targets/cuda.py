@@ -13,13 +13,13 @@ from typing import ClassVar
 
 import sympy
 
-from ..ir import Program
+from ..ir.program import Program
 from ..spec.domains import Domain
-from . import elements
-from .c_like import CPrinter, c_condition
-from .cpp import canonical
-from .elements import Language
-from .metal_names import is_reserved, safe
+from .common import gpu
+from .common.c_like import CPrinter, c_condition
+from .common.canonical import canonical
+from .common.gpu import Language
+from .common.names import is_reserved, safe
 
 #: What CUDA's own functions do not do, or not for every type.
 HELPERS = {
@@ -96,7 +96,7 @@ class Standalone:
 
 
 @dataclass(frozen=True)
-class Kernel(elements.Kernel):
+class Kernel(gpu.Kernel):
     """The kernels of a rule, ready for a template; no complete one if the rule reduces."""
 
     standalone: Standalone | None
@@ -110,13 +110,13 @@ def kernel(program: Program, name: str) -> Kernel:
     NoKernel
         If there is none in any language: the compiled MLX function serves.
     """
-    found = elements.kernel(program, name, LANGUAGE)
+    found = gpu.kernel(program, name, LANGUAGE)
     only_elements = {i.domain for i in program.inputs} <= {Domain.HOST, Domain.ELEMENT}
     complete = _standalone(found) if only_elements and found.tensors is None else None
     return Kernel(**vars(found), standalone=complete)
 
 
-def _standalone(of: elements.Kernel) -> Standalone:
+def _standalone(of: gpu.Kernel) -> Standalone:
     number = len(of.scalars)
     choices = (*of.constants[number:], *of.template)
     live = (of.live[s] for s in of.states)
@@ -125,7 +125,7 @@ def _standalone(of: elements.Kernel) -> Standalone:
         choices=choices,
         canonical=canonical(of.program, choices),
         call=tuple(
-            elements.call(
+            gpu.call(
                 of.name,
                 ["w", "grad", *(f"states[{k}]" for k in range(len(of.states)))],
                 [f"scalars[{k}]" for k in range(number)],

@@ -15,8 +15,8 @@ from ..spec.domains import Domain, domain_of, infer_domains
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At
-from .operations import Node, Op, operations
-from .printer import ATOM, INFIX, Printer
+from .common.operations import Node, Op, operations
+from .common.printer import ATOM, INFIX, Printer
 
 GREEK = {
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda"),

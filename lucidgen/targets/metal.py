@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..ir import Program
-from . import elements
-from .c_like import CPrinter, c_condition
-from .elements import Language, NoKernel
-from .metal_names import safe
+from ..ir.program import Program
+from .common import gpu
+from .common.c_like import CPrinter, c_condition
+from .common.gpu import Language, NoKernel
+from .common.names import safe
 
 #: Metal gives a kernel no more buffers than this.
 MAX_BUFFERS = 31
@@ -65,7 +65,7 @@ class Standalone:
 
 
 @dataclass(frozen=True)
-class Kernel(elements.Kernel):
+class Kernel(gpu.Kernel):
     """The kernels of a rule, ready for a template."""
 
     standalone: Standalone
@@ -80,7 +80,7 @@ def kernel(program: Program, name: str) -> Kernel:
         If there is none in any language, or if it would need more buffers than Metal has: the
         compiled MLX function serves.
     """
-    found = elements.kernel(program, name, LANGUAGE)
+    found = gpu.kernel(program, name, LANGUAGE)
     standalone = _standalone(found)
     most = max(len(b.inputs) + len(b.outputs) + 1 for b in found.bodies)
     most = max(most, len(standalone.buffers))
@@ -89,7 +89,7 @@ def kernel(program: Program, name: str) -> Kernel:
     return Kernel(**vars(found), standalone=standalone)
 
 
-def _standalone(of: elements.Kernel) -> Standalone:
+def _standalone(of: gpu.Kernel) -> Standalone:
     """The kernel of a `.metal` file. Where a state is not live, its buffer is not touched."""
     scalars, conditions = of.constants[: len(of.scalars)], of.constants[len(of.scalars) :]
     parameters = [
@@ -106,7 +106,7 @@ def _standalone(of: elements.Kernel) -> Standalone:
         test = f"{_wrapped(where[s])} ? float({s}[i]) : 0.0f" if s in where else f"float({s}[i])"
         lines.append(f"float {s}_i = {test};")
     values = ["w_i", "float(grad[i])", *(f"{state}_i" for state in of.states)]
-    lines += elements.call(of.name, values, scalars, [*conditions, *of.template])
+    lines += gpu.call(of.name, values, scalars, [*conditions, *of.template])
     lines.append("w[i] = T(w_i);")
     for s in of.states:
         store = f"{s}[i] = T({s}_i);"

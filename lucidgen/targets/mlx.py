@@ -1,67 +1,22 @@
 """The MLX target: pure functions on arrays, for mx.compile.
 
-Owns the names of operations in MLX and the shape of a step function.
+Owns the shape of a step function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Iterator
+from dataclasses import replace
 
 import sympy
 
-from ..ir import Program
+from ..ir.program import Program
 from ..spec.domains import Domain, domain_of
-from .host import scalars
-from .operations import Op, reads
-from .printer import INFIX, Printer
-from .python import aliases, block
-from .statements import Code, If, Statement, code
-
-
-class MLXPrinter(Printer):
-    """MLX expressions."""
-
-    infix: ClassVar[Mapping[str, tuple[str, int]]] = {
-        **{name: sign for name, sign in INFIX.items() if name not in ("and", "or", "pow")},
-        "and": ("&", 5),
-        "or": ("|", 5),
-    }
-    functions: ClassVar[Mapping[str, str]] = {
-        "sqrt": "mx.sqrt",
-        "square": "mx.square",
-        "pow": "mx.power",
-        "abs": "mx.abs",
-        "sign": "mx.sign",
-        "exp": "mx.exp",
-        "expm1": "mx.expm1",
-        "log": "mx.log",
-        "tanh": "mx.tanh",
-        "maximum": "mx.maximum",
-        "minimum": "mx.minimum",
-        "where": "mx.where",
-        "norm": "mx.linalg.norm",
-        "mean": "mx.mean",
-        "total": "mx.sum",
-        "not": "mx.logical_not",
-    }
-    templates: ClassVar[Mapping[str, str]] = {
-        "cbrt": "mx.power({0}, 1 / 3)",
-        "row_mean": "mx.mean({0}, axis=-1, keepdims=True)",
-        "column_mean": "mx.mean({0}, axis=-2, keepdims=True)",
-        "filled": "mx.full(w.shape, {0}, w.dtype)",
-    }
-
-
-@dataclass(frozen=True)
-class StepFunction:
-    """A step function, ready for a template."""
-
-    parameters: tuple[str, ...]
-    lines: tuple[str, ...]
-    outputs: tuple[str, ...]
-    scratch: int = 0
+from .common.mlx_printer import MLXPrinter
+from .common.operations import Op, reads
+from .common.python import aliases, block
+from .common.statements import Code, If, Statement, code
+from .common.step_function import StepFunction, step_parameters
 
 
 def step_function(program: Program) -> StepFunction:
@@ -107,17 +62,3 @@ def _filled(statement: Statement, states: set[str], varying: set[sympy.Symbol]) 
     if statement.name not in states or reads(statement.value) & varying:
         return statement
     return replace(statement, value=Op("filled", (statement.value,)))
-
-
-def step_parameters(program: Program, own: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """What a step is given: w, grad, the array states, the scalars and choices that it reads.
-
-    `own` are further arguments that belong to one parameter, as the arrays do.
-    """
-    arrays = [
-        i.symbol.name.removesuffix("[t - 1]") for i in program.inputs if i.domain is not Domain.HOST
-    ]
-    asked = {name for let in program.body for name in let.guard.support}
-    asked |= {s.name for let in program.body for s in let.value.free_symbols}
-    read = scalars(program)
-    return (*arrays, *own, *read, *(n for n in program.choices if n in asked and n not in read))

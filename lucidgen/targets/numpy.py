@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from ..ir import Program
+from ..ir.program import Program
 from ..spec.domains import Domain
-from .fitting import fitted
-from .mlx import StepFunction, step_parameters
-from .operations import Node, Op, reads
-from .printer import INFIX, Printer
-from .python import condition, tag
-from .statements import Assign, If, Statement, code
+from .common.fitting import fitted
+from .common.operations import Node, Op, reads
+from .common.printer import INFIX, Printer
+from .common.python import condition, tag
+from .common.statements import Assign, If, Statement, code
+from .common.step_function import StepFunction, step_parameters
 
 #: What stands before a comment: the function's indent and the mark.
 BEFORE_COMMENT = 6

@@ -12,11 +12,11 @@ from typing import ClassVar
 
 import sympy
 
-from ..cases import Case, cases, compared_with_special
 from ..spec.quantities import At, Bounds, Hyper, Series
 from ..spec.schedule import Schedule
-from .operations import Node, Op, operations, walk, with_pi
-from .printer import ATOM, Printer
+from .common.cases import Case, cases, compared_with_special
+from .common.operations import Node, Op, operations, walk, with_pi
+from .common.printer import ATOM, Printer
 
 #: How long a conditional assignment may be on one line.
 SHORT = 84

@@ -16,14 +16,14 @@ from typing import Any
 
 import sympy
 
-from .. import emit
-from ..cases import compared_with_special
-from ..compiled import compile_file
-from ..documentation import unsupported
-from ..oracle import Setting
+from ..package import render
+from ..package.documentation import unsupported
+from ..package.module import compile_file
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Flag, Hyper
+from ..targets.common.cases import compared_with_special
+from .oracle import Setting
 
 #: A value away from every special one, and no dyadic fraction.
 AWAY = 0.1
@@ -116,7 +116,7 @@ def build(specs: Sequence[OptimizerSpec], folder: Path) -> ModuleType:
     source.write_text("")
     package = folder / name
     module = compile_file(SpecFile(source, "Optimizers.", tuple(specs)))
-    for path, text in emit.package([module]).files.items():
+    for path, text in render.package([module]).files.items():
         (package / path).parent.mkdir(parents=True, exist_ok=True)
         (package / path).write_text(text, encoding="utf-8")
     sys.path.insert(0, str(folder))

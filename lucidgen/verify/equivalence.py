@@ -26,7 +26,7 @@ from sympy.core.relational import (
     Unequality,
 )
 
-from ..passes.capture import Expm1
+from ..ir.program import Expm1
 from ..spec.functions import ColumnMean, Mean, Norm, RowMean, Total, When
 from .exact import Value, evaluate
 

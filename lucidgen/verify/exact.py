@@ -23,8 +23,7 @@ from sympy.core.relational import (
     Unequality,
 )
 
-from ..ir import Square
-from ..passes.capture import Expm1
+from ..ir.program import Expm1, Square
 from ..spec.functions import ColumnMean, Group, Mean, Norm, RowMean, Total, When
 
 #: A number (mpf), a truth value, or an array of one of them.

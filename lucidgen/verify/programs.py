@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import sympy
 
-from ..ir import Program
+from ..ir.program import Program
 from .exact import Value, evaluate
 
 

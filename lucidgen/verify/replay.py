@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Program
-from ..oracle import Setting, Trajectory
+from ..ir.program import Program
 from ..runtime import Parameter
 from .approximate import FLOAT32, FLOAT64
 from .emitted import arguments
+from .oracle import Setting, Trajectory
 from .rounding import Comparison, Enclosure, Undecided, compare
 
 Array = np.ndarray[Any, Any]

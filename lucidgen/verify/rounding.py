@@ -17,13 +17,13 @@ import numpy as np
 import sympy
 from sympy.logic.boolalg import BooleanAtom
 
-from ..ir import Input, Let, Program
-from ..oracle import Setting
+from ..ir.program import Input, Let, Program
 from ..spec.domains import Domain, domain_of
 from ..spec.quantities import At, Hyper
-from ..targets.operations import Node, Op, operations
+from ..targets.common.operations import Node, Op, operations
 from .approximate import FLOAT64, OPERATIONS, Approximation, Format, Truth
 from .exact import INFINITY, REALS, Value, real
+from .oracle import Setting
 
 
 class Undecided(ArithmeticError):

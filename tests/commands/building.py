@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from lucidgen.cli import app
+from lucidgen.commands.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 

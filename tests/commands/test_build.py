@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from building import DERIVED, PLAIN, ROOT, contents, python, run
 
-from lucidgen import build
+from lucidgen.package import build
 from lucidgen.paths import optim_folder
 
 # What a build writes
@@ -69,7 +69,7 @@ def timed_build(out, folder, seed):
     """Build the built-in specs in a process of its own; return its processor time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [sys.executable, "-m", "lucidgen.cli", "build", "--out", str(out)],
+        [sys.executable, "-m", "lucidgen", "build", "--out", str(out)],
         env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         cwd=folder,
         check=True,
@@ -125,7 +125,7 @@ def test_texts_of_authors_cannot_break_the_generated_code(place):
 def build_alone():
     """What a build in an interpreter of its own prints, and the heavy packages it imported."""
     code = (
-        "import sys; from lucidgen.cli import app; "
+        "import sys; from lucidgen.commands.app import app; "
         "app(['build', '--specs', 'specs', '--out', 'my_optim'], standalone_mode=False); "
         "print(sorted({'sympy', 'jinja2'} & set(sys.modules)))"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from building import DERIVED, contents, python, run
 
-from lucidgen import writing
+from lucidgen.package import writing
 from lucidgen.paths import specs_folder
 
 # --check

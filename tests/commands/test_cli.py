@@ -15,7 +15,8 @@ from building import run as run_build
 from typer.testing import CliRunner
 
 from lucidgen import Parameter
-from lucidgen.cli import app
+from lucidgen.commands.app import app
+from lucidgen.package import spec_files
 
 BUILT_IN = (
     "AdaBelief",
@@ -54,7 +55,7 @@ def run(*arguments):
 def start(*arguments, **options):
     """Start a command in a process of its own, interruptible also where the tests are not."""
     return subprocess.Popen(
-        [sys.executable, "-m", "lucidgen.cli", *arguments],
+        [sys.executable, "-m", "lucidgen", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -286,7 +287,7 @@ def test_a_closed_pipe_is_no_error_to_talk_about():
     read, write = os.pipe()
     os.close(read)
     process = subprocess.run(
-        [sys.executable, "-m", "lucidgen.cli", "show", "Adam", "--stage", "program"],
+        [sys.executable, "-m", "lucidgen", "show", "Adam", "--stage", "program"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=write,
         stderr=subprocess.PIPE,
@@ -298,12 +299,11 @@ def test_a_closed_pipe_is_no_error_to_talk_about():
 
 
 def test_an_unknown_failure_is_one_message_too(place, monkeypatch):
-    from lucidgen import reading
 
     def broken(file):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(reading, "compile_file", broken)
+    monkeypatch.setattr(spec_files, "compile_file", broken)
     code, output = run_build()
     assert code == 1
     assert "specs/plain.py:7: plain.py cannot be compiled: RuntimeError: out of luck" in output

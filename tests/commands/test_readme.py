@@ -9,7 +9,7 @@ from building import ROOT
 from typer.testing import CliRunner
 
 from lucidgen import Parameter
-from lucidgen.cli import app
+from lucidgen.commands.app import app
 
 
 @pytest.fixture

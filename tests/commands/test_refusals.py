@@ -7,8 +7,8 @@ import pytest
 from building import DERIVED, PLAIN, contents, run
 from typer.testing import CliRunner
 
-from lucidgen import writing
-from lucidgen.cli import app
+from lucidgen.commands.app import app
+from lucidgen.package import writing
 
 # Refusals, after which everything is as it was
 

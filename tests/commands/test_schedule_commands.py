@@ -8,9 +8,9 @@ from building import PLAIN, ROOT
 from building import run as build
 from test_cli import run
 
-from lucidgen.catalog import catalog
-from lucidgen.describe_schedules import overview
-from lucidgen.plotting import plot, values_of
+from lucidgen.commands.describe_schedules import overview
+from lucidgen.commands.plotting import plot, values_of
+from lucidgen.package.catalog import catalog
 
 ENTRIES = catalog(None).schedules
 NAMES = [entry.spec.name for entry in ENTRIES]

@@ -18,10 +18,10 @@ from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
 from recording import Recording
 from replay import numpy64, run
 
-from lucidgen.catalog import Entry, catalog
-from lucidgen.describe import differences, short_cost
-from lucidgen.oracle import Setting
+from lucidgen.commands.describe import differences, short_cost
+from lucidgen.package.catalog import Entry, catalog
 from lucidgen.spec.domains import Domain, infer_domains
+from lucidgen.verify.oracle import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

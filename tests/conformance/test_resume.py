@@ -17,7 +17,7 @@ from resume_cases import NAMES, Named, Resume, Stopped, named_gradients
 
 import lucidgen
 import lucidgen.optim
-from lucidgen.runtime.libraries import LIBRARIES
+from lucidgen.runtime.checkpoints.library_tables import LIBRARIES
 
 OPTAX, KERAS = Stopped("optax"), Stopped("keras")
 PYTORCH_OPTIMIZER = Stopped("pytorch_optimizer")

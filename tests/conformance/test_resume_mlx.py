@@ -17,7 +17,7 @@ from resume_cases import Named, begin, named_gradients, nested
 
 import lucidgen
 import lucidgen.optim
-from lucidgen.runtime.libraries import MLX
+from lucidgen.runtime.checkpoints.library_tables import MLX
 
 #: By name: the optimizer of MLX, its arguments, ours, its arguments, its dialects.  The learning
 #: rate of ours is the saved one.

@@ -12,7 +12,7 @@ import pytest
 
 import lucidgen
 import lucidgen.optim
-from lucidgen.runtime import dialects
+from lucidgen.runtime.backends.gpu import languages
 from lucidgen.verify.gpu.machine import Machine
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
@@ -35,7 +35,7 @@ def parameters(count: int) -> list[Any]:
 
 @pytest.mark.parametrize("name", ["Adam-amsgrad", "NAdam-weight_decay=0.1"])
 def test_kernels_follow_torchs_trajectories_on_this_machine(name: str) -> None:
-    machine = Machine(at_once=True, dialect=dialects.CUDA)
+    machine = Machine(at_once=True, dialect=languages.CUDA)
     with machine.installed():
         found = run(CASES[name], mlx32, kernel="cuda")
         assert_same(found, Recording("torch"), CASES[name], FLOAT32)
@@ -45,7 +45,7 @@ def test_kernels_follow_torchs_trajectories_on_this_machine(name: str) -> None:
 
 
 def test_a_step_is_as_many_calls_as_kernels_have_arguments_for() -> None:
-    machine = Machine(at_once=True, dialect=dialects.CUDA)
+    machine = Machine(at_once=True, dialect=languages.CUDA)
     params, others = parameters(20), parameters(20)
     with machine.installed():
         lucidgen.optim.AdamW(params).step()
@@ -63,6 +63,6 @@ def test_cuda_where_there_is_none_is_refused_at_once() -> None:
 
 
 def test_one_gpu_is_not_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialects, "running", lambda: dialects.CUDA)
+    monkeypatch.setattr(languages, "running", lambda: languages.CUDA)
     with pytest.raises(RuntimeError, match='kernel="metal", but MLX runs on Metal only on a Mac'):
         lucidgen.optim.Adam(parameters(1), kernel="metal")

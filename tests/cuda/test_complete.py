@@ -16,7 +16,7 @@ import pytest
 
 import lucidgen.optim
 from lucidgen import Parameter
-from lucidgen.runtime import native
+from lucidgen.runtime.backends.loops import compiler
 from lucidgen.verify.gpu import cuda_host
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ FOLDER = ROOT / "generated" / "lucid" / "optim" / "_cuda"
 STANDIN = Path(cuda_host.__file__).parent / "cuda"
 SOURCES = sorted(FOLDER.glob("*.cu"))
 NVCC = shutil.which("nvcc")
-HOST = (*native.compiler(), "-std=c++17", "-x", "c++", f"-I{STANDIN}", "-Wno-unknown-pragmas")
+HOST = (*compiler.compiler(), "-std=c++17", "-x", "c++", f"-I{STANDIN}", "-Wno-unknown-pragmas")
 
 
 def architectures() -> list[str]:

@@ -10,14 +10,14 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from lucidgen.oracle import Setting
 from lucidgen.paths import specs_folder
-from lucidgen.runtime import dialects
+from lucidgen.runtime.backends.gpu import languages
 from lucidgen.spec.loader import load
 from lucidgen.verify.emitted import pairwise
 from lucidgen.verify.gpu.check import check
 from lucidgen.verify.gpu.subjects import Subject
 from lucidgen.verify.gpu.text import assembled_cuda, kernels
+from lucidgen.verify.oracle import Setting
 
 FILES = [path.stem for path in sorted(specs_folder().glob("[a-z]*.py")) if load(path).specs]
 Change = Callable[[Subject, Path], Subject]
@@ -88,7 +88,7 @@ def test_a_text_is_laid_out_as_mlx_does_it() -> None:
 def test_a_grid_is_rounded_up_and_numbers_are_pointers(
     emitted: Callable[[str], list[Subject]],
 ) -> None:
-    first = dialects.CUDA.one()
+    first = languages.CUDA.one()
     assert "unsigned int i = blockIdx.x * blockDim.x + threadIdx.x;" in first
     assert "if (i >= *size) {\n        return;" in first
     (body, _) = emitted("adam")[0].kernel.bodies

@@ -34,7 +34,14 @@ def test_a_lucid_that_carries_the_optimizers(tmp_path):
     for path in real.iterdir():
         if path.name != "optim":
             (mine / path.name).symlink_to(path)
-    command = [sys.executable, "-m", "lucidgen.cli", "build", "--into", str(mine / "optim")]
+    command = [
+        sys.executable,
+        "-m",
+        "lucidgen.commands.app",
+        "build",
+        "--into",
+        str(mine / "optim"),
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     done = subprocess.run(
@@ -56,7 +63,7 @@ def test_the_optimizers_of_a_lucid_are_replaced_only_if_that_is_asked_for(tmp_pa
     specs.mkdir()
     for name in ("schedules.py", "sgd.py"):
         shutil.copy(ROOT / "specs" / name, specs)
-    command = [sys.executable, "-m", "lucidgen.cli", "build", "--specs", str(specs)]
+    command = [sys.executable, "-m", "lucidgen", "build", "--specs", str(specs)]
     command += ["--into", str(optim)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     refused = subprocess.run(command, env=environment, capture_output=True, text=True)

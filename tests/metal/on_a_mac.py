@@ -20,7 +20,7 @@ from recording import Recording
 from replay import assert_same, mlx32, run
 
 from lucidgen.paths import specs_folder
-from lucidgen.runtime import gpu_backend
+from lucidgen.runtime.backends.gpu import trial
 from lucidgen.spec.loader import load
 from lucidgen.verify.gpu.inputs import SIZES, pool
 from lucidgen.verify.gpu.subjects import Subject, Walk, subjects
@@ -30,7 +30,7 @@ TYPES = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1.6e-2}
 
 
 def test_mlx_runs_on_metal() -> None:
-    assert gpu_backend.is_available()
+    assert trial.is_available()
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("generated/lucid/optim/_metal/*.metal")), ids=str)

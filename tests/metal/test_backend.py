@@ -12,7 +12,7 @@ import pytest
 
 import lucidgen
 import lucidgen.optim
-from lucidgen.runtime import dialects, gpu_backend
+from lucidgen.runtime.backends.gpu import languages, trial
 from lucidgen.verify.gpu.machine import Machine
 
 Array = Any
@@ -25,7 +25,7 @@ class Recorder:
         self.made: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
 
-    def make_kernel(self, _: dialects.Dialect, **arguments: Any) -> Any:
+    def make_kernel(self, _: languages.Dialect, **arguments: Any) -> Any:
         self.made.append(arguments)
 
         def kernel(**call: Any) -> list[Array]:
@@ -45,12 +45,12 @@ def _arrays(call: dict[str, Any]) -> list[Array]:
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """MLX has Metal, and every kernel passes its trial."""
     found = Recorder()
-    monkeypatch.setattr(dialects, "running", lambda: dialects.METAL)
-    monkeypatch.setattr(dialects, "make_kernel", found.make_kernel)
-    monkeypatch.setattr(gpu_backend, "differences", lambda *_: None)
-    gpu_backend.forget()
+    monkeypatch.setattr(languages, "running", lambda: languages.METAL)
+    monkeypatch.setattr(languages, "make_kernel", found.make_kernel)
+    monkeypatch.setattr(trial, "differences", lambda *_: None)
+    trial.forget()
     yield found
-    gpu_backend.forget()
+    trial.forget()
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_the_mlx_idiom_uses_kernels_too(recorder: Recorder) -> None:
 def test_the_trial_may_happen_inside_a_captured_step(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def make_kernel(_: dialects.Dialect, **made: Any) -> Any:
+    def make_kernel(_: languages.Dialect, **made: Any) -> Any:
         def kernel(**call: Any) -> list[Array]:
             calls.append(call)
             named = dict(zip(made["input_names"], call["inputs"], strict=True))
@@ -209,9 +209,9 @@ def test_the_trial_may_happen_inside_a_captured_step(monkeypatch: pytest.MonkeyP
 
         return kernel
 
-    monkeypatch.setattr(dialects, "running", lambda: dialects.METAL)
-    monkeypatch.setattr(dialects, "make_kernel", make_kernel)
-    gpu_backend.forget()
+    monkeypatch.setattr(languages, "running", lambda: languages.METAL)
+    monkeypatch.setattr(languages, "make_kernel", make_kernel)
+    trial.forget()
     optimizer = lucidgen.optim.SGD(lr=0.5)
     params = {"a": mx.ones(9)}
     optimizer.init(params)
@@ -226,7 +226,7 @@ def test_the_trial_may_happen_inside_a_captured_step(monkeypatch: pytest.MonkeyP
     assert params["a"][0].item() == -0.5
     assert optimizer.state["step"].item() == 3
     assert [call["inputs"][0].size for call in calls] == [33, 9]
-    gpu_backend.forget()
+    trial.forget()
 
 
 def test_metal_where_there_is_none_is_refused_at_once() -> None:
@@ -239,7 +239,7 @@ def test_metal_that_is_gone_is_refused_before_anything_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(dialects, "running", lambda: dialects.METAL)
+        patched.setattr(languages, "running", lambda: languages.METAL)
         p = ones(9)
         optimizer = lucidgen.optim.Adam([p, q := lucidgen.Parameter(np.ones(3))], kernel="metal")
         saved = pickle.dumps(optimizer)
@@ -259,9 +259,9 @@ def test_an_unknown_kernel_is_refused() -> None:
 
 def test_a_kernel_that_disagrees_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = Recorder()
-    monkeypatch.setattr(dialects, "running", lambda: dialects.METAL)
-    monkeypatch.setattr(dialects, "make_kernel", wrong.make_kernel)
-    gpu_backend.forget()
+    monkeypatch.setattr(languages, "running", lambda: languages.METAL)
+    monkeypatch.setattr(languages, "make_kernel", wrong.make_kernel)
+    trial.forget()
     p = ones(9)
     with pytest.warns(RuntimeWarning, match=r"the Metal kernel of 'sgd' is not used.*differs by"):
         optimizer = step("SGD", p, lr=0.5)
@@ -271,17 +271,17 @@ def test_a_kernel_that_disagrees_is_not_used(monkeypatch: pytest.MonkeyPatch) ->
     optimizer.kernel = "metal"
     with pytest.raises(RuntimeError, match='kernel="metal" cannot be had: the new w differs'):
         optimizer.step()
-    gpu_backend.forget()
+    trial.forget()
 
 
 def test_a_kernel_that_does_not_run_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialects, "running", lambda: dialects.METAL)
-    gpu_backend.forget()
+    monkeypatch.setattr(languages, "running", lambda: languages.METAL)
+    trial.forget()
     p = ones(9)
     with pytest.warns(RuntimeWarning, match="is not used, although MLX runs on Metal: it does not"):
         step("SGD", p, lr=0.5)
     assert p.data[0].item() == 0.5
-    gpu_backend.forget()
+    trial.forget()
 
 
 @pytest.mark.parametrize("name", ["Adam", "LARS"])

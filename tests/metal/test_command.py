@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lucidgen.cli import app
+from lucidgen.commands.app import app
 from lucidgen.verify.gpu import check as checking
 from lucidgen.verify.gpu import host, rules
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import mlx.core as mx
 import pytest
 
-from lucidgen.oracle import Setting
 from lucidgen.paths import specs_folder
 from lucidgen.spec.loader import load
 from lucidgen.verify.emitted import pairwise
 from lucidgen.verify.gpu.check import Report, check
 from lucidgen.verify.gpu.subjects import Subject
+from lucidgen.verify.oracle import Setting
 
 FILES = {path.stem: load(path) for path in sorted(specs_folder().glob("[a-z]*.py"))}
 CLASSES = [(stem, spec.name) for stem, file in FILES.items() for spec in file.specs]

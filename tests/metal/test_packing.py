@@ -13,8 +13,8 @@ import pytest
 
 import lucidgen
 import lucidgen.optim
-from lucidgen.runtime import dialects, gpu_backend, packing
-from lucidgen.runtime.dispatch import covering
+from lucidgen.runtime.backends.gpu import languages, packing, trial
+from lucidgen.runtime.backends.gpu.call import covering
 from lucidgen.verify.gpu.machine import Machine
 from lucidgen.verify.gpu.subjects import Subject
 
@@ -37,7 +37,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """The calls of kernels that all pass their trials and add one to each array but the grads."""
     found: list[dict[str, Any]] = []
 
-    def make_kernel(_: dialects.Dialect, **made: Any) -> Any:
+    def make_kernel(_: languages.Dialect, **made: Any) -> Any:
         def kernel(**call: Any) -> list[Array]:
             given = dict(zip(made["input_names"], call["inputs"], strict=True))
             names = [name.replace("new_", "") for name in made["output_names"]]
@@ -48,12 +48,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
         return kernel
 
-    monkeypatch.setattr(dialects, "running", lambda: dialects.METAL)
-    monkeypatch.setattr(dialects, "make_kernel", make_kernel)
-    monkeypatch.setattr(gpu_backend, "differences", lambda *_: None)
-    gpu_backend.forget()
+    monkeypatch.setattr(languages, "running", lambda: languages.METAL)
+    monkeypatch.setattr(languages, "make_kernel", make_kernel)
+    monkeypatch.setattr(trial, "differences", lambda *_: None)
+    trial.forget()
     yield found
-    gpu_backend.forget()
+    trial.forget()
 
 
 def parameters(seed: int = 0, dtype: Any = mx.float32) -> list[Any]:

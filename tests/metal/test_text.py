@@ -9,10 +9,10 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from lucidgen.lower import lower
+from lucidgen.ir.lower import lower
 from lucidgen.passes import optimize
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, sqrt, t, w, when
-from lucidgen.targets.elements import NoKernel
+from lucidgen.targets.common.gpu import NoKernel
 from lucidgen.targets.metal import kernel
 from lucidgen.verify.gpu.check import check
 from lucidgen.verify.gpu.host import DoesNotCompile, Program

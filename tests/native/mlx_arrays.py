@@ -8,10 +8,10 @@ import mlx.core as mx
 import numpy as np
 
 from lucidgen import Parameter
-from lucidgen.runtime import mlx_native
+from lucidgen.runtime.backends.loops import mlx_memory
 
 #: More elements than an array has that is copied at every step.
-LARGE = 2 * mlx_native.SMALL
+LARGE = 2 * mlx_memory.SMALL
 
 
 def values(seed: int, shape: tuple[int, ...] = (LARGE,)) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter, optim
-from lucidgen.runtime import native
+from lucidgen.runtime.backends.loops import compiler
 
 SOURCES = Path(__file__).parents[2] / "generated" / "lucid" / "optim" / "_cpp"
 SCRIPT = """
@@ -38,9 +38,9 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("LUCIDGEN_KERNEL", raising=False)
     monkeypatch.delenv("CXX", raising=False)
     for name in ("_builds", "_steps", "_warned"):
-        monkeypatch.setattr(native, name, type(getattr(native, name))())
-    yield native.cache_folder()
-    for build in native._builds.values():
+        monkeypatch.setattr(compiler, name, type(getattr(compiler, name))())
+    yield compiler.cache_folder()
+    for build in compiler._builds.values():
         build.is_done(wait=True)
 
 
@@ -90,13 +90,13 @@ def test_numpy_steps_until_the_loop_is_there(
             start = time.perf_counter()
             optimizer.step()
             assert time.perf_counter() - start < 5
-            assert native.available(rule, "float64") is None
+            assert compiler.available(rule, "float64") is None
     finally:
         hold.unlink()
-    native._builds[rule, "float64"].is_done(wait=True)
+    compiler._builds[rule, "float64"].is_done(wait=True)
     parameter.grad = np.ones(3)
     optimizer.step()
-    assert native.available(rule, "float64") is not None
+    assert compiler.available(rule, "float64") is not None
     assert optimizer._states.steady, "the step was a compiled one"
     assert parameter.data.tolist() == [-1.0] * 3
     assert left_over(fresh) == []
@@ -115,12 +115,12 @@ def test_another_compiler_or_source_is_another_content(
     fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rule = optim.SGD.rules["torch"]
-    names = {native.build_of(rule, kind, ["c++"]).target for kind in ("float32", "float64")}
-    names.add(native.build_of(rule, "float64", ["c++", "-DNDEBUG"]).target)
-    names.add(native.build_of(rule, "float64", [str(script(tmp_path, "my-c++", ""))]).target)
-    names.add(native.build_of(optim.SGD.rules["lucid2"], "float64", ["c++"]).target)
-    monkeypatch.setattr(native, "_processor", lambda: "another one")
-    names.add(native.build_of(rule, "float64", ["c++"]).target)
+    names = {compiler.build_of(rule, kind, ["c++"]).target for kind in ("float32", "float64")}
+    names.add(compiler.build_of(rule, "float64", ["c++", "-DNDEBUG"]).target)
+    names.add(compiler.build_of(rule, "float64", [str(script(tmp_path, "my-c++", ""))]).target)
+    names.add(compiler.build_of(optim.SGD.rules["lucid2"], "float64", ["c++"]).target)
+    monkeypatch.setattr(compiler, "_processor", lambda: "another one")
+    names.add(compiler.build_of(rule, "float64", ["c++"]).target)
     assert len(names) == 6
 
 
@@ -144,7 +144,9 @@ def test_a_compiler_that_fails_is_quoted(
 ) -> None:
     bad = script(tmp_path, "bad-c++", "echo 'x.h:1: error: out of luck' >&2; exit 1")
     monkeypatch.setenv("CXX", str(bad))
-    with pytest.raises(native.Unavailable, match=r"failed on sgd\.cpp: x\.h:1: error: out of luck"):
+    with pytest.raises(
+        compiler.Unavailable, match=r"failed on sgd\.cpp: x\.h:1: error: out of luck"
+    ):
         train(1, "cpp")
     assert left_over(fresh) == []
     with pytest.warns(RuntimeWarning, match="out of luck"):
@@ -163,10 +165,10 @@ def test_cxx_may_hold_options_and_must_name_what_there_is(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXX", "c++ -DNDEBUG")
-    assert native.compiler() == ["c++", "-DNDEBUG"]
+    assert compiler.compiler() == ["c++", "-DNDEBUG"]
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(native.Unavailable, match="'no-such-compiler', which is not there"):
-        native.compiler()
+    with pytest.raises(compiler.Unavailable, match="'no-such-compiler', which is not there"):
+        compiler.compiler()
 
 
 def test_a_cache_that_cannot_be_written_to_is_said(
@@ -206,8 +208,8 @@ def test_a_build_that_is_killed_leaves_nothing_that_counts(
     text = f'[ -e "{started}" ] && exec c++ "$@"\necho $$ >"{started}"\nexec sleep 60'
     monkeypatch.setenv("CXX", str(script(tmp_path, "stuck-c++", text)))
     rule = optim.SGD.rules["torch"]
-    assert native.available(rule, "float64") is None
-    build = native._builds[rule, "float64"]
+    assert compiler.available(rule, "float64") is None
+    build = compiler._builds[rule, "float64"]
     while not (started.exists() and started.read_text().strip()):
         time.sleep(0.01)
     children = subprocess.run(
@@ -219,10 +221,10 @@ def test_a_build_that_is_killed_leaves_nothing_that_counts(
     with pytest.warns(RuntimeWarning, match="the C\\+\\+ compiler failed"):
         assert train(1) == train(1, "numpy")
     assert list(fresh.glob("*.so")) == []
-    native._builds.clear()
-    native._steps.clear()
+    compiler._builds.clear()
+    compiler._steps.clear()
     assert train(2, "cpp") == train(2, "numpy")
-    native._remove_old(fresh, seconds=-1)
+    compiler._remove_old(fresh, seconds=-1)
     assert left_over(fresh) == []
 
 
@@ -263,7 +265,7 @@ def test_the_variable_says_what_auto_means(
 ) -> None:
     monkeypatch.setenv("LUCIDGEN_KERNEL", named)
     train(1)
-    assert bool(native._steps) is (named == "cpp")
+    assert bool(compiler._steps) is (named == "cpp")
     optim.LARS([Parameter(np.ones(2))])
     assert optim.SGD([Parameter(np.ones(2))], kernel="mlx").kernel == "mlx"
     monkeypatch.setenv("LUCIDGEN_KERNEL", "fortran")
@@ -272,13 +274,13 @@ def test_the_variable_says_what_auto_means(
 
 
 def test_threads_are_those_of_omp_num_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lucidgen.runtime import native_backend
+    from lucidgen.runtime.backends.loops import pointer_table
 
     for value, expected in (("3", 3), ("2,4", 2), ("", None), ("many", None)):
         monkeypatch.setenv("OMP_NUM_THREADS", value)
-        native_backend.threads.cache_clear()
-        assert native_backend.threads() == (expected or len(os.sched_getaffinity(0)))
-    native_backend.threads.cache_clear()
+        pointer_table.threads.cache_clear()
+        assert pointer_table.threads() == (expected or len(os.sched_getaffinity(0)))
+    pointer_table.threads.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -293,16 +295,16 @@ def test_all_loops_of_a_package_can_be_compiled_ahead(
 ) -> None:
     package = tmp_path / "package"
     shutil.copytree(SOURCES, package / "_cpp", ignore=lambda *_: left_out)
-    made = native.compile_ahead(package, ["float32"])
+    made = compiler.compile_ahead(package, ["float32"])
     names = {path.name for path in fresh.glob("*.so")}
     assert names == {build.target.name for build in made}
-    assert native.build_of(optim.SGD.rules["torch"], "float32", ["c++"]).target.name in names
-    assert native.compile_ahead(package, ["float32"]) == []
+    assert compiler.build_of(optim.SGD.rules["torch"], "float32", ["c++"]).target.name in names
+    assert compiler.compile_ahead(package, ["float32"]) == []
     assert left_over(fresh) == []
 
 
 def build(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lucidgen.cli", "build", *options]
+    command = [sys.executable, "-m", "lucidgen", "build", *options]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return subprocess.run(
         command, env=environment | variables, capture_output=True, text=True, timeout=120

@@ -12,7 +12,7 @@ import pytest
 from mlx_arrays import LARGE, values
 
 from lucidgen import Parameter, optim
-from lucidgen.runtime import native_backend
+from lucidgen.runtime.backends.loops import pointer_table
 
 TYPES = ("float16", "float32", "float64")
 PAIRS = list(itertools.permutations(TYPES, 2))
@@ -127,13 +127,13 @@ def test_a_step_gives_what_it_gives_by_cast_gradients(cls: Any) -> None:
 
 def test_no_gradient_is_cast_or_copied_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[Any]] = []
-    run = native_backend.Table.run
+    run = pointer_table.Table.run
 
     def watched(table: Any, step: Any, bucket: Any, grads: Any) -> None:
         seen.append(list(grads))
         run(table, step, bucket, grads)
 
-    monkeypatch.setattr(native_backend.Table, "run", watched)
+    monkeypatch.setattr(pointer_table.Table, "run", watched)
     parameters = [Parameter(np.zeros(5, np.float32)) for _ in range(2000)]
     optimizer = optim.AdamW(parameters, kernel="cpp")
     for step in range(3):
@@ -148,7 +148,7 @@ def test_no_gradient_is_cast_or_copied_in_python(monkeypatch: pytest.MonkeyPatch
 def test_steps_on_gradients_of_one_type_need_no_closer_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from lucidgen.runtime import stepping
+    from lucidgen.runtime.step import stepping
 
     looked: list[int] = []
     sort: Callable[..., Any] = stepping._sorted

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter, optim
-from lucidgen.catalog import catalog
-from lucidgen.oracle import Setting
-from lucidgen.runtime import native, native_backend
+from lucidgen.package.catalog import catalog
+from lucidgen.runtime.backends.loops import compiler, pointer_table
 from lucidgen.spec import OptimizerSpec
 from lucidgen.verify.emitted import arguments, settings
+from lucidgen.verify.oracle import Setting
 
 Arrays = list[np.ndarray[Any, Any]]
 Among = Callable[[list[Setting]], Sequence[Setting]]
@@ -29,7 +29,7 @@ def is_exact(main: OptimizerSpec) -> bool:
     rule = getattr(optim, main.name).rules[main.reading]
     if not rule.cpp:
         return False
-    source = native.build_of(rule, "float32", ["c++"]).source.read_text()
+    source = compiler.build_of(rule, "float32", ["c++"]).source.read_text()
     return not any(f"std::{name}" in source for name in INEXACT)
 
 
@@ -119,13 +119,13 @@ def test_the_number_of_threads_makes_no_difference(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = train("numpy", optim.AdamW, np.float32)
-    monkeypatch.setattr(native_backend, "threads", lambda: threads)
+    monkeypatch.setattr(pointer_table, "threads", lambda: threads)
     assert_equal(train("cpp", optim.AdamW, np.float32), expected)
 
 
 def test_gradients_are_found_without_reading_objects_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert native_backend._data_offset() > 0, "NumPy's arrays are laid out as expected here"
-    monkeypatch.setattr(native_backend, "_data_offset", lambda: -1)
+    assert pointer_table._data_offset() > 0, "NumPy's arrays are laid out as expected here"
+    monkeypatch.setattr(pointer_table, "_data_offset", lambda: -1)
     assert_equal(train("cpp", optim.Adam, np.float32), train("numpy", optim.Adam, np.float32))
 
 
@@ -140,13 +140,13 @@ def test_an_array_of_a_foreign_byte_order_is_left_to_numpy() -> None:
 
 def test_two_thousand_small_tensors_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    run = native_backend.Table.run
+    run = pointer_table.Table.run
 
     def counted(table: Any, step: Any, bucket: Any, grads: Any) -> None:
         sizes.append(len(grads))
         run(table, step, bucket, grads)
 
-    monkeypatch.setattr(native_backend.Table, "run", counted)
+    monkeypatch.setattr(pointer_table.Table, "run", counted)
     parameters = [Parameter(np.full(3, i, np.float32)) for i in range(2000)]
     optimizer = optim.AdamW(parameters, kernel="cpp")
     for _ in range(3):
@@ -158,13 +158,13 @@ def test_two_thousand_small_tensors_are_one_call(monkeypatch: pytest.MonkeyPatch
 
 def test_a_table_is_made_again_only_when_arrays_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    init = native_backend.Table.__init__
+    init = pointer_table.Table.__init__
 
     def counted(table: Any, *given: Any) -> None:
         made.append(table)
         init(table, *given)
 
-    monkeypatch.setattr(native_backend.Table, "__init__", counted)
+    monkeypatch.setattr(pointer_table.Table, "__init__", counted)
     parameters = [Parameter(np.ones(3)) for _ in range(4)]
     optimizer = optim.Adam(parameters, kernel="cpp")
     for step in range(6):
@@ -233,7 +233,7 @@ def test_a_type_without_loops_is_an_error_where_loops_are_demanded() -> None:
     parameter = Parameter(np.ones(3, np.longdouble))
     optimizer = optim.Adam([parameter], kernel="cpp")
     parameter.grad = np.ones(3, np.longdouble)
-    if parameter.data.dtype.name in native.TYPES:
+    if parameter.data.dtype.name in compiler.TYPES:
         pytest.fail("long double is double here")
     with pytest.raises(TypeError, match="no C\\+\\+ loops for arrays of type"):
         optimizer.step()

@@ -13,11 +13,11 @@ import pytest
 from mlx_arrays import LARGE, parameter, steps, values
 
 from lucidgen import Parameter, optim
-from lucidgen.catalog import catalog
-from lucidgen.oracle import Setting
-from lucidgen.runtime import mlx_native
+from lucidgen.package.catalog import catalog
+from lucidgen.runtime.backends.loops import mlx_memory
 from lucidgen.spec import OptimizerSpec
 from lucidgen.verify.emitted import arguments, settings
+from lucidgen.verify.oracle import Setting
 
 Among = Callable[[list[Setting]], Sequence[Setting]]
 
@@ -193,7 +193,7 @@ def refused(*_: Any) -> Any:
 
 
 def test_on_a_gpu_and_by_choice_mlx_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlx_native, "Call", refused)
+    monkeypatch.setattr(mlx_memory, "Call", refused)
     p = parameter((3,))
     mx.disable_compile()
     try:
@@ -208,18 +208,18 @@ def test_on_a_gpu_and_by_choice_mlx_computes(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_mlx_that_gives_away_what_is_held_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert mlx_native.respects_holders()
-    mlx_native.respects_holders.cache_clear()
+    assert mlx_memory.respects_holders()
+    mlx_memory.respects_holders.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(mlx_native, "addresses", lambda arrays: [0])  # as if nothing were ever copied
-        assert not mlx_native.respects_holders()
-        patch.setattr(mlx_native, "Call", refused)
+        patch.setattr(mlx_memory, "addresses", lambda arrays: [0])  # as if nothing were ever copied
+        assert not mlx_memory.respects_holders()
+        patch.setattr(mlx_memory, "Call", refused)
         mx.disable_compile()
         p = parameter((3,))
         steps(optim.AdamW([p], kernel="cpp"), [p])
         mx.enable_compile()
-    mlx_native.respects_holders.cache_clear()
-    assert mlx_native.respects_holders()
+    mlx_memory.respects_holders.cache_clear()
+    assert mlx_memory.respects_holders()
 
 
 def test_where_loops_do_everything_nothing_else_is_imported() -> None:

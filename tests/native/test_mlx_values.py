@@ -14,7 +14,7 @@ import pytest
 from mlx_arrays import LARGE, parameter, steps, values
 
 from lucidgen import Parameter, optim
-from lucidgen.runtime import mlx_native
+from lucidgen.runtime.backends.loops import mlx_memory
 
 # Whoever holds what a step updates
 
@@ -218,7 +218,7 @@ def test_large_weights_and_states_stay_in_place_when_nobody_holds_them() -> None
     slot = optimizer._states.slots[id(p)]
 
     def where() -> list[int]:
-        return mlx_native.addresses([p.data, *(array for _, array in slot.sources)])
+        return mlx_memory.addresses([p.data, *(array for _, array in slot.sources)])
 
     before = where()
     steps(optimizer, [p], 2)
@@ -262,11 +262,11 @@ def test_mlx_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
         (mx, "eval", 1, 0),
         (mx, "eval", 1, 3),
         (mx, "contiguous", 2, 3),
-        (mlx_native, "copied", 1, 0),
-        (mlx_native, "copied", 2, 0),
-        (mlx_native, "copied", 2, 3),
-        (mlx_native, "Table", 1, 0),
-        (mlx_native, "Table", 1, 3),
+        (mlx_memory, "copied", 1, 0),
+        (mlx_memory, "copied", 2, 0),
+        (mlx_memory, "copied", 2, 3),
+        (mlx_memory, "Table", 1, 0),
+        (mlx_memory, "Table", 1, 3),
     ],
 )
 def test_a_step_that_is_interrupted_changes_nothing(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lucidgen.runtime import native
+from lucidgen.runtime.backends.loops import compiler
 
 DRIVER = Path(__file__).with_name("driver.cpp")
 SOURCES = Path(__file__).parents[2] / "generated" / "lucid" / "optim" / "_cpp"
@@ -21,7 +21,7 @@ STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror
 
 
 def compiled(target: Path, *options: str, source: Path = DRIVER, folder: Path = SOURCES) -> None:
-    command = [*native.compiler(), "-std=c++17", "-pthread", "-fopenmp-simd", f"-I{folder}"]
+    command = [*compiler.compiler(), "-std=c++17", "-pthread", "-fopenmp-simd", f"-I{folder}"]
     subprocess.run(
         [*command, *HALF, *options, str(source), "-o", str(target)], check=True, timeout=120
     )

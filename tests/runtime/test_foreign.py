@@ -14,7 +14,7 @@ import lucidgen.optim
 import lucidgen.runtime
 from lucidgen import Parameter, from_optax
 from lucidgen.optim import AdamW
-from lucidgen.runtime.libraries import LIBRARIES, UNITS
+from lucidgen.runtime.checkpoints.library_tables import LIBRARIES, UNITS
 
 ScaleByAdamState = namedtuple("ScaleByAdamState", "count mu nu")
 TraceState = namedtuple("TraceState", "trace")

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from lucidgen.runtime import ieee
-from lucidgen.runtime.host import call, evaluate
+from lucidgen.runtime.rules import ieee
+from lucidgen.runtime.rules.calling import call, evaluate
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from handwritten import SGD, Adam, AdamW, Clipped, NAdam, Slow
 
 from lucidgen.runtime import Parameter
-from lucidgen.runtime import mlx_backend as backend
+from lucidgen.runtime.backends import mlx as backend
 
 SHAPES = [(3, 4), (), (5,), (0, 2)]
 

@@ -10,7 +10,7 @@ from handwritten import SGD, Adam, Clipped, NAdam, Slow
 
 from lucidgen import optim
 from lucidgen.runtime import Parameter
-from lucidgen.runtime.numpy_backend import CHUNK
+from lucidgen.runtime.backends.numpy import CHUNK
 
 SHAPES = [(3, 4), (), (5,), (2, 3, 2)]
 
@@ -232,7 +232,7 @@ def test_an_array_that_is_private_to_one_parameter_is_copied_for_another(make):
 
 
 def test_private_arrays_are_forgotten_with_their_parameters(make):
-    from lucidgen.runtime import private_arrays
+    from lucidgen.runtime.backends import private_arrays
 
     gc.collect()
     before = len(private_arrays._made)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from handwritten import SGD, Adam, NAdam
 
-from lucidgen.runtime import Optimizer, Parameter, constructor
+from lucidgen.runtime import Optimizer, Parameter
+from lucidgen.runtime.groups.settings import constructor
 
 
 class Model:

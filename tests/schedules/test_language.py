@@ -7,8 +7,8 @@ import mpmath
 import pytest
 import sympy
 
-from lucidgen.plotting import callable_of, example
-from lucidgen.schedules import CompiledSchedule
+from lucidgen.commands.plotting import callable_of, example
+from lucidgen.package.scheduler import CompiledSchedule
 from lucidgen.spec import SpecError
 from lucidgen.spec.functions import Applied, Group, Passed, When
 from lucidgen.spec.loader import load

@@ -88,7 +88,7 @@ class AdaBelief(Optimizer):
     """
 
     rules = ADABELIEF_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

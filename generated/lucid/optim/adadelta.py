@@ -103,7 +103,7 @@ class Adadelta(Optimizer):
     """
 
     rules = ADADELTA_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -123,7 +123,7 @@ class Adagrad(Optimizer):
     """
 
     rules = ADAGRAD_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -178,7 +178,7 @@ class Adam(Optimizer):
     """
 
     rules = ADAM_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(
@@ -375,7 +375,7 @@ class AdamW(Optimizer):
     """
 
     rules = ADAMW_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

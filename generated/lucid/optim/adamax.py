@@ -135,7 +135,7 @@ class Adamax(Optimizer):
     """
 
     rules = ADAMAX_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -111,7 +111,7 @@ class Adan(Optimizer):
     """
 
     rules = ADAN_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -110,7 +110,7 @@ class AdEMAMix(Optimizer):
     """
 
     rules = ADEMAMIX_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

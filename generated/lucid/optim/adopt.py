@@ -118,7 +118,7 @@ class ADOPT(Optimizer):
     """
 
     rules = ADOPT_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

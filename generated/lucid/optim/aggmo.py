@@ -90,7 +90,7 @@ class AggMo(Optimizer):
     """
 
     rules = AGGMO_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -119,7 +119,7 @@ class ASGD(Optimizer):
     """
 
     rules = ASGD_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -91,7 +91,7 @@ class LARS(Optimizer):
     """
 
     rules = LARS_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -82,7 +82,7 @@ class Lion(Optimizer):
     """
 
     rules = LION_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

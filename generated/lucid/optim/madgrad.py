@@ -98,7 +98,7 @@ class MADGRAD(Optimizer):
     """
 
     rules = MADGRAD_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -183,7 +183,7 @@ class NAdam(Optimizer):
     """
 
     rules = NADAM_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -109,7 +109,7 @@ class QHAdam(Optimizer):
     """
 
     rules = QHADAM_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

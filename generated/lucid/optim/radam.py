@@ -195,7 +195,7 @@ class RAdam(Optimizer):
     """
 
     rules = RADAM_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -177,7 +177,7 @@ class RMSprop(Optimizer):
     """
 
     rules = RMSPROP_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -157,7 +157,7 @@ class Rprop(Optimizer):
     """
 
     rules = RPROP_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

@@ -167,7 +167,7 @@ class SGD(Optimizer):
     """
 
     rules = SGD_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

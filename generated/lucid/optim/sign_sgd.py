@@ -84,7 +84,7 @@ class SignSGD(Optimizer):
     """
 
     rules = SIGNSGD_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

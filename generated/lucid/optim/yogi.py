@@ -102,7 +102,7 @@ class Yogi(Optimizer):
     """
 
     rules = YOGI_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(

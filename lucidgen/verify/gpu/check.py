@@ -22,10 +22,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ...oracle import Setting, Trajectory
-from ...runtime.dialects import CUDA, DIALECTS, METAL
-from ...runtime.dispatch import FEW
+from ...runtime.backends.gpu.call import FEW
+from ...runtime.backends.gpu.languages import CUDA, DIALECTS, METAL
 from ..approximate import FLOAT32
+from ..oracle import Setting, Trajectory
 from ..rounding import Enclosure, Undecided, compare
 from . import cuda_check, cuda_host
 from .host import DoesNotCompile, Fault, Program

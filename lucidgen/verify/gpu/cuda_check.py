@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...runtime.rule import Rule
+from ...runtime.rules.rule import Rule
 from .cuda_host import Case, Program
 from .inputs import POOL
 from .machine import data_of

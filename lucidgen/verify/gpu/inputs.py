@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.dispatch import THREADS
+from ...runtime.backends.gpu.call import THREADS
 
 Array = np.ndarray[Any, Any]
 

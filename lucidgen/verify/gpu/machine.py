@@ -14,7 +14,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ...runtime import dialects, gpu_backend
+from ...runtime.backends.gpu import languages, trial
 from .host import Fault, Program
 from .text import Kernel, assembled, assembled_cuda, kernels
 
@@ -36,7 +36,7 @@ class Machine:
         self,
         at_once: bool = False,
         change: Callable[[str], str] = lambda source: source,
-        dialect: dialects.Dialect = dialects.METAL,
+        dialect: languages.Dialect = languages.METAL,
     ) -> None:
         self.at_once, self.change, self.dialect = at_once, change, dialect
         self.texts: dict[Any, str] = {}
@@ -44,7 +44,7 @@ class Machine:
         self.program: Program | None = None
         self.last: tuple[Mapping[str, Any], Call] | None = None
 
-    def make_kernel(self, dialect: dialects.Dialect, **arguments: Any) -> Callable[..., Any]:
+    def make_kernel(self, dialect: languages.Dialect, **arguments: Any) -> Callable[..., Any]:
         """What the runtime takes for a kernel of a dialect."""
         arguments["source"] = self.change(arguments["source"])
 
@@ -59,7 +59,7 @@ class Machine:
         arrays = tuple((a.dtype, a.ndim, a.size < 8) for a in call["inputs"])
         key = arguments["name"], arguments["source"], str(call["template"]), arrays
         if key not in self.texts:
-            is_metal = self.dialect is dialects.METAL
+            is_metal = self.dialect is languages.METAL
             self.texts[key] = (assembled if is_metal else assembled_cuda)(arguments, call)
         return self.texts[key]
 
@@ -101,15 +101,15 @@ class Machine:
     @contextmanager
     def installed(self) -> Iterator[Machine]:
         """Within it, the runtime takes this machine for a GPU of the dialect."""
-        before = dialects.running, dialects.make_kernel
-        dialects.running = lambda: self.dialect
-        dialects.make_kernel = self.make_kernel
-        gpu_backend.forget()
+        before = languages.running, languages.make_kernel
+        languages.running = lambda: self.dialect
+        languages.make_kernel = self.make_kernel
+        trial.forget()
         try:
             yield self
         finally:
-            dialects.running, dialects.make_kernel = before
-            gpu_backend.forget()
+            languages.running, languages.make_kernel = before
+            trial.forget()
 
 
 def threads(call: Call) -> int:

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ...targets.common.names import is_foreign
 from ...targets.metal import MAX_BUFFERS
-from ...targets.metal_names import is_foreign
 from .text import code_of, is_cuda, kernels, readable
 
 _NUMBER = re.compile(r"(?<![\w.])(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?(\w*)")

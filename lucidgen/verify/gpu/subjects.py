@@ -14,20 +14,20 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ...ir import Program
-from ...lower import lower
-from ...oracle import Setting
+from ...ir.lower import lower
+from ...ir.program import Program
 from ...passes import optimize
 from ...runtime import Parameter, Rule
-from ...runtime.dispatch import Call, covering
-from ...runtime.gpu_backend import kernel_of
-from ...runtime.groups import Settings
-from ...runtime.host import Bucket
-from ...runtime.kernels import Kernel
-from ...runtime.mlx_backend import required_function
-from ...runtime.rule import names_of
+from ...runtime.backends.gpu.call import Call, covering
+from ...runtime.backends.gpu.trial import kernel_of
+from ...runtime.backends.mlx import required_function
+from ...runtime.groups.bucket import Bucket
+from ...runtime.groups.settings import Settings
+from ...runtime.rules.kernel import Kernel
+from ...runtime.rules.rule import names_of
 from ...spec.optimizer import OptimizerSpec
 from ..emitted import arguments, build, settings
+from ..oracle import Setting
 from .text import UnreadableText
 
 Array = Any

@@ -1,6 +1,7 @@
 """The classes: signatures and nothing else."""
 
-from lucidgen.runtime import Optimizer, constructor
+from lucidgen.runtime import Optimizer
+from lucidgen.runtime.groups.settings import constructor
 
 from ._rules.family import ADAM, ADAMW, CLIPPED, NADAM, SGD_RULES, SLOW
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from lucidgen.runtime.kernels import Body, Kernel
+from lucidgen.runtime.rules import Body, Kernel
 
 
 def lars_tensors(lr, weight_decay, trust_coefficient, grad_factor, grad_bound, w, grad, scale_grad):

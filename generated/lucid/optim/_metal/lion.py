@@ -11,7 +11,7 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
-from lucidgen.runtime.kernels import Body, Kernel
+from lucidgen.runtime.rules import Body, Kernel
 
 lion_kernel = Kernel(
     name="lion",

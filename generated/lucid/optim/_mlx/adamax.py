@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from lucidgen.runtime.captured import expm1, log
+from lucidgen.runtime.rules.captured import expm1, log
 
 
 def adamax_step(

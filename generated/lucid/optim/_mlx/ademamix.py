@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from lucidgen.runtime.captured import exp, expm1, log, sqrt, where
+from lucidgen.runtime.rules.captured import exp, expm1, log, sqrt, where
 
 
 def ademamix_step(

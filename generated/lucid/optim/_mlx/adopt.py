@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from lucidgen.runtime.captured import power
+from lucidgen.runtime.rules.captured import power
 
 
 def adopt_step(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from lucidgen.runtime.captured import maximum, power
+from lucidgen.runtime.rules.captured import maximum, power
 
 
 def asgd_step(

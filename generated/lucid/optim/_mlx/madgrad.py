@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from lucidgen.runtime.captured import sqrt
+from lucidgen.runtime.rules.captured import sqrt
 
 
 def madgrad_step(

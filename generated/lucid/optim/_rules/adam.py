@@ -9,8 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
-from lucidgen.runtime import Flag, Hyper, Rule, State
-from lucidgen.runtime.ieee import sqrt
+from lucidgen.runtime.rules import Flag, Hyper, Rule, State
+from lucidgen.runtime.rules.ieee import sqrt
 
 from .._numpy import adam as _numpy
 

@@ -9,7 +9,7 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
-from lucidgen.runtime import Flag, Hyper, Rule, State
+from lucidgen.runtime.rules import Flag, Hyper, Rule, State
 
 from .._numpy import lion as _numpy
 

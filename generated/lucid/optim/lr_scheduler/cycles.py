@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from math import cos, floor, pi
 from typing import Any
 
-from lucidgen.runtime.closed_form import ClosedForm
-from lucidgen.runtime.schedule_arguments import Choice, Flag, Function, Number
+from lucidgen.runtime.schedulers.arguments import Choice, Flag, Function, Number
+from lucidgen.runtime.schedulers.closed_form import ClosedForm
 
 __all__ = ["CyclicLR", "OneCycleLR"]
 
@@ -98,7 +98,7 @@ class CyclicLR(ClosedForm):
     Smith 2017, arXiv:1506.01186.
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("base_lr"),
         Number("max_lr"),
@@ -348,7 +348,7 @@ class OneCycleLR(ClosedForm):
     Smith & Topin 2018, arXiv:1708.07120.
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("max_lr"),
         Number(

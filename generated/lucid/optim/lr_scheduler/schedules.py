@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from math import cos, floor, log, pi, sqrt
 from typing import Any
 
-from lucidgen.runtime.closed_form import ClosedForm
-from lucidgen.runtime.schedule_arguments import Choice, Function, Number, Points
+from lucidgen.runtime.schedulers.arguments import Choice, Function, Number, Points
+from lucidgen.runtime.schedulers.closed_form import ClosedForm
 
 __all__ = [
     "ConstantLR",
@@ -69,7 +69,7 @@ class StepLR(ClosedForm):
     >>> scheduler = StepLR(optimizer, step_size=30, gamma=0.5)
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("step_size", whole=True, at_least=1),
         Number("gamma", above=0),
@@ -136,7 +136,7 @@ class MultiStepLR(ClosedForm):
     >>> scheduler = MultiStepLR(optimizer, milestones=[30, 80], gamma=0.5)
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Points("milestones"),
         Number("gamma", above=0),
@@ -198,7 +198,7 @@ class ExponentialLR(ClosedForm):
     >>> scheduler = ExponentialLR(optimizer, gamma=0.95)
     """
 
-    generation = 2
+    generation = 3
     arguments = (Number("gamma", above=0),)
 
     def __init__(
@@ -256,7 +256,7 @@ class LambdaLR(ClosedForm):
     >>> scheduler = LambdaLR(optimizer, lr_lambda=lambda t: 0.95**t)
     """
 
-    generation = 2
+    generation = 3
     arguments = (Function("lr_lambda", saved_as="lr_lambdas"),)
     chainable = False
 
@@ -318,7 +318,7 @@ class ConstantLR(ClosedForm):
     >>> scheduler = ConstantLR(optimizer, factor=0.5, total_iters=40)
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("factor", at_least=0, at_most=1),
         Number("total_iters", at_least=0),
@@ -388,7 +388,7 @@ class LinearLR(ClosedForm):
     >>> scheduler = LinearLR(optimizer, start_factor=0.1, total_iters=40)
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("start_factor", above=0, at_most=1),
         Number("end_factor", at_least=0, at_most=1),
@@ -470,7 +470,7 @@ class PolynomialLR(ClosedForm):
     >>> scheduler = PolynomialLR(optimizer, total_iters=100, power=2.0)
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("total_iters", above=0),
         Number("power", at_least=0),
@@ -540,7 +540,7 @@ class CosineAnnealingLR(ClosedForm):
     Loshchilov & Hutter 2017, arXiv:1608.03983, equation (5), without restarts.
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("T_max", above=0),
         Number("eta_min"),
@@ -630,7 +630,7 @@ class CosineAnnealingWarmRestarts(ClosedForm):
     Loshchilov & Hutter 2017, arXiv:1608.03983, equation (5).
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("T_0", whole=True, at_least=1),
         Number("T_mult", whole=True, at_least=1),
@@ -721,7 +721,7 @@ class NoamScheduler(ClosedForm):
     Vaswani et al. 2017, arXiv:1706.03762, equation (3).
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("model_size", above=0),
         Number("warmup_steps", above=0),
@@ -816,7 +816,7 @@ class WarmupCosineLR(ClosedForm):
     Loshchilov & Hutter 2017, arXiv:1608.03983; warmup: Goyal et al. 2017, arXiv:1706.02677.
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("warmup_steps", at_least=0),
         Number("total_steps", above=0),
@@ -934,7 +934,7 @@ class WarmupStableDecayLR(ClosedForm):
     Hu et al. 2024, arXiv:2404.06395; the shape sqrt: Hägele et al. 2024, arXiv:2405.18392.
     """
 
-    generation = 2
+    generation = 3
     arguments = (
         Number("warmup_steps", at_least=0),
         Number("stable_steps", at_least=0),

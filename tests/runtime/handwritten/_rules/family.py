@@ -1,7 +1,7 @@
 """Host arithmetic and the rules."""
 
-from lucidgen.runtime.ieee import sqrt
-from lucidgen.runtime.rule import Flag, Hyper, Rule, State
+from lucidgen.runtime.rules.ieee import sqrt
+from lucidgen.runtime.rules.rule import Flag, Hyper, Rule, State
 
 from .._numpy import family as numpy_steps
 

@@ -1,0 +1,210 @@
+"""What the command line says about optimizers: their equations, costs and differences, as text.
+
+Owns the words and their layout in plain text and LaTeX; colours and tables are `cli`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..ir.lower import lower
+from ..package.catalog import Entry
+from ..package.documentation import equation_block, unsupported, value_text
+from ..package.module import compile_file
+from ..package.render import rule_text
+from ..passes import stages
+from ..spec.domains import infer_domains
+from ..spec.equation import Eq
+from ..spec.optimizer import OptimizerSpec
+from ..targets.common.plain import equation_lines, text_of
+from .cost import Cost, cost
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of `lucidgen list`."""
+
+    name: str
+    file: str
+    dialects: str
+    states: str
+    cost: str
+    paper: str
+
+
+def row(entry: Entry) -> Row:
+    """What `lucidgen list` says of an optimizer."""
+    spec = entry.main
+    return Row(
+        spec.name,
+        entry.file.path.name,
+        ", ".join(spec.readings),
+        ", ".join(series.name for series in spec.states) or "none",
+        short_cost(spec),
+        spec.paper,
+    )
+
+
+def short_cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> str:
+    """A cost in numbers: how many arrays are read and written, how many operations there are.
+
+    Of the static choices, those that `on` does not give are off.
+    """
+    found = _cost(spec, on)
+    counts = dict(found.operations)
+    named = [f"{counts.pop(name)} {name}" for name in ("sqrt", "div") if name in counts]
+    operations = " + ".join([*named, f"{sum(counts.values())}{' other' if named else ''}"])
+    return (
+        f"{_counted(len(found.reads), 'read')}, {_counted(len(found.writes), 'write')}, "
+        f"{operations} operations"
+    )
+
+
+def cost_line(spec: OptimizerSpec) -> str:
+    """The cost of a reading with its options off, in the branch that does most."""
+    return f"per element, with every option off: {_cost(spec)}"
+
+
+def _cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
+    return cost(lower(spec), on)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def numbered_equations(spec: OptimizerSpec) -> Iterator[str]:
+    """The equations with their numbers, one line for each case."""
+    width = len(f"({len(spec.equations)})")
+    for equation in spec.equations:
+        number = f"({spec.number(equation)})"
+        for i, line in enumerate(equation_lines(equation, spec)):
+            yield f"  {number if i == 0 else '':>{width}}  {line}"
+
+
+def overview(entry: Entry) -> str:
+    """An optimizer in one page: what it is, its equations, state, arguments and cost."""
+    spec, main = entry.spec, entry.main
+    lines = [f"{spec.name} ({spec.reading}) from {entry.file.path.name}"]
+    lines += [text for text in (spec.summary or main.summary, spec.paper, spec.notes) if text]
+    lines += ["", *numbered_equations(spec), ""]
+    lines += [f"state      {_aligned(_states(spec).values()) or 'none'}"]
+    lines += [f"arguments  {_aligned(_signature(entry)) or 'none'}"]
+    if len(main.readings) > 1:
+        lines.append(f"dialects   {', '.join(main.readings)}")
+    lines.append(f"cost       {cost_line(spec)}")
+    return "\n".join(lines)
+
+
+def _aligned(parts: Any) -> str:
+    return ("\n" + " " * 11).join(parts)
+
+
+def _signature(entry: Entry) -> list[str]:
+    return [f"{name} = {value}" for name, value in _defaults(entry).items()]
+
+
+def latex_text(spec: OptimizerSpec) -> str:
+    """The equations in LaTeX."""
+    return "\n".join([r"\begin{aligned}", *equation_block(spec, spec.equations), r"\end{aligned}"])
+
+
+def program_text(spec: OptimizerSpec) -> str:
+    """The program as lowered, and after each pass."""
+    program = lower(spec)
+    parts = [f"--- lowered\n{program}"]
+    before = str(program)
+    for name, after in stages(program):
+        same = str(after) == before
+        before = str(after)
+        parts.append(f"--- {name}" + (": nothing changes" if same else f"\n{after}"))
+    return "\n\n".join(parts)
+
+
+def code_text(entry: Entry, target: str) -> str:
+    """The code that a target emits for one reading, with its cost behind it."""
+    rules = compile_file(entry.file).rules
+    rule = next(r for r in rules if r.spec is entry.spec)
+    comment = "#" if target in ("numpy", "mlx") else "//"
+    return f"{rule_text(rule, target)}\n{comment} Cost {cost_line(entry.spec)}"
+
+
+# Differences
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing in which two readings differ; an empty side has none of it."""
+
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+
+
+def differences(a: Entry, b: Entry) -> dict[str, list[Change]]:
+    """The equations, the state and the defaults in which two readings differ, by kind."""
+    found = {
+        "equations": _changes(_by_left_side(a.spec), _by_left_side(b.spec)),
+        "state": _changes(_lines(_states(a.spec)), _lines(_states(b.spec))),
+        "defaults": _changes(
+            {k: (f"{k} = {v}",) for k, v in _defaults(a).items()},
+            {k: (f"{k} = {v}",) for k, v in _defaults(b).items()},
+        ),
+    }
+    return {kind: changes for kind, changes in found.items() if changes}
+
+
+def _changes(a: dict[Any, tuple[str, ...]], b: dict[Any, tuple[str, ...]]) -> list[Change]:
+    keys = [*a, *(key for key in b if key not in a)]
+    return [
+        Change(a.get(key, ()), b.get(key, ())) for key in keys if a.get(key, ()) != b.get(key, ())
+    ]
+
+
+def _by_left_side(spec: OptimizerSpec) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The equations by what they define, however their times were shifted by the author."""
+    return {e.key: tuple(equation_lines(_normal(e), spec)) for e in spec.equations}
+
+
+def _normal(equation: Eq) -> Eq:
+    if equation.moment != "t" or equation.series is None:
+        return equation
+    from ..spec.quantities import t
+
+    return Eq(equation.series[t], equation.normalised())
+
+
+def _lines(texts: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    return {key: (text,) for key, text in texts.items()}
+
+
+def _states(spec: OptimizerSpec) -> dict[str, str]:
+    """Each state in words: its name, where it lives, its key, how it starts."""
+    domains = infer_domains(spec)
+    starts = spec.by_moment("start")
+    shapes = {"element": "like the parameter", "scalar": "one number", "tensor": "one number"}
+    found = {}
+    for series in spec.states:
+        domain = domains[series.name].value
+        text = f"{series.name}: {shapes.get(domain, f'one number per {domain}')}"
+        if series.saved_as != series.name:
+            text += f", saved as {series.saved_as}"
+        if series in starts:
+            text += f", starts as {text_of(starts[series].right, spec)}"
+        found[series.name] = text
+    return found
+
+
+def _defaults(entry: Entry) -> dict[str, str]:
+    """The default of each argument of a reading; what it lacks or ignores is said."""
+    spec = entry.spec
+    missing = unsupported(entry.main, spec)
+    ignored = {argument.name for argument in spec.ignores}
+    found = {}
+    for argument in spec.parameters:
+        if argument.name in missing:
+            continue
+        text = value_text(spec.default(argument))
+        found[argument.name] = text + (" (no effect)" if argument.name in ignored else "")
+    return found

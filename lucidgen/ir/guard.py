@@ -1,0 +1,128 @@
+"""Conditions over static choices, for which lets and outputs hold.
+
+Owns their algebra and how they read. Does not own which choices there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+
+@cache
+def _column(bit: int, number: int) -> int:
+    """The truth table of one among a number of choices."""
+    return sum(1 << row for row in range(1 << number) if row >> bit & 1)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition over static choices, as a truth table: bit i answers for the i-th assignment.
+
+    Equal conditions are equal guards, whatever they were built from.
+
+    >>> amsgrad, use_decay = (Guard.of(name, ("amsgrad", "use_decay")) for name in
+    ...                       ("amsgrad", "use_decay"))
+    >>> print(amsgrad & ~use_decay)
+    amsgrad and not use_decay
+    >>> (amsgrad & use_decay).implies(amsgrad), amsgrad.excludes(~amsgrad)
+    (True, True)
+    """
+
+    choices: tuple[str, ...]
+    table: int
+
+    @classmethod
+    def always(cls, choices: tuple[str, ...]) -> Guard:
+        """The guard that always holds."""
+        return cls(choices, (1 << (1 << len(choices))) - 1)
+
+    @classmethod
+    def of(cls, name: str, choices: tuple[str, ...]) -> Guard:
+        """The guard that one choice holds."""
+        bit = choices.index(name)
+        rows = range(1 << len(choices))
+        return cls(choices, sum(1 << row for row in rows if row >> bit & 1))
+
+    def __and__(self, other: Guard) -> Guard:
+        return Guard(self.choices, self.table & other.table)
+
+    def __or__(self, other: Guard) -> Guard:
+        return Guard(self.choices, self.table | other.table)
+
+    def __invert__(self) -> Guard:
+        return Guard(self.choices, self.table ^ Guard.always(self.choices).table)
+
+    def __bool__(self) -> bool:
+        return self.table != 0
+
+    @property
+    def is_always(self) -> bool:
+        """Whether it holds under every assignment."""
+        return self == Guard.always(self.choices)
+
+    def implies(self, other: Guard) -> bool:
+        """Whether other holds wherever this one does."""
+        return not self & ~other
+
+    def excludes(self, other: Guard) -> bool:
+        """Whether the two never hold together."""
+        return not self & other
+
+    def given(self, name: str, value: bool) -> Guard:
+        """The guard once a choice is made: it no longer depends on it."""
+        no, yes, step = self._halves(name)
+        return Guard(self.choices, yes | yes >> step if value else no | no << step)
+
+    def _halves(self, name: str) -> tuple[int, int, int]:
+        """The table where a choice is off and where it is on, and how far apart the two lie."""
+        bit = self.choices.index(name)
+        yes = self.table & _column(bit, len(self.choices))
+        return self.table ^ yes, yes, 1 << bit
+
+    def holds(self, on: Mapping[str, bool]) -> bool:
+        """Its truth under an assignment of all its choices."""
+        row = sum(1 << i for i, name in enumerate(self.choices) if on[name])
+        return bool(self.table >> row & 1)
+
+    @property
+    def support(self) -> tuple[str, ...]:
+        """The choices on which it depends."""
+        halves = ((name, *self._halves(name)) for name in self.choices)
+        return tuple(name for name, no, yes, step in halves if yes >> step != no)
+
+    @property
+    def literals(self) -> tuple[tuple[str, bool], ...] | None:
+        """Its literals if it is a conjunction, else None."""
+        found = []
+        rest = self
+        for name in self.support:
+            yes, no = rest.given(name, True), rest.given(name, False)
+            if yes and no:
+                return None
+            found.append((name, bool(yes)))
+            rest = yes or no
+        return tuple(found)
+
+    def __str__(self) -> str:
+        return self.text("not {}", " and ", " or ")
+
+    def text(self, negation: str, conjunction: str, disjunction: str) -> str:
+        """The condition as an expression in a language with these operators."""
+        literals = self.literals
+        if literals is not None:
+            words = [name if value else negation.format(name) for name, value in literals]
+            return conjunction.join(words) or "always"
+        name = self.support[0]
+        yes, no = self.given(name, True), self.given(name, False)
+        branches = []
+        for word, branch, other in ((name, yes, no), (negation.format(name), no, yes)):
+            if branch.is_always:
+                branches.append(word)
+            elif branch:
+                inner = branch.text(negation, conjunction, disjunction)
+                inner = f"({inner})" if branch.literals is None else inner
+                # If the other branch always holds, its literal need not be excluded here.
+                branches.append(inner if other.is_always else f"{word}{conjunction}{inner}")
+        return disjunction.join(branches)

@@ -1,0 +1,390 @@
+"""From the equations of a spec to a program.
+
+Owns what the mathematics leaves open: which quantities are needed under which static choices, what
+is read before and after the step, and in which order. It optimizes nothing; passes do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import sympy
+from sympy.core.relational import (
+    Equality,
+    GreaterThan,
+    LessThan,
+    Relational,
+    StrictGreaterThan,
+    StrictLessThan,
+    Unequality,
+)
+
+from ..spec.check import check
+from ..spec.domains import Domain, domain_of, infer_domains
+from ..spec.functions import When
+from ..spec.optimizer import OptimizerSpec
+from ..spec.quantities import At, Bounds, Flag, Hyper, Series, t
+from .guard import Guard
+from .program import Input, Let, Output, Program, name_of, symbol
+from .scaled_gradient import BOUND, FACTOR, GRAD, SCALE_GRAD, SCALED_GRAD, scaled_gradient
+
+_COMPARED = {
+    StrictGreaterThan: "above",
+    GreaterThan: "at_least",
+    StrictLessThan: "below",
+    LessThan: "at_most",
+    Equality: "equals",
+    Unequality: "differs_from",
+}
+
+
+def choice(name: str) -> sympy.Symbol:
+    """The symbol of a static choice inside expressions: a truth value, never a number."""
+    return sympy.Symbol(name)
+
+
+def before(name: str) -> sympy.Symbol:
+    """The symbol of a series' value before the step."""
+    return symbol(f"{name}[t - 1]")
+
+
+def lower(spec: OptimizerSpec) -> Program:
+    """The program of one reading of an optimizer, with all its static choices open.
+
+    Raises
+    ------
+    SpecError
+        If anything is wrong with the spec.
+
+    >>> from lucidgen.passes.examples import show
+    >>> from lucidgen.specs.sgd import SGD
+    >>> show(lower(SGD.dialects["devlog"]))
+    scaled_grad = Max(-grad_bound, Min(grad_bound, grad*grad_factor))  if scale_grad
+    scaled_grad = grad  if not scale_grad
+    b = b[t - 1]*momentum + scaled_grad  if use_momentum
+    _1 = b  if use_momentum
+    _1 = scaled_grad  if not use_momentum
+    u = _1 + w[t - 1]*weight_decay  if use_weight_decay
+    u = _1  if not use_weight_decay
+    w = -lr*u + w[t - 1]
+    """
+    check(spec)
+    return _Lowering(spec).program().check()
+
+
+@dataclass
+class _Lowering:
+    spec: OptimizerSpec
+    domains: dict[str, Domain] = field(init=False)
+    choices: tuple[str, ...] = field(init=False)
+    values: dict[sympy.Symbol, sympy.Basic] = field(init=False)
+    notes: dict[sympy.Symbol, tuple[int, ...]] = field(default_factory=dict)
+    specials: dict[str, tuple[sympy.Symbol, sympy.Expr]] = field(default_factory=dict)
+    conditions: dict[str, Relational] = field(default_factory=dict)
+    lets: dict[sympy.Symbol, list[Let]] = field(default_factory=dict)
+    fresh: int = 0
+
+    def __post_init__(self) -> None:
+        spec = self.spec
+        self.domains = infer_domains(spec)
+        choices = []
+        for argument in spec.parameters:
+            for part in (argument,) if isinstance(argument, Flag) else argument.symbols:
+                if isinstance(part, Flag):
+                    choices.append(part.name)
+                elif part.special is not None:
+                    choices.append(f"use_{part.name}")
+                    value = sympy.nsimplify(part.special, rational=True)
+                    self.specials[choices[-1]] = (symbol(part.name), value)
+        choices.append(SCALE_GRAD)
+        choices += dict.fromkeys(map(self.first_choice, spec.by_moment("first")))
+        self.values = {SCALED_GRAD: When(choice(SCALE_GRAD), scaled_gradient(), GRAD)}
+        for series, equation in spec.by_moment("t").items():
+            value = self.translate(equation.normalised())
+            notes = [spec.number(equation)]
+            first = spec.by_moment("first").get(series)
+            if first is not None:
+                start = self.translate(first.normalised())
+                value = When(choice(self.first_choice(series)), start, value)
+                notes.insert(0, spec.number(first))
+            self.values[symbol(series.name)] = value
+            self.notes[symbol(series.name)] = tuple(sorted(notes))
+        self.choices = (*choices, *self.conditions)
+        self.values |= {symbol(name): value for name, value in self.conditions.items()}
+
+    def first_choice(self, series: Series) -> str:
+        """The choice that this is a first update: of a state, or, without one, of the parameter."""
+        return f"first_{series.name if series in self.spec.states else 'w'}"
+
+    # Expressions
+
+    def translate(self, expr: sympy.Basic) -> sympy.Basic:
+        """An expression of the spec in the program's symbols."""
+        if isinstance(expr, At):
+            name = expr.series.name
+            now = SCALED_GRAD if name == "grad" else symbol(name)
+            return now if expr.shift == 0 else before(name)
+        if expr == t:
+            return symbol("t")
+        if isinstance(expr, sympy.Symbol):
+            return symbol(expr.name)
+        if isinstance(expr, When):
+            condition, *branches = expr.args
+            return When(self.condition(condition), *map(self.translate, branches))
+        return expr.func(*map(self.translate, expr.args)) if expr.args else expr
+
+    def condition(self, expr: sympy.Basic) -> sympy.Basic:
+        """A condition; what the host can decide becomes a choice."""
+        if isinstance(expr, Flag):
+            return choice(expr.name)
+        if isinstance(expr, Hyper):
+            return choice(f"use_{expr.name}")
+        if not isinstance(expr, Relational):
+            return expr.func(*map(self.condition, expr.args)) if expr.args else expr
+        translated = expr.func(*map(self.translate, expr.args))
+        if not isinstance(translated, Relational):
+            return translated
+        if self.domain(translated) is not Domain.HOST:
+            return translated
+        if translated.lhs.is_Number:
+            translated = translated.reversed
+        name = self.condition_name(translated)
+        self.conditions[name] = translated
+        return choice(name)
+
+    def condition_name(self, relation: Relational) -> str:
+        """`rho > 5` is rho_above_5; what has no such name is counted."""
+        known = next((n for n, r in self.conditions.items() if r == relation), None)
+        words = f"{relation.lhs}_{_COMPARED[type(relation)]}_{relation.rhs}"
+        words = words.replace("-", "minus_").replace("/", "_over_")
+        return known or (words if words.isidentifier() else f"condition_{len(self.conditions) + 1}")
+
+    def domain(self, expr: sympy.Basic) -> Domain:
+        """The domain of an expression in the program's symbols."""
+        known = {GRAD: Domain.ELEMENT, SCALED_GRAD: Domain.ELEMENT}
+        known |= {FACTOR: Domain.HOST, BOUND: Domain.HOST}
+        for name, domain in self.domains.items():
+            known |= {symbol(name): domain, before(name): domain}
+        for target, lets in self.lets.items():
+            known[target] = lets[0].domain
+        return domain_of(expr, known)
+
+    def depends(self, expr: sympy.Basic, name: str) -> bool:
+        """Whether a choice changes an expression."""
+        special = self.specials.get(name)
+        return expr.has(choice(name)) or bool(special and expr.has(special[0]))
+
+    def assume(self, expr: sympy.Basic, name: str, value: bool) -> sympy.Basic:
+        """The expression once a choice is made."""
+        known: dict[sympy.Basic, sympy.Basic] = {choice(name): sympy.sympify(value)}
+        if name in self.specials and not value:
+            hyper, special = self.specials[name]
+            known[hyper] = special
+        return expr.xreplace(known)
+
+    def cases(
+        self, expr: sympy.Basic, guard: Guard, done: int = 0
+    ) -> Iterator[tuple[Guard, sympy.Basic]]:
+        """The expression under every choice that changes it, where the guard holds."""
+        for i, name in enumerate(self.choices[done:], start=done):
+            if self.depends(expr, name):
+                literal = Guard.of(name, self.choices)
+                for value, part in ((True, guard & literal), (False, guard & ~literal)):
+                    if part:
+                        yield from self.cases(self.assume(expr, name, value), part, i + 1)
+                return
+        yield guard, expr
+
+    # What is needed where
+
+    def needs(self) -> tuple[dict[sympy.Symbol, Guard], dict[sympy.Symbol, Guard]]:
+        """Where each quantity is needed after the step, and where each is read before it."""
+        always = Guard.always(self.choices)
+        after: dict[sympy.Symbol, Guard] = {symbol("w"): always}
+        after |= {symbol(s.name): always for s in self.spec.states if s.keep}
+        previous: dict[sympy.Symbol, Guard] = {}
+        series_of = {before(name): symbol(name) for name in self.domains}
+        work = list(after)
+        while work:
+            target = work.pop()
+            for guard, value in self.cases(self.values[target], after[target]):
+                whole = self.condition_reads(self.values[target])
+                for read in value.free_symbols | whole:
+                    now = series_of.get(read, read)
+                    where = self.without_first(guard)
+                    if now is not read:
+                        where = self.lasting(guard)
+                        previous[now] = previous.get(now, ~always) | where
+                    if now in self.values:
+                        grown = after.get(now, ~always) | where
+                        if grown != after.get(now):
+                            after[now] = grown
+                            work.append(now)
+        return after, previous
+
+    def without_first(self, guard: Guard) -> Guard:
+        """The guard without first updates: no code is worth leaving out of one step only."""
+        for name in self.choices:
+            if name.startswith("first_"):
+                guard = guard.given(name, True) | guard.given(name, False)
+        return guard
+
+    def lasting(self, guard: Guard) -> Guard:
+        """The guard without what changes from step to step by itself: a state outlives that."""
+        for name in self.conditions:
+            guard = guard.given(name, True) | guard.given(name, False)
+        return self.without_first(guard)
+
+    def condition_reads(self, expr: sympy.Basic) -> set[sympy.Symbol]:
+        """The host conditions on which an expression depends."""
+        return {symbol(name) for name in self.conditions if expr.has(choice(name))}
+
+    # Lets
+
+    def program(self) -> Program:
+        """The whole program."""
+        after, previous = self.needs()
+        for target in self.values:
+            if target in after:
+                value = self.values[target]
+                self.define(target, value, after[target], self.notes.get(target, ()))
+        lets = self.ordered()
+        states = [(s, previous.get(symbol(s.name))) for s in self.spec.states]
+        outputs = [Output(before("w"), symbol("w"), Domain.ELEMENT, Guard.always(self.choices))]
+        for series, read in states:
+            live = after[symbol(series.name)] if series.keep else read
+            if live:
+                domain = self.domains[series.name]
+                outputs.append(Output(before(series.name), symbol(series.name), domain, live))
+        return Program(
+            name=f"{self.spec.name} ({self.spec.reading})",
+            choices=self.choices,
+            inputs=self.inputs(),
+            host=tuple(let for let in lets if let.domain is Domain.HOST),
+            body=tuple(let for let in lets if let.domain is not Domain.HOST),
+            outputs=tuple(outputs),
+            series=tuple(s.name for s in self.spec.by_moment("t")),
+        )
+
+    def inputs(self) -> tuple[Input, ...]:
+        """What the step is given: t, the hyperparameters, w, the gradient and the states."""
+        element = Domain.ELEMENT
+        return (
+            Input(symbol("t"), "step", Domain.HOST),
+            *(Input(symbol(h.name), "hyper", Domain.HOST, h.bounds) for h in self.spec.hypers),
+            Input(FACTOR, "scaling", Domain.HOST),
+            Input(BOUND, "scaling", Domain.HOST, Bounds(at_least=0)),
+            Input(before("w"), "weight", element),
+            Input(GRAD, "grad", element),
+            *(Input(before(s.name), "state", self.domains[s.name]) for s in self.spec.states),
+        )
+
+    def define(
+        self,
+        target: sympy.Symbol,
+        value: sympy.Basic,
+        guard: Guard,
+        note: tuple[int, ...],
+        domain: Domain | None = None,
+    ) -> None:
+        """Add the lets of one target, split as little as the static choices allow.
+
+        All cases of a target are of one domain, that of the whole value.
+        """
+        domain = domain or self.domains.get(target.name) or self.domain(value)
+        name = self.next_choice(value, guard)
+        if name is None:
+            value = self.settle(value, guard)
+            same = [let for let in self.lets.get(target, ()) if let.value == value]
+            if same:
+                merged = Let(target, value, same[0].domain, same[0].guard | guard, note)
+                self.lets[target][self.lets[target].index(same[0])] = merged
+            else:
+                let = Let(target, value, domain, guard, note)
+                self.lets.setdefault(target, []).append(let)
+            return
+        value = self.settle(value, guard)
+        part, rebuild = self.smallest(value, name)
+        if part == value:
+            literal = Guard.of(name, self.choices)
+            for answer, branch in ((True, guard & literal), (False, guard & ~literal)):
+                self.define(target, self.assume(value, name, answer), branch, note, domain)
+        else:
+            self.fresh += 1
+            temporary = symbol(f"_{self.fresh}")
+            self.define(temporary, part, guard, note)
+            self.define(target, rebuild(temporary), guard, note, domain)
+
+    def next_choice(self, value: sympy.Basic, guard: Guard) -> str | None:
+        """The choice to split on first: one of a leading `when`, else the outermost in nesting."""
+        leading = value.args[0] if isinstance(value, When) else value
+        for expr in (leading, value):
+            for name in self.choices:
+                literal = Guard.of(name, self.choices)
+                open_ = guard & literal and guard & ~literal
+                if open_ and self.depends(expr, name):
+                    yes, no = (self.assume(value, name, answer) for answer in (True, False))
+                    if yes != no:
+                        return name
+        return None
+
+    def settle(self, value: sympy.Basic, guard: Guard) -> sympy.Basic:
+        """The value with every choice made that the guard decides or that changes nothing."""
+        for name in self.choices:
+            if self.depends(value, name):
+                literal = Guard.of(name, self.choices)
+                yes, no = (self.assume(value, name, answer) for answer in (True, False))
+                if not guard & literal:
+                    value = no
+                elif not guard & ~literal or yes == no:
+                    value = yes
+        return value
+
+    def smallest(
+        self, expr: sympy.Expr, name: str
+    ) -> tuple[sympy.Expr, Callable[[sympy.Expr], sympy.Expr]]:
+        """The smallest part of an expression that a choice changes, and how to put it back.
+
+        A part that becomes a mere number (`weight_decay * w`, `1 - lr * weight_decay`) is not
+        worth a name: what it is added to or multiplied with disappears with it.
+        """
+        if isinstance(expr, When) or not expr.args:
+            return expr, lambda new: new
+        changed = [arg for arg in expr.args if self.depends(arg, name)]
+        fixed = [arg for arg in expr.args if not self.depends(arg, name)]
+        if isinstance(expr, sympy.Add | sympy.Mul):
+            part = expr.func(*changed)
+        elif len(changed) == 1:
+            part = changed[0]
+        else:
+            return expr, lambda new: new
+        if any(value.is_Number for _, value in self.cases(part, Guard.always(self.choices))):
+            negative = isinstance(expr, sympy.Mul) and expr.could_extract_minus_sign()
+            return (-expr, lambda new: -new) if negative else (expr, lambda new: new)
+        if len(changed) > 1:
+            return (part, lambda new: expr.func(*fixed, new)) if fixed else (expr, lambda new: new)
+        inner, rebuild = self.smallest(changed[0], name)
+        if isinstance(expr, sympy.Add | sympy.Mul):
+            return inner, lambda new: expr.func(*fixed, rebuild(new))
+        return inner, lambda new: expr.xreplace({changed[0]: rebuild(new)})
+
+    def ordered(self) -> list[Let]:
+        """All lets, each after what it reads, else in the order of the equations."""
+        done: list[Let] = []
+        seen: set[sympy.Symbol] = set()
+
+        def visit(target: sympy.Symbol) -> None:
+            if target in seen or target not in self.lets:
+                return
+            seen.add(target)
+            for let in self.lets[target]:
+                for read in sorted(let.value.free_symbols, key=name_of):
+                    visit(read)
+                for name in let.guard.support:
+                    visit(symbol(name))
+            done.extend(self.lets[target])
+
+        for target in self.values:
+            visit(target)
+        return done

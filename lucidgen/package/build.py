@@ -1,0 +1,300 @@
+"""`lucidgen build`: which files are made from which specs, and when.
+
+Owns the decision what has to be done, the reading of a whole folder of specs, and what may be
+written or removed. Modules that their sources would give again are left alone. What the files hold
+is `emit`'s, how they reach the disk `writing`'s. SymPy is imported only once something must be
+compiled.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import Failure, WrongUsage, nearest
+from .manifest import Manifest, Part, digest, inputs_digests
+from .writing import SCHEDULERS, is_generated, package_paths, replace_files
+
+if TYPE_CHECKING:
+    from .module import CompiledModule
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to build: spec files, all or some, into a folder.
+
+    `self_contained` asks for a package that brings the runtime along, `replace` for one that takes
+    the place of the Python files in the folder, such as Lucid's own optimizers.
+    """
+
+    specs: Path
+    out: Path
+    names: tuple[str, ...] = ()
+    self_contained: bool = False
+    replace: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What tells its record from that of another kind of build into the same folder."""
+        return "self-contained" if self.self_contained else "package"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to write, generated files that have no place any more, and the classes compiled."""
+
+    files: Mapping[str, str]
+    extra: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a build did, and the classes that it compiled; nothing if all was up to date."""
+
+    written: Sequence[str] = ()
+    removed: Sequence[str] = ()
+    classes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file that is not as a build would leave it; `kind` is stale, missing or extra."""
+
+    path: str
+    kind: str
+    before: str
+    after: str
+
+
+def build(job: Job) -> Outcome:
+    """Bring the folder up to date; on any error it stays as it was."""
+    paths = spec_paths(job.specs)
+    if _is_up_to_date(job, paths):
+        return Outcome()
+    plan, manifest = _compile(job, paths)
+    written, removed = replace_files(job.out, plan.files, plan.extra)
+    manifest.save(job.out, job.kind)
+    return Outcome(written, removed, plan.classes)
+
+
+def check(job: Job) -> list[Difference]:
+    """Compare the folder with what a build would write; write nothing."""
+    paths = spec_paths(job.specs)
+    if _is_up_to_date(job, paths):
+        return []
+    plan, _ = _compile(job, paths)
+    found = []
+    for path, after in sorted(plan.files.items()):
+        before = _text(job.out / path)
+        if before is None:
+            found.append(Difference(path, "missing", "", after))
+        elif before != after:
+            found.append(Difference(path, "stale", before, after))
+    found += [Difference(p, "extra", _text(job.out / p) or "", "") for p in plan.extra]
+    return found
+
+
+def _text(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    return path.read_bytes().decode(errors="backslashreplace")
+
+
+# Reading
+
+
+def spec_paths(folder: Path) -> list[Path]:
+    """The spec files of a folder, each fit to become a module."""
+    if not folder.exists():
+        raise WrongUsage(f"there is no folder {folder}")
+    if not folder.is_dir():
+        raise WrongUsage(f"{folder} is a file; name the folder of the spec files: {folder.parent}")
+    paths = sorted(path for path in folder.iterdir() if path.suffix == ".py")
+    problems = [problem for path in paths for problem in _name_problems(path)]
+    lower: dict[str, Path] = {}
+    for path in paths:
+        first = lower.setdefault(path.name.lower(), path)
+        if first is not path:
+            problems.append(f"{path}: differs from {first.name} in case only; rename one")
+    if problems:
+        raise Failure("\n".join(problems))
+    if not paths:
+        raise Failure(
+            f"there are no spec files (*.py) in {folder}; `lucidgen new` writes one to start from"
+        )
+    return paths
+
+
+def _name_problems(path: Path) -> Iterable[str]:
+    if path.is_dir():
+        yield f"{path}: is a folder, not a spec file; rename it or move it away"
+    elif path.stem.startswith("_"):
+        yield (
+            f"{path}: a spec file's name cannot start with an underscore, since generated "
+            "packages have such modules themselves; rename it or move it away"
+        )
+    elif not path.stem.isidentifier() or keyword.iskeyword(path.stem):
+        yield f"{path}: {path.stem!r} cannot be the name of a module; rename it, as in my_adam.py"
+
+
+def _chosen(job: Job, paths: Sequence[Path], classes: Mapping[str, Path]) -> list[Path]:
+    """The spec files that a job names, by stem or by a class in them."""
+    if not job.names:
+        return list(paths)
+    by_name = {name.lower(): path for name, path in classes.items()}
+    by_name |= {path.stem.lower(): path for path in paths}
+    by_name |= classes
+    by_name |= {path.stem: path for path in paths}
+    chosen = []
+    for name in job.names:
+        path = by_name.get(name) or by_name.get(name.lower())
+        if path is None:
+            known = [*classes, *(p.stem for p in paths)]
+            raise WrongUsage(
+                f"no spec file or class is called {name!r}{nearest(name, known)}; "
+                f"in {job.specs} there are {', '.join(sorted(set(known), key=str.lower))}"
+            )
+        chosen.append(path)
+    return [path for path in paths if path in chosen]
+
+
+def _is_up_to_date(job: Job, paths: Sequence[Path]) -> bool:
+    manifest, on_disk = Manifest.of(job.out, job.kind), _on_disk(job.out)
+    if not manifest.modules or on_disk != manifest.outputs:
+        return False
+    by_stem = {path.stem: path for path in paths}
+    if not job.names and set(manifest.modules) != set(by_stem):
+        return False
+    classes = {
+        name: by_stem[_stem(module)]
+        for module, names in (_modules(job.out).items() if job.names else ())
+        if _stem(module) in by_stem
+        for name in names
+    }
+    try:
+        chosen = {path.stem for path in _chosen(job, paths, classes)}
+    except WrongUsage:
+        return False
+    return chosen <= manifest.fresh(inputs_digests(paths), on_disk)
+
+
+# Compiling
+
+
+def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
+    """All files of the package, and the record of what they were made from."""
+    foreign = _foreign(job.out)
+    if foreign and not job.replace:
+        shown = ", ".join(foreign[:5]) + (", ..." if len(foreign) > 5 else "")
+        raise Failure(
+            f"{job.out} holds Python files that lucidgen did not make ({shown}); choose a new "
+            "or an empty folder, move them away (other subfolders may stay), or let --replace "
+            "remove them"
+        )
+    inputs, on_disk = inputs_digests(paths), _on_disk(job.out)
+    before = Manifest.of(job.out, job.kind)
+    fresh = before.fresh(inputs, on_disk)
+    modules, others = _compiled(job, paths, fresh)
+    from . import render
+
+    runtime = render.OWN_RUNTIME if job.self_contained else render.RUNTIME
+    try:
+        package = render.package(modules, others=others, runtime=runtime)
+    except render.FormatError as error:
+        raise Failure(str(error)) from None
+    after = Manifest(shared=Part.of("", package.shared).files)
+    kept = before.modules if job.names else {name: before.modules[name] for name in fresh}
+    now = inputs_digests(paths)
+    made = {m: Part.of(now[m], texts) for m, texts in package.modules.items()}
+    # A spec that was changed while it was compiled is not recorded, and so compiled again.
+    after.modules = {**kept, **{m: part for m, part in made.items() if now[m] == inputs[m]}}
+    unwanted = {*foreign} if job.names else {*foreign, *on_disk}
+    unwanted -= {path for name in fresh for path in before.modules[name].files}
+    extra = tuple(sorted(unwanted - set(package.files)))
+    return Plan(package.files, extra, tuple(name for m in modules for name in m.names)), after
+
+
+def _compiled(
+    job: Job, paths: Sequence[Path], fresh: Collection[str]
+) -> tuple[list[CompiledModule], Mapping[str, Sequence[str]]]:
+    """The modules that must be made, compiled, and those that stay, with their classes."""
+    files = _files(job, paths, fresh)
+    stems = {path.stem for path in files}
+    others = {
+        module: names
+        for module, names in _modules(job.out).items()
+        if _stem(module) not in stems and (job.names or _stem(module) in fresh)
+    }
+    if not files:
+        return [], others
+    from .spec_files import compile_all, fresh_imports, load_all
+
+    with fresh_imports(job.specs):
+        return compile_all(load_all(files), others), others
+
+
+def _files(job: Job, paths: Sequence[Path], fresh: Collection[str]) -> list[Path]:
+    """The spec files to compile. A name that is no file's makes all be read, for their classes."""
+    stems = {path.stem for path in paths}
+    if all(name in stems for name in job.names):
+        return [path for path in _chosen(job, paths, {}) if path.stem not in fresh]
+    from .spec_files import fresh_imports, load_what_loads
+
+    with fresh_imports(job.specs):
+        loaded, error = load_what_loads(paths)
+    classes = {spec.name: file.path for file in loaded for spec in file.classes}
+    try:
+        return [path for path in _chosen(job, paths, classes) if path.stem not in fresh]
+    except WrongUsage:
+        if error is not None:
+            raise error from None
+        raise
+
+
+def _generated(folder: Path) -> list[Path]:
+    return [path for path in package_paths(folder) if is_generated(folder / path)]
+
+
+def _foreign(folder: Path) -> list[str]:
+    """The Python files where the package is to be that are neither ours nor empty."""
+    if folder.exists() and not folder.is_dir():
+        raise WrongUsage(f"{folder} is a file, where a folder is to be written")
+    return [
+        path.as_posix()
+        for path in package_paths(folder)
+        if path.suffix == ".py"
+        and not is_generated(folder / path)
+        and (folder / path).read_bytes().strip()
+    ]
+
+
+def _on_disk(folder: Path) -> dict[str, str]:
+    """The digest of every generated file in the folder."""
+    return {p.as_posix(): digest((folder / p).read_bytes()) for p in _generated(folder)}
+
+
+def _modules(folder: Path) -> dict[str, list[str]]:
+    """The modules that the folder holds, with their classes: `adam`, `lr_scheduler.schedules`."""
+    return {
+        ".".join((*path.parts[:-1], path.stem)): _exported(folder / path)
+        for path in _generated(folder)
+        if path.parts[:-1] in ((), (SCHEDULERS,)) and path.stem != "__init__"
+    }
+
+
+def _stem(module: str) -> str:
+    """The spec file of a module."""
+    return module.rpartition(".")[2]
+
+
+def _exported(path: Path) -> list[str]:
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names: list[str] = ast.literal_eval(node.value)
+            return sorted(names)
+    return []

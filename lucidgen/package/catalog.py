@@ -1,0 +1,124 @@
+"""The optimizers and schedules that there are, by name: `Adam`, `adamw`, `Adam:lucid2`, `StepLR`.
+
+Owns how the command line finds the spec that a user names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import WrongUsage, nearest
+from ..paths import specs_folder
+from ..spec.errors import Problem, SpecError
+from ..spec.loader import SpecFile
+from ..spec.optimizer import OptimizerSpec
+from ..spec.schedule import Schedule
+from .build import spec_paths
+from .spec_files import fresh_imports, load_what_loads
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One reading of an optimizer, and where it is written."""
+
+    file: SpecFile
+    main: OptimizerSpec
+    spec: OptimizerSpec
+
+    @property
+    def name(self) -> str:
+        """How a user names it: `Adam`, `Adam:lucid2`."""
+        return self.main.name + ("" if self.spec is self.main else f":{self.spec.reading}")
+
+
+@dataclass(frozen=True)
+class ScheduleEntry:
+    """A schedule, and where it is written."""
+
+    file: SpecFile
+    spec: Schedule
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The spec files of some folders; where a name occurs twice, the first folder's counts.
+
+    `error` is what is wrong with the files that could not be read.
+    """
+
+    files: Sequence[SpecFile]
+    error: SpecError | None
+
+    @classmethod
+    def of(cls, *folders: Path) -> Catalog:
+        """Read the spec files of the folders."""
+        files: list[SpecFile] = []
+        problems: list[Problem] = []
+        for folder in dict.fromkeys(path.resolve() for path in folders):
+            with fresh_imports(folder):
+                loaded, error = load_what_loads(spec_paths(folder))
+            files += loaded
+            problems += error.problems if error else ()
+        return cls(files, SpecError(problems) if problems else None)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Every optimizer in its default reading."""
+        return [Entry(file, spec, spec) for file in self.files for spec in file.specs]
+
+    @property
+    def schedules(self) -> list[ScheduleEntry]:
+        """Every schedule."""
+        return [ScheduleEntry(file, spec) for file in self.files for spec in file.schedules]
+
+    def find_schedule(self, name: str) -> ScheduleEntry | None:
+        """The schedule of that name, in any case of letters, if there is one."""
+        by_name = {entry.spec.name.lower(): entry for entry in reversed(self.schedules)}
+        exact = {entry.spec.name: entry for entry in reversed(self.schedules)}
+        return exact.get(name) or by_name.get(name.lower())
+
+    def find(self, name: str, reading: str | None = None) -> Entry:
+        """The optimizer of that name, in any case of letters, with `:dialect` behind it or not."""
+        wanted, _, after = name.partition(":")
+        by_name = {entry.main.name.lower(): entry for entry in reversed(self.entries)}
+        exact = {entry.main.name: entry for entry in reversed(self.entries)}
+        entry = exact.get(wanted) or by_name.get(wanted.lower())
+        if entry is None:
+            if self.error is not None:
+                raise self.error
+            raise WrongUsage(self._unknown(wanted, sorted(exact, key=str.lower)))
+        if reading and after and reading != after:
+            raise WrongUsage(f"{name!r} and --dialect {reading} contradict each other")
+        return _in_dialect(entry, reading or after)
+
+    def _unknown(self, wanted: str, optimizers: list[str]) -> str:
+        """What to say of a name that no optimizer has."""
+        if self.find_schedule(wanted) is not None:
+            return f"{wanted} is a schedule, and this is for optimizers: {', '.join(optimizers)}"
+        schedules = sorted(entry.spec.name for entry in self.schedules)
+        kind = "optimizer or schedule" if schedules else "optimizer"
+        rest = f"; the schedules are {', '.join(schedules)}" if schedules else ""
+        return (
+            f"there is no {kind} {wanted!r}{nearest(wanted, [*optimizers, *schedules])}; "
+            f"there are {', '.join(optimizers)}{rest}"
+        )
+
+
+def _in_dialect(entry: Entry, reading: str) -> Entry:
+    readings = entry.main.readings
+    if not reading:
+        return entry
+    if reading not in readings:
+        raise WrongUsage(
+            f"{entry.main.name} has no dialect {reading!r}{nearest(reading, readings)}; "
+            f"it has {', '.join(readings)}"
+        )
+    return Entry(entry.file, entry.main, readings[reading])
+
+
+def catalog(specs: Path | None, *, built_in: bool = True) -> Catalog:
+    """The optimizers of an author's folder, with the built-in ones behind them."""
+    own = [specs.absolute()] if specs else []
+    return Catalog.of(*own, *([specs_folder()] if built_in or not own else []))

@@ -1,0 +1,352 @@
+"""Spec files, compiled: every reading of every optimizer, for all targets.
+
+Owns what a generated module is made of, as strings and lists. How it is laid out is the templates'
+business, which files there are `emit`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sympy
+
+from ..ir.guard import Guard
+from ..ir.lower import lower
+from ..ir.program import Output, Program, symbol
+from ..passes import optimize
+from ..passes.capture import capture
+from ..spec.functions import ColumnMean, Reduction, RowMean
+from ..spec.loader import SpecFile
+from ..spec.optimizer import OptimizerSpec
+from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple
+from ..targets import cpp, cuda, metal, mlx, numpy
+from ..targets.common.cases import compared_with_special
+from ..targets.common.gpu import NoKernel
+from ..targets.common.host import HostFunction, HostPrinter, host_function
+from ..targets.common.operations import operations
+from ..targets.common.step_function import StepFunction
+from ..targets.cuda import Kernel as CudaKernel
+from ..targets.metal import Kernel as MetalKernel
+from .documentation import ClassDoc, class_doc, unsupported, value_text
+from .scheduler import CompiledSchedule, compile_schedules, needs
+
+LIMITS = ("at_least", "above", "at_most", "below")
+
+
+@dataclass(frozen=True)
+class CompiledRule:
+    """One reading of an optimizer, compiled for all targets.
+
+    `name` is that of its functions; a reading that computes what an earlier one computes shares
+    that one's functions and is not `is_own`.
+    """
+
+    spec: OptimizerSpec
+    main: OptimizerSpec
+    program: Program
+    name: str
+    is_own: bool
+
+    @property
+    def title(self) -> str:
+        """The reading in words."""
+        default = self.spec is self.main
+        return self.main.name if default else f'{self.main.name} (dialect "{self.spec.reading}")'
+
+    @property
+    def dialect(self) -> str:
+        """The reading's name."""
+        return self.spec.reading
+
+    @cached_property
+    def host(self) -> HostFunction | None:
+        """The scalar arithmetic, if there is any."""
+        function = host_function(self.program)
+        return function if function.results else None
+
+    @cached_property
+    def captured(self) -> HostFunction:
+        """The scalar arithmetic as array code."""
+        return host_function(capture(self.program).check())
+
+    @cached_property
+    def numpy(self) -> StepFunction:
+        """The NumPy step."""
+        return numpy.step_function(self.program)
+
+    @cached_property
+    def mlx(self) -> StepFunction:
+        """The MLX step."""
+        return mlx.step_function(self.program)
+
+    @cached_property
+    def captured_step(self) -> StepFunction | None:
+        """The MLX step with selects, if the host decides anything for it."""
+        asked = {name for let in self.program.body for name in let.guard.support}
+        if not asked & set(self.program.conditions):
+            return None
+        return mlx.step_function(capture(self.program))
+
+    @cached_property
+    def cpp(self) -> cpp.Loop | None:
+        """The C++ loop, if the rule is elementwise."""
+        return cpp.loop(self.program)
+
+    @property
+    def metal(self) -> MetalKernel | None:
+        """The Metal kernel, if the rule has one."""
+        return self._metal if isinstance(self._metal, MetalKernel) else None
+
+    @property
+    def cuda(self) -> CudaKernel | None:
+        """The CUDA kernel, if the rule has one."""
+        return self._cuda if isinstance(self._cuda, CudaKernel) else None
+
+    def without(self, target: str) -> str:
+        """Why the rule has no kernel of this target; empty if it has."""
+        found = {"metal": self._metal, "cuda": self._cuda}[target]
+        return found if isinstance(found, str) else ""
+
+    @cached_property
+    def _metal(self) -> MetalKernel | str:
+        try:
+            return metal.kernel(self.program, self.name)
+        except NoKernel as reason:
+            return str(reason)
+
+    @cached_property
+    def _cuda(self) -> CudaKernel | str:
+        try:
+            return cuda.kernel(self.program, self.name)
+        except NoKernel as reason:
+            return str(reason)
+
+    @property
+    def outputs(self) -> str:
+        """What a step gives, for its docstring."""
+        return ", ".join(self.mlx.outputs)
+
+    # Data of the rule
+
+    @property
+    def hypers(self) -> list[str]:
+        """The arguments of `Hyper(...)`, for each hyperparameter."""
+        found = []
+        for argument in self._supported:
+            if isinstance(argument, Hyper | HyperTuple):
+                fields = {
+                    "name": f'"{argument.name}"',
+                    "default": value_text(self.spec.default(argument)),
+                    "symbols": _tuple(f'"{s.name}"' for s in argument.symbols),
+                }
+                first = argument.symbols[0]
+                limits = {k: getattr(first.bounds, k) for k in LIMITS} | {"special": first.special}
+                fields |= {k: value_text(v) for k, v in limits.items() if v is not None}
+                found.append(", ".join(f"{k}={v}" for k, v in fields.items()))
+        return found
+
+    @property
+    def flags(self) -> list[Mapping[str, Any]]:
+        """The flags, `maximize` among them."""
+        flags = [a for a in self._supported if isinstance(a, Flag)]
+        own = [{"name": f.name, "default": self.spec.default(f)} for f in flags]
+        return [*own, {"name": "maximize", "default": False}]
+
+    @property
+    def _supported(self) -> list[Argument]:
+        """The arguments of the class that this reading has."""
+        missing = unsupported(self.main, self.spec)
+        return [a for a in self.spec.parameters if a.name not in missing]
+
+    @property
+    def states(self) -> list[str]:
+        """The arguments of `State(...)`, for each state."""
+        return [self._state(output) for output in self.program.outputs[1:]]
+
+    def _state(self, output: Output) -> str:
+        name = output.after.name
+        series = next(s for s in self.spec.states if s.name == name)
+        fields = {
+            "name": f'"{name}"',
+            "key": f'"{series.saved_as}"',
+            "domain": f'"{output.domain.value}"',
+        }
+        if not output.live.is_always:
+            fields["live"] = f"lambda on: {_condition(output.live)}"
+        start = self.spec.by_moment("start").get(series)
+        if start is not None:
+            fields["start"] = self._start(start.right)
+        if series in self.spec.by_moment("first"):
+            fields["first"] = "True"
+        return ", ".join(f"{key}={value}" for key, value in fields.items())
+
+    def _start(self, value: sympy.Expr) -> str:
+        """The start of a state as a function of what it reads; `w` is the parameter."""
+        value = value.xreplace({at: symbol("w") for at in value.atoms(At)})
+        value = value.xreplace({s: symbol(s.name) for s in value.atoms(Hyper)})
+        parameters = ", ".join(sorted(s.name for s in value.free_symbols))
+        text = HostPrinter({}, self.program).print(operations(value))
+        return f"lambda {parameters}: {text}" if parameters else f"lambda: {text}"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The other arguments of `Rule(...)`, those at their defaults left out."""
+        found = {}
+        if self.spec.ignores:
+            found["ignored"] = _tuple(f'"{a.name}"' for a in self.spec.ignores)
+        missing = unsupported(self.main, self.spec)
+        if missing:
+            found["unsupported"] = _tuple(f'"{name}"' for name in missing)
+        if self.spec.requires:
+            found["requires"] = _tuple(
+                f"({self._requirement(r.condition)}, {json.dumps(r.message, ensure_ascii=False)})"
+                for r in self.spec.requirements
+            )
+        if self.spec.torch_keys:
+            found["torch_keys"] = repr(dict(self.spec.torch_keys))
+        if not self._uses_step:
+            found["uses_step"] = "False"
+        if not self._is_elementwise:
+            found["elementwise"] = "False"
+        if any(let.value.has(RowMean, ColumnMean) for let in self.program.body):
+            found["shaped"] = "True"
+        if self.host:
+            found["scalars"] = f"{self.name}_scalars"
+        if self.numpy.scratch:
+            found["scratch"] = str(self.numpy.scratch)
+        return found
+
+    def _requirement(self, condition: sympy.Basic) -> str:
+        text = _Requirement({}, self.program).print(operations(compared_with_special(condition)))
+        return f"lambda {', '.join(sorted(s.name for s in condition.free_symbols))}: {text}"
+
+    @property
+    def _uses_step(self) -> bool:
+        reads = {s for let in self.program.lets for s in let.value.free_symbols}
+        return self.spec.counts_steps or symbol("t") in reads
+
+    @property
+    def _is_elementwise(self) -> bool:
+        return not any(let.value.has(Reduction) for let in self.program.body)
+
+
+class _Requirement(HostPrinter):
+    """Conditions on arguments; `not` is an operator here."""
+
+    def print_not(self, operand: Any) -> tuple[str, int]:
+        """`not x`."""
+        return f"not {self.wrapped(operand, 4)}", 3
+
+
+def _tuple(items: Iterable[str]) -> str:
+    items = tuple(items)
+    return f"({', '.join(items)},)" if len(items) == 1 else f"({', '.join(items)})"
+
+
+def _condition(guard: Guard) -> str:
+    """A guard over `on`, the mapping of static choices."""
+    names = re.escape("|".join(guard.support)).replace(r"\|", "|")
+    return re.sub(rf"\b({names})\b", r'on["\1"]', str(guard))
+
+
+@dataclass(frozen=True)
+class CompiledModule:
+    """A spec file, compiled: its classes, the rules of each, and its schedules."""
+
+    file: SpecFile
+    rules: tuple[CompiledRule, ...]
+    classes: tuple[ClassDoc, ...]
+    schedules: tuple[CompiledSchedule, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of everything that it defines."""
+        return [c.name for c in self.classes] + [s.name for s in self.schedules]
+
+    def rules_of(self, doc: ClassDoc) -> list[CompiledRule]:
+        """The rules of one class, its default first."""
+        return [rule for rule in self.rules if rule.main.name == doc.name]
+
+    def complete(self) -> None:
+        """Compute everything now, so that nothing can fail while files are rendered."""
+        for rule in self.own:
+            _ = rule.host, rule.numpy, rule.mlx, rule.captured_step
+            _ = rule.metal, rule.cuda, rule.cpp
+            _ = rule.captured if rule.host else None
+        for rule in self.rules:
+            _ = rule.hypers, rule.flags, rule.states, rule.options
+
+    @property
+    def own(self) -> list[CompiledRule]:
+        """The rules that have functions of their own."""
+        return [rule for rule in self.rules if rule.is_own]
+
+    @property
+    def own_loops(self) -> list[CompiledRule]:
+        """The rules that have a C++ loop of their own."""
+        return [rule for rule in self.own if rule.cpp]
+
+    @property
+    def data_classes(self) -> list[str]:
+        """The classes of the runtime that the rules' data is made of."""
+        used = {"Flag", "Rule"}
+        used |= {"Hyper"} if any(r.hypers for r in self.rules) else set()
+        used |= {"State"} if any(r.states for r in self.rules) else set()
+        return sorted(used)
+
+    @property
+    def host_imports(self) -> list[str]:
+        """The functions that scalar arithmetic calls."""
+        return sorted({name for r in self.own if r.host for name in r.host.imports})
+
+    @property
+    def captured_imports(self) -> list[str]:
+        """The functions that scalar arithmetic as array code calls."""
+        return sorted({name for r in self.own if r.host for name in r.captured.imports})
+
+    @property
+    def uses_mlx(self) -> bool:
+        """Whether any MLX step calls a function of MLX."""
+        steps = [step for r in self.own for step in (r.mlx, r.captured_step) if step]
+        return any("mx." in line for step in steps for line in step.lines)
+
+    @property
+    def schedule_needs(self) -> dict[str, list[str]]:
+        """What the code of the schedules imports: by module, the names."""
+        return needs(self.schedules)
+
+    def helpers(self, target: str) -> list[str]:
+        """The functions of ours that the kernels of a target call."""
+        kernels = [r.metal if target == "metal" else r.cuda for r in self.own]
+        return list(dict.fromkeys(text for kernel in kernels if kernel for text in kernel.helpers))
+
+
+def compile_file(file: SpecFile) -> CompiledModule:
+    """Compile every optimizer of a spec file in every reading, and every schedule."""
+    rules: list[CompiledRule] = []
+    classes = []
+    for main in file.specs:
+        first = len(rules)
+        for spec in main.readings.values():
+            program = optimize(lower(spec))
+            name = main.name.lower() if spec is main else f"{main.name.lower()}_{spec.reading}"
+            twin = next((r for r in rules[first:] if _same(r.program, program)), None)
+            rules.append(CompiledRule(spec, main, program, twin.name if twin else name, not twin))
+        classes.append(class_doc(main, rules[first].program))
+    schedules = compile_schedules(file.schedules)
+    return CompiledModule(file, tuple(rules), tuple(classes), schedules)
+
+
+def _same(a: Program, b: Program) -> bool:
+    """Whether two programs compute the same, whatever their equations are numbered."""
+
+    def content(program: Program) -> tuple[object, ...]:
+        lets = tuple((let.target, let.value, let.guard) for let in program.lets)
+        return program.choices, program.inputs, lets, program.outputs
+
+    return content(a) == content(b)

@@ -1,0 +1,294 @@
+"""From compiled spec files to the files of a package: render, format.
+
+Owns what is in the generated package. Which files are written, and when, is `build.py`'s.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import tempfile
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from .. import __version__
+from ..paths import templates_folder
+from ..runtime import GENERATION
+from ..targets.common.fitting import LINE_LENGTH, fitted
+from .writing import MARK, SCHEDULERS
+
+if TYPE_CHECKING:
+    from .module import CompiledModule, CompiledRule
+
+#: The style of generated code, whatever ruff is told elsewhere. Imports are sorted as they are in
+#: this repository, where lucidgen is at home.
+STYLE = (
+    "--isolated",
+    "--no-cache",
+    "--quiet",
+    f"--line-length={LINE_LENGTH}",
+    "--target-version=py311",
+    "--config=lint.isort.known-first-party=['lucidgen']",
+)
+#: What a package exports of the runtime.
+RUNTIME_NAMES = ("ExponentialMovingAverage", "MultiOptimizer", "Optimizer", "Options")
+#: Files of every package that are the same whatever its specs.
+FIXED = (
+    *(
+        f"{folder}/__init__.py"
+        for folder in ("_rules", "_numpy", "_mlx", "_metal", "_cuda", "_cpp")
+    ),
+    "_cpp/multi_tensor.h",
+    "_cuda/multi_tensor.cuh",
+)
+#: The schedulers of every package: those that have no equation.
+BY_HAND = (
+    *("ChainedScheduler", "ClosedForm", "LRScheduler", "MultiplicativeLR", "ReduceLROnPlateau"),
+    *("SequentialLR", "tabulate"),
+)
+RUNTIME = "lucidgen.runtime"
+#: The runtime of a self-contained package, as its top level names it.
+OWN_RUNTIME = "._runtime"
+
+
+class FormatError(Exception):
+    """The formatter is missing, or cannot read what was generated."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """The text of every file, by path: those of each module, and those that belong to none."""
+
+    modules: Mapping[str, Mapping[str, str]]
+    shared: Mapping[str, str]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """All files."""
+        parts = (self.shared, *self.modules.values())
+        return {path: text for files in parts for path, text in files.items()}
+
+
+def package(
+    modules: Sequence[CompiledModule],
+    *,
+    others: Mapping[str, Sequence[str]] | None = None,
+    runtime: str = RUNTIME,
+    doc: str = "",
+) -> Package:
+    """The files of a package, formatted.
+
+    Parameters
+    ----------
+    modules : sequence of CompiledModule
+        What is rendered.
+    others : mapping of str to sequence of str, optional
+        Modules that the package holds besides, with their classes.
+    runtime : str
+        The module that generated code imports the runtime from, as seen from the package's top
+        level. A relative one is copied into the package.
+    doc : str
+        The first line of the package's docstring.
+    """
+    header = f"{MARK} {__version__}; do not edit: change the spec and run `lucidgen build`."
+    optimizers, schedulers = _listings(modules, others or {})
+    inside = f".{runtime}" if runtime.startswith(".") else runtime
+    context = {"header": header, "generation": GENERATION, "runtime": runtime, "inside": inside}
+    shared = {
+        "__init__.py": _render(
+            "__init__.py",
+            package_doc=doc or "Optimizers, generated from their equations.",
+            modules=optimizers,
+            exported=_sorted_names(*RUNTIME_NAMES, SCHEDULERS, listing=optimizers),
+            **context,
+        ),
+        f"{SCHEDULERS}/__init__.py": _render(
+            f"{SCHEDULERS}/__init__.py",
+            modules=schedulers,
+            exported=_sorted_names(*BY_HAND, listing=schedulers),
+            **context,
+        ),
+    }
+    for path in FIXED:
+        shared[path] = _render(path, **context)
+    rendered = {m.file.name: _module_files(m, context) for m in modules}
+    done = formatted(Package(rendered, shared).files)
+    if runtime.startswith("."):
+        shared |= (copied := _runtime_files(runtime))
+        done |= copied
+    return Package(
+        {name: {path: done[path] for path in files} for name, files in rendered.items()},
+        {path: done[path] for path in shared},
+    )
+
+
+def _listings(
+    modules: Sequence[CompiledModule], others: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The modules with optimizers and those with schedulers, with their classes."""
+    inside = f"{SCHEDULERS}."
+    optimizers = {m: list(names) for m, names in others.items() if not m.startswith(inside)}
+    schedulers = {
+        m.removeprefix(inside): list(names) for m, names in others.items() if m.startswith(inside)
+    }
+    optimizers |= {m.file.name: sorted(c.name for c in m.classes) for m in modules if m.classes}
+    schedulers |= {m.file.name: sorted(s.name for s in m.schedules) for m in modules if m.schedules}
+    return dict(sorted(optimizers.items())), dict(sorted(schedulers.items()))
+
+
+def _sorted_names(*names: str, listing: Mapping[str, Sequence[str]]) -> list[str]:
+    return sorted({*names, *(name for own in listing.values() for name in own)})
+
+
+def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str, str]:
+    file = module.file
+    digest = sha256(file.path.read_bytes()).hexdigest()[:16]
+    context = {
+        **shared,
+        "header": f"{MARK} {__version__} from {file.path.name} (sha256 {digest}).\n"
+        "Do not edit: change the spec and run `lucidgen build`.",
+        "name": file.name,
+        "doc": _first_line(file.doc) or f"What {file.path.name} defines.",
+        "module": module,
+        "rules": module.rules,
+        "own_rules": [rule for rule in module.rules if rule.is_own],
+        "classes": module.classes,
+    }
+    paths = {}
+    if module.classes:
+        paths = {
+            "module.py": f"{file.name}.py",
+            "_rules/module.py": f"_rules/{file.name}.py",
+            "_numpy/module.py": f"_numpy/{file.name}.py",
+            "_mlx/module.py": f"_mlx/{file.name}.py",
+            "_metal/module.py": f"_metal/{file.name}.py",
+            "_metal/module.metal": f"_metal/{file.name}.metal",
+            "_cuda/module.py": f"_cuda/{file.name}.py",
+            "_cuda/module.cu": f"_cuda/{file.name}.cu",
+        }
+    if module.schedules:
+        paths[f"{SCHEDULERS}/module.py"] = f"{SCHEDULERS}/{file.name}.py"
+    if module.own_loops:
+        paths["_cpp/module.cpp"] = f"_cpp/{file.name}.cpp"
+    return {path: _render(template, **context) for template, path in paths.items()}
+
+
+def _first_line(text: str) -> str:
+    """The first sentence or line of a docstring, ready to stand in another one."""
+    return (text.splitlines() or [""])[0].replace("\\", "\\\\").replace('"""', "'''").strip()
+
+
+def rule_text(rule: CompiledRule, target: str) -> str:
+    """What a target emits for one rule: `numpy`, `mlx`, `metal`, `cuda` or `cpp`."""
+    suffix = {"metal": "metal", "cuda": "cu", "cpp": "cpp"}.get(target)
+    if suffix is not None:
+        return _render(f"_{target}/rule.{suffix}", rule=rule).strip() + "\n"
+    path = f"{target}.py"
+    return formatted({path: _render(f"_{target}/rule.py", rule=rule)})[path].strip() + "\n"
+
+
+def _runtime_files(runtime: str) -> dict[str, str]:
+    """The runtime's own files, for a package that needs no lucidgen."""
+    found = importlib.import_module(RUNTIME)
+    folder = Path(found.__path__[0])
+    files = {}
+    for path in sorted(folder.rglob("*.py")):
+        inside = path.relative_to(folder).as_posix()
+        header = (
+            f"# {MARK} {__version__}: a copy of lucidgen/runtime/{inside}.\n"
+            "# Do not edit: run `lucidgen build --into` again.\n"
+        )
+        files[f"{runtime.lstrip('.')}/{inside}"] = header + path.read_text(encoding="utf-8")
+    return files
+
+
+# Rendering
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates_folder() / "package"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["paragraph"] = paragraph
+    environment.filters["fitted"] = fitted
+    return environment
+
+
+def paragraph(text: str, indent: int = 0, prefix: str = "", lead: int = 0) -> str:
+    """The text in lines that fit; words are never broken.
+
+    The template sets the first line, `indent + lead` characters in; the others begin with the
+    prefix and the indent.
+    """
+    before = prefix + " " * indent
+    lines = textwrap.wrap(
+        text,
+        LINE_LENGTH,
+        initial_indent=" " * (indent + lead),
+        subsequent_indent=before,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)[indent + lead :]
+
+
+def _render(template: str, **context: Any) -> str:
+    return _environment().get_template(f"{template}.j2").render(context)
+
+
+def formatted(files: Mapping[str, str]) -> dict[str, str]:
+    """The files with their Python in ruff's style; one process a command for all of them.
+
+    They lie in a folder of their own inside an empty one: what else is in the working directory
+    must not decide which imports ruff takes for local.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "package"
+        for path, text in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text, encoding="utf-8", newline="\n")
+        for command in (["check", "--select=I,RUF021,RUF022", "--fix"], ["format"]):
+            _ruff([*command, *STYLE, "package"], folder)
+        return {path: (root / path).read_text(encoding="utf-8") for path in files}
+
+
+def _ruff(arguments: Sequence[str], folder: str) -> None:
+    try:
+        find: Any = importlib.import_module("ruff.__main__")
+        command = [find.find_ruff_bin(), *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    except (ImportError, FileNotFoundError, PermissionError) as error:
+        remedy = "install it with `python -m pip install 'ruff==0.17.6'`"
+        raise FormatError(
+            f"ruff, which formats the code, does not run ({error}); {remedy}"
+        ) from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise FormatError(
+            f"the generated code is not valid Python, which is a bug in lucidgen; ruff says: {said}"
+        )
+
+
+__all__ = [
+    "LINE_LENGTH",
+    "OWN_RUNTIME",
+    "RUNTIME",
+    "FormatError",
+    "Package",
+    "formatted",
+    "package",
+    "rule_text",
+]

@@ -1,0 +1,99 @@
+"""What is asked of an array, of whichever library: its kind, its type, its values.
+
+Imports NumPy; MLX only where an MLX array is at hand. Does not own what a parameter is
+(``groups``).
+"""
+
+from __future__ import annotations
+
+import copyreg
+import importlib
+import sys
+from typing import Any
+
+import numpy as np
+
+
+def as_real(key: str, value: Any, label: str) -> Array:
+    """A saved array of any library, if it is one of real numbers."""
+    try:
+        array = as_numpy(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{label}: the saved {key!r} is no array: {error}") from None
+    if array.dtype.kind not in "fiu":
+        raise TypeError(
+            f"{label}: the saved {key!r} must be of real numbers, got {value!r} "
+            f"(of type {array.dtype}, not a real type)"
+        )
+    return array
+
+
+def is_half(data: Any) -> bool:
+    """Whether an array is of a half-precision type."""
+    if is_mlx(data):
+        mx = sys.modules["mlx.core"]
+        return data.dtype in (mx.float16, mx.bfloat16)
+    return isinstance(data, np.ndarray) and data.dtype == np.float16
+
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+#: The types of gradients that steps convert to that of the weights, as compiled steps number them.
+#: bfloat16, which NumPy lacks, comes as its bits.
+TYPES = {np.dtype(name): i for i, name in enumerate(("float32", "float64", "float16", "uint16"))}
+
+
+def as_numpy(value: Any) -> Array:
+    """An array of any library as a NumPy array (bfloat16, which NumPy lacks, as float32)."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # torch, which is never imported
+        value = value.detach().cpu()
+        if "bfloat16" in str(value.dtype):
+            value = value.float()
+    elif "bfloat16" in str(getattr(value, "dtype", "")):
+        import mlx.core as mx
+
+        value = value.astype(mx.float32)
+    return np.asarray(value)
+
+
+def computing_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which arithmetic on this type is done: float32 for float16."""
+    return np.dtype(np.float32) if dtype.itemsize < 4 else dtype
+
+
+def is_mlx(value: object) -> bool:
+    """Whether this is an mlx.core.array; MLX is not imported to find out."""
+    mx = sys.modules.get("mlx.core")
+    return mx is not None and isinstance(value, mx.array)
+
+
+def is_mlx_module(value: object) -> bool:
+    """Whether this is an mlx.nn.Module; MLX is not imported to find out."""
+    base = getattr(sys.modules.get("mlx.nn"), "Module", None)
+    return base is not None and isinstance(value, base)
+
+
+def is_floating(array: Any) -> bool:
+    """Whether a NumPy or MLX array is of a real floating type."""
+    if is_mlx(array):
+        mx = sys.modules["mlx.core"]
+        return bool(mx.issubdtype(array.dtype, mx.floating))
+    return bool(array.dtype.kind == "f")
+
+
+def make_mlx_types_picklable() -> None:
+    """Teach pickle MLX's types, if MLX is loaded: Lucid's parameters hold one, even on the CPU."""
+    mx = sys.modules.get("mlx.core")
+    if mx is not None:
+        copyreg.pickle(mx.Dtype, _reduce_mlx_type)
+
+
+def _reduce_mlx_type(dtype: Any) -> tuple[Any, tuple[str]]:
+    return _mlx_type, (str(dtype).rpartition(".")[2],)
+
+
+def _mlx_type(name: str) -> Any:
+    return getattr(importlib.import_module("mlx.core"), name)

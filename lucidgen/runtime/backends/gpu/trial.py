@@ -1,0 +1,221 @@
+"""Steps on MLX parameters by GPU kernels, behind the interface of ``mlx_backend``.
+
+Owns which kernel serves, and its trial: before a kernel is used for the first time, it must agree
+with the compiled MLX function, which stays the reference, on small arrays. Does not own that
+function, nor when which of the two runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Protocol
+
+import mlx.core as mx
+
+from ...checking import warning_level
+from ...rules.kernel import Kernel
+from ...rules.rule import Rule, State
+from . import languages
+from .call import FEW, Call, covering, wanted
+
+Array = Any
+
+
+class Step(Protocol):
+    """A step: which scalars it reads, and what runs it."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def scalars(self) -> tuple[str, ...]: ...
+
+    @property
+    def run(self) -> Callable[..., Any]: ...
+
+
+#: The types of arrays for which there are kernels.
+TYPES = (mx.float32, mx.float16, mx.bfloat16)
+
+#: A grid's extent is a signed 32-bit number.
+MOST_ELEMENTS = 2**31 - 1
+
+#: Elements of a trial: MLX passes arrays of less than 8 differently.
+_TRIAL = 33
+
+
+def is_available() -> bool:
+    """Whether MLX runs on a GPU for which there are kernels."""
+    return languages.running() is not None
+
+
+def kernel_of(rule: Rule, dialect: str) -> Kernel | None:
+    """The kernel of a rule in a dialect, if it has one."""
+    module = getattr(rule, dialect)
+    if module is None:
+        return None
+    found = getattr(importlib.import_module(module), f"{rule.name}_kernel", None)
+    return found if isinstance(found, Kernel) else None
+
+
+def _absence(dialect: languages.Dialect) -> str:
+    return f"MLX runs on {dialect.title} only {dialect.where}, with the gpu as its default device"
+
+
+def refusal(kernel: str, rule: Rule, dtype: Any = None, size: int = 0) -> str | None:
+    """Why no kernel can serve here; None if one can. `kernel` may name the dialect demanded."""
+    dialect = languages.running()
+    demanded = languages.DIALECTS.get(kernel, dialect)
+    if dialect is None or demanded is not dialect:
+        return _absence(demanded or languages.METAL)
+    if kernel_of(rule, dialect.name) is None:
+        return f"the rule {rule.name!r} has no {dialect.title} kernel"
+    if dtype is not None and dtype not in TYPES:
+        return f"{dialect.title} kernels are for float32, float16 and bfloat16, not for {dtype}"
+    return "the array has too many elements for one grid" if size > MOST_ELEMENTS else None
+
+
+def demand(kernel: str, label: str) -> None:
+    """Refuse a demand for a dialect that MLX does not run on."""
+    demanded = languages.DIALECTS.get(kernel)
+    if demanded is not None and languages.running() is not demanded:
+        raise RuntimeError(
+            f'{label}: kernel="{kernel}", but {_absence(demanded)}, and here it computes on '
+            f'{mx.default_device()}; use "auto" or "mlx"'
+        )
+
+
+# The choice, and the trial before it
+
+
+class Tried:
+    """A kernel that agreed with the reference; for several tensors at once, it is tried anew."""
+
+    def __init__(self, call: Call, reference: Step, arrays: Sequence[State], dtype: Any) -> None:
+        self.scalars, self.run, self.together = call.scalars, call.run, call.together
+        self._tried: dict[int, str | None] = {}
+        self._most = call.most()
+        self._trial = call, reference, arrays, dtype
+
+    def most(self) -> int:
+        """How many tensors one call can update."""
+        return self._most
+
+    def serves(self, tensors: int) -> bool:
+        """Whether one call updates so many tensors as it should; if not, a warning says so."""
+        if tensors not in self._tried:
+            call = self._trial[0]
+            found = self._tried[tensors] = differences(*self._trial, tensors)
+            if found is not None:
+                _warn(call.kernel.name, f"for {tensors} tensors at once: {found}", call.dialect)
+                self._most = 1
+        return self._tried[tensors] is None
+
+
+def step(
+    kernel: str,
+    reference: Step,
+    w: Array,
+    rule: Rule,
+    arrays: tuple[State, ...],
+    choices: tuple[tuple[str, bool], ...],
+    known: tuple[str, ...],
+) -> Step:
+    """The step by a kernel; else the reference, unless kernels are demanded."""
+    found = refusal(kernel, rule, w.dtype, w.size)
+    if found is None:
+        tried, found = _tried(reference, w.dtype, rule, arrays, choices, known)
+        if tried is not None:
+            return tried
+        if kernel == "auto":
+            _warn(rule.name, found, languages.running())
+    if kernel in languages.DIALECTS:
+        raise RuntimeError(f'kernel="{kernel}" cannot be had: {found}; use "auto" or "mlx"')
+    return reference
+
+
+#: What was tried, by all that a kernel depends on.
+_outcomes: dict[Any, tuple[Tried | None, str]] = {}
+
+
+def _tried(
+    reference: Step,
+    dtype: Any,
+    rule: Rule,
+    arrays: tuple[State, ...],
+    choices: tuple[tuple[str, bool], ...],
+    known: tuple[str, ...],
+) -> tuple[Tried | None, str]:
+    """A kernel that agrees with the reference, or what is wrong with it."""
+    dialect = languages.running()
+    kernel = kernel_of(rule, dialect.name) if dialect else None
+    asked = () if kernel is None else (*kernel.choices, *kernel.conditions, *wanted(kernel))
+    key = dialect, dtype, rule, arrays, tuple(c for c in choices if c[0] in asked), known
+    if key not in _outcomes:
+        call = None if kernel is None else covering(kernel, arrays, choices, known)
+        if call is None:
+            _outcomes[key] = None, f"the kernel of {rule.name!r} does not cover these choices"
+        else:
+            found = differences(call, reference, arrays, dtype)
+            tried = Tried(call, reference, arrays, dtype)
+            _outcomes[key] = (tried, "") if found is None else (None, found)
+    return _outcomes[key]
+
+
+def differences(
+    call: Call, reference: Step, arrays: Sequence[State], dtype: Any, tensors: int = 1
+) -> str | None:
+    """Where the kernel disagrees with the reference on small arrays; None if it does not."""
+    ends = [_TRIAL] if tensors == 1 else [k * FEW + k * (k - 1) // 2 for k in range(1, tensors + 1)]
+    index = mx.arange(ends[-1], dtype=mx.float32)
+    w, grad = mx.sin(index + 1).astype(dtype), (mx.cos(3 * index) / 4).astype(dtype)
+    states = [
+        (
+            mx.abs(mx.sin(index * (2 + i))) + 0.125 if state.domain == "element" else mx.array(0.5)
+        ).astype(dtype)
+        for i, state in enumerate(arrays)
+    ]
+    numbers = {
+        name: mx.array(0.5 + 0.25 / (2 + i), dtype=mx.float32)
+        for i, name in enumerate(sorted({*reference.scalars, *call.scalars}))
+    }
+    numbers |= {name: mx.array(True) for name in call.kernel.conditions}
+    old = reference.run(w, grad, states, [numbers[name] for name in reference.scalars])
+    mx.eval(old)
+    values = [numbers[name] for name in call.scalars]
+    try:
+        if tensors == 1:
+            new = call.run(w, grad, states, values)
+        else:
+            ws: Any = mx.split(w, ends[:-1])
+            grads: Any = mx.split(grad, ends[:-1])
+            ws, flats = call.together(ws, grads, states, values)
+            new = [mx.concatenate(ws), *flats]
+        mx.eval(new)
+    except RuntimeError as error:
+        return f"it does not run: {error}"
+    tolerance = {mx.float16: 2e-3, mx.bfloat16: 2e-2}.get(dtype, 1e-5)
+    for name, a, b in zip(("w", *call.states), new, old, strict=True):
+        if not mx.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True).item():
+            worst = mx.max(mx.abs(a.astype(mx.float32) - b.astype(mx.float32))).item()
+            return f"the new {name} differs by {worst:.3g} from the MLX function's"
+    return None
+
+
+def forget() -> None:
+    """Try every kernel again at its next use."""
+    _outcomes.clear()
+    _warn.cache_clear()
+
+
+@cache
+def _warn(name: str, found: str, dialect: languages.Dialect | None) -> None:
+    title = dialect.title if dialect else "GPU"
+    warnings.warn(
+        f"the {title} kernel of {name!r} is not used, although MLX runs on {title}: {found}. The "
+        f"compiled MLX function takes its place",
+        RuntimeWarning,
+        stacklevel=warning_level(),
+    )

@@ -1,0 +1,257 @@
+"""Parameter groups: their values, and what they mean once checked.
+
+Owns ``Group`` (a dict, as in torch, that notices when it is written to), the checking of
+hyperparameters and flags, and ``Settings``, the checked meaning of a group. Does not own which
+parameters are in a group (``parameters``) nor their state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from ..checking import as_number, nearest
+from ..rules.calling import call
+from ..rules.rule import Flag, Hyper, Rule, State
+
+#: What a group may hold besides the arguments of its class.
+STRUCTURE = ("params", "param_names", "name")
+
+#: The entry of a group that clips its gradients by value; it may be missing.
+CLIP_VALUE = "max_grad_value"
+
+#: What torch's learning rate schedulers note down in the groups that they drive.
+SCHEDULER_NOTES = ("max_lr", "min_lr", "base_momentum", "max_momentum")
+
+
+class Group(dict[str, Any]):
+    """A parameter group: a dict that forgets its checked meaning whenever it is written to.
+
+    The rest is of the MLX idiom: ``watch`` is asked before a value changes and may refuse by
+    raising; ``selection`` says which parameters of a tree belong here, ``schedule`` what lr is
+    after so many updates.
+    """
+
+    settings: Settings | None = None
+    members = 0  # how many parameters there were when it was last checked
+    watch: Callable[[Group, str, Any], Any] | None = None
+    selection: Any = None
+    schedule: Callable[[Any], Any] | None = None
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if self.watch is not None:
+            value = self.watch(self, key, value)
+        self.settings = None
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        self.settings = None
+        super().__delitem__(key)
+
+    def __ior__(self, other: Any) -> Group:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        kept = {"selection": self.selection, "schedule": self.schedule}
+        return Group, (dict(self),), {key: value for key, value in kept.items() if value}
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self.settings = None
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        self.settings = None
+        return super().popitem()
+
+    def clear(self) -> None:
+        self.settings = None
+        super().clear()
+
+
+class Settings:
+    """What a group's checked values mean to its rule.
+
+    ``values`` are the hyperparameters by symbol, ``choices`` the flags and ``use_<symbol>``;
+    ``arrays`` and ``scalars`` are the states that these choices need. Equal choices share one
+    ``arrays`` tuple, so that it can be compared by identity.
+
+    What happens to gradients before the equations read them is one choice, ``scale_grad``, and two
+    values: they are multiplied by ``grad_factor``, and clipped to +-``grad_bound``.
+    """
+
+    __slots__ = ("arrays", "choices", "given", "memo", "rule", "scalars", "values")
+
+    def __init__(self, rule: Rule, values: Mapping[str, Any]) -> None:
+        self.rule, self.given = rule, values
+        self.values: dict[str, float] = {}
+        self.choices: dict[str, bool] = {flag.name: values[flag.name] for flag in rule.flags}
+        maximize, bound = self.choices.pop("maximize", False), values.get(CLIP_VALUE)
+        self.choices["scale_grad"] = maximize or bound is not None
+        self.values["grad_factor"] = -1.0 if maximize else 1.0
+        self.values["grad_bound"] = math.inf if bound is None else bound
+        for hyper in rule.hypers:
+            value = values[hyper.name]
+            elements = value if hyper.is_tuple else (value,)
+            for symbol, element in zip(hyper.symbols, elements, strict=True):
+                self.values[symbol] = element
+                if hyper.special is not None:
+                    self.choices[f"use_{symbol}"] = element != hyper.special
+        self.arrays, self.scalars = _live_states(rule, tuple(self.choices.items()))
+        self.memo: Any = None  # the last bucket made from these settings, and its key
+
+    def without_decay(self) -> Settings:
+        """The same without weight decay."""
+        return Settings(self.rule, {**self.given, "weight_decay": 0.0})
+
+    def choices_at(self, t: int, firsts: tuple[str, ...]) -> dict[str, bool]:
+        """The choices of a step, with the first updates that happen in it."""
+        choices = {f"first_{state.name}": False for state in self.rule.states if state.first}
+        choices.update(self.choices)
+        choices.update(dict.fromkeys(firsts, True))
+        choices["first_w"] = t == 1
+        return choices
+
+    def start(self, state: State, w: Any) -> Any:
+        """The first value of a state for weights w: an array like w, or a number."""
+        if state.start is None:
+            return 0.0
+        return call(state.start, {"w": w, **self.values, **self.choices})
+
+
+@cache
+def _live_states(
+    rule: Rule, choices: tuple[tuple[str, bool], ...]
+) -> tuple[tuple[State, ...], tuple[State, ...]]:
+    on = dict(choices)
+    live = [state for state in rule.states if state.live is None or state.live(on)]
+    return (
+        tuple(state for state in live if state.domain != "scalar"),
+        tuple(state for state in live if state.domain == "scalar"),
+    )
+
+
+def as_hyper(hyper: Hyper, value: Any, where: str) -> float | tuple[float, ...]:
+    """The value of a hyperparameter as Python floats, within its bounds."""
+    label = f"{where}: {hyper.name}"
+    if not hyper.is_tuple:
+        number = as_number(value, label)
+        _check_bounds(hyper, number, label)
+        return number
+    count = len(hyper.symbols)
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{label} must be {count} numbers, got {value!r}")
+    if len(value) != count:
+        raise ValueError(f"{label} must be {count} numbers, got {len(value)}: {value!r}")
+    numbers = tuple(as_number(x, f"{label}[{i}]") for i, x in enumerate(value))
+    for i, number in enumerate(numbers):
+        _check_bounds(hyper, number, f"{label}[{i}]")
+    return numbers
+
+
+def _check_bounds(hyper: Hyper, number: float, label: str) -> None:
+    for text, limit_below, limit in hyper.bounds():
+        strict = text in ("above", "below")
+        distance = number - limit if limit_below else limit - number
+        if distance < 0 or (strict and distance == 0):
+            raise ValueError(f"{label} must be {text} {limit:g}, got {number!r}")
+
+
+def as_flag(flag: Flag, value: Any, where: str) -> bool:
+    """The value of a flag."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise TypeError(f"{where}: {flag.name} must be True or False, got {value!r}")
+
+
+def as_bound(value: Any, where: str) -> float:
+    """The value of ``max_grad_value``."""
+    number = as_number(value, f"{where}: {CLIP_VALUE}")
+    if number < 0:
+        raise ValueError(f"{where}: {CLIP_VALUE} must be at least 0, got {number!r}")
+    return number
+
+
+def as_argument(argument: Hyper | Flag, value: Any, where: str) -> Any:
+    """The checked value of an argument."""
+    if isinstance(argument, Flag):
+        return as_flag(argument, value, where)
+    return as_hyper(argument, value, where)
+
+
+def argument_of(rules: Mapping[str, Rule], name: str) -> Hyper | Flag | None:
+    """What the class says about an argument that this dialect does not have itself."""
+    for rule in rules.values():
+        if name in rule.arguments:
+            return rule.arguments[name]
+    return None
+
+
+def is_note(rule: Rule | None, name: str) -> bool:
+    """Whether a key is what a scheduler notes: ``initial_lr``, ``initial_beta1``, torch's own."""
+    driven = name.removeprefix("initial_")
+    if rule is None:
+        return name in SCHEDULER_NOTES or driven != name
+    if name in rule.arguments:
+        return False
+    symbols = (symbol for hyper in rule.hypers for symbol in hyper.symbols)
+    return name in SCHEDULER_NOTES or (driven != name and driven in symbols)
+
+
+def check_values(
+    rule: Rule, rules: Mapping[str, Rule], values: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """The checked values of a group, structure apart; errors name the group and the value.
+
+    An unsupported argument is dropped when it has the class's default, and refused otherwise.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in STRUCTURE:
+            continue
+        if is_note(rule, name):
+            checked[name] = value
+        elif name == CLIP_VALUE:
+            checked[name] = None if value is None else as_bound(value, where)
+        elif name in rule.arguments:
+            checked[name] = as_argument(rule.arguments[name], value, where)
+        elif name in rule.ignored:
+            known = argument_of(rules, name)
+            checked[name] = value if known is None else as_argument(known, value, where)
+        elif name in rule.unsupported:
+            known = argument_of(rules, name)
+            if known is not None and as_argument(known, value, where) != known.default:
+                raise ValueError(
+                    f"{where}: {name}={value!r} is not part of the dialect {rule.dialect!r}"
+                )
+        else:
+            hint = nearest(name, (*rule.arguments, *rule.ignored, CLIP_VALUE))
+            raise ValueError(f"{where}: unknown key {name!r}; {hint}")
+    missing = [name for name in rule.arguments if name not in checked]
+    if missing:
+        raise ValueError(f"{where}: {', '.join(map(repr, missing))} missing from the group")
+    return checked
+
+
+def settle(rule: Rule, values: Mapping[str, Any], where: str) -> Settings:
+    """The settings of checked values, after the constraints across arguments."""
+    settings = Settings(rule, values)
+    for condition, message in rule.requires:
+        if not call(condition, {**settings.values, **settings.choices}):
+            raise ValueError(f"{where}: {message}")
+    return settings

@@ -1,0 +1,56 @@
+"""Calling generated functions by name, and the arithmetic that runs once per step.
+
+Owns the rule that a generated function gets exactly what its parameters name, the second attempt in
+IEEE arithmetic where Python would raise, and ``Bucket``: what the parameters of a group that share
+step count, scalar states and static choices have in common. Does not touch arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .rule import names_of
+
+if TYPE_CHECKING:
+    pass
+
+
+def call(function: Callable[..., Any], available: Mapping[str, Any]) -> Any:
+    """Call a generated function with what its parameters name."""
+    names = names_of(function)
+    try:
+        arguments = {name: available[name] for name in names}
+    except KeyError:
+        raise unknown_name(function, available) from None
+    return function(**arguments)
+
+
+def unknown_name(function: Callable[..., Any], available: Mapping[str, Any]) -> TypeError:
+    """The error for a generated function that names what the runtime does not know."""
+    missing = [name for name in names_of(function) if name not in available]
+    return TypeError(
+        f"{function.__module__}.{function.__qualname__} names {', '.join(missing)}, which is no "
+        f"hyperparameter, state, choice or host scalar of its rule; run `lucidgen build`"
+    )
+
+
+def evaluate(function: Callable[..., Any], available: Mapping[str, Any]) -> dict[str, float | bool]:
+    """Host arithmetic: Python floats, or IEEE results where Python raises or leaves the reals."""
+    try:
+        found = call(function, available)
+    except (ZeroDivisionError, OverflowError):
+        found = None
+    if found is None or any(isinstance(value, complex) for value in found.values()):
+        wrapped = {
+            name: np.float64(value) if type(value) in (float, int) else value
+            for name, value in available.items()
+        }
+        with np.errstate(all="ignore"):
+            found = call(function, wrapped)
+    return {
+        name: bool(value) if isinstance(value, bool | np.bool_) else float(value)
+        for name, value in found.items()
+    }

@@ -1,0 +1,266 @@
+"""Schedules whose value is a closed form: one function of the number of steps.
+
+Owns how such a function drives a hyperparameter: any step costs the same, going to a step gives the
+exact value, and changes from outside are carried on or overwritten. Knows no equations: generated
+classes bring ``value``, and ``start`` and ``momentum`` where they have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from ..rules.calling import call
+from .arguments import Argument, Function, Number, checked, function_state, restore_functions
+from .scheduler import LRScheduler, Slot, checked_optimizer, checked_time, slot_of
+
+
+class ClosedForm(LRScheduler):
+    """Base of the generated schedulers.
+
+    The value at step t is ``value(t, base, ...)``, with what the group started with as its base. If
+    the class is ``chainable`` and a group's value is not what this scheduler wrote last, because
+    another scheduler or the user changed it, the base is changed such that the equation gives the
+    value that is there, and so goes on from it.
+    """
+
+    arguments: ClassVar[tuple[Argument, ...]] = ()
+    #: Conditions on arguments, and what is wrong where one fails.
+    requires: ClassVar[tuple[tuple[Callable[..., bool], str], ...]] = ()
+    chainable: ClassVar[bool] = True
+    #: The argument that is the last legal step.
+    until: ClassVar[str] = ""
+    #: Entries of what torch saves: the argument that they hold, or None.
+    torch_keys: ClassVar[Mapping[str, str | None]] = {}
+    #: The value at step t.
+    value: ClassVar[Callable[..., float]]
+    #: Where the schedule starts, if not from the group's own value.
+    start: ClassVar[Callable[..., float] | None] = None
+    #: The momentum at step t.
+    momentum: ClassVar[Callable[..., float] | None] = None
+
+    def __init__(
+        self,
+        optimizer: Any,
+        last_epoch: int = -1,
+        verbose: bool = False,
+        *,
+        hyper: str = "lr",
+        **arguments: Any,
+    ) -> None:
+        for argument in self.arguments if callable(optimizer) else ():
+            if isinstance(argument, Function) and hasattr(arguments[argument.name], "param_groups"):
+                # Lucid 2 has LambdaLR(lr_lambda, optimizer).
+                optimizer, arguments[argument.name] = arguments[argument.name], optimizer
+        self.optimizer = checked_optimizer(optimizer, self._label)
+        self.__dict__.update(self._checked_arguments(arguments))
+        self._bases: list[float] = []
+        super().__init__(self.optimizer, last_epoch, verbose, hyper=hyper)
+
+    # -- arguments --------------------------------------------------------------------------------
+
+    def _checked_arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments with legal values; these ones, and else those that there are."""
+        groups = len(self._groups())
+        found: dict[str, Any] = {}
+        for argument in self.arguments:
+            value = values[argument.name] if argument.name in values else self._own(argument)
+            found[argument.name] = checked(argument, value, self._label, groups)
+        for argument in self.arguments:
+            if isinstance(argument, Number) and argument.otherwise and found[argument.name] is None:
+                try:
+                    found[argument.name] = call(argument.otherwise, found)
+                except TypeError:
+                    others = " and ".join(argument.otherwise.__code__.co_varnames)
+                    raise ValueError(f"{self._label}: give {argument.name}, or {others}") from None
+        for index in range(groups):
+            own = {name: _of_group(value, index) for name, value in found.items()}
+            for condition, message in self.requires:
+                if not call(condition, own):
+                    raise ValueError(f"{self._label}: {message}")
+        return found
+
+    def _own(self, argument: Argument) -> Any:
+        return self.__dict__[argument.name]
+
+    def _of(self, index: int) -> dict[str, Any]:
+        """The arguments' values for one group."""
+        return {a.name: _of_group(self.__dict__[a.name], index) for a in self.arguments}
+
+    # -- values -----------------------------------------------------------------------------------
+
+    def _noted(self) -> list[float]:
+        if self.start is None:
+            return super()._noted()
+        return [float(call(self.start, self._of(i))) for i in range(len(self._groups()))]
+
+    def _at(self, time: float, index: int, base: float) -> float:
+        """The value of a group at a time."""
+        return self._computed(type(self).value, time, {"base": base, **self._of(index)})
+
+    def _computed(
+        self, function: Callable[..., float], time: float, available: dict[str, Any]
+    ) -> float:
+        if self.until and time > available[self.until]:
+            raise ValueError(
+                f"{self._label}: step {time} is beyond {self.until} = {available[self.until]}"
+            )
+        try:
+            return float(call(function, {"t": time, **available}))
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise ValueError(f"{self._label}: no value at step {time}: {error}") from error
+
+    def get_lr(self) -> list[float]:
+        """The values at ``last_epoch``, one for each group."""
+        return [self._at(self._time, i, base) for i, base in enumerate(self._bases)]
+
+    def _carried(self, time: float, index: int, present: float) -> tuple[float, float]:
+        """The value at a time, and the base of which it is, if a group holds this value now."""
+        base, first = self._bases[index], self.base_lrs[index]
+        untouched = present == self._last_lr[index]
+        if not self.chainable or (untouched and base == first):
+            return self._at(time, index, base), base
+        offset, slope = self._line(self._time, index)
+        if slope:
+            base = base if untouched else (present - offset) / slope
+            return self._at(time, index, base), base
+        # Nothing of the base is left to go on from. As in torch, begin with the first one again;
+        # what is there besides is added.
+        value = self._at(time, index, first)
+        if present == offset:
+            return value, first
+        value += present - offset
+        offset, slope = self._line(time, index)
+        return value, (value - offset) / slope if slope else first
+
+    def _line(self, time: float, index: int) -> tuple[float, float]:
+        """The value as a function of the base: offset and slope."""
+        offset = self._at(time, index, 0.0)
+        return offset, self._at(time, index, 1.0) - offset
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def step(self, epoch: float | None = None) -> None:
+        """Write the values of the next step, or go to step ``epoch``, which costs the same.
+
+        Raises
+        ------
+        ValueError
+            If there is no such step; then nothing changes.
+        """
+        if epoch is not None:
+            self._move(checked_time(epoch, self._label), self.base_lrs)
+            return
+        time = self._time + 1
+        found = [self._carried(time, i, now) for i, now in enumerate(self._present())]
+        self._move(time, [base for _, base in found], [value for value, _ in found])
+
+    def _move(self, time: float, bases: list[float], values: list[float] | None = None) -> None:
+        """Be at a time, with these bases; on an error nothing changes."""
+        if values is None:
+            values = [self._at(time, i, base) for i, base in enumerate(bases)]
+        momenta = self._momenta(time)
+        with self._undone_on_error():
+            self._write(values)
+            self._write_momenta(momenta)
+            self._set_time(time)
+            self._bases = list(bases)
+            self._moved()
+
+    def _initial_step(self) -> None:
+        self._step_count = 0
+        if self.last_epoch >= 0:
+            self._move(self._time + 1, self.base_lrs)
+        else:
+            self._move(0, self._present() if self.chainable else self.base_lrs)
+
+    def _write_again(self) -> None:
+        super()._write_again()
+        if self.last_epoch >= 0:
+            self._write_momenta(self._momenta(self._time))
+
+    # -- momentum ---------------------------------------------------------------------------------
+
+    def _momentum_slot(self) -> Slot:
+        group = self.optimizer.param_groups[0]
+        for key, name in (("betas", "beta1"), ("beta1", "beta1"), ("momentum", "momentum")):
+            if key in group:
+                return slot_of(self.optimizer, name, self._label)
+        raise ValueError(
+            f"{self._label}: {type(self.optimizer).__name__} has neither momentum nor betas "
+            f"to cycle; give cycle_momentum=False"
+        )
+
+    def _momenta(self, time: float) -> list[float]:
+        """The momentum of each group, if it is driven."""
+        function = type(self).momentum
+        if function is None or not self.__dict__["cycle_momentum"]:
+            return []
+        self._momentum_slot()
+        groups = range(len(self._groups()))
+        return [self._computed(function, time, self._of(index)) for index in groups]
+
+    def _write_momenta(self, values: list[float]) -> None:
+        for group, value in zip(self._groups() if values else (), values, strict=True):
+            self._momentum_slot().write(group, value)
+
+    # -- saving -----------------------------------------------------------------------------------
+
+    def _saved(self) -> dict[str, Any]:
+        found = super()._saved()
+        for argument in self.arguments:
+            if isinstance(argument, Function):
+                value = found.pop(argument.name)
+                found[argument.saved_as] = function_state(value, len(self._groups()))
+        return found
+
+    def _known_keys(self) -> set[str]:
+        functions = {a.name: a.saved_as for a in self.arguments if isinstance(a, Function)}
+        keys = {functions.get(key, key) for key in super()._known_keys()}
+        return keys | set(self.torch_keys)
+
+    def _checked_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        found = super()._checked_state(state)
+        derived = [key for key in self.torch_keys if key in found]
+        for key in derived:
+            name = self.torch_keys[key]
+            if name is not None:
+                found[name] = found[key]
+            del found[key]
+        own = {a.name: a for a in self.arguments if not isinstance(a, Function)}
+        missing = [name for name in own if name not in found]
+        # Lucid 2 saves no arguments, and torch not all of those whose consequences it saves.
+        if missing and not derived and "_group_count" not in state:
+            raise ValueError(f"{self._label}: the state lacks {', '.join(map(repr, missing))}")
+        found |= self._checked_arguments({k: v for k, v in found.items() if k in own})
+        if "_bases" not in found:
+            found["_bases"] = self._bases_of(found)
+        return found
+
+    def _bases_of(self, found: Mapping[str, Any]) -> list[float]:
+        """The bases of a state that was saved without: torch's, or Lucid 2's."""
+        time, bases = found["last_epoch"], list(found["base_lrs"])
+        if time < 0:
+            return bases
+        other: ClosedForm = object.__new__(type(self))
+        other.__dict__.update({**self.__dict__, **found})
+        for index, present in enumerate(found["_last_lr"]):
+            offset, slope = other._line(time, index)
+            expected = offset + slope * bases[index]
+            if slope and abs(present - expected) > 1e-9 * abs(expected):
+                bases[index] = (present - offset) / slope
+        return bases
+
+    def _restore(self, found: Mapping[str, Any]) -> None:
+        groups = len(self._groups())
+        attributes = dict(found)
+        for argument in self.arguments:
+            if isinstance(argument, Function) and argument.saved_as in attributes:
+                saved = attributes.pop(argument.saved_as)
+                restore_functions(self._own(argument), saved, groups)
+        super()._restore(attributes)
+
+
+def _of_group(value: Any, index: int) -> Any:
+    """A group's own part of an argument that has one for each group."""
+    return value[index] if isinstance(value, list) else value

@@ -1,0 +1,230 @@
+"""Schedulers that have no closed form: each value follows from the one before it.
+
+Owns MultiplicativeLR and ReduceLROnPlateau, in torch's reading.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from ..checking import as_number
+from .arguments import Choice, Function, Number, checked, function_state, restore_functions
+from .scheduler import LRScheduler, checked_optimizer, checked_time
+
+
+class MultiplicativeLR(LRScheduler):
+    """Multiplies the value of the last step by a factor, which is a function of the step.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Whose groups to write to: any object with ``param_groups``.
+    lr_lambda : function of int, or list with one for each group
+        The factor of a step.
+    last_epoch : int, default -1
+        The number of the last step if a run is resumed.
+    verbose : bool, default False
+        Whether to print the values at every step.
+    hyper : str, default "lr"
+        Which hyperparameter to drive.
+    """
+
+    _argument = Function("lr_lambda", saved_as="lr_lambdas")
+
+    def __init__(
+        self,
+        optimizer: Any,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+        verbose: bool = False,
+        *,
+        hyper: str = "lr",
+    ) -> None:
+        self.optimizer = checked_optimizer(optimizer, self._label)
+        self.lr_lambda = checked(self._argument, lr_lambda, self._label, len(self._groups()))
+        super().__init__(optimizer, last_epoch, verbose, hyper=hyper)
+
+    def get_lr(self) -> list[float]:
+        """The values at ``last_epoch``: those in the groups, times the factors."""
+        return self._times(self.last_epoch)
+
+    def step(self, epoch: float | None = None) -> None:
+        """Multiply by the next factor, or go to step ``epoch`` through all factors up to it."""
+        if epoch is None:
+            super().step()
+            return
+        time = int(checked_time(epoch, self._label))
+        values = [
+            math.prod((self._factor(i, k) for k in range(1, time + 1)), start=base)
+            for i, base in enumerate(self.base_lrs)
+        ]
+        with self._undone_on_error():
+            self._write(values)
+            self._set_time(time)
+            self._moved()
+
+    def _times(self, time: float) -> list[float]:
+        return [value * self._factor(i, time) for i, value in enumerate(self._present())]
+
+    def _factor(self, index: int, time: float) -> float:
+        functions = self.lr_lambda
+        function = functions[index] if isinstance(functions, list) else functions
+        return as_number(function(time), f"{self._label}: lr_lambda({time})")
+
+    def _initial_step(self) -> None:
+        self._step_count = 0
+        self._set_time(self._time + 1)
+        self._write(self._present())
+        self._moved()
+
+    def _restart(self) -> None:
+        self._go(0)
+
+    def _saved(self) -> dict[str, Any]:
+        found = super()._saved()
+        found["lr_lambdas"] = function_state(found.pop("lr_lambda"), len(self._groups()))
+        return found
+
+    def _known_keys(self) -> set[str]:
+        return {*super()._known_keys(), "lr_lambdas"} - {"lr_lambda"}
+
+    def _restore(self, found: Mapping[str, Any]) -> None:
+        groups = len(self._groups())
+        restore_functions(self.lr_lambda, found.get("lr_lambdas"), groups)
+        super()._restore({k: v for k, v in found.items() if k != "lr_lambdas"})
+
+
+class ReduceLROnPlateau(LRScheduler):
+    """Reduces the value when a metric has not become better for some steps.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Whose groups to write to: any object with ``param_groups``.
+    mode : {"min", "max"}, default "min"
+        Whether a better metric is a smaller or a larger one.
+    factor : float, at least 0 and below 1, default 0.1
+        What the value is multiplied with.
+    patience : int, at least 0, default 10
+        The number of steps without improvement that are borne.
+    threshold : float, default 1e-4
+        How much better counts as better.
+    threshold_mode : {"rel", "abs"}, default "rel"
+        Whether that is a fraction of the best metric, or a difference.
+    cooldown : int, at least 0, default 0
+        The number of steps after a reduction in which nothing is counted.
+    min_lr : float or list with one for each group, default 0.0
+        The value is not reduced further.
+    eps : float, default 1e-8
+        Reductions by less than this are left out.
+    verbose : bool, default False
+        Whether to print the values at every step.
+    hyper : str, default "lr"
+        Which hyperparameter to drive.
+    """
+
+    essential: ClassVar[tuple[str, ...]] = ("last_epoch", "_last_lr", "best")
+
+    _arguments = (
+        Choice("mode", ("min", "max")),
+        Number("factor", shared=True, at_least=0, below=1),
+        Number("patience", shared=True, whole=True, at_least=0),
+        Number("threshold", shared=True),
+        Choice("threshold_mode", ("rel", "abs")),
+        Number("cooldown", shared=True, whole=True, at_least=0),
+        Number("min_lr"),
+        Number("eps", shared=True),
+    )
+
+    def __init__(
+        self,
+        optimizer: Any,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
+        verbose: bool = False,
+        *,
+        hyper: str = "lr",
+    ) -> None:
+        self.optimizer = checked_optimizer(optimizer, self._label)
+        given = locals()
+        groups = len(self._groups())
+        values = {a.name: checked(a, given[a.name], self._label, groups) for a in self._arguments}
+        minimum = values.pop("min_lr")
+        self.__dict__.update(values)
+        self.hyper, self.verbose = hyper, verbose
+        self.default_min_lr = None if isinstance(minimum, list) else minimum
+        self.min_lrs = minimum if isinstance(minimum, list) else [minimum] * groups
+        self.last_epoch, self._fraction, self._step_count = 0, 0.0, 0
+        self.mode_worse = math.inf if mode == "min" else -math.inf
+        self.best = self.mode_worse
+        self.num_bad_epochs = self.cooldown_counter = 0
+        self._last_lr = self._present()
+
+    @property
+    def in_cooldown(self) -> bool:
+        """Whether the last reduction is so recent that nothing is counted."""
+        return self.cooldown_counter > 0
+
+    def is_better(self, metrics: float, best: float | None = None) -> bool:
+        """Whether a metric is better than the best one, by the threshold."""
+        best = self.best if best is None else best
+        sign = -1.0 if self.__dict__["mode"] == "min" else 1.0
+        threshold = self.__dict__["threshold"]
+        relative = self.__dict__["threshold_mode"] == "rel"
+        limit = best * (1 + sign * threshold) if relative else best + sign * threshold
+        return bool(metrics > limit if sign > 0 else metrics < limit)
+
+    def step(self, metrics: Any, epoch: float | None = None) -> None:  # type: ignore[override]
+        """Take note of a metric, and reduce the values if it has not improved for long."""
+        try:
+            current = float(metrics)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{self._label}: the metric must be a number, got {metrics!r}"
+            ) from None
+        time = self._time + 1 if epoch is None else checked_time(epoch, self._label)
+        with self._undone_on_error():
+            self._see(current, time)
+
+    def _see(self, current: float, time: float) -> None:
+        settings = self.__dict__
+        self._set_time(time)
+        if self.is_better(current):
+            self.best, self.num_bad_epochs = current, 0
+        else:
+            self.num_bad_epochs += 1
+        if self.in_cooldown:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > settings["patience"]:
+            self._reduce()
+            self.cooldown_counter, self.num_bad_epochs = settings["cooldown"], 0
+        self._last_lr = self._present()
+        self._moved()
+
+    def _reduce(self) -> None:
+        groups, slot = self._groups(), self._slot()
+        if len(groups) != len(self.min_lrs):
+            if self.default_min_lr is None:
+                raise ValueError(
+                    f"{self._label}: min_lr was given for {len(self.min_lrs)} parameter groups, "
+                    f"of which there are {len(groups)} now; set min_lrs"
+                )
+            self.min_lrs = [self.default_min_lr] * len(groups)
+        for group, least in zip(groups, self.min_lrs, strict=True):
+            old = slot.read(group)
+            new = max(old * self.__dict__["factor"], least)
+            if old - new > self.__dict__["eps"]:
+                slot.write(group, new)
+
+    def get_lr(self) -> list[float]:
+        """The values in the groups."""
+        return self._present()

@@ -1,0 +1,349 @@
+"""The base class of every scheduler: which values of an optimizer it drives, and its steps.
+
+Owns reading and writing a hyperparameter of parameter groups, the count of steps, and saving and
+loading. Works with any optimizer that has ``param_groups``. What the value at a step is, is a
+subclass's business: ``closed_form`` has those that are generated from an equation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..checking import as_count, as_number, nearest
+from ..groups.settings import STRUCTURE
+from ..rules.generation import GENERATION, adopt
+
+#: Entries of saved schedulers that hold nothing: torch's, and Lucid 2's count of groups.
+EMPTY = ("_get_lr_called_within_step", "_is_initial", "_group_count", "verbose", "class")
+#: Attributes that are not saved.
+UNSAVED = ("optimizer", "verbose")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a hyperparameter is in a group: under a key, and where in a tuple if it is in one."""
+
+    key: str
+    index: int | None = None
+
+    def read(self, group: Mapping[str, Any]) -> float:
+        """The value in a group."""
+        value = group[self.key]
+        return as_number(value if self.index is None else value[self.index], self.key)
+
+    def write(self, group: Any, value: float) -> None:
+        """Set the value in a group."""
+        if self.index is None:
+            group[self.key] = value
+        else:
+            before = tuple(group[self.key])
+            group[self.key] = (*before[: self.index], value, *before[self.index + 1 :])
+
+
+def slot_of(optimizer: Any, hyper: str, label: str) -> Slot:
+    """Where a hyperparameter is in the groups of an optimizer: ``lr``, ``momentum``, ``beta1``."""
+    slot = _slot_in(optimizer, optimizer.param_groups[0], hyper, label)
+    for index, group in enumerate(optimizer.param_groups):
+        if slot.key not in group:
+            raise ValueError(f"{label}: group {index} has no {slot.key!r}, which group 0 has")
+    return slot
+
+
+def _slot_in(optimizer: Any, group: Mapping[str, Any], hyper: str, label: str) -> Slot:
+    name = type(optimizer).__name__
+    elements = dict(_elements(optimizer, group))
+    if hyper in group and hyper not in STRUCTURE:
+        inside = [element for element, slot in elements.items() if slot.key == hyper]
+        if inside:
+            raise ValueError(
+                f"{label}: {hyper} of {name} holds {len(inside)} numbers; "
+                f"name one of {', '.join(inside)}"
+            )
+        value = group[hyper]
+        if not isinstance(value, bool) and (hasattr(value, "__float__")):
+            return Slot(hyper)
+        raise ValueError(f"{label}: {hyper} of {name} is {value!r}, which is no number")
+    if hyper in elements:
+        return elements[hyper]
+    numbers = [key for key, value in group.items() if type(value) in (int, float)]
+    raise ValueError(
+        f"{label}: {name} has no hyperparameter {hyper!r}; {nearest(hyper, [*numbers, *elements])}"
+    )
+
+
+def _elements(optimizer: Any, group: Mapping[str, Any]) -> Iterator[tuple[str, Slot]]:
+    """The names of the elements of tuples: as the optimizer has them, or ``betas`` has beta1."""
+    rules, dialect = getattr(optimizer, "rules", {}), getattr(optimizer, "dialect", None)
+    known = {h.name: h.symbols for h in rules[dialect].hypers} if dialect in rules else {}
+    for key, value in group.items():
+        if key not in STRUCTURE and isinstance(value, list | tuple):
+            numbered = [f"{key.removesuffix('s')}{i + 1}" for i in range(len(value))]
+            for index, name in enumerate(known.get(key, numbered)):
+                yield name, Slot(key, index)
+
+
+def checked_optimizer(optimizer: Any, label: str) -> Any:
+    """The optimizer, if it is something that a scheduler can drive."""
+    groups = getattr(optimizer, "param_groups", None)
+    if not groups:
+        raise TypeError(
+            f"{label}: {type(optimizer).__name__} is no optimizer: it has no param_groups"
+        )
+    return optimizer
+
+
+def checked_time(epoch: Any, label: str) -> float:
+    """A number of steps, which may be a fraction."""
+    time = as_number(epoch, f"{label}: epoch")
+    if time < 0:
+        raise ValueError(f"{label}: epoch must be at least 0, got {epoch!r}")
+    return int(time) if time.is_integer() else time
+
+
+class LRScheduler:
+    """Base of all schedulers: they write a hyperparameter of each group, by default ``lr``.
+
+    A class of your own defines ``get_lr``, which returns the values at ``last_epoch``, one for each
+    group, from ``base_lrs``.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Whose groups to write to: any object with ``param_groups``.
+    last_epoch : int, default -1
+        The number of the last step if a run is resumed; the groups must then hold the value that
+        they started with, as ``initial_lr``.
+    verbose : bool, default False
+        Whether to print the values at every step.
+    hyper : str, default "lr"
+        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or out of its range, or the optimizer has no such
+        hyperparameter.
+    """
+
+    generation: ClassVar[int] = GENERATION
+    #: What must be in a state that is loaded.
+    essential: ClassVar[tuple[str, ...]] = ("last_epoch", "base_lrs", "_last_lr")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        adopt(cls, cls.generation)
+
+    def __init__(
+        self, optimizer: Any, last_epoch: int = -1, verbose: bool = False, *, hyper: str = "lr"
+    ) -> None:
+        self.optimizer = checked_optimizer(optimizer, self._label)
+        self.verbose = verbose
+        self.hyper = hyper
+        self.last_epoch = as_count(last_epoch, f"{self._label}: last_epoch", at_least=-1)
+        self._fraction = 0.0
+        self.base_lrs = self._noted()
+        self._last_lr: list[float] = self._present()
+        self._initial_step()
+        for group, base in zip(self._groups(), self.base_lrs, strict=True):
+            group.setdefault(self._note, base)
+
+    # -- groups -----------------------------------------------------------------------------------
+
+    @property
+    def _label(self) -> str:
+        return type(self).__name__
+
+    @property
+    def _note(self) -> str:
+        """Under which key a group says what it started with."""
+        return f"initial_{self.hyper}"
+
+    @property
+    def _time(self) -> float:
+        return self.last_epoch + self._fraction if self._fraction else self.last_epoch
+
+    def _groups(self) -> Sequence[Any]:
+        groups: Sequence[Any] = self.optimizer.param_groups
+        count = len(self.__dict__.get("base_lrs", groups))
+        if len(groups) != count:
+            raise ValueError(
+                f"{self._label}: made for {count} parameter groups, of which there are "
+                f"{len(groups)} now; make it anew when all groups are there"
+            )
+        return groups
+
+    def _slot(self) -> Slot:
+        return slot_of(self.optimizer, self.hyper, self._label)
+
+    def _present(self) -> list[float]:
+        """The values in the groups."""
+        slot = self._slot()
+        return [slot.read(group) for group in self._groups()]
+
+    def _noted(self) -> list[float]:
+        """The values that the groups started with."""
+        found = []
+        for index, (group, present) in enumerate(zip(self._groups(), self._present(), strict=True)):
+            if self._note not in group and self.last_epoch >= 0:
+                raise KeyError(
+                    f"{self._label}: group {index} has no {self._note!r}, the value that it "
+                    f"started with; resuming with last_epoch={self.last_epoch} needs it"
+                )
+            found.append(as_number(group.get(self._note, present), self._note))
+        return found
+
+    def _write(self, values: Sequence[float]) -> None:
+        slot, groups = self._slot(), self._groups()
+        if len(values) != len(groups):
+            raise ValueError(
+                f"{self._label}: get_lr returned {len(values)} values for {len(groups)} groups"
+            )
+        numbers = [as_number(value, f"{self._label}: {self.hyper}") for value in values]
+        for group, value in zip(groups, numbers, strict=True):
+            slot.write(group, value)
+        self._last_lr = numbers
+
+    def _write_again(self) -> None:
+        """Write the values of the present step."""
+        self._write(self._last_lr)
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def get_lr(self) -> list[float]:
+        """The values at ``last_epoch``, one for each group."""
+        raise NotImplementedError(f"{self._label} has no get_lr(): define it")
+
+    def get_last_lr(self) -> list[float]:
+        """The values that the last step wrote, one for each group."""
+        return list(self._last_lr)
+
+    @property
+    def last_lr(self) -> list[float]:
+        """The values that the last step wrote, one for each group."""
+        return self.get_last_lr()
+
+    def step(self, epoch: float | None = None) -> None:
+        """Write the values of the next step, or those of step ``epoch``."""
+        self._go(self._time + 1 if epoch is None else checked_time(epoch, self._label))
+
+    def _go(self, time: float) -> None:
+        """Be at a time: write its values; on an error nothing changes."""
+        with self._undone_on_error():
+            self._set_time(time)
+            self._write(self.get_lr())
+            self._moved()
+
+    @contextmanager
+    def _undone_on_error(self) -> Iterator[None]:
+        """Whatever is done within, all of it is done or nothing, to the groups as well."""
+        schedulers = list(self._all())
+        attributes = [dict(scheduler.__dict__) for scheduler in schedulers]
+        groups = [dict(group) for group in self.optimizer.param_groups]
+        try:
+            yield
+        except BaseException:
+            for scheduler, own in zip(schedulers, attributes, strict=True):
+                scheduler.__dict__.clear()
+                scheduler.__dict__.update(own)
+            for group, before in zip(self.optimizer.param_groups, groups, strict=True):
+                for key in before:
+                    if group[key] is not before[key]:
+                        group[key] = before[key]
+            raise
+
+    def _all(self) -> Iterator[LRScheduler]:
+        """This scheduler, and those that it drives."""
+        yield self
+
+    def _set_time(self, time: float) -> None:
+        self.last_epoch = math.floor(time)
+        self._fraction = time - self.last_epoch
+
+    def _moved(self) -> None:
+        """Count a step, and print it if that is wanted."""
+        self._step_count += 1
+        if self.verbose:
+            print(f"{self._label}: step {self._time}, {self.hyper} = {self._last_lr}")
+
+    def _initial_step(self) -> None:
+        """The step that construction makes: to time 0, or to the one after ``last_epoch``."""
+        self._step_count = 0
+        self._go(self._time + 1)
+
+    def _rewind(self) -> None:
+        """Be as before the first step."""
+        self.last_epoch, self._fraction = -1, 0.0
+
+    def _restart(self) -> None:
+        """Start anew from the groups' first values, in the middle of a run."""
+        self.step(0)
+
+    def _hypers(self) -> set[str]:
+        """The hyperparameters that are driven."""
+        return {self.hyper}
+
+    # -- saving -----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on, in torch's layout; the class is noted besides."""
+        return {**self._saved(), "class": self._label}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Load what ``state_dict`` returned, here, in torch or in Lucid 2.
+
+        The groups get the values of that step. A failed load changes nothing.
+        """
+        found = self._checked_state(state_dict)
+        with self._undone_on_error():
+            self._restore(found)
+            self._write_again()
+
+    def _saved(self) -> dict[str, Any]:
+        return {
+            key: list(value) if isinstance(value, list) else value
+            for key, value in self.__dict__.items()
+            if key not in UNSAVED
+        }
+
+    def _checked_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes that a saved state sets, or an error that says what does not fit."""
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{self._label}: expected a state dict, got {type(state).__name__}")
+        saved_class = state.get("class", self._label)
+        if saved_class != self._label:
+            raise ValueError(f"{self._label}: this is the state of a {saved_class}")
+        known = self._known_keys()
+        unknown = sorted(str(key) for key in state if key not in (*known, *EMPTY))
+        if unknown:
+            raise ValueError(
+                f"{self._label}: the state holds {', '.join(map(repr, unknown))}, which this class "
+                f"has not; is it that of another scheduler?"
+            )
+        missing = [key for key in self.essential if key not in state]
+        if missing:
+            raise ValueError(f"{self._label}: the state lacks {', '.join(map(repr, missing))}")
+        if state.get("hyper", self.hyper) != self.hyper:
+            raise ValueError(
+                f"{self._label}: this is the state of a schedule of {state['hyper']}, "
+                f"not of {self.hyper}"
+            )
+        found = {key: value for key, value in state.items() if key not in EMPTY}
+        for key in ("base_lrs", "_last_lr"):
+            if key in found:
+                found[key] = [as_number(x, f"{self._label}: {key}") for x in found[key]]
+                if len(found[key]) != len(self._groups()):
+                    raise ValueError(
+                        f"{self._label}: the state is that of {len(found[key])} parameter groups, "
+                        f"here there are {len(self._groups())}"
+                    )
+        return found
+
+    def _known_keys(self) -> set[str]:
+        return set(self.__dict__) - set(UNSAVED)
+
+    def _restore(self, found: Mapping[str, Any]) -> None:
+        self.__dict__.update(found)

@@ -1,0 +1,80 @@
+"""States of the MLX idiom that a user assigns: ``optimizer.state = tree_unflatten(...)``.
+
+Owns the checks of such a state against the rule and the parameters. Names of parameters hold dots;
+``tree_unflatten`` takes them apart, and empty dicts do not outlive ``tree_flatten``: both are
+undone here. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import mlx.core as mx
+
+from ..checking import nearest
+from ..groups.states import MASTER_WEIGHT
+from ..step.clipping import GRAD_NORM
+from .leaves import leaves
+
+if TYPE_CHECKING:
+    from .group_state import GroupState
+
+
+def parsed(member: GroupState, value: Any) -> dict[str, Any]:
+    """The state of a group as it is kept, of one that was assigned."""
+    label, rule = member.label, member.rule
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{label}: a state must be a dict, got {type(value).__name__}")
+    scalars = [state.key for state in rule.scalar_states]
+    known = ["step", *(["lr"] if "lr" in rule.arguments else []), *scalars]
+    for key in value:
+        if key not in (*known, "params", GRAD_NORM):
+            raise ValueError(
+                f"{label}: the state has {key!r}, but must have {', '.join(known)} and params; was "
+                f"it taken from the state of another optimizer?"
+            )
+    if "step" not in value:
+        raise ValueError(f"{label}: the state has no 'step'")
+    found: dict[str, Any] = {}
+    for key in known:
+        if key in value:
+            array = value[key]
+            if not isinstance(array, mx.array) or array.shape != ():
+                raise TypeError(f"{label}: {key} must be a 0-d MLX array in a state, got {array!r}")
+            found[key] = array.astype(mx.int32 if key == "step" else mx.float32)
+    keys = {*known, "started", MASTER_WEIGHT, *(state.key for state in rule.arrays)} - {"lr"}
+    entries: dict[str, dict[str, Any]] = {}
+    for path, array in leaves(value.get("params", {})):
+        name, _, key = path.rpartition(".")
+        if key not in keys:
+            raise ValueError(f"{label}: {path!r} is no state; {nearest(key, sorted(keys))}")
+        entries.setdefault(name, {})[key] = array
+    return {**found, "params": entries}
+
+
+def check_entries(
+    member: GroupState,
+    shapes: Mapping[str, tuple[int, ...]],
+    entries: Mapping[str, Mapping[str, Any]] | None = None,
+    complete: bool = False,
+) -> None:
+    """Refuse states of unknown parameters and of other shapes, and ``complete`` ones with gaps."""
+    label, settings = member.label, member.settings
+    entries = member.entries if entries is None else entries
+    for name, entry in entries.items():
+        if name not in shapes:
+            raise ValueError(
+                f"{label}: the state of {name!r}, which is no parameter; {nearest(name, shapes)}"
+            )
+        for state in member.rule.arrays:
+            expected = state.shape(tuple(shapes[name]))
+            if state.key in entry and entry[state.key].shape != expected:
+                raise ValueError(
+                    f"{label}: parameter {name!r}: its state {state.key!r} has shape "
+                    f"{entry[state.key].shape}, expected {expected}"
+                )
+    for name in shapes if complete else ():
+        for state in settings.arrays:
+            if not state.first and state.key not in entries.get(name, {}):
+                raise ValueError(f"{label}: the state lacks {state.key!r} of parameter {name!r}")

@@ -1,0 +1,283 @@
+"""The state of one group of a tree, as arrays that ``mx.compile`` can capture.
+
+Owns ``GroupState``: the making, changing, saving and loading of
+
+    {"step": 0-d, "lr": 0-d, <scalar states>: 0-d, "params": {"layers.0.weight": {<states>}}}
+
+A parameter whose gradient was missing once keeps its own "step" (and scalar states) from then on.
+``mx.compile`` hands captured arrays to a traced step by their order, not by their keys: so keys
+never change places.
+The arithmetic of an update is in ``tree_update``; what groups have to do with each other in
+``tree``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ..arrays import is_half
+from ..backends.mlx import as_mlx, state_array
+from ..groups.settings import CLIP_VALUE, Group, Settings, as_argument, as_bound, as_hyper
+from ..groups.states import MASTER_WEIGHT
+from ..rules.rule import Hyper
+from .rate import is_schedule, value_at
+from .update import Common, Update, marks_start
+
+Array = Any
+
+
+class GroupState:
+    """The array state of one group and the update of its parameters."""
+
+    def __init__(self, common: Common, group: Group, state: dict[str, Any], label: str) -> None:
+        self.common = common
+        self.rule = common.rule
+        self.group = group
+        self.label = label
+        self.state = state
+        self._stored: Array = None  # the step count as this object left it
+        self._foreign: list[Array] = []  # step counts put there by others: mx.compile, a user
+        self._traced = False
+        group.watch = self._watch
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The states of each parameter, by its name."""
+        found: dict[str, dict[str, Any]] = self.state.get("params", {})
+        return found
+
+    @property
+    def settings(self) -> Settings:
+        settings = self.group.settings
+        if settings is None:
+            raise RuntimeError(f"{self.label}: the group was changed during an update")
+        return settings
+
+    # -- set-up -----------------------------------------------------------------------------------
+
+    def start(self, arrays: Mapping[str, Array]) -> None:
+        """Make the state for these parameters, in place of any there is."""
+        entries = {name: self._entry(array) for name, array in arrays.items()}
+        self.state.clear()
+        self.state["step"] = mx.array(0, dtype=mx.int32)
+        self._set_lr()
+        self.state.update(self._scalars())
+        self.state["params"] = entries
+        self._stored, self._foreign, self._traced = self.state["step"], [], False
+
+    def complete(self, arrays: Mapping[str, Array]) -> None:
+        """Make what an assigned state lacks for these parameters."""
+        if "lr" not in self.state:
+            self._set_lr()
+        _add(self.state, self._scalars())
+        for name, array in arrays.items():
+            _add(self.entries.setdefault(name, {}), self._entry(array))
+
+    def _set_lr(self) -> None:
+        if "lr" in self.settings.values:
+            self.state["lr"] = mx.array(self.settings.values["lr"], dtype=mx.float32)
+
+    def _entry(self, array: Array) -> dict[str, Any]:
+        """The states of a parameter that exist before its first step."""
+        own = {}
+        if self.common.has_masters and is_half(array):
+            own[MASTER_WEIGHT] = array = array.astype(mx.float32)
+        return own | {
+            state.key: state_array(state, {}, self.settings, array)
+            for state in self.settings.arrays
+            if not state.first
+        }
+
+    def _scalars(self) -> dict[str, Any]:
+        return {
+            state.key: mx.array(self.settings.start(state, None), dtype=mx.float32)
+            for state in self.settings.scalars
+            if not state.first
+        }
+
+    # -- hyperparameters --------------------------------------------------------------------------
+
+    def _watch(self, group: Group, key: str, value: Any) -> Any:
+        """Check a value that is about to be set; lr goes to the array state as well."""
+        argument = self.rule.arguments.get(key)
+        if key == CLIP_VALUE:
+            value = None if value is None else as_bound(value, self.label)
+            self.check_change(key, group.get(key), value)
+            return value
+        if argument is None:
+            return value
+        if key == "lr" and isinstance(argument, Hyper):
+            return self._new_lr(group, argument, value)
+        value = as_argument(argument, value, self.label)
+        self.check_change(key, group.get(key), value)
+        return value
+
+    def _new_lr(self, group: Group, argument: Hyper, value: Any) -> float:
+        """A learning rate or a schedule of it, put in place."""
+        schedule = value if is_schedule(value) else None
+        if schedule is not group.schedule and self.is_traced():
+            raise RuntimeError(
+                f"{self.label}: lr is "
+                + ("no schedule" if group.schedule is None else "a schedule")
+                + " in the step that mx.compile has traced. Call init(params) and compile anew"
+            )
+        if schedule is not None:
+            value = value_at(schedule, self.state.get("step", mx.array(0)), self.label)
+        number = as_hyper(argument, value, self.label)
+        group.schedule = schedule
+        if "lr" in self.state:
+            self.state["lr"] = mx.array(number, dtype=mx.float32)
+        assert isinstance(number, float)
+        return number
+
+    def check_change(self, key: str, old: Any, new: Any) -> None:
+        """Refuse a change that a traced step would not notice: of anything but lr."""
+        if key != "lr" and new != old and self.is_traced():
+            raise RuntimeError(
+                f"{self.label}: {key} cannot change after the step was traced by mx.compile, which "
+                f"has fixed {old!r}; only lr can. Call init(params) and compile anew"
+            )
+
+    def is_traced(self) -> bool:
+        """Whether an update ran inside mx.compile: its step count was a placeholder."""
+        for array in self._foreign:
+            try:
+                mx.eval(array)
+            except (RuntimeError, ValueError):
+                self._traced = True
+        self._foreign = []
+        return self._traced
+
+    # -- the update -------------------------------------------------------------------------------
+
+    def apply(
+        self, arrays: Mapping[str, Array], gradients: Mapping[str, Array], factor: Array | None
+    ) -> dict[str, Array]:
+        """The new values of the parameters that have a gradient, times a factor if there is one."""
+        if self.state["step"] is not self._stored:
+            self._foreign.append(self.state["step"])
+        if self.group.schedule is not None:
+            self.state["lr"] = value_at(self.group.schedule, self.state["step"], self.label)
+        for name, entry in self.entries.items():
+            if name not in gradients:
+                self._leave_behind(entry)
+        for name in gradients:
+            if name not in self.entries:  # late: it counts its own steps
+                own = {"step": mx.array(0, dtype=mx.int32), **self._scalars()}
+                self.entries[name] = self._entry(arrays[name]) | own
+        update = Update(self.common, self.settings, self.state, factor)
+        new = {name: update.parameter(name, arrays[name], gradients[name]) for name in gradients}
+        update.store()
+        self._stored = self.state["step"]
+        return new
+
+    def _leave_behind(self, entry: dict[str, Any]) -> None:
+        """Give a parameter without a gradient its own step count and scalar states."""
+        for key in ("step", *(state.key for state in self.rule.scalar_states)):
+            if key in self.state and key not in entry:
+                entry[key] = self.state[key]
+
+    # -- saving and loading -----------------------------------------------------------------------
+
+    def saved_values(self) -> dict[str, Any]:
+        """What a state dict has of the group besides its values: the count of updates, and lr."""
+        found: dict[str, Any] = {"updates": int(self.state["step"].item())}
+        if "lr" in self.state:
+            lr = self.state["lr"].item()
+            if np.float32(self.group["lr"]) != lr:  # a schedule's, or written there by the user
+                found["lr"] = lr
+        return found
+
+    def saved_entries(self) -> dict[str, dict[str, Any]]:
+        """The state of each parameter as ``state[param]`` would have it, step count included."""
+        clock_keys = [state.key for state in self.rule.scalar_states]
+        if self.rule.counts_steps:
+            clock_keys.insert(0, "step")
+        found = {}
+        for name, entry in self.entries.items():
+            clock = entry if "step" in entry else self.state
+            states = {key: value for key, value in entry.items() if key not in ("started", "step")}
+            found[name] = {**{key: clock[key] for key in clock_keys if key in clock}, **states}
+        return found
+
+    def load(
+        self,
+        values: Mapping[str, Any],
+        settings: Settings,
+        entries: Mapping[str, dict[str, Any]],
+        updates: int | None,
+    ) -> None:
+        """Put checked values and entries in place.
+
+        The shared step count is the saved number of updates; where that was not saved, the
+        commonest step count.
+        """
+        dict.update(self.group, values)
+        self.group.settings = settings
+        keys = ("step", *(state.key for state in self.rule.scalar_states))
+        clocks = {
+            name: tuple((key, entry[key]) for key in keys if key in entry)
+            for name, entry in entries.items()
+        }
+        fitting = [
+            clock
+            for clock in clocks.values()
+            if updates is None or dict(clock).get("step", updates) == updates
+        ]
+        shared = Counter(fitting).most_common(1)[0][0] if fitting else ()
+        clock = _clock({"step": updates or 0, **dict(shared)})
+        for key in keys:
+            if key not in clock:
+                self.state.pop(key, None)
+        self.state.update(clock)
+        self._set_lr()
+        for name, entry in entries.items():
+            own = {} if clocks[name] == shared else _clock({"step": 0, **dict(clocks[name])})
+            present = self.entries[name]
+            arrays = {
+                key: as_mlx(value, _type_of(present.get(key, value)))
+                for key, value in entry.items()
+                if key not in keys
+            }
+            started = marks_start(self.rule) and entry.get("step")
+            new = {**arrays, **own, **({"started": mx.array(True)} if started else {})}
+            self.entries[name] = _in_order_of(present, new)
+        self._stored = self.state["step"]
+
+    def assign(self, state: dict[str, Any]) -> None:
+        """Put an assigned state, which ``parsed`` has checked, in place."""
+        entries = _in_order_of(self.entries, state["params"])
+        for name, entry in entries.items():
+            entries[name] = _in_order_of(self.entries.get(name, {}), entry)
+        state = _in_order_of(self.state, {**state, "params": entries})
+        self.state.clear()
+        self.state.update(state)
+        self._stored, self._foreign = self.state["step"], []
+
+
+def _add(present: dict[str, Any], new: Mapping[str, Any]) -> None:
+    """Add what is not there yet; what is there keeps its place."""
+    for key, value in new.items():
+        present.setdefault(key, value)
+
+
+def _in_order_of(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The new dict with its keys where they were: compiled steps know arrays by their order."""
+    return {key: new[key] for key in (*(k for k in before if k in new), *new)}
+
+
+def _type_of(value: Any) -> Any:
+    return value.dtype if isinstance(value, mx.array) else mx.float32
+
+
+def _clock(values: dict[str, Any]) -> dict[str, Array]:
+    """Step count and scalar states as 0-d arrays."""
+    return {
+        key: mx.array(value, dtype=mx.int32 if key == "step" else mx.float32)
+        for key, value in values.items()
+    }

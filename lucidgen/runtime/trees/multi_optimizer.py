@@ -1,0 +1,140 @@
+"""Several optimizers for one tree of MLX arrays: MultiOptimizer of mlx.optimizers.
+
+Owns the division of the tree. Groups of one optimizer differ in values; here the equations differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..groups.selection import Selection, as_selection, routed
+from .idiom import MLXIdiom
+
+
+class MultiOptimizer:
+    """Optimizers that each update a part of a tree of MLX arrays.
+
+    Parameters
+    ----------
+    optimizers : sequence of optimizers, each made without parameters
+        What to use; a parameter goes to the first optimizer whose filter selects it.
+    filters : sequence of str, of sequences of str, or of functions of name and array
+        One for each optimizer but the last, which takes what is left: patterns for names, such as
+        ``"*.bias"``, or functions that say whether to take a parameter.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an optimizer has parameters of its own, or there are too few or too many filters.
+
+    Notes
+    -----
+    ``state`` is ``{"states": [<state of each optimizer>]}``, which ``mx.compile`` can capture; each
+    optimizer is saved and loaded by itself. ``max_grad_norm`` is about the gradients that its
+    optimizer gets: to clip all to one norm, give ``optim.clip_grad_norm`` of MLX all of them.
+
+    Examples
+    --------
+    >>> import mlx.core as mx
+    >>> from lucidgen.optim import SGD, Lion
+    >>> params = {"weight": mx.ones((2, 2)), "bias": mx.ones(2)}
+    >>> optimizer = MultiOptimizer([Lion(lr=0.5), SGD(lr=1.0)], [lambda path, w: w.ndim == 2])
+    >>> grads = {"weight": mx.full((2, 2), 3.0), "bias": mx.full(2, 0.25)}
+    >>> optimizer.apply_gradients(grads, params)["bias"].tolist()
+    [0.75, 0.75]
+    """
+
+    def __init__(self, optimizers: Sequence[Any], filters: Sequence[Any] = ()) -> None:
+        label = type(self).__name__
+        for index, optimizer in enumerate(optimizers):
+            if not isinstance(optimizer, MLXIdiom) or optimizer._tree is None:
+                raise TypeError(
+                    f"{label}: optimizer {index} must be an optimizer without parameters, "
+                    f"got {type(optimizer).__name__}"
+                )
+        if len(filters) != len(optimizers) - 1:
+            raise ValueError(
+                f"{label}: {len(optimizers)} optimizers need {len(optimizers) - 1} filters, one "
+                f"for each but the last; got {len(filters)}"
+            )
+        self.optimizers: list[Any] = list(optimizers)
+        self.filters: list[Selection] = [
+            as_selection(value, f"{label}: filter {index}") for index, value in enumerate(filters)
+        ]
+
+    def _parts(self, arrays: Mapping[str, Any], late: bool) -> list[dict[str, Any]]:
+        """The arrays of each optimizer, by name."""
+        labels = [
+            f"{type(self).__name__}: optimizer {index} ({type(optimizer).__name__})"
+            for index, optimizer in enumerate(self.optimizers)
+        ]
+        homes = routed([*self.filters, ("*",)], arrays, labels, type(self).__name__, late)
+        parts: list[dict[str, Any]] = [{} for _ in self.optimizers]
+        for name, array in arrays.items():
+            parts[homes[name]][name] = array
+        return parts
+
+    def init(self, params: Any) -> None:
+        """Make the states for a tree of MLX arrays, or for an mlx.nn.Module.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are no floating arrays, or an optimizer gets none.
+        """
+        from .leaves import leaves, parameters_of
+
+        parts = self._parts(dict(leaves(parameters_of(params))), late=False)
+        for optimizer, part in zip(self.optimizers, parts, strict=True):
+            optimizer.init(part)
+
+    def apply_gradients(self, grads: Any, params: Any) -> Any:
+        """The updated tree of parameters, unevaluated; parameters without gradient stay."""
+        from .leaves import leaves, parameters_of, replaced
+
+        params = parameters_of(params)
+        arrays, gradients = dict(leaves(params)), dict(leaves(grads))
+        late = all(optimizer._tree.shapes for optimizer in self.optimizers)
+        new: dict[str, Any] = {}
+        for optimizer, part in zip(self.optimizers, self._parts(arrays, late), strict=True):
+            own = {name: grad for name, grad in gradients.items() if name in part}
+            new |= optimizer.apply_gradients(own, part)
+        return replaced(params, new)
+
+    def update(self, model: Any, grads: Any) -> None:
+        """Update an mlx.nn.Module from a tree of gradients, unevaluated."""
+        model.update(self.apply_gradients(grads, model))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The states of the optimizers; one that is assigned is checked, and put into them."""
+        return {"states": [optimizer.state for optimizer in self.optimizers]}
+
+    @state.setter
+    def state(self, value: Mapping[str, Any]) -> None:
+        states = value.get("states") if isinstance(value, Mapping) else None
+        if not isinstance(states, list) or len(states) != len(self.optimizers):
+            raise ValueError(
+                f"{type(self).__name__}: the state must be a dict with a list 'states' of "
+                f"{len(self.optimizers)}"
+            )
+        trees = [optimizer._ready_tree() for optimizer in self.optimizers]
+        checked = [tree.checked(state) for tree, state in zip(trees, states, strict=True)]
+        for tree, found in zip(trees, checked, strict=True):
+            tree.put(found)
+
+    @property
+    def param_groups(self) -> list[Any]:
+        """The groups of all optimizers, as schedulers want them."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate of the first optimizer; setting it sets that of every one."""
+        return self.optimizers[0].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | Callable[[Any], Any]) -> None:
+        for optimizer in self.optimizers:
+            optimizer.learning_rate = value

@@ -1,0 +1,322 @@
+"""What the GPU targets share: a function for one element, and bodies that load, call and store.
+
+Owns what a kernel takes and in which order. A target adds its language (a printer, how parameters
+are declared, which names are free, functions of its own) and its complete kernels. Reductions over
+a tensor are no part of a kernel: MLX code computes them first, and their results arrive as scalars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import sympy
+
+from ...ir.guard import Guard
+from ...ir.program import Let, Names, Output, Program
+from ...spec.domains import Domain, domain_of
+from ...spec.functions import Reduction
+from .c_like import CPrinter, c_block
+from .mlx_printer import MLXPrinter
+from .names import renamed
+from .operations import Op
+from .python import aliases, block
+from .statements import Assign, Code, Statement, code
+
+
+class NoKernel(ValueError):
+    """A program has no kernel; the message says why, as in "it works on rows or columns"."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language of kernels.
+
+    `reference` declares a parameter of the function that it may change, `number` reads an input of
+    a body that is one number, and `helpers` are functions of ours by the operations that they
+    compute. `safe` gives a name that is free there: the one it is given or one like it, and none of
+    those taken.
+    """
+
+    printer: type[CPrinter]
+    reference: str
+    number: str
+    helpers: Mapping[str, str]
+    safe: Callable[[str, Iterable[str]], str]
+
+
+@dataclass(frozen=True)
+class BodyText:
+    """The body that MLX wraps, for one set of live states."""
+
+    live: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """MLX code for what is one number per tensor."""
+
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+    results: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The function and the bodies, ready for a template.
+
+    `parameters` and `lines` are those of the function for one element, which takes w, grad, the
+    states, the scalars, the conditions and the choices. `scalars`, `conditions` and `choices` are
+    named as in the program, `states`, `constants` (scalars and conditions) and `template` (choices)
+    as in the text. `program` has the names of the text, `live` tells when a state is needed, and
+    `helpers` are the functions of ours that are called.
+    """
+
+    name: str
+    program: Program
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+    states: tuple[str, ...]
+    live: Mapping[str, Guard]
+    helpers: tuple[str, ...]
+    scalars: tuple[str, ...]
+    tensor_scalars: tuple[str, ...]
+    conditions: tuple[str, ...]
+    choices: tuple[str, ...]
+    constants: tuple[str, ...]
+    template: tuple[str, ...]
+    bodies: tuple[BodyText, ...]
+    tensors: Tensors | None
+
+
+def kernel(program: Program, name: str, language: Language) -> Kernel:
+    """The element part of a program.
+
+    Raises
+    ------
+    NoKernel
+        If the program has rows or columns, or elements that read the last value of a per-tensor
+        state: the compiled MLX function serves those.
+    """
+    if {Domain.ROW, Domain.COLUMN} & set(program.domains.values()):
+        raise NoKernel("it works on rows or columns")
+    elements = [let for let in program.body if let.domain is Domain.ELEMENT]
+    read = set().union(*(let.value.free_symbols for let in elements))
+    if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):
+        raise NoKernel("its elements read the last value of what is one number per tensor")
+    split = _split(program)
+    plain, names = renamed(split, language.safe)
+    old_names = {new: old for old, new in names.items()}
+    parts = _Parts(plain, name, language)
+    tensor_reads = tuple(s for s in parts.scalars if plain.domains[s] is Domain.TENSOR)
+    tensor_scalars = tuple(old_names[s.name] for s in tensor_reads)
+    return Kernel(
+        name=name,
+        program=plain,
+        parameters=parts.parameters,
+        lines=parts.lines,
+        states=parts.states,
+        live=parts.live,
+        helpers=tuple(language.helpers[name] for name in parts.helpers),
+        scalars=tuple(old_names[s.name] for s in parts.scalars),
+        tensor_scalars=tensor_scalars,
+        conditions=tuple(old_names[c] for c in parts.conditions),
+        choices=tuple(old_names[c] for c in parts.choices),
+        constants=parts.constants,
+        template=parts.choices,
+        bodies=tuple(parts.body(live, old_names) for live in parts.live_sets()),
+        tensors=_tensors(split, tensor_scalars),
+    )
+
+
+def call(name: str, *kinds: Sequence[str]) -> list[str]:
+    """The lines of a call of the function, the arguments of each kind in lines of their own."""
+    rows = [row for kind in kinds for row in _rows(kind)]
+    ends = [","] * (len(rows) - 1) + [");"]
+    lines = [f"    {row}{end}" for row, end in zip(rows, ends, strict=True)]
+    return [f"lucidgen::{name}_step(", *lines]
+
+
+def _first_read(body: Sequence[Let]) -> Callable[[sympy.Symbol], tuple[int, str]]:
+    """A sorting key: where a symbol is first read."""
+    return lambda s: (next(i for i, let in enumerate(body) if let.value.has(s)), str(s))
+
+
+class _Parts:
+    """The texts of a kernel, of a program whose names the language can have."""
+
+    def __init__(self, program: Program, name: str, language: Language) -> None:
+        self.name, self.language = name, language
+        self.program = program
+        self.body_lets = tuple(let for let in program.body if let.domain is Domain.ELEMENT)
+        self.outputs = [o for o in program.outputs if o.domain is Domain.ELEMENT]
+        code_of = code(replace(program, body=self.body_lets), self.body_lets)
+        names, made = code_of.names, {let.target for let in self.body_lets}
+        reads = {s for let in self.body_lets for s in let.value.free_symbols} - made
+        constant = (s for s in reads if program.domains[s] is not Domain.ELEMENT)
+        self.scalars = sorted(constant, key=_first_read(self.body_lets))
+        self.states = tuple(names[o.before] for o in self.outputs[1:])
+        self.live = dict(zip(self.states, (o.live for o in self.outputs[1:]), strict=True))
+        guards = [*(let.guard for let in self.body_lets), *self.live.values()]
+        asked = {name for guard in guards for name in guard.support}
+        self.conditions = tuple(n for n in program.choices if n in asked & set(program.conditions))
+        self.choices = tuple(n for n in program.choices if n in asked and n not in self.conditions)
+        self.lines = self._function(code_of)
+        self.helpers = tuple(sorted(_called(code_of.statements) & set(language.helpers)))
+        self.constants = (*(s.name for s in self.scalars), *self.conditions)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters of the function."""
+        reference, real = self.language.reference, self.language.printer.real
+        return (
+            reference.format("w"),
+            f"{real} grad",
+            *(reference.format(state) for state in self.states),
+            *(f"{real} {scalar}" for scalar in self.scalars),
+            *(f"bool {name}" for name in (*self.conditions, *self.choices)),
+        )
+
+    def _function(self, code_of: Code) -> tuple[str, ...]:
+        names = code_of.names
+        declared = {"w", "grad", *self.states, *(s.name for s in self.scalars)}
+        printer = self.language.printer(names)
+        lines = [f"{printer.real} {name} = {source};" for name, source in code_of.aliases]
+        declared |= {name for name, _ in code_of.aliases}
+        lines += c_block(code_of.statements, printer, declared, "")
+        lines += [
+            f"{names[o.before]} = {names[o.after]};"
+            for o in self.outputs
+            if names[o.before] != names[o.after]
+        ]
+        return tuple(lines)
+
+    def live_sets(self) -> list[tuple[str, ...]]:
+        """Every set of states that static choices may need, the smallest first."""
+        support = sorted({n for guard in self.live.values() for n in guard.support})
+        found = set()
+        for values in product((False, True), repeat=len(support)):
+            on = dict.fromkeys(self.program.choices, False) | dict(
+                zip(support, values, strict=True)
+            )
+            found.add(tuple(s for s in self.states if self.live[s].holds(on)))
+        return sorted(found, key=lambda live: (len(live), live))
+
+    def body(self, live: tuple[str, ...], old_names: dict[str, str]) -> BodyText:
+        """What MLX wraps, where these states are live."""
+        number = self.language.number
+        lines = [
+            "float w_i = float(w[i]);",
+            *(f"float {s}_i = {f'float({s}[i])' if s in live else '0.0f'};" for s in self.states),
+            *call(
+                self.name,
+                ["w_i", "float(grad[i])", *(f"{state}_i" for state in self.states)],
+                [number.format(s.name) for s in self.scalars],
+                [*(number.format(name) for name in self.conditions), *self.choices],
+            ),
+            "new_w[i] = T(w_i);",
+            *(f"new_{s}[i] = T({s}_i);" for s in live),
+        ]
+        return BodyText(
+            live=tuple(old_names[s] for s in live),
+            inputs=("w", "grad", *live, *self.constants),
+            outputs=("new_w", *(f"new_{s}" for s in live)),
+            lines=tuple(lines),
+        )
+
+
+def _rows(words: Sequence[str], width: int = 76) -> list[str]:
+    """Words joined by commas, in lines that fit."""
+    rows: list[str] = []
+    for word in words:
+        if rows and len(rows[-1]) + len(word) + 2 <= width:
+            rows[-1] += f", {word}"
+        else:
+            rows.append(word)
+    return rows
+
+
+def _called(statements: Sequence[Statement]) -> set[str]:
+    """The operations that statements use."""
+    found: set[str] = set()
+    for statement in statements:
+        if isinstance(statement, Assign):
+            work = [statement.value]
+            while work:
+                node = work.pop()
+                if isinstance(node, Op):
+                    found.add(node.name)
+                    work += node.args
+        else:
+            found |= _called((*statement.then, *statement.otherwise))
+    return found
+
+
+# What is one number per tensor
+
+
+def _split(program: Program) -> Program:
+    """The program with every reduction in a let of its own, outside the element lets."""
+    names = Names(program)
+    lets: list[Let] = []
+    for let in program.lets:
+        value = let.value
+        if let.domain is Domain.ELEMENT and value.has(Reduction):
+            for part in _reduced(value, program):
+                target = names.free(f"{let.target.name}_scalar")
+                lets.append(Let(target, part, Domain.TENSOR, let.guard, let.note))
+                value = value.xreplace({part: target})
+        lets.append(replace(let, value=value))
+    return program.with_lets(lets).check()
+
+
+def _reduced(value: sympy.Basic, program: Program) -> list[sympy.Basic]:
+    """The largest parts of an expression that are one number per tensor and reduce something."""
+    if not value.has(Reduction):
+        return []
+    if domain_of(value, program.domains) is Domain.TENSOR and isinstance(value, sympy.Expr):
+        return [value]
+    parts = (part for arg in value.args for part in _reduced(arg, program))
+    return list(dict.fromkeys(parts))
+
+
+def _tensors(program: Program, scalars: Sequence[str]) -> Tensors | None:
+    """MLX code for tensor scalars and for states that are 0-d arrays."""
+    states = [o for o in program.outputs if o.domain is Domain.TENSOR]
+    wanted = {s for s in program.domains if s.name in scalars} | {o.after for o in states}
+    if not wanted:
+        return None
+    body = _needed(program, wanted)
+    part = replace(program, body=body, outputs=_outputs_of(program, body))
+    code_of = code(part, body)
+    lines = [*aliases(code_of), *block(code_of.statements, MLXPrinter(code_of.names))]
+    reads = {s for let in body for s in let.value.free_symbols}
+    asked = {name for let in body for name in let.guard.support}
+    inputs = [code_of.names[i.symbol] for i in program.inputs if i.symbol in reads]
+    hosts = [let.target.name for let in program.host if let.target in reads]
+    choices = [name for name in program.choices if name in asked and name not in hosts]
+    given = tuple(dict.fromkeys([*inputs, *hosts, *choices]))
+    results = [(name, code_of.names.get(s, name)) for name in scalars for s in wanted
+               if s.name == name]  # fmt: skip
+    results += [(code_of.names[o.before], code_of.names[o.after]) for o in states]
+    return Tensors(given, tuple(lines), tuple(results))
+
+
+def _needed(program: Program, wanted: set[sympy.Symbol]) -> tuple[Let, ...]:
+    """The lets of the body that some symbols depend on."""
+    needed = set(wanted)
+    kept: list[Let] = []
+    for let in reversed(program.body):
+        if let.target in needed:
+            needed |= let.value.free_symbols
+            kept.append(let)
+    return tuple(reversed(kept))
+
+
+def _outputs_of(program: Program, body: Sequence[Let]) -> tuple[Output, ...]:
+    made = {let.target for let in body}
+    return tuple(o for o in program.outputs if o.after in made)

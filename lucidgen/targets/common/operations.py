@@ -1,0 +1,214 @@
+"""Expressions as trees of binary operations, in the order in which they are computed.
+
+Owns that order: SymPy sorts terms for itself, and rounding and beauty both depend on order. All
+targets print these trees and the cost model counts them, so that none can disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import TypeAlias
+
+import sympy
+from sympy.core.relational import (
+    Equality,
+    GreaterThan,
+    LessThan,
+    StrictGreaterThan,
+    StrictLessThan,
+    Unequality,
+)
+from sympy.logic.boolalg import BooleanAtom
+
+from ...ir.program import Expm1, Square
+from ...spec.domains import Domain
+from ...spec.functions import Applied, ColumnMean, Group, Mean, Norm, Passed, RowMean, Total, When
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation on one, two or three operands."""
+
+    name: str
+    args: tuple[Node, ...]
+
+
+Node: TypeAlias = Op | sympy.Symbol | sympy.Number
+
+_FUNCTIONS: dict[type, str] = {
+    sympy.Abs: "abs",
+    sympy.sign: "sign",
+    sympy.exp: "exp",
+    sympy.log: "log",
+    sympy.tanh: "tanh",
+    sympy.cos: "cos",
+    sympy.floor: "floor",
+    Applied: "applied",
+    Passed: "passed",
+    sympy.Not: "not",
+    Square: "square",
+    Expm1: "expm1",
+    Norm: "norm",
+    Mean: "mean",
+    Total: "total",
+    RowMean: "row_mean",
+    ColumnMean: "column_mean",
+}
+_COMPARISONS: dict[type, str] = {
+    StrictGreaterThan: "gt",
+    GreaterThan: "ge",
+    StrictLessThan: "lt",
+    LessThan: "le",
+    Equality: "eq",
+    Unequality: "ne",
+}
+_MIRRORED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
+_FOLDED: dict[type, str] = {
+    sympy.Max: "maximum",
+    sympy.Min: "minimum",
+    sympy.And: "and",
+    sympy.Or: "or",
+}
+
+
+#: What stands for the number pi where its name is to be printed, and not its value.
+PI = sympy.Symbol("pi", positive=True)
+
+
+def with_pi(expr: sympy.Basic) -> sympy.Basic:
+    """The expression with pi as a name."""
+    return expr.xreplace({sympy.pi: PI})
+
+
+def operations(
+    expr: sympy.Basic, domain: Callable[[sympy.Basic], Domain] = lambda _: Domain.HOST
+) -> Node:
+    """The tree of an expression.
+
+    Scalars meet scalars before arrays, terms with a plus come before terms with a minus, and a
+    product is divided once.
+
+    >>> from lucidgen.ir.program import symbol
+    >>> w, lr, c = symbol("w"), symbol("lr"), symbol("c")
+    >>> operations(w - w * lr / c)  # doctest: +NORMALIZE_WHITESPACE
+    Op(name='sub', args=(w, Op(name='div', args=(Op(name='mul', args=(lr, w)), c))))
+    """
+    return _Reader(domain).read(expr)
+
+
+def _fold(name: str, a: Node, b: Node) -> Node:
+    return Op(name, (a, b))
+
+
+def walk(node: Node) -> Iterator[Op]:
+    """Every operation of a tree, operands first."""
+    if isinstance(node, Op):
+        for arg in node.args:
+            yield from walk(arg)
+        yield node
+
+
+def reads(node: Node) -> set[sympy.Symbol]:
+    """The symbols that a tree reads."""
+    if isinstance(node, Op):
+        return set().union(*map(reads, node.args))
+    return {node} if isinstance(node, sympy.Symbol) else set()
+
+
+class _Reader:
+    def __init__(self, domain: Callable[[sympy.Basic], Domain]) -> None:
+        self.domain = domain
+
+    def read(self, expr: sympy.Basic) -> Node:
+        if isinstance(expr, sympy.Symbol | sympy.Number | BooleanAtom):
+            return expr
+        if expr is sympy.pi or expr is sympy.E:
+            return sympy.Float(expr, 17)
+        if isinstance(expr, Group):
+            return self.read(expr.args[0])
+        if isinstance(expr, sympy.Add):
+            return self.total(expr)
+        if isinstance(expr, sympy.Mul | sympy.Pow):
+            return self.product(expr)
+        if isinstance(expr, When):
+            return Op("where", tuple(map(self.read, expr.args)))
+        if type(expr) in _FOLDED:
+            args = [self.read(arg) for arg in sorted(expr.args, key=self.term_key)]
+            return reduce(partial(_fold, _FOLDED[type(expr)]), args)
+        name = (_FUNCTIONS | _COMPARISONS)[expr.func]
+        sides = tuple(map(self.read, expr.args))
+        if name in _MIRRORED and str(sides[1]) == "t":
+            return Op(_MIRRORED[name], sides[::-1])  # t on the left, whatever SymPy prefers
+        return Op(name, sides)
+
+    def total(self, expr: sympy.Add) -> Node:
+        terms = sorted(expr.args, key=self.term_key)
+        plus = [term for term in terms if not term.could_extract_minus_sign()]
+        minus = [-term for term in terms if term.could_extract_minus_sign()]
+        if not plus:
+            return Op("neg", (self.total(-expr) if len(minus) > 1 else self.read(minus[0]),))
+        value = reduce(lambda a, b: Op("add", (a, b)), map(self.read, plus))
+        return reduce(lambda a, b: Op("sub", (a, b)), map(self.read, minus), value)
+
+    def product(self, expr: sympy.Mul | sympy.Pow) -> Node:
+        negative = isinstance(expr, sympy.Mul) and expr.could_extract_minus_sign()
+        top, bottom = [], []
+        for factor in sympy.Mul.make_args(-expr if negative else expr):
+            base, exponent = factor.as_base_exp()
+            if self.is_divisor(factor, expr):
+                top += [sympy.Integer(factor.p)] if factor.p != 1 else []
+                bottom.append(sympy.Integer(factor.q))
+            elif exponent.is_Rational and exponent < 0:
+                bottom.append(base**-exponent)
+            else:
+                top.append(factor)
+        value = self.chain(top)
+        if bottom:
+            value = Op("div", (value, self.chain(bottom)))
+        return Op("neg", (value,)) if negative else value
+
+    def is_divisor(self, factor: sympy.Expr, product: sympy.Expr) -> bool:
+        """Whether a fraction divides by what it has below: where it is no double, and on the host,
+        where a division costs nothing."""
+        if not factor.is_Rational or factor.is_Integer or self.domain(product) is not Domain.HOST:
+            return False
+        return bool(factor.q & (factor.q - 1))
+
+    def chain(self, factors: list[sympy.Expr]) -> Node:
+        if not factors:
+            return sympy.S.One
+        ordered = sorted(factors, key=self.factor_key)
+        return reduce(lambda a, b: Op("mul", (a, b)), map(self.factor, ordered))
+
+    def factor(self, expr: sympy.Expr) -> Node:
+        if not isinstance(expr, sympy.Pow):
+            return self.read(expr)
+        if expr.exp == sympy.S.Half:
+            return Op("sqrt", (self.read(expr.base),))
+        if expr.exp == sympy.Rational(1, 3) and self.domain(expr) is not Domain.HOST:
+            return Op("cbrt", (self.read(expr.base),))
+        return Op("pow", (self.read(expr.base), self.read(expr.exp)))
+
+    def term_key(self, term: sympy.Basic) -> tuple[object, ...]:
+        """Arrays first, a state's last value before new ones, names before what is made of them."""
+        no_memory = not any("[t - 1]" in s.name for s in term.free_symbols)
+        size = sum(1 for _ in sympy.preorder_traversal(term))
+        is_symbol = isinstance(term, sympy.Symbol)
+        return (
+            bool(term.is_Number),
+            -self.domain(term).rank,
+            not is_symbol,
+            no_memory,
+            size,
+            str(term),
+        )
+
+    def factor_key(self, factor: sympy.Expr) -> tuple[object, ...]:
+        """Numbers, then scalars, then arrays; t first and names before what is made of them."""
+        is_symbol = isinstance(factor, sympy.Symbol)
+        rank = self.domain(factor).rank
+        text = str(factor)
+        own = text.removesuffix("_scale")
+        return (not factor.is_Number, rank, text != "t", not is_symbol, own, text)

@@ -1,0 +1,240 @@
+"""The truth that everything emitted is held against: a spec's own equations to 50 digits.
+
+Owns the meaning of a spec: which equations hold in a step, when a state exists, how it begins. It
+reads the equations as their author wrote them, before any lowering and any pass, and shares no code
+with those. Hyperparameters count as the exact values of their doubles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ..spec.domains import Domain, infer_domains
+from ..spec.equation import Eq
+from ..spec.functions import When
+from ..spec.optimizer import OptimizerSpec
+from ..spec.quantities import At, Flag, Hyper, Series, t
+from .exact import Value, evaluate, maximum, minimum, multiply, real
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the user chose: hyperparameters by symbol, flags by name, what happens to gradients.
+
+    What is not given has the spec's default. The equations read the gradient with its sign changed
+    if `maximize`, and clipped to at most `grad_bound` in magnitude.
+    """
+
+    spec: OptimizerSpec
+    hypers: Mapping[str, float] = field(default_factory=dict)
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    maximize: bool = False
+    grad_bound: float = math.inf
+
+    @property
+    def grad_factor(self) -> float:
+        """What gradients are multiplied by."""
+        return -1.0 if self.maximize else 1.0
+
+    @property
+    def scales_grad(self) -> bool:
+        """Whether the equations read anything but the gradient itself."""
+        return self.maximize or self.grad_bound < math.inf
+
+    def scaled(self, grad: Value) -> Value:
+        """The gradient as the equations read it."""
+        if not self.scales_grad:
+            return grad
+        bound = real(self.grad_bound)
+        return maximum(minimum(multiply(real(self.grad_factor), grad), bound), -bound)
+
+    def hyper(self, symbol: sympy.Symbol) -> float:
+        """The value of a hyperparameter."""
+        if symbol.name in self.hypers:
+            return self.hypers[symbol.name]
+        for argument in (*self.spec.parameters, *self.spec.ignores):
+            if isinstance(argument, Flag):
+                continue
+            default = self.spec.default(argument)
+            values = (default,) if isinstance(argument, Hyper) else default
+            for own, value in zip(argument.symbols, values, strict=True):
+                if own.name == symbol.name:
+                    return float(value)
+        raise KeyError(symbol.name)
+
+    def flag(self, symbol: sympy.Symbol) -> bool:
+        """The value of a flag."""
+        default = next((f.default for f in self.spec.flags if f == symbol), False)
+        return self.flags.get(symbol.name, self.spec.defaults.get(symbol.name, default))
+
+    def is_away(self, hyper: Hyper) -> bool:
+        """Whether a hyperparameter is away from its special value."""
+        return bool(self.hyper(hyper) != hyper.special)
+
+    def resolved(self, expr: sympy.Basic) -> sympy.Basic:
+        """An expression with all flags and special values put in; comparisons stay open."""
+        known = {
+            symbol: sympy.nsimplify(symbol.special, rational=True)
+            for symbol in expr.atoms(Hyper)
+            if symbol.special is not None and not self.is_away(symbol)
+        }
+        return self._decided(expr).xreplace(known)
+
+    def _decided(self, expr: sympy.Basic) -> sympy.Basic:
+        if isinstance(expr, When):
+            condition, *branches = expr.args
+            return When(self._condition(condition), *map(self._decided, branches))
+        return expr.func(*map(self._decided, expr.args)) if expr.args else expr
+
+    def _condition(self, expr: sympy.Basic) -> sympy.Basic:
+        if isinstance(expr, Flag):
+            return sympy.sympify(self.flag(expr))
+        if isinstance(expr, Hyper):
+            return sympy.sympify(self.is_away(expr))
+        if isinstance(expr, sympy.And | sympy.Or | sympy.Not):
+            return expr.func(*map(self._condition, expr.args))
+        return expr.func(*map(self._decided, expr.args)) if expr.args else expr
+
+    def value(self, equation: Eq) -> sympy.Expr:
+        """The right side of an equation that matters under this setting."""
+        return self.resolved(equation.normalised())
+
+    def states(self) -> tuple[Series, ...]:
+        """The states that live equations read, in the spec's order; and those that are kept.
+
+        A state is live when the new parameter, or a kept series, depends on its last value under
+        the flags and special values. First updates and conditions on the host do not count: a
+        state outlives the step in which it is not read.
+        """
+        _, live = self._needed()
+        return tuple(s for s in self.spec.states if s.name in live)
+
+    def live_equations(self) -> dict[tuple[str, str], sympy.Expr]:
+        """The right sides that the new parameter and the kept series depend on, by left side.
+
+        Settings with the same ones (and the same maximize) compute the same.
+        """
+        needed, _ = self._needed()
+        return {e.key: self.value(e) for e in self.spec.equations if e.key[0] in needed}
+
+    def _needed(self) -> tuple[set[str], set[str]]:
+        """The series that live equations define, and those of them whose last value is read."""
+        equations = self.spec.by_moment("t")
+        by_name = {series.name: series for series in equations}
+        kept = {s.name for s in self.spec.states if s.keep}
+        needed, live, work = {"w"} | kept, set(kept), ["w", *kept]
+        while work:
+            value = self.value(equations[by_name[work.pop()]])
+            for at in value.atoms(At):
+                name = at.series.name
+                if at.shift == -1:
+                    live.add(name)
+                if name in by_name and name not in needed:
+                    needed.add(name)
+                    work.append(name)
+        return needed, live
+
+
+@dataclass
+class Trajectory:
+    """A parameter under an optimizer: its value, its states, and what `step` makes of them.
+
+    Parameters
+    ----------
+    setting : Setting
+        The optimizer and its arguments; may be exchanged between steps.
+    w : array
+        The parameter, in the shape in which reductions see it.
+    states : dict of arrays and numbers, optional
+        What exists already, by the name of the series.
+    t : int
+        The steps done.
+
+    >>> from lucidgen.specs.sgd import SGD
+    >>> run = Trajectory(Setting(SGD, {"lr": 0.5, "momentum": 0.5}), np.array([1.0]))
+    >>> for _ in range(2):
+    ...     run.step(np.array([2.0]))
+    >>> print(run.w[0], run.states["b"][0])
+    -1.5 3.0
+    """
+
+    setting: Setting
+    w: Value
+    states: dict[str, Value] = field(default_factory=dict)
+    t: int = 0
+
+    def __post_init__(self) -> None:
+        self.w = real(self.w)
+        self.states = {name: _real(value) for name, value in self.states.items()}
+
+    def step(self, grad: Any) -> None:
+        """Move the parameter and the live states by one step."""
+        moment = _Moment(self, real(grad))
+        live = self.setting.states()
+        new_w = moment.now("w")
+        new = {series.name: moment.now(series.name) for series in live}
+        self.w, self.t = new_w, self.t + 1
+        self.states |= new
+
+
+def _real(value: Any) -> Value:
+    is_exact = isinstance(value, np.ndarray) and value.dtype == object
+    return value if is_exact else real(value)
+
+
+class _Moment:
+    """One step of a trajectory: every series' value before and after it, when asked for."""
+
+    def __init__(self, before: Trajectory, grad: Value) -> None:
+        self.before = before
+        self.setting = before.setting
+        spec = self.setting.spec
+        self.domains = infer_domains(spec)
+        self.live = {series.name for series in self.setting.states()}
+        self.equations = {s.name: e for s, e in spec.by_moment("t").items()}
+        self.firsts = {s.name: e for s, e in spec.by_moment("first").items()}
+        self.starts = {s.name: e for s, e in spec.by_moment("start").items()}
+        self.done: dict[str, Value] = {"grad": self.setting.scaled(grad)}
+
+    def now(self, name: str) -> Value:
+        """The value of a series after the step."""
+        if name not in self.done:
+            created = self.before.t == 0
+            if any(s.name == name for s in self.setting.spec.states):
+                created = name in self.live and name not in self.before.states
+            first = self.firsts.get(name) if created else None
+            equation = first or self.equations[name]
+            self.done[name] = self.shaped(name, evaluate(self.setting.value(equation), self.leaf))
+        return self.done[name]
+
+    def shaped(self, name: str, value: Value) -> Value:
+        """The value with an entry for every element, if the series varies over the elements."""
+        if self.domains[name] is not Domain.ELEMENT:
+            return value
+        return np.broadcast_to(np.asarray(value, dtype=object), np.shape(self.before.w))
+
+    def last(self, name: str) -> Value:
+        """The value of a series before the step: what the state holds, or its start."""
+        if name == "w":
+            return self.before.w
+        if name in self.before.states:
+            return self.before.states[name]
+        start = self.starts.get(name)
+        return self.shaped(name, evaluate(start.right, self.leaf) if start else real(0))
+
+    def leaf(self, symbol: sympy.Symbol) -> Value:
+        """The value of a symbol of an equation."""
+        if isinstance(symbol, At):
+            name = symbol.series.name
+            if symbol.index == 0:
+                return self.before.w
+            return self.now(name) if symbol.shift == 0 else self.last(name)
+        if symbol == t:
+            return real(self.before.t + 1)
+        return real(self.setting.hyper(symbol))
