@@ -16,7 +16,7 @@ import numpy as np
 
 import lucidgen.optim
 from lucidgen import Parameter
-from lucidgen.runtime.groups.settings.bucket import Bucket
+from lucidgen.runtime.groups.bucket import Bucket
 
 FOLDER = Path(__file__).parents[2] / "generated" / "lucid" / "optim" / "_cuda"
 

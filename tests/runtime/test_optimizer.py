@@ -8,7 +8,7 @@ import pytest
 from handwritten import SGD, Adam, NAdam
 
 from lucidgen.runtime import Optimizer, Parameter
-from lucidgen.runtime.groups.settings import constructor
+from lucidgen.runtime.groups.constructor import constructor
 
 
 class Model:

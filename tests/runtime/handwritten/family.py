@@ -1,7 +1,7 @@
 """The classes: signatures and nothing else."""
 
 from lucidgen.runtime import Optimizer
-from lucidgen.runtime.groups.settings import constructor
+from lucidgen.runtime.groups.constructor import constructor
 
 from ._rules.family import ADAM, ADAMW, CLIPPED, NADAM, SGD_RULES, SLOW
 
@@ -10,7 +10,7 @@ class Adam(Optimizer):
     """torch's Adam; the dialect "keras" has another default for eps and no amsgrad."""
 
     rules = ADAM
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(
@@ -41,7 +41,7 @@ class AdamW(Optimizer):
     """Adam under another name: its dicts are not Adam's."""
 
     rules = ADAMW
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(
@@ -72,7 +72,7 @@ class SGD(Optimizer):
     """torch's SGD: the momentum buffer starts as the gradient."""
 
     rules = SGD_RULES
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(
@@ -103,7 +103,7 @@ class NAdam(Optimizer):
     """A scalar state (the product of mu), and for good measure a host condition."""
 
     rules = NADAM
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(
@@ -132,7 +132,7 @@ class Clipped(Optimizer):
     """A reduction over the tensor: the running mean of the gradient's norm scales the step."""
 
     rules = CLIPPED
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(self, params=None, lr=1e-2, beta=0.9, *, maximize=False, dialect="torch"):
@@ -143,7 +143,7 @@ class Slow(Optimizer):
     """Does not move at a parameter's first step; keeps an average that starts as the weights."""
 
     rules = SLOW
-    generation = 2
+    generation = 3
 
     @constructor
     def __init__(self, params=None, lr=1e-2, *, maximize=False, dialect="torch"):
