@@ -1,6 +1,6 @@
 """How long imports and first steps take, in fresh interpreters: `python bench/imports.py`.
 
-Prints medians in milliseconds. What is imported at all is held by tests/test_imports.py, exactly;
+Prints medians in milliseconds. tests/imports/test_imports.py holds exactly what is imported at all;
 here is only what it costs on this machine.
 """
 

@@ -69,7 +69,7 @@ def test_some_of_a_package_with_schedules_can_be_built(own):
 def test_a_self_contained_package_brings_its_schedulers(own):
     assert build("--into", "alone")[0] == 0
     text = (own / "alone/lr_scheduler/warm.py").read_text()
-    assert "from .._runtime.closed_form import ClosedForm" in text
+    assert "from .._runtime.schedulers.closed_form import ClosedForm" in text
     assert "lucidgen." not in text
 
 

@@ -17,13 +17,13 @@ import numpy as np
 from ...ir.lower import lower
 from ...ir.program import Program
 from ...passes import optimize
-from ...runtime import Parameter, Rule
+from ...runtime import Parameter
 from ...runtime.backends.gpu.call import Call, covering
 from ...runtime.backends.gpu.trial import kernel_of
 from ...runtime.backends.mlx import required_function
 from ...runtime.groups.bucket import Bucket
 from ...runtime.groups.settings import Settings
-from ...runtime.rules.kernel import Kernel
+from ...runtime.rules import Kernel, Rule
 from ...runtime.rules.rule import names_of
 from ...spec.optimizer import OptimizerSpec
 from ..emitted import arguments, build, settings

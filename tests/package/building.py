@@ -1,10 +1,11 @@
-"""Small specs, and running `lucidgen build` on them."""
+"""Small specs, a place of their own to work in, and running `lucidgen build` on them."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from lucidgen.commands.app import app
@@ -29,6 +30,28 @@ from lucidgen.specs.adam import Adam, lr, m_hat
 
 Derived = Adam.variant("Derived", replace=(Eq(w[t], w[t - 1] - lr * m_hat[t]),), drop=())
 """
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """A cache and a home of the test's own, and no package of another test's among the modules."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == "my_optim":
+            del sys.modules[name]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder to work in, with one spec in ./specs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/plain.py").write_text(PLAIN)
+    return tmp_path
 
 
 def run(*arguments):

@@ -151,7 +151,7 @@ def test_the_model_counts_what_the_loops_in_cpp_do(tmp_path: Path) -> None:
     includes = ["counting.h", *sorted(path.name for path in sources.glob("*.cpp"))]
     main = "using namespace lucidgen;\nint main() {\n" + "\n".join(lines) + "\n}\n"
     program.write_text("".join(f'#include "{name}"\n' for name in includes) + main)
-    folders = [f"-I{sources}", f"-I{Path(__file__).parent / 'native'}"]
+    folders = [f"-I{sources}", f"-I{Path(__file__).parents[1] / 'native'}"]
     options = ["-std=c++17", "-O0", *folders, str(program), "-o", str(tmp_path / "counting")]
     command = [*compiler.compiler(), *options]
     subprocess.run(command, check=True, timeout=300)

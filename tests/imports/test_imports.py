@@ -13,10 +13,9 @@ import textwrap
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WORLDS = ("checkout", "checkout+lucid", "wheel", "wheel+lucid")
 ROUTES = {
     "ours": "import lucidgen.optim",
@@ -39,16 +38,6 @@ def installed(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-compile"]
     subprocess.run([*command, "--target", str(folder), str(wheel)], check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def numpy_alone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("numpy")
-    packages = Path(np.__file__).parents[1]
-    for name in ("numpy", "numpy.libs"):
-        if (packages / name).exists():
-            (folder / name).symlink_to(packages / name)
     return folder
 
 

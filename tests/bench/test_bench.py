@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-BENCH = Path(__file__).parents[1] / "bench"
+BENCH = Path(__file__).parents[2] / "bench"
 
 CPP, AUTO = "lucidgen, NumPy: cpp", "lucidgen, MLX: auto"
 PEERS = ("memory probe", "torch fused", "mlx.optimizers compiled", "Lucid, NumPy", "Lucid, MLX")

@@ -77,10 +77,10 @@ def test_a_self_contained_package_needs_no_lucidgen(place, numpy_alone):
         assert not [line for line in text.splitlines() if IMPORT.match(line)], path
     assert run(*into) == (0, "mine/optim is up to date\n")
     assert run(*into, "--check")[0] == 0
-    Path("mine/optim/_runtime/ieee.py").write_text(f"# {writing.MARK}\n")
+    Path("mine/optim/_runtime/rules/ieee.py").write_text(f"# {writing.MARK}\n")
     code, output = run(*into, "--check")
     assert code == 1
-    assert "  stale    _runtime/ieee.py\n" in output
+    assert "  stale    _runtime/rules/ieee.py\n" in output
     assert "--into mine/optim" in output
     assert run("--into", "x", "--out", "y")[0] == 2
 

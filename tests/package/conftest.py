@@ -1,0 +1,10 @@
+"""Lets the tests of this folder import their helpers."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from building import own_cache, place
+
+__all__ = ["own_cache", "place"]
