@@ -9,7 +9,7 @@ LUCIDGEN := .venv/bin/lucidgen
 help:
 	@echo "make demo     build the optimizers and train a network with five of them"
 	@echo "              (DEMO='--device gpu' trains on MLX arrays)"
-	@echo "make test     check the style, the types, the generated files, and run the tests"
+	@echo "make test     check style, types, walls between rooms, generated files; run the tests"
 	@echo "make test-complete   the checks of which \`make test\` runs a sample: every mutant kernel,"
 	@echo "              every combination of static choices, every loop compiled"
 	@echo "make test-metal   on a Mac: Apple's compiler and GPU run the Metal kernels"
@@ -33,6 +33,7 @@ lint: setup
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@walls=$$(.venv/bin/lint-imports --no-logo --no-cache) || { echo "$$walls"; exit 1; }
 	@$(LUCIDGEN) build --check
 
 test: lint
