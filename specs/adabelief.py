@@ -1,6 +1,6 @@
 """AdaBelief: Adam that divides by how far gradients stray from their moving average."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w, where
 from lucidgen.specs.adam import beta1, beta2, betas, lr, m, m_hat
 
 eps = hyper(
@@ -24,6 +24,17 @@ AdaBelief = OptimizerSpec(
     notes="The weight decay is decoupled. pytorch_optimizer 4.1 and optax 0.2.8 compute the same; "
     "the default of eps is theirs and the authors', where the paper has 1e-8.",
     arguments=(lr, betas, eps, weight_decay),
+    saved_elsewhere={
+        "optax": {"mu": m[t], "nu": s[t]},
+        "pytorch_optimizer": {
+            "exp_avg": m[t],
+            "exp_avg_var": s[t],
+            "weight_decouple": where(weight_decay, True),
+            "fixed_decay": False,
+            "rectify": False,
+            "ams_bound": False,
+        },
+    },
     equations=(
         Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * grad[t]),
         Eq(r[t], grad[t] - m[t]),

@@ -11,12 +11,19 @@ g, delta = series("g"), series("delta")
 v = series("v", saved_as="square_avg")
 u = series("u", saved_as="acc_delta")
 
+in_keras = {"accumulated_grad": v[t], "accumulated_delta_var": u[t]}
+
 Adadelta = OptimizerSpec(
     "Adadelta",
     paper="Zeiler 2012, arXiv:1212.5701, Algorithm 1",
     summary="Steps as large as the recent ones, scaled by the gradient's recent size.",
     arguments=(lr, rho, eps, weight_decay),
     counts_steps=True,
+    saved_elsewhere={
+        "mlx": {"v": v[t], "u": u[t]},
+        "keras": in_keras,
+        "optax": {"e_g": v[t], "e_x": u[t]},
+    },
     equations=(
         Eq(g[t], grad[t] + weight_decay * w[t - 1]),
         Eq(v[t], rho * v[t - 1] + (1 - rho) * g[t] ** 2),
@@ -37,6 +44,7 @@ Adadelta.dialect(
     "keras",
     paper="keras 3.15, keras.optimizers.Adadelta",
     notes="The decay acts on the parameter.",
+    saved_elsewhere={"keras": in_keras},
     defaults={"lr": 1e-3, "rho": 0.95, "eps": 1e-7},
     replace=(
         Eq(g[t], grad[t]),

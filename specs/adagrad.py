@@ -13,11 +13,14 @@ eps = hyper("eps", 1e-10, at_least=0, doc="Added to the denominator for numerica
 g, eta = series("g"), series("eta")
 s = series("s", saved_as="sum")
 
+in_mlx, in_keras, in_optax = {"v": s[t]}, {"accumulator": s[t]}, {"sum_of_squares": s[t]}
+
 Adagrad = OptimizerSpec(
     "Adagrad",
     paper="Duchi, Hazan & Singer 2011, JMLR 12, Figure 1 with diagonal matrices; torch's reading",
     summary="Learning rates that fall with the sum of the squared gradients.",
     counts_steps=True,
+    saved_elsewhere={"mlx": in_mlx},
     # Positions end here: torch's second is lr_decay, Lucid 2's is eps.
     arguments=(lr, keyword_only, lr_decay, weight_decay, initial_accumulator_value, eps),
     equations=(
@@ -42,6 +45,7 @@ keras = Adagrad.dialect(
     "keras",
     paper="keras 3.15, keras.optimizers.Adagrad",
     notes="eps is added under the root. The decay acts on the parameter.",
+    saved_elsewhere={"keras": in_keras, "optax": in_optax},
     defaults={"lr": 1e-3, "initial_accumulator_value": 0.1, "eps": 1e-7},
     drop=(g[t], eta[t]),
     replace=(
@@ -55,8 +59,14 @@ Adagrad.dialect(
     base=keras,
     paper="optax 0.2.8, optax.adagrad",
     notes="eps is added under the root.",
+    saved_elsewhere={"keras": in_keras, "optax": in_optax},
     defaults={"lr": 1e-2},
     replace=(Eq(w[t], w[t - 1] - lr * grad[t] / sqrt(s[t] + eps)),),
 )
 
-Adagrad.dialect("mlx", paper="mlx 0.32, mlx.optimizers.Adagrad", defaults={"eps": 1e-8})
+Adagrad.dialect(
+    "mlx",
+    paper="mlx 0.32, mlx.optimizers.Adagrad",
+    saved_elsewhere={"mlx": in_mlx},
+    defaults={"eps": 1e-8},
+)

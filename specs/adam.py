@@ -33,6 +33,11 @@ m = series("m", saved_as="exp_avg")
 v = series("v", saved_as="exp_avg_sq")
 v_max = series("v_max", saved_as="max_exp_avg_sq")
 
+in_mlx = {"m": m[t], "v": v[t]}
+in_keras = {"momentum": m[t], "velocity": v[t]}
+in_optax = {"mu": m[t], "nu": v[t]}
+amsgrad_in_optax = {**in_optax, "nu_max": v_max[t]}
+
 Adam = OptimizerSpec(
     "Adam",
     paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; "
@@ -40,6 +45,7 @@ Adam = OptimizerSpec(
     summary="Adam: adaptive estimates of the gradient's first and second moments.",
     arguments=(lr, betas, eps, weight_decay, amsgrad, keyword_only, eps_root),
     torch_keys={"decoupled_weight_decay": False},
+    saved_elsewhere={"mlx": in_mlx, "optax": amsgrad_in_optax},
     equations=(
         Eq(g[t], grad[t] + weight_decay * w[t - 1]),
         Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * g[t]),
@@ -84,6 +90,7 @@ keras = Adam.dialect(
     "keras",
     paper="keras 3.15, keras.optimizers.Adam",
     notes="eps is added before the bias correction. The decay acts on the parameter.",
+    saved_elsewhere={"keras": {**in_keras, "velocity_hat": v_max[t]}},
     defaults={"eps": 1e-7},
     drop=(m_hat[t], v_hat[t]),
     add=(Eq(w_decayed[t], (1 - lr * weight_decay) * w[t - 1]),),
@@ -105,6 +112,7 @@ optax = Adam.dialect(
     "optax",
     paper="optax 0.2.8, optax.adam and optax.amsgrad",
     notes="With amsgrad the maximum is that of the corrected averages.",
+    saved_elsewhere={"optax": amsgrad_in_optax},
     replace=(
         Eq(g[t], grad[t]),
         Eq(v_hat[t], v[t] / (1 - beta2**t)),
@@ -122,6 +130,7 @@ mlx = Adam.dialect(
     "mlx",
     paper="mlx 0.32, mlx.optimizers.Adam",
     notes=uncorrected,
+    saved_elsewhere={"mlx": in_mlx},
     counts_steps=True,
     drop=(m_hat[t], v_hat[t], v_max[t]),
     replace=(
@@ -137,6 +146,7 @@ AdamW = Adam.variant(
     summary="Adam with decoupled weight decay.",
     defaults={"weight_decay": 1e-2},
     torch_keys={"decoupled_weight_decay": True},
+    saved_elsewhere=Adam.saved_elsewhere,
     replace=(
         Eq(g[t], grad[t]),
         Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m_hat[t] / (sqrt(v_hat[t]) + eps)),
@@ -188,6 +198,7 @@ AdamW.dialect(
     torch_keys={"decoupled_weight_decay": True},
     paper="keras 3.15, keras.optimizers.AdamW",
     notes="eps is added before the bias correction.",
+    saved_elsewhere=keras.saved_elsewhere,
     defaults={"weight_decay": 4e-3},
 )
 
@@ -197,6 +208,7 @@ AdamW.dialect(
     torch_keys={"decoupled_weight_decay": True},
     paper="optax 0.2.8, optax.adamw; amsgrad: optax.amsgrad",
     notes=optax.notes,
+    saved_elsewhere=optax.saved_elsewhere,
     defaults={"weight_decay": 1e-4},
     replace=(
         Eq(
@@ -213,6 +225,7 @@ AdamW.dialect(
     torch_keys={"decoupled_weight_decay": True},
     paper="mlx 0.32, mlx.optimizers.AdamW",
     notes=uncorrected,
+    saved_elsewhere=mlx.saved_elsewhere,
     counts_steps=True,
     defaults={"weight_decay": 1e-2},
     replace=(Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m[t] / (sqrt(v[t]) + eps)),),

@@ -1,6 +1,6 @@
 """Adan: Nesterov momentum for adaptive methods, from differences of gradients."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w, where
 
 lr = hyper("lr", 1e-3, at_least=0, doc="Learning rate.")
 beta1, beta2, beta3 = betas = hyper(
@@ -51,6 +51,16 @@ Adan.dialect(
     paper="pytorch_optimizer 4.1, optimizer/adan.py; the authors' code does the same",
     notes="The three moving averages are corrected for their bias, which the paper leaves out. "
     "Under maximize the library begins with a wrong difference of gradients; this does not.",
+    saved_elsewhere={
+        "pytorch_optimizer": {
+            "exp_avg": m[t],
+            "exp_avg_diff": v[t],
+            "exp_avg_sq": n[t],
+            "previous_grad": minus_g[t],
+            "weight_decouple": where(weight_decay, False),
+            "max_grad_norm": 0.0,
+        }
+    },
     add=(
         Eq(m_hat[t], m[t] / (1 - beta1**t)),
         Eq(v_hat[t], v[t] / (1 - beta2**t)),

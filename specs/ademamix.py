@@ -1,6 +1,6 @@
 """AdEMAMix: AdamW with a second, slow moving average of the gradient."""
 
-from lucidgen.spec import Eq, OptimizerSpec, exp, grad, hyper, log, series, sqrt, t, w, when
+from lucidgen.spec import Eq, OptimizerSpec, exp, grad, hyper, log, series, sqrt, t, w, when, where
 from lucidgen.specs.adam import eps, lr, m, m_hat, v, v_hat
 
 beta1, beta2, beta3 = betas = hyper(
@@ -32,6 +32,17 @@ AdEMAMix = OptimizerSpec(
     "moving average grow linearly. optax 0.2.8 and, with weight_decouple=True, pytorch_optimizer "
     "4.1 compute the same; the default of alpha is theirs, where the authors' code has 2.",
     arguments=(lr, betas, alpha, alpha_warmup, beta3_warmup, eps, weight_decay),
+    saved_elsewhere={
+        "optax": {"m1": m[t], "m2": m_slow[t], "nu": v[t]},
+        "pytorch_optimizer": {
+            "exp_avg": m[t],
+            "exp_avg_slow": m_slow[t],
+            "exp_avg_sq": v[t],
+            "t_alpha_beta3": (alpha_warmup, beta3_warmup),
+            "weight_decouple": where(weight_decay, True),
+            "fixed_decay": False,
+        },
+    },
     equations=(
         Eq(alpha_now[t], when(t < alpha_warmup, alpha * t / alpha_warmup, alpha)),
         Eq(

@@ -15,7 +15,7 @@ from lucidgen.spec import (
     w,
     when,
 )
-from lucidgen.specs.adam import g, lr, m, v
+from lucidgen.specs.adam import g, in_optax, lr, m, v
 
 beta1, beta2 = betas = hyper(
     "betas",
@@ -44,6 +44,7 @@ ADOPT = OptimizerSpec(
     notes="The first step only measures the gradient: the parameter stays. optax 0.2.8 computes "
     "the same, without a decay.",
     arguments=(lr, betas, eps, weight_decay, decoupled_weight_decay, clip),
+    saved_elsewhere={"optax": in_optax},
     equations=(
         Eq(g[t], when(decoupled_weight_decay, grad[t], grad[t] + weight_decay * w[t - 1])),
         Eq(g_normed[t], g[t] / Max(sqrt(v[t - 1]), eps)),
@@ -67,6 +68,14 @@ ADOPT.dialect(
     paper="pytorch_optimizer 4.1, optimizer/adopt.py",
     notes="The bound of the clipping is a step ahead, and a decoupled decay acts in the first step "
     "already.",
+    saved_elsewhere={
+        "pytorch_optimizer": {
+            "exp_avg": m[t],
+            "exp_avg_sq": v[t],
+            "weight_decouple": decoupled_weight_decay,
+            "fixed_decay": False,
+        }
+    },
     replace=(
         Eq(bound[t], t ** Rational(1, 4)),
         Eq(w[1], w_decayed[1]),

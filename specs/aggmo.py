@@ -1,6 +1,6 @@
 """AggMo: momentum at several decay rates at once, averaged."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, t, w, when
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, t, w, when, where
 
 lr = hyper("lr", 1e-3, at_least=0, doc="Learning rate.")
 betas = hyper(
@@ -28,6 +28,13 @@ AggMo = OptimizerSpec(
     notes="pytorch_optimizer 4.1 and the authors' code compute the same, for any number of betas; "
     "here there are three.",
     arguments=(lr, betas, weight_decay),
+    saved_elsewhere={
+        "pytorch_optimizer": {
+            **{f"momentum_buffer{i}": v[t] for i, v in enumerate(velocities, 1)},
+            "weight_decouple": where(weight_decay, False),
+            "fixed_decay": False,
+        }
+    },
     equations=(
         Eq(g[t], grad[t] + weight_decay * w[t - 1]),
         *(Eq(v[t], beta * v[t - 1] + g[t]) for v, beta in zip(velocities, betas, strict=True)),

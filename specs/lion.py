@@ -1,6 +1,6 @@
 """Lion: the sign of an interpolated momentum, found by a search over programs."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sign, t, w
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sign, t, w, where
 
 lr = hyper("lr", 1e-4, at_least=0, doc="Learning rate; 3 to 10 times smaller than AdamW's.")
 beta1, beta2 = betas = hyper(
@@ -25,6 +25,16 @@ Lion = OptimizerSpec(
     notes="The weight decay is decoupled. optax 0.2.8, keras 3.15, MLX 0.32 and pytorch_optimizer "
     "4.1 compute the same; the defaults of optax's weight_decay and keras's lr are 1e-3.",
     arguments=(lr, betas, weight_decay),
+    saved_elsewhere={
+        "mlx": {"m": m[t]},
+        "keras": {"momentum": m[t]},
+        "optax": {"mu": m[t]},
+        "pytorch_optimizer": {
+            "exp_avg": m[t],
+            "weight_decouple": where(weight_decay, True),
+            "fixed_decay": False,
+        },
+    },
     equations=(
         Eq(c[t], beta1 * m[t - 1] + (1 - beta1) * grad[t]),
         Eq(m[t], beta2 * m[t - 1] + (1 - beta2) * grad[t]),

@@ -1,6 +1,6 @@
 """MADGRAD: dual averaging with momentum, scaled by a cube root of summed squares."""
 
-from lucidgen.spec import Eq, OptimizerSpec, Rational, grad, hyper, series, sqrt, t, w
+from lucidgen.spec import Eq, OptimizerSpec, Rational, grad, hyper, series, sqrt, t, w, where
 
 lr = hyper("lr", 1e-2, at_least=0, doc="Learning rate.")
 momentum = hyper(
@@ -45,5 +45,15 @@ MADGRAD.dialect(
     paper="pytorch_optimizer 4.1, optimizer/madgrad.py; optax 0.2.8 and the authors' code do the "
     "same",
     notes="eps is added to the learning rate too.",
+    saved_elsewhere={
+        "optax": {"grad_sum_sq": v[t], "s": s[t], "x0": x0[t]},
+        "pytorch_optimizer": {
+            "k": t,
+            "grad_sum_sq": v[t],
+            "s": s[t],
+            "x0": x0[t],
+            "weight_decouple": where(weight_decay, False),
+        },
+    },
     replace=(Eq(scale[t], (lr + eps) * sqrt(t)),),
 )

@@ -9,6 +9,8 @@ from lucidgen.specs.adam import (
     eps,
     eps_root,
     g,
+    in_keras,
+    in_optax,
     lr,
     m,
     m_hat,
@@ -113,6 +115,8 @@ NAdam.dialect(
     "keras",
     paper="keras 3.15, keras.optimizers.Nadam",
     notes="The momentum's schedule is fast, and the decay acts on the parameter.",
+    # The product of mu is one variable for all parameters, without a name of its own.
+    saved_elsewhere={"keras": {**in_keras, "variable": mu_product[t]}},
     defaults={"lr": 1e-3, "eps": 1e-7, "momentum_decay": 1.0, "decoupled_weight_decay": True},
 )
 
@@ -120,6 +124,7 @@ NAdam.dialect(
     "optax",
     paper="optax 0.2.8, optax.nadam and optax.nadamw",
     notes="No schedule of the momentum. The decay acts on the parameter.",
+    saved_elsewhere={"optax": in_optax},
     drop=(mu[t], mu_next[t], mu_product[0], mu_product[t]),
     replace=(
         Eq(g[t], grad[t]),

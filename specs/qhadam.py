@@ -1,6 +1,6 @@
 """QHAdam: Adam that weighs its moving averages against the gradient of the moment."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w, where
 from lucidgen.specs.adam import beta1, beta2, betas, eps, g, lr, m, m_hat, v, v_hat, weight_decay
 
 nu1, nu2 = nus = hyper(
@@ -37,6 +37,16 @@ QHAdam.dialect(
     "pytorch_optimizer",
     paper="pytorch_optimizer 4.1, optimizer/qhadam.py; the authors' code does the same",
     notes="The states are averages without bias: the same steps while betas stay as they are.",
+    saved_elsewhere={
+        "pytorch_optimizer": {
+            "exp_avg": m[t],
+            "exp_avg_sq": v[t],
+            "beta1_weight": beta1_weight[t],
+            "beta2_weight": beta2_weight[t],
+            "weight_decouple": where(weight_decay, False),
+            "fixed_decay": False,
+        }
+    },
     add=(
         Eq(beta1_weight[t], beta1 * beta1_weight[t - 1] + 1),
         Eq(beta2_weight[t], beta2 * beta2_weight[t - 1] + 1),

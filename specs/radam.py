@@ -8,6 +8,7 @@ from lucidgen.specs.adam import (
     eps,
     eps_root,
     g,
+    in_optax,
     lr,
     m_hat,
     v,
@@ -110,6 +111,7 @@ RAdam.dialect(
     "optax",
     paper="optax 0.2.8, optax.radam",
     notes="Rectified from rho >= 5.",
+    saved_elsewhere={"optax": in_optax},
     drop=(w_decayed[t],),
     add=(v_correction,),
     replace=(

@@ -35,6 +35,9 @@ v = series("v", saved_as="square_avg")
 g_avg = series("g_avg", saved_as="grad_avg")
 b = series("b", saved_as="momentum_buffer")
 
+in_keras = {"velocity": v[t], "average_gradient": g_avg[t], "momentum": b[t]}
+in_optax = {"mu": g_avg[t], "nu": v[t], "trace": b[t]}
+
 RMSprop = OptimizerSpec(
     "RMSprop",
     paper="Tieleman & Hinton 2012, Coursera lecture 6.5; centered: Graves 2013, arXiv:1308.0850; "
@@ -43,6 +46,7 @@ RMSprop = OptimizerSpec(
     # Torch's next position is capturable.
     arguments=(lr, alpha, eps, weight_decay, momentum, centered, keyword_only, clamp),
     counts_steps=True,
+    saved_elsewhere={"mlx": {"v": v[t]}},
     equations=(
         Eq(g[t], grad[t] + weight_decay * w[t - 1]),
         Eq(v[t], alpha * v[t - 1] + (1 - alpha) * g[t] ** 2),
@@ -68,6 +72,10 @@ RMSprop.dialect(
     "lucid2",
     paper="lucid-dl 2.9.0, lucid/optim/prop.py",
     notes="eps is added under the root.",
+    saved_elsewhere={
+        "keras": {**in_keras, "momentum": lr * b[t]},
+        "optax": {**in_optax, "trace": -lr * b[t]},
+    },
     replace=(unclamped, eps_inside),
 )
 
@@ -77,6 +85,7 @@ RMSprop.dialect(
     "paper",
     paper="Graves 2013, arXiv:1308.0850, equations (38) to (41)",
     notes="eps is added under the root; the momentum buffer holds the learning rate.",
+    saved_elsewhere={"torch": {"momentum_buffer": -b[t] / lr}},
     defaults={"lr": 1e-4, "alpha": 0.95, "eps": 1e-4, "momentum": 0.9, "centered": True},
     replace=(
         Eq(g[t], grad[t]),
@@ -92,6 +101,11 @@ RMSprop.dialect(
     paper="keras 3.15, keras.optimizers.RMSprop",
     notes="eps is added under the root; the momentum buffer holds the learning rate. The decay "
     "acts on the parameter.",
+    saved_elsewhere={
+        "keras": in_keras,
+        "optax": {**in_optax, "trace": -b[t]},
+        "torch": {"momentum_buffer": b[t] / lr},
+    },
     defaults={"lr": 1e-3, "alpha": 0.9, "eps": 1e-7},
     add=(Eq(w_decayed[t], (1 - lr * weight_decay) * w[t - 1]),),
     replace=(
@@ -107,6 +121,7 @@ RMSprop.dialect(
     "optax",
     paper="optax 0.2.8, optax.rmsprop",
     notes="eps is added under the root; the momentum buffer holds the learning rate, and its sign.",
+    saved_elsewhere={"optax": in_optax, "torch": {"momentum_buffer": -b[t] / lr}},
     defaults={"alpha": 0.9},
     replace=(
         Eq(g[t], grad[t]),

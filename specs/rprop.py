@@ -98,6 +98,7 @@ Rprop.dialect(
     paper="optax 0.2.8, optax.rprop",
     notes="Each step takes the update of the step before; the first one changes nothing. "
     "Step sizes are clipped only when they change.",
+    saved_elsewhere={"optax": {"step_sizes": s[t], "prev_updates": change[t]}},
     drop=(g[t],),
     add=(Eq(change[t], when(agreement[t] < 0, 0, s[t] * sign(grad[t]))),),
     replace=(

@@ -18,6 +18,15 @@ SGD = OptimizerSpec(
     paper="Sutskever et al. 2013, Proc. ICML (momentum and Nesterov's form at constant lr)",
     summary="Stochastic gradient descent, optionally with momentum.",
     notes="The momentum buffer starts as the first gradient, without dampening.",
+    saved_elsewhere={
+        "mlx": {"v": b[t]},
+        "keras": {"momentum": -lr * b[t] / (1 - dampening)},
+        # optax.sgd keeps a trace; a chain with optax.ema, whose debias is off, an average.
+        "optax": {
+            "trace": b[t] / (1 - dampening),
+            "ema": (1 - momentum) * b[t] / (1 - dampening),
+        },
+    },
     # Positions end here: torch's third is dampening, Lucid 2's is weight_decay.
     arguments=(lr, momentum, keyword_only, dampening, weight_decay, nesterov),
     requires=(
@@ -77,6 +86,10 @@ SGD.dialect(
     paper="keras 3.15, keras.optimizers.SGD",
     notes="The momentum buffer holds the learning rate. The decay acts on the parameter.",
     defaults={"lr": 1e-2},
+    saved_elsewhere={
+        "keras": {"momentum": b[t]},
+        "torch": {"momentum_buffer": -b[t] / lr},
+    },
     requires=(),
     drop=(g[t], b[1]),
     add=(Eq(w_decayed[t], (1 - lr * weight_decay) * w[t - 1]),),
@@ -94,5 +107,6 @@ SGD.dialect(
     "mlx",
     paper="mlx 0.32, mlx.optimizers.SGD",
     notes="The momentum buffer starts at 0: the first gradient is dampened too.",
+    saved_elsewhere={"mlx": {"v": b[t]}},
     drop=(b[1],),
 )

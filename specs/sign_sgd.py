@@ -1,6 +1,6 @@
 """signSGD, and with momentum Signum: steps by the gradient's sign alone."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sign, t, w, when
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sign, t, w, when, where
 
 lr = hyper("lr", 1e-3, at_least=0, doc="Learning rate, by which every element moves.")
 momentum = hyper(
@@ -26,6 +26,13 @@ SignSGD = OptimizerSpec(
     notes="The weight decay is decoupled. optax 0.2.8 has this as sign_sgd and signum; the default "
     "momentum of pytorch_optimizer 4.1 is 0.9.",
     arguments=(lr, momentum, weight_decay),
+    saved_elsewhere={
+        "optax": {"ema": m[t]},
+        "pytorch_optimizer": {
+            "momentum_buffer": m[t],
+            "weight_decouple": where(weight_decay, True),
+        },
+    },
     equations=(
         Eq(m[t], momentum * m[t - 1] + (1 - momentum) * grad[t]),
         Eq(u[t], sign(when(momentum, m[t], grad[t]))),

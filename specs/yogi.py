@@ -1,7 +1,7 @@
 """Yogi: Adam whose second moment changes by no more than the square of the gradient."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sign, sqrt, t, w
-from lucidgen.specs.adam import beta1, beta2, betas, m, m_hat, v, v_hat
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sign, sqrt, t, w, where
+from lucidgen.specs.adam import beta1, beta2, betas, in_optax, m, m_hat, v, v_hat
 
 lr = hyper("lr", 1e-2, at_least=0, doc="Learning rate.")
 eps = hyper("eps", 1e-3, at_least=0, doc="Added to the denominator for numerical stability.")
@@ -35,6 +35,15 @@ Yogi.dialect(
     "pytorch_optimizer",
     paper="pytorch_optimizer 4.1, optimizer/yogi.py; optax 0.2.8 does the same",
     notes="Both moments start from initial_accumulator and are corrected for their bias.",
+    saved_elsewhere={
+        "optax": in_optax,
+        "pytorch_optimizer": {
+            "exp_avg": m[t],
+            "exp_avg_sq": v[t],
+            "weight_decouple": where(weight_decay, True),
+            "fixed_decay": False,
+        },
+    },
     add=(
         Eq(m[0], initial_accumulator),
         Eq(m_hat[t], m[t] / (1 - beta1**t)),

@@ -33,6 +33,7 @@ from ..targets.common.step_function import StepFunction
 from ..targets.cuda import Kernel as CudaKernel
 from ..targets.metal import Kernel as MetalKernel
 from .documentation import ClassDoc, class_doc, unsupported, value_text
+from .elsewhere import elsewhere_text
 from .scheduler import CompiledSchedule, compile_schedules, needs
 
 LIMITS = ("at_least", "above", "at_most", "below")
@@ -187,7 +188,10 @@ class CompiledRule:
 
     def _start(self, value: sympy.Expr) -> str:
         """The start of a state as a function of what it reads; `w` is the parameter."""
-        value = value.xreplace({at: symbol("w") for at in value.atoms(At)})
+        return self._function(value.xreplace({at: symbol("w") for at in value.atoms(At)}))
+
+    def _function(self, value: sympy.Expr) -> str:
+        """A number as a function of the hyperparameters that it reads."""
         value = value.xreplace({s: symbol(s.name) for s in value.atoms(Hyper)})
         parameters = ", ".join(sorted(s.name for s in value.free_symbols))
         text = HostPrinter({}, self.program).print(operations(value))
@@ -209,6 +213,8 @@ class CompiledRule:
             )
         if self.spec.torch_keys:
             found["torch_keys"] = repr(dict(self.spec.torch_keys))
+        if self.spec.saved_elsewhere:
+            found["saved_elsewhere"] = elsewhere_text(self.spec, self._function, self._requirement)
         if not self._uses_step:
             found["uses_step"] = "False"
         if not self._is_elementwise:
@@ -297,6 +303,7 @@ class CompiledModule:
         used = {"Flag", "Rule"}
         used |= {"Hyper"} if any(r.hypers for r in self.rules) else set()
         used |= {"State"} if any(r.states for r in self.rules) else set()
+        used |= {"Elsewhere"} if any(r.spec.saved_elsewhere for r in self.rules) else set()
         return sorted(used)
 
     @property

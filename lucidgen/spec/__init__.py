@@ -6,6 +6,7 @@ A spec file says what is computed and nothing of how. This package owns the lang
 it knows nothing of intermediate forms or targets.
 """
 
+from .elsewhere import where
 from .equation import Eq
 from .errors import Location, Problem, SpecError
 from .functions import (
@@ -66,4 +67,5 @@ __all__ = [
     "total",
     "w",
     "when",
+    "where",
 ]

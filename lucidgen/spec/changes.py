@@ -67,7 +67,7 @@ def changed_equations(
     return tuple(changed.values()), tuple(problems)
 
 
-def saved_elsewhere(
+def renamed_states(
     equations: tuple[Eq, ...], keys: Mapping[Series, str], location: Location
 ) -> tuple[tuple[Eq, ...], tuple[Problem, ...]]:
     """The equations with series that are saved under other keys, and what is wrong with those."""

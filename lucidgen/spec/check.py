@@ -14,6 +14,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFunction
 
 from .check_arguments import arguments, names
+from .check_elsewhere import saved_elsewhere
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
@@ -354,4 +355,5 @@ RULES: tuple[Callable[[OptimizerSpec], Iterator[Problem]], ...] = (
     domains,
     names,
     arguments,
+    saved_elsewhere,
 )

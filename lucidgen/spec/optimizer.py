@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy
 
-from .changes import changed_equations, left_sides, refuse_other, refuse_single, saved_elsewhere
+from .changes import changed_equations, left_sides, refuse_other, refuse_single, renamed_states
 from .equation import Eq, Moment
 from .errors import Location, Problem, caller
 from .quantities import Argument, At, Flag, Hyper, HyperTuple, Series, keyword_only, symbols_of
@@ -54,6 +54,13 @@ class OptimizerSpec:
     torch_keys : mapping
         Entries of the groups that torch saves which have no argument here, each with the value that
         means this optimizer: a saved group with another value is refused.
+    saved_elsewhere : mapping
+        What other libraries save of this optimizer, by library ("torch", "mlx", "keras", "optax",
+        "pytorch_optimizer") and then by the library's key, in terms of this spec: a state, as
+        `m[t]`, or a multiple of one, as `-lr * b[t]`; `t` for a count of the steps; arguments that
+        have another name there; and the values that settings must have, with `where` under a
+        condition. States of the libraries that are named load into this reading, which goes on as
+        they would have.
     counts_steps : bool
         Whether the state has a step count although no equation reads t, as torch's may have.
     """
@@ -69,6 +76,7 @@ class OptimizerSpec:
     ignores: tuple[Any, ...] = ()
     torch_keys: Mapping[str, Any] = field(default_factory=dict)
     counts_steps: bool = False
+    saved_elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     location: Location = field(default_factory=lambda: caller(2), compare=False)
     reading: str = "torch"
     is_dialect: bool = False
@@ -95,7 +103,8 @@ class OptimizerSpec:
             Left sides of equations that go, such as `(v_max[t],)`.
         saved_as : mapping
             Other keys for states of the base, by series: `{v: "sum_sq_grad"}`.
-        arguments, paper, summary, notes, requires, defaults, ignores, torch_keys, counts_steps
+        arguments, paper, summary, notes, requires, defaults, ignores, torch_keys, saved_elsewhere,
+        counts_steps
             As in OptimizerSpec. `defaults` come on top of the base's; `arguments`, `requires`,
             `torch_keys` and `counts_steps` replace the base's where given; the rest is not
             inherited, and neither are arguments that only dialects of the base use.
@@ -135,7 +144,7 @@ class OptimizerSpec:
             location,
             **{key: changes.pop(key) for key in ("replace", "add", "drop") if key in changes},
         )
-        renamed, more = saved_elsewhere(equations, changes.pop("saved_as", {}), location)
+        renamed, more = renamed_states(equations, changes.pop("saved_as", {}), location)
         return OptimizerSpec(
             name=name,
             reading=reading,

@@ -13,11 +13,11 @@ import pytest
 import pytorch_optimizer_runs
 from cases import RESUME_AT, STEPS
 from compare import FLOAT64, Tolerance, differences
+from declared import declared
 from resume_cases import NAMES, Named, Resume, Stopped, named_gradients
 
 import lucidgen
 import lucidgen.optim
-from lucidgen.runtime.checkpoints.library_tables import LIBRARIES
 
 OPTAX, KERAS = Stopped("optax"), Stopped("keras")
 PYTORCH_OPTIMIZER = Stopped("pytorch_optimizer")
@@ -80,12 +80,8 @@ def test_every_declared_conversion_is_recorded(
 ) -> None:
     assert stopped.about["version"] == version
     assert stopped.cases == list(runs)
-    declared = {
-        (ours, dialect)
-        for ours, kept in LIBRARIES[stopped.about["library"]].items()
-        for dialect in kept.dialects
-    }
-    assert {(run.ours, dialect) for run in runs.values() for dialect in run.dialects} == declared
+    run_here = {(run.ours, dialect) for run in runs.values() for dialect in run.dialects}
+    assert run_here == declared(stopped.about["library"])
 
 
 @pytest.mark.parametrize(("name", "dialect"), in_dialects(optax_runs.RUNS))

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from cases import RESUME_AT, STEPS
 from compare import CAPTURED, FLOAT32, FLOAT64, Tolerance, differences
+from declared import declared
 from mlx.utils import tree_flatten
 from resume_cases import Named, begin, named_gradients, nested
 
 import lucidgen
 import lucidgen.optim
-from lucidgen.runtime.checkpoints.library_tables import MLX
 
 #: By name: the optimizer of MLX, its arguments, ours, its arguments, its dialects.  The learning
 #: rate of ours is the saved one.
@@ -41,8 +41,7 @@ EACH = [(name, dialect) for name, run in RUNS.items() for dialect in run[-1]]
 
 
 def test_every_declared_conversion_is_run() -> None:
-    declared = {(ours, dialect) for ours, kept in MLX.items() for dialect in kept.dialects}
-    assert {(run[2], dialect) for run in RUNS.values() for dialect in run[-1]} == declared
+    assert {(run[2], dialect) for run in RUNS.values() for dialect in run[-1]} == declared("mlx")
 
 
 @pytest.fixture(autouse=True)

@@ -420,6 +420,67 @@ def test_an_error_names_file_line_equation_and_remedy(name: str, tmp_path: Path)
     assert first.remedy
 
 
+#: What a spec says wrongly of other libraries, and words of the message and the remedy.
+WRONG_ELSEWHERE = {
+    "an unknown library": ('{"mxl": {}}', "names 'mxl', whose", "did you mean 'mlx'?", "Name one"),
+    "no libraries": ("{'mlx'}", "saved_elsewhere of A is {'mlx'}", "Write {'mlx': {"),
+    "no mapping": ('{"mlx": m}', "what mlx saves of A is m", "Write {'its key': m[t], ...}"),
+    "no key": ('{"mlx": {3: m[t]}}', "mlx saves of A as 3: a key must be a text"),
+    "an unknown series": (
+        '{"mlx": {"v": mm[t]}}',
+        "as 'v': mm is no state (did you mean 'm'?)",
+        "It has m.",
+    ),
+    "a series that is no state": ('{"mlx": {"v": g[t]}}', "g is no state", "It has m."),
+    "a series without its time": ('{"mlx": {"v": m}}', "m has no time", "Write m[t]."),
+    "the step before": ('{"mlx": {"v": m[t - 1]}}', "m[t - 1] is not what a step leaves"),
+    "two states": ('{"mlx": {"v": m[t] + g[t]}}', "reads g[t] and m[t]", "one state, times a"),
+    "no state": ('{"mlx": {"v": 2 * lr}}', "2*lr reads no state"),
+    "a power": ('{"mlx": {"v": lr * m[t] ** 2}}', "no multiple of m[t]", "by a factor alone"),
+    "a sum": ('{"mlx": {"v": m[t] + lr}}', "no multiple of m[t]"),
+    "a factor that no equation uses": (
+        '{"mlx": {"v": m[t] / rate}}',
+        "rate is no hyperparameter in its equations",
+        "It has lr.",
+    ),
+    "a factor that changes": ('{"mlx": {"v": t * m[t]}}', "t is no hyperparameter in its"),
+    "an unknown argument": (
+        '{"pytorch_optimizer": {"speed": (lr, rate)}}',
+        "as 'speed': rate is no argument",
+        "It has lr.",
+    ),
+    "a condition about something else": (
+        '{"pytorch_optimizer": {"x": where(rate > 0, True)}}',
+        "rate is no argument",
+    ),
+    "a condition without a meaning": (
+        '{"pytorch_optimizer": {"x": where(lr, True)}}',
+        "lr is not a condition",
+        "special=...",
+    ),
+    "something else": ('{"mlx": {"v": [1]}}', "[1] is nothing that a library could keep", "m[t]"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ELSEWHERE)
+def test_what_other_libraries_keep_is_checked_at_the_line_of_the_spec(
+    name: str, tmp_path: Path
+) -> None:
+    said, *words = WRONG_ELSEWHERE[name]
+    source = f"""
+        rate, m, mm, g = hyper("rate", 1.0), series("m"), series("mm"), series("g")
+        A = OptimizerSpec("A", (lr,), saved_elsewhere={said}, equations=(
+            Eq(g[t], 2 * grad[t]),
+            Eq(m[t], m[t - 1] + g[t]),
+            Eq(w[t], w[t - 1] - lr * m[t])))
+        """
+    found = problems(tmp_path, source)
+    assert len(found) == 1
+    assert found[0].location.line == FIRST + 1
+    for word in words:
+        assert word in str(found[0])
+
+
 def test_all_errors_of_a_file_are_reported_at_once_in_its_order(tmp_path: Path) -> None:
     found = problems(
         tmp_path,

@@ -6,7 +6,7 @@ before it changes anything. Dicts of torch and of Lucid 2 load as well; torch is
     {"state": {0: {"step": 10, "exp_avg": array, ...}, ...},
      "param_groups": [{"lr": 1e-3, ..., "params": [0],
                        "param_names": ["w"], "param_shapes": [(3,)]}],
-     "class": "Adam", "dialect": "torch",
+     "class": "Mine", "dialect": "torch",
      "options": {"max_grad_norm": 1.0}}      # what is set, and how many batches wait
 """
 
@@ -138,12 +138,12 @@ def _tree_targets(optimizer: Saveable) -> list[list[Target]]:
 def load(optimizer: Saveable, state_dict: Mapping[str, Any]) -> None:
     """Check a saved dict against an optimizer, then load it."""
     label = type(optimizer).__name__
-    state_dict = in_layout(label, state_dict)
+    state_dict = in_layout(optimizer, state_dict)
     parsed(label, state_dict)
     _check_class(optimizer, state_dict)
     targets = _targets(optimizer)
     ours = "class" in state_dict
-    state_dict = converted(optimizer, state_dict, targets, class_name(optimizer))
+    state_dict = converted(optimizer, state_dict, targets)
     groups, state = parsed(label, state_dict)
     pairs = matched(label, groups, targets)
     new_groups: list[tuple[dict[str, Any], Settings | None]] = []

@@ -1,8 +1,9 @@
 """State that other libraries saved, brought into the layout and the units of this one.
 
-Owns how mlx.optimizers, keras and pytorch_optimizer lay out what they save, and the conversion by
-the tables in ``libraries``; ``from_optax`` makes what it reads of a state of optax. Between reading
-and conversion stands torch's layout, with the library's own keys and its name:
+Owns how mlx.optimizers, keras and pytorch_optimizer lay out what they save; ``from_optax`` makes
+what it reads of a state of optax. What is in it, under which keys and in which units, the rules say
+(``saved_elsewhere``). Between reading and conversion stands torch's layout, with the library's own
+keys and its name:
 
     {"library": "mlx",
      "state": {0: {"step": 25, "m": array, "v": array}},
@@ -14,23 +15,14 @@ Does not check shapes, names and completeness: what comes out is checked like an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..arrays import as_numpy, is_mlx
-from ..checking import as_number
-from .library_tables import (
-    IN_UNITS,
-    KERAS,
-    LIBRARIES,
-    RENAMED,
-    UNITS,
-    WITHOUT_GROUPS,
-    Kept,
-    Unit,
-    plain,
-)
+from ..groups.settings import as_argument
+from ..rules.calling import call
+from ..rules.rule import Elsewhere, Hyper, Rule, names_of
 from .matching import SavedGroup, Target, parsed
 from .restoring import is_same
 
@@ -39,11 +31,17 @@ if TYPE_CHECKING:
 
 Layout = dict[str, Any]
 
+#: The libraries that save no parameter groups.
+WITHOUT_GROUPS = ("mlx", "keras", "optax")
+#: The libraries whose states say by which they were saved, once they are read.
+LIBRARIES = (*WITHOUT_GROUPS, "pytorch_optimizer")
+
 # -- reading --------------------------------------------------------------------------------------
 
 
-def in_layout(label: str, state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
+def in_layout(optimizer: Saveable, state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
     """What another library saved, in torch's layout; anything else as it is."""
+    label = type(optimizer).__name__
     if isinstance(state_dict, tuple):
         raise TypeError(
             f"{label}: a state dict must be a dict, got a tuple; a state of optax is loaded as "
@@ -56,7 +54,8 @@ def in_layout(label: str, state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
     if "step" in state_dict and "learning_rate" in state_dict:
         return _of_mlx(label, state_dict)
     if any(str(key).endswith("/iteration") for key in state_dict):
-        return _of_keras(label, state_dict)
+        kinds = _elsewhere(optimizer, "keras").states
+        return _of_keras(label, state_dict, sorted(kinds, key=len, reverse=True))
     return state_dict
 
 
@@ -97,12 +96,12 @@ def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(branch, f"{path}.{key}" if path else str(key))
 
 
-def _of_keras(label: str, variables: Mapping[str, Any]) -> Layout:
+def _of_keras(label: str, variables: Mapping[str, Any], kinds: Sequence[str]) -> Layout:
     """Variables by path: those of one kind ("adam/dense_kernel_momentum") in the parameters' order.
 
-    The names of parameters cannot be told from the paths, so they are matched by order.
+    ``kinds`` are the keys of states, longer ones first. The names of parameters cannot be told from
+    the paths, so they are matched by order.
     """
-    kinds = {key for kept in KERAS.values() for key in kept.keys}  # no one ends with another
     found: dict[str, list[Any]] = {}
     shared: dict[str, Any] = {}
     for path, value in variables.items():
@@ -115,7 +114,10 @@ def _of_keras(label: str, variables: Mapping[str, Any]) -> Layout:
     step, lr = shared.pop("iteration"), shared.pop("learning_rate", None)
     counts = {kind: len(values) for kind, values in found.items()}
     if not counts:
-        raise ValueError(f"{label}: the variables of keras hold no state of any parameter")
+        raise ValueError(
+            f"{label}: the variables of keras hold no state of any parameter: none ends in "
+            f"{', '.join(f'_{kind}' for kind in kinds)}"
+        )
     if len(set(counts.values())) > 1:
         raise ValueError(f"{label}: keras has as many variables of each kind, not {counts}")
     entries = [
@@ -126,28 +128,35 @@ def _of_keras(label: str, variables: Mapping[str, Any]) -> Layout:
 
 
 def _of_torch_or_pytorch_optimizer(state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
-    """pytorch_optimizer counts steps in its groups, and in MADGRAD beside the states."""
+    """pytorch_optimizer counts steps in its groups, and keeps numbers beside the states."""
     groups, state = state_dict["param_groups"], state_dict.get("state")
     if not isinstance(groups, list | tuple) or not isinstance(state, Mapping):
         return state_dict
     if not groups or not all(isinstance(g, Mapping) and "step" in g for g in groups):
         return state_dict
-    entries: dict[Any, Any] = {key: entry for key, entry in state.items() if key != "k"}
+    shared = {
+        key: value
+        for key, value in state.items()
+        if isinstance(key, str) and not isinstance(value, Mapping)
+    }
+    entries: dict[Any, Any] = {key: entry for key, entry in state.items() if key not in shared}
     for group in groups:
-        step = state.get("k", group["step"])
         for index in group["params"] if isinstance(group.get("params"), list) else ():
             if isinstance(index, int) and isinstance(entries.get(index), Mapping):
-                entries[index] = {"step": step, **_numbered(entries[index])}
+                entries[index] = {"step": group["step"], **shared, **_numbered(entries[index])}
     kept = [{key: value for key, value in group.items() if key != "step"} for group in groups]
     return {"library": "pytorch_optimizer", "state": entries, "param_groups": kept}
 
 
 def _numbered(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A state with what AggMo keeps by its betas, without that of 0, under numbers."""
+    """A state with what it keeps by decay rates under numbers: momentum_buffer1.
+
+    What decays at a rate of 0 is nothing to go on from.
+    """
     found: dict[str, Any] = {}
     for key, value in entry.items():
         if isinstance(value, Mapping):
-            kept = {f"{key}{i}": v for i, (beta, v) in enumerate(value.items(), 1) if beta}
+            kept = {f"{key}{i}": v for i, (rate, v) in enumerate(value.items(), 1) if rate}
             found.update(kept)
         else:
             found[key] = value
@@ -158,37 +167,29 @@ def _numbered(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def converted(
-    optimizer: Saveable,
-    state_dict: Mapping[str, Any],
-    targets: list[list[Target]],
-    name: str,
+    optimizer: Saveable, state_dict: Mapping[str, Any], targets: list[list[Target]]
 ) -> Mapping[str, Any]:
-    """A state dict under the keys and in the units of an optimizer whose class has this name."""
-    if "class" in state_dict:
+    """A state dict under the keys and in the units of an optimizer."""
+    rule = optimizer._rule
+    if "class" in state_dict or (rule is None and "library" not in state_dict):
         return state_dict
-    label = type(optimizer).__name__
+    label, library = type(optimizer).__name__, state_dict.get("library", "torch")
     groups, state = parsed(label, state_dict)
-    if "library" in state_dict:
-        library = state_dict["library"]
-        kept = _kept(optimizer, library, name)
-        if library in WITHOUT_GROUPS and len(groups) == 1:
-            groups = _regrouped(label, groups[0], targets)
-        groups = [_with_our_arguments(optimizer, group, kept) for group in groups]
-        counted = all("step" in entry for entry in state.values())
-        if not counted and optimizer.rules[optimizer.dialect].counts_steps:
-            raise ValueError(
-                f"{label}: {library} has not counted the steps; say how many there were: "
-                f"from_optax(opt_state, step=...)"
-            )
-    else:
-        kept = Kept((), {}, UNITS.get((name, "torch"), {}))
-    own = UNITS.get((name, optimizer.dialect), {})
+    kept = _elsewhere(optimizer, library)
+    assert rule is not None
+    if library in WITHOUT_GROUPS and len(groups) == 1:
+        groups = _regrouped(label, groups[0], targets)
+    if library != "torch" and rule.counts_steps:
+        _check_counted(label, library, kept, state)
     found = {}
-    for present, group in zip(optimizer.param_groups, groups, strict=False):
-        values = {**present, **group.values}
-        for index in group.ids:
-            if index in state:
-                found[index] = _entry(label, state[index], kept, own, values)
+    for index, (present, group) in enumerate(zip(optimizer.param_groups, groups, strict=False)):
+        values = _renamed(rule, kept, group.values)
+        groups[index] = replace(group, values=values)
+        conversion = _Conversion(label, rule, kept, library, {**present, **values})
+        conversion.check_settings(group.values)
+        for key in group.ids:
+            if key in state:
+                found[key] = conversion.entry(state[key])
     return {
         **state_dict,
         "state": found,
@@ -196,86 +197,122 @@ def converted(
     }
 
 
-def _kept(optimizer: Saveable, library: Any, name: str) -> Kept:
-    """The table of a library's optimizer, if there is one and this dialect goes on with it."""
-    label, dialect = type(optimizer).__name__, optimizer.dialect
-    if not isinstance(library, str) or library not in LIBRARIES:
+def _elsewhere(optimizer: Saveable, library: Any) -> Elsewhere:
+    """How a library saves what this optimizer keeps, if it goes on as the library does."""
+    label, own = type(optimizer).__name__, optimizer.dialect
+    if library == "torch":  # its keys are ours, but those that are said to differ
+        return optimizer.rules[own].saved_elsewhere.get("torch", Elsewhere())
+    if library not in LIBRARIES:
         raise ValueError(
             f"{label}: the state dict is of {library!r}; known are {', '.join(LIBRARIES)}"
         )
-    known = LIBRARIES[library]
-    if name not in known or dialect not in optimizer.rules:
+    known = [name for name, rule in optimizer.rules.items() if library in rule.saved_elsewhere]
+    known.sort(key=lambda name: name != library)
+    if not known:
         raise ValueError(
-            f"{label}: states of {library} load into {', '.join(sorted(known))}, but not {name}"
+            f"{label}: states of {library} do not load into {label}: its spec does not say, under "
+            f"saved_elsewhere, what {library} keeps of it"
         )
-    kept = known[name]
-    if dialect not in kept.dialects:
+    if own not in known:
         raise ValueError(
             f"{label}: a run of {library} goes on under the dialect "
-            f"{' or '.join(map(repr, kept.dialects))}, this optimizer is of {dialect!r}; construct "
-            f"it with dialect={kept.dialects[0]!r} to resume that run"
+            f"{' or '.join(map(repr, known))}, this optimizer is of {own!r}; construct it with "
+            f"dialect={known[0]!r} to resume that run"
         )
-    return kept
+    return optimizer.rules[own].saved_elsewhere[library]
 
 
-def _with_our_arguments(optimizer: Saveable, group: SavedGroup, kept: Kept) -> SavedGroup:
-    """A group under our names of arguments, without what says the same as we do."""
-    arguments = optimizer.rules[optimizer.dialect].arguments
-    values = {}
-    for key, value in group.values.items():
-        if key in kept.settings:
-            unused = key == "weight_decouple" and is_same(group.values.get("weight_decay"), 0)
-            if not unused and not is_same(value, kept.settings[key]):
-                raise ValueError(
-                    f"{type(optimizer).__name__}: the state dict was saved with {key}={value!r}, "
-                    f"but what is computed here is that of {key}={kept.settings[key]!r}"
-                )
-            continue
-        for ours in RENAMED.get(key, (key,)):
-            is_left_out = value is None and ours != key and ours in arguments
-            values[ours] = arguments[ours].default if is_left_out else value
-    return replace(group, values=values)
-
-
-def _entry(
-    label: str,
-    saved: Mapping[str, Any],
-    kept: Kept,
-    own: Mapping[str, Unit],
-    values: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The state of a parameter under our keys, in our units."""
-    found: dict[str, Any] = {}
-    for key, value in saved.items():
-        if kept.keys and key not in kept.keys and key != "step":
-            raise ValueError(
-                f"{label}: the state dict has {key!r}, where that library keeps "
-                f"{', '.join(map(repr, kept.keys))}; was it saved by another optimizer?"
-            )
-        ours = kept.keys.get(key, key)
-        theirs, unit = kept.units.get(key, plain), own.get(ours, plain)
-        if theirs is not unit and value is not None:
-            value = _in_unit(label, key, value, theirs, unit, values)
-        found[ours] = value
-    return found
-
-
-def _in_unit(
-    label: str, key: str, value: Any, theirs: Unit, unit: Unit, values: Mapping[str, Any]
-) -> Any:
-    """A state that is in one unit, in another."""
-    numbers = {
-        name: as_number(values[name], f"{label}: saved value: {name}")
-        for name in IN_UNITS
-        if name in values
-    }
-    divisor = theirs(numbers)
-    if divisor == 0:
+def _check_counted(
+    label: str, library: str, kept: Elsewhere, state: Mapping[Any, Mapping[str, Any]]
+) -> None:
+    if not all({"step", kept.step} & entry.keys() for entry in state.values()):
         raise ValueError(
-            f"{label}: the saved {key!r} is a multiple of 0 at {numbers}, which cannot be "
-            f"undone; remove it from the state dict to start it afresh"
+            f"{label}: {library} has not counted the steps; say how many there were: "
+            f"from_optax(opt_state, step=...)"
         )
-    return (value if is_mlx(value) else as_numpy(value)) * (unit(numbers) / divisor)
+
+
+def _renamed(rule: Rule, kept: Elsewhere, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's values under our names, without the library's settings."""
+    found = {}
+    for key, value in saved.items():
+        names = kept.arguments.get(key)
+        if names is None:
+            found[key] = value
+        else:
+            defaults = {name: rule.arguments[name].default for name in names}
+            found |= defaults if value is None else dict.fromkeys(names, value)
+    return {key: value for key, value in found.items() if key not in kept.settings}
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """From a library's keys and units to a rule's; ``values`` are the group's, under our names."""
+
+    label: str
+    rule: Rule
+    kept: Elsewhere
+    library: str
+    values: Mapping[str, Any]
+
+    def check_settings(self, saved: Mapping[str, Any]) -> None:
+        """Refuse settings with which the library computes something else."""
+        for key, expected in self.kept.settings.items():
+            condition = self.kept.conditions.get(key)
+            if key not in saved or is_same(saved[key], expected):
+                continue
+            if condition is None or self._called(condition):
+                raise ValueError(
+                    f"{self.label}: the state dict was saved with {key}={saved[key]!r}, but what "
+                    f"is computed here is that of {key}={expected!r}"
+                )
+
+    def entry(self, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """The state of a parameter under our keys, in our units."""
+        found: dict[str, Any] = {}
+        step = self.kept.step if self.kept.step in saved else "step"
+        for key, value in saved.items():
+            if key == step:
+                found["step"] = value
+            elif key in self.kept.states:
+                found[self.kept.states[key]] = self._in_our_unit(key, value)
+            elif self.library == "torch":
+                found[key] = value
+            elif key != "step":
+                raise ValueError(
+                    f"{self.label}: the state dict has {key!r}, where that library keeps "
+                    f"{', '.join(map(repr, self.kept.states))}; was it saved by another optimizer?"
+                )
+        return found
+
+    def _in_our_unit(self, key: str, value: Any) -> Any:
+        factor = self.kept.factors.get(key)
+        if factor is None or value is None:
+            return value
+        try:
+            number = self._called(factor)
+        except ZeroDivisionError:
+            raise ValueError(
+                f"{self.label}: the saved {key!r} is a multiple of 0 at {self._given(factor)}, "
+                f"which cannot be undone; remove it from the state dict to start it afresh"
+            ) from None
+        return (value if is_mlx(value) else as_numpy(value)) * number
+
+    def _called(self, function: Callable[..., Any]) -> Any:
+        return call(function, self._given(function))
+
+    def _given(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """The arguments that a function reads, by symbol."""
+        found: dict[str, Any] = {}
+        names = names_of(function)
+        for argument in self.rule.arguments.values():
+            symbols = argument.symbols if isinstance(argument, Hyper) else (argument.name,)
+            if set(symbols) & set(names):
+                value = self.values[argument.name]
+                value = as_argument(argument, value, f"{self.label}: saved value")
+                values = value if isinstance(value, tuple) else (value,)
+                found |= dict(zip(symbols, values, strict=True))
+        return {name: value for name, value in found.items() if name in names}
 
 
 def _regrouped(label: str, saved: SavedGroup, targets: list[list[Target]]) -> list[SavedGroup]:

@@ -187,7 +187,7 @@ def _as_count(value: Any, label: str) -> int:
 
 
 def _as_scalar(key: str, value: Any, label: str) -> float:
-    """One number; an array that holds nothing else stands for it, as Lucid 2 saves Rprop's size."""
+    """One number; an array that holds nothing else stands for it, as Lucid 2 saves some."""
     array = as_real(key, value, label)
     if array.size > 1 and (array == array.flat[0]).all():
         array = array.reshape(-1)[:1]

@@ -3,7 +3,7 @@
 Owns how a state dict becomes arrays, which ``mx.load`` reads by name ("layers.0.weight.exp_avg"),
 and one JSON text in the file's metadata, which holds everything else:
 
-    {"version": 1, "class": "Adam", "dialect": "torch", "param_groups": [...],
+    {"version": 1, "class": "Mine", "dialect": "torch", "param_groups": [...],
      "state": [[0, {"step": 10, "exp_avg": {"array": "layers.0.weight.exp_avg"}}], ...]}
 
 An array of float64, which MLX's files have not, is stored as its bits in uint64 and noted as such.

@@ -7,6 +7,6 @@ is done with any of it.
 
 from .generation import GENERATION
 from .kernel import Body, Kernel
-from .rule import Flag, Hyper, Rule, State
+from .rule import Elsewhere, Flag, Hyper, Rule, State
 
-__all__ = ["GENERATION", "Body", "Flag", "Hyper", "Kernel", "Rule", "State"]
+__all__ = ["GENERATION", "Body", "Elsewhere", "Flag", "Hyper", "Kernel", "Rule", "State"]

@@ -97,12 +97,32 @@ class State:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Elsewhere:
+    """How another library saves what a rule keeps and is given, by the library's names.
+
+    ``states`` are our keys of states; ``factors`` what the library's value is multiplied with to be
+    ours, as functions of hyperparameters, where that is not 1. ``step`` is what counts the steps.
+    ``arguments`` are our names of arguments, where the library has others. ``settings`` are entries
+    of its groups that must have these values, since nothing here does otherwise, if their
+    ``conditions`` hold (always without one).
+    """
+
+    states: Mapping[str, str] = field(default_factory=dict)
+    factors: Mapping[str, Callable[..., float]] = field(default_factory=dict)
+    step: str = "step"
+    arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    conditions: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
     """One reading (dialect) of an optimizer: its data, and the functions that compute it.
 
     ``ignored`` arguments are accepted without effect, ``unsupported`` ones only with the class's
     default. ``torch_keys`` are entries of torch's saved groups that the class has no argument for,
     each with the value that says the same as this rule (``{"decoupled_weight_decay": True}``).
+    ``saved_elsewhere`` are the libraries whose states this rule goes on from as they would.
     ``mlx``, ``metal`` and ``cuda`` are modules, imported when they are first needed. ``cpp`` names
     a C++ file in the same way; what its step is given is what the NumPy step is given, in the same
     order.
@@ -119,6 +139,7 @@ class Rule:
     unsupported: tuple[str, ...] = ()
     requires: tuple[tuple[Callable[..., bool], str], ...] = ()
     torch_keys: Mapping[str, object] = field(default_factory=dict)
+    saved_elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
     uses_step: bool = True
     elementwise: bool = True
     shaped: bool = False

@@ -1,0 +1,15 @@
+"""What the generated classes say that they go on from, library by library."""
+
+from __future__ import annotations
+
+import lucidgen.optim
+
+
+def declared(library: str) -> set[tuple[str, str]]:
+    """The classes and dialects that load a library's states."""
+    return {
+        (name, dialect)
+        for name in lucidgen.optim.__all__
+        for dialect, rule in getattr(getattr(lucidgen.optim, name), "rules", {}).items()
+        if library in rule.saved_elsewhere
+    }
