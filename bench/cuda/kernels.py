@@ -16,6 +16,7 @@ import numpy as np
 
 import lucidgen.optim
 from lucidgen import Parameter
+from lucidgen.runtime.backends.gpu.kernel import kernel_of
 from lucidgen.runtime.groups.bucket import Bucket
 
 FOLDER = Path(__file__).parents[2] / "generated" / "lucid" / "optim" / "_cuda"
@@ -100,8 +101,7 @@ class Step:
         optimizer = getattr(lucidgen.optim, name)([Parameter(np.zeros(1))], **options)
         self.rule = optimizer.rules[optimizer.dialect]
         (_, self.settled, *_), *_ = optimizer._settled(self.rule)
-        module = __import__(str(self.rule.cuda), fromlist=["kernel"])
-        self.kernel = getattr(module, f"{self.rule.name}_kernel")
+        self.kernel = kernel_of(self.rule, "cuda")
         self.sizes = np.array(sizes, dtype=np.int64)
         self.arrays = np.array(arrays, dtype=np.uint64)
 

@@ -26,7 +26,7 @@ from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple
 from ..targets import cpp, cuda, metal, mlx, numpy
 from ..targets.common.cases import compared_with_special
-from ..targets.common.gpu import NoKernel
+from ..targets.common.gpu import NoKernel, Tensors
 from ..targets.common.host import HostFunction, HostPrinter, host_function
 from ..targets.common.operations import operations
 from ..targets.common.step_function import StepFunction
@@ -107,6 +107,12 @@ class CompiledRule:
     def cuda(self) -> CudaKernel | None:
         """The CUDA kernel, if the rule has one."""
         return self._cuda if isinstance(self._cuda, CudaKernel) else None
+
+    @property
+    def tensors(self) -> Tensors | None:
+        """What kernels read that is one number per tensor, if there are any and they do."""
+        kernel = self.metal or self.cuda
+        return kernel.tensors if kernel else None
 
     def without(self, target: str) -> str:
         """Why the rule has no kernel of this target; empty if it has."""
@@ -319,7 +325,7 @@ class CompiledModule:
     @property
     def uses_mlx(self) -> bool:
         """Whether any MLX step calls a function of MLX."""
-        steps = [step for r in self.own for step in (r.mlx, r.captured_step) if step]
+        steps = [step for r in self.own for step in (r.mlx, r.captured_step, r.tensors) if step]
         return any("mx." in line for step in steps for line in step.lines)
 
     @property

@@ -168,9 +168,9 @@ def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str
             "_rules/module.py": f"_rules/{file.name}.py",
             "_numpy/module.py": f"_numpy/{file.name}.py",
             "_mlx/module.py": f"_mlx/{file.name}.py",
-            "_metal/module.py": f"_metal/{file.name}.py",
+            "_metal/module_step.h": f"_metal/{file.name}_step.h",
             "_metal/module.metal": f"_metal/{file.name}.metal",
-            "_cuda/module.py": f"_cuda/{file.name}.py",
+            "_cuda/module_step.cuh": f"_cuda/{file.name}_step.cuh",
             "_cuda/module.cu": f"_cuda/{file.name}.cu",
         }
     if module.schedules:

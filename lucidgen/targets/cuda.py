@@ -2,7 +2,8 @@
 
 Owns the names of operations in CUDA, which names are taken there, and what a complete kernel needs
 to know of a rule. It works in place on tables of tensors; its static choices, conditions of the
-host among them, are template parameters. What MLX wraps (`mx.fast.cuda_kernel`) is `elements`'.
+host among them, are template parameters. What MLX wraps (`mx.fast.cuda_kernel`) is put around the
+same function by the runtime.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def free(name: str, taken: Iterable[str] = ()) -> str:
     return safe(name, taken, lambda name: name in _TAKEN.split() or is_reserved(name))
 
 
-LANGUAGE = Language(CudaPrinter, "real& {}", "*{}", HELPERS, free)
+LANGUAGE = Language(CudaPrinter, "real& {}", HELPERS, free)
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,7 @@ def kernel(program: Program, name: str) -> Kernel:
 
 
 def _standalone(of: gpu.Kernel) -> Standalone:
-    number = len(of.scalars)
-    choices = (*of.constants[number:], *of.template)
+    choices = (*of.conditions, *of.choices)
     live = (of.live[s] for s in of.states)
     return Standalone(
         live=tuple("true" if guard.is_always else c_condition(guard) for guard in live),
@@ -128,7 +128,7 @@ def _standalone(of: gpu.Kernel) -> Standalone:
             gpu.call(
                 of.name,
                 ["w", "grad", *(f"states[{k}]" for k in range(len(of.states)))],
-                [f"scalars[{k}]" for k in range(number)],
+                [f"scalars[{k}]" for k in range(len(of.scalars))],
                 choices,
             )
         ),

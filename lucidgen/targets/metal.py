@@ -2,7 +2,7 @@
 
 Owns the names of operations in Metal, and the complete kernels: they update in place, and static
 choices are arguments like any other. What MLX wraps (`mx.fast.metal_kernel`: outputs are new
-arrays, static choices are template arguments) is `elements`'.
+arrays, static choices are template arguments) is put around the same function by the runtime.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MetalPrinter(CPrinter):
     templates: ClassVar[dict[str, str]] = {"cbrt": "metal::precise::pow({0}, 1.0f / 3.0f)"}
 
 
-LANGUAGE = Language(MetalPrinter, "thread float& {}", "{}", HELPERS, safe)
+LANGUAGE = Language(MetalPrinter, "thread float& {}", HELPERS, safe)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def kernel(program: Program, name: str) -> Kernel:
     """
     found = gpu.kernel(program, name, LANGUAGE)
     standalone = _standalone(found)
-    most = max(len(b.inputs) + len(b.outputs) + 1 for b in found.bodies)
+    # MLX's: w, grad and the states, the new w and states, what is one number, and the size.
+    most = 4 + 2 * found.most_live() + len(found.scalars) + len(found.conditions)
     most = max(most, len(standalone.buffers))
     if most > MAX_BUFFERS:
         raise NoKernel(f"it would need {most} buffers, and Metal has {MAX_BUFFERS}")
@@ -91,13 +92,13 @@ def kernel(program: Program, name: str) -> Kernel:
 
 def _standalone(of: gpu.Kernel) -> Standalone:
     """The kernel of a `.metal` file. Where a state is not live, its buffer is not touched."""
-    scalars, conditions = of.constants[: len(of.scalars)], of.constants[len(of.scalars) :]
+    truths = (*of.conditions, *of.choices)
     parameters = [
         "device T* w",
         "const device T* grad",
         *(f"device T* {state}" for state in of.states),
-        *(f"constant float& {scalar}" for scalar in scalars),
-        *(f"constant bool& {name}" for name in (*conditions, *of.template)),
+        *(f"constant float& {scalar}" for scalar in of.scalars),
+        *(f"constant bool& {name}" for name in truths),
         "constant uint& size",
     ]
     where = {s: c_condition(of.live[s]) for s in of.states if not of.live[s].is_always}
@@ -106,7 +107,7 @@ def _standalone(of: gpu.Kernel) -> Standalone:
         test = f"{_wrapped(where[s])} ? float({s}[i]) : 0.0f" if s in where else f"float({s}[i])"
         lines.append(f"float {s}_i = {test};")
     values = ["w_i", "float(grad[i])", *(f"{state}_i" for state in of.states)]
-    lines += gpu.call(of.name, values, scalars, [*conditions, *of.template])
+    lines += gpu.call(of.name, values, of.scalars, truths)
     lines.append("w[i] = T(w_i);")
     for s in of.states:
         store = f"{s}[i] = T({s}_i);"

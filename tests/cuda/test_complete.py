@@ -77,11 +77,13 @@ def test_a_compiler_takes_every_rule_without_a_word(source: Path, tmp_path: Path
 def test_a_compiler_refuses_what_is_wrong(tmp_path: Path) -> None:
     """A kernel that converts halves without saying so: the compilers above do look."""
     shutil.copytree(FOLDER, tmp_path / "own")
-    text = (tmp_path / "own" / "sgd.cu").read_text()
-    wrong = tmp_path / "own" / "sgd.cu"
-    wrong.write_text(text.replace("real(", "T(").replace("real& w", "const real& w"))
     options = ("-c", "-DLUCIDGEN_RULE=sgd", "-DLUCIDGEN_TYPE=float16")
-    assert compiled(wrong, tmp_path / "sgd.o", *options).returncode != 0
+    source = tmp_path / "own" / "sgd.cu"
+    assert compiled(source, tmp_path / "sgd.o", *options).returncode == 0
+    wrong = tmp_path / "own" / "sgd_step.cuh"
+    text = wrong.read_text()
+    wrong.write_text(text.replace("real(", "T(").replace("real& w", "const real& w"))
+    assert compiled(source, tmp_path / "sgd.o", *options).returncode != 0
 
 
 def test_vectors_are_loaded_and_stored_at_once(tmp_path: Path) -> None:

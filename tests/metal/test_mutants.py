@@ -34,20 +34,28 @@ def body(old: str, new: str) -> Change:
 
 
 def swapped(field: str, one: str, other: str) -> Change:
-    """Two names of a tuple exchanged, of the kernel or of its bodies."""
+    """Two names exchanged of what the kernel takes."""
     names = {one: other, other: one}
 
     def change(subject: Subject) -> Subject:
-        kernel = subject.kernel
-        if hasattr(kernel, field):
-            return subject.with_kernel(
-                **{field: tuple(names.get(n, n) for n in getattr(kernel, field))}
-            )
-        bodies = tuple(
-            replace(b, **{field: tuple(names.get(n, n) for n in getattr(b, field))})
-            for b in kernel.bodies
+        before = getattr(subject.kernel, field)
+        assert {one, other} <= set(before)
+        return subject.with_kernel(**{field: tuple(names.get(n, n) for n in before)})
+
+    return change
+
+
+def exchanged(one: str, other: str) -> Change:
+    """Two parts of bodies exchanged."""
+    marked = f"<{one}>"
+
+    def change(subject: Subject) -> Subject:
+        return replace(
+            subject,
+            change=lambda source: (
+                source.replace(one, marked).replace(other, one).replace(marked, other)
+            ),
         )
-        return subject.with_kernel(bodies=bodies)
 
     return change
 
@@ -68,8 +76,9 @@ V_MAX = "if (amsgrad) {\n        v_max[i] = T(v_max_i);\n    }"
 
 #: Each mutant, and words of what must be found.
 MUTANTS: dict[str, tuple[Change, str]] = {
-    "input buffers swapped": (swapped("inputs", "m", "v"), "error bounds"),
-    "output buffers swapped": (swapped("outputs", "new_m", "new_v"), "error bounds"),
+    "input buffers swapped": (exchanged("float(m[i])", "float(v[i])"), "error bounds"),
+    "output buffers swapped": (exchanged("new_m[i] =", "new_v[i] ="), "error bounds"),
+    "states transposed in the call": (swapped("states", "m", "v"), "error bounds"),
     "a write to a read-only buffer": (body("new_w[i] =", "grad[i] ="), "clang: read-only"),
     "a read-only buffer made writable": (
         body("new_w[i] =", "const_cast<device T*>(grad)[i] = T(w_i);\n    new_w[i] ="),

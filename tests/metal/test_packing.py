@@ -13,10 +13,9 @@ import pytest
 
 import lucidgen
 import lucidgen.optim
-from lucidgen.runtime.backends.gpu import languages, packing, trial
-from lucidgen.runtime.backends.gpu.call import covering
+from lucidgen.runtime.backends.gpu import languages, packing, text, trial
 from lucidgen.verify.gpu.machine import Machine
-from lucidgen.verify.gpu.subjects import Subject
+from lucidgen.verify.gpu.subjects import Subject, Walk
 
 Array = Any
 
@@ -96,17 +95,12 @@ def test_a_call_takes_as_many_tensors_as_there_are_buffers_for(calls: list[Any])
 def test_no_kernel_has_more_buffers_than_metal(emitted: Callable[[str], list[Subject]]) -> None:
     for name in ("sgd", "adam", "nadam", "radam"):
         for subject in emitted(name):
-            for body in subject.kernel.bodies:
-                arrays = tuple(s for s in subject.rule.arrays if s.name in body.live)
-                on = tuple((c, False) for c in subject.kernel.choices)
-                known = (*subject.kernel.scalars, *subject.kernel.conditions)
-                call = covering(subject.kernel, arrays, on, known)
-                assert call is not None
+            for setting in subject.settings():
+                step = Walk(subject, setting, mx.zeros(9)).step(1, mx.zeros(9))
+                call, live = step.call, step.call.live
                 most = call.most()
-                counts = [
-                    len(text["input_names"]) + len(text["output_names"])
-                    for text in (call._text(most), call._text(most + 1))
-                ]
+                texts = (text.arguments(call.kernel, live, n) for n in (most, most + 1))
+                counts = [len(t["input_names"]) + len(t["output_names"]) for t in texts]
                 assert most > 3
                 assert counts[0] <= 31 < counts[1]
 

@@ -189,7 +189,7 @@ def test_a_rule_with_too_many_buffers_has_no_kernel_and_says_why(tmp_path: Path)
         ),
     )
     assert list(subjects([spec], tmp_path)) == []
-    (path,) = tmp_path.rglob("_metal/*.metal")
+    (path,) = tmp_path.rglob("_metal/*_step.h")
     assert "// Many has no kernel: it would need 37 buffers, and Metal has 31." in path.read_text()
 
 

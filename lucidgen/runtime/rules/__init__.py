@@ -1,12 +1,11 @@
 """The one front of generated code: the data that it is made of, and the functions that it calls.
 
-Owns what rules, states, hyperparameters and kernels are, the scalar functions (`ieee` of floats,
-`captured` of floats and of arrays alike), and the generation of generated code. Does not own what
-is done with any of it.
+Owns what rules, states and hyperparameters are, the scalar functions (`ieee` of floats, `captured`
+of floats and of arrays alike), and the generation of generated code. Does not own what is done with
+any of it.
 """
 
 from .generation import GENERATION
-from .kernel import Body, Kernel
 from .rule import Elsewhere, Flag, Hyper, Rule, State
 
-__all__ = ["GENERATION", "Body", "Elsewhere", "Flag", "Hyper", "Kernel", "Rule", "State"]
+__all__ = ["GENERATION", "Elsewhere", "Flag", "Hyper", "Rule", "State"]

@@ -1,21 +1,26 @@
 """Calling generated functions by name, and the arithmetic that runs once per step.
 
 Owns the rule that a generated function gets exactly what its parameters name, the second attempt in
-IEEE arithmetic where Python would raise, and ``Bucket``: what the parameters of a group that share
-step count, scalar states and static choices have in common. Does not touch arrays.
+IEEE arithmetic where Python would raise, and where generated files lie that are no modules. Does
+not touch arrays.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .rule import names_of
 
-if TYPE_CHECKING:
-    pass
+
+def file_of(module: str, ending: str) -> Path:
+    """The file that a rule names like a module: of package.folder.adam, adam{ending} in there."""
+    folder, _, name = module.rpartition(".")
+    return Path(next(iter(importlib.import_module(folder).__path__))) / f"{name}{ending}"
 
 
 def call(function: Callable[..., Any], available: Mapping[str, Any]) -> Any:

@@ -123,9 +123,9 @@ class Rule:
     default. ``torch_keys`` are entries of torch's saved groups that the class has no argument for,
     each with the value that says the same as this rule (``{"decoupled_weight_decay": True}``).
     ``saved_elsewhere`` are the libraries whose states this rule goes on from as they would.
-    ``mlx``, ``metal`` and ``cuda`` are modules, imported when they are first needed. ``cpp`` names
-    a C++ file in the same way; what its step is given is what the NumPy step is given, in the same
-    order.
+    ``mlx`` is a module, imported when it is first needed. ``metal``, ``cuda`` and ``cpp`` name
+    files in the same way (`calling.file_of`); what a C++ step is given is what the NumPy step is
+    given, in the same order.
     ``elementwise`` steps may be called on parts of flattened arrays; ``shaped`` ones need arrays of
     at least two dimensions as they are, since they reduce along rows or columns.
     """
@@ -157,6 +157,14 @@ class Rule:
         found: dict[str, Hyper | Flag] = {hyper.name: hyper for hyper in self.hypers}
         found.update({flag.name: flag for flag in self.flags})
         return found
+
+    @cached_property
+    def choices(self) -> frozenset[str]:
+        """The names of the static choices; conditions on scalars are none of them."""
+        found = {flag.name for flag in self.flags} - {"maximize"} | {"scale_grad", "first_w"}
+        found |= {f"first_{state.name}" for state in self.states if state.first}
+        special = (hyper for hyper in self.hypers if hyper.special is not None)
+        return frozenset({*found, *(f"use_{s}" for hyper in special for s in hyper.symbols)})
 
     @cached_property
     def counts_steps(self) -> bool:

@@ -1,12 +1,14 @@
-"""What the GPU targets share: a function for one element, and bodies that load, call and store.
+"""What the GPU targets share: a function for one element, which kernels load for, call and store.
 
-Owns what a kernel takes and in which order. A target adds its language (a printer, how parameters
-are declared, which names are free, functions of its own) and its complete kernels. Reductions over
-a tensor are no part of a kernel: MLX code computes them first, and their results arrive as scalars.
+Owns what the function takes and in which order. A target adds its language (a printer, how
+parameters are declared, which names are free, functions of its own) and its complete kernels; the
+runtime adds what MLX needs. Reductions over a tensor are no part of a kernel: MLX code computes
+them first, and their results arrive as scalars.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -33,27 +35,26 @@ class NoKernel(ValueError):
 class Language:
     """A language of kernels.
 
-    `reference` declares a parameter of the function that it may change, `number` reads an input of
-    a body that is one number, and `helpers` are functions of ours by the operations that they
-    compute. `safe` gives a name that is free there: the one it is given or one like it, and none of
-    those taken.
+    `reference` declares a parameter of the function that it may change, and `helpers` are functions
+    of ours by the operations that they compute. `safe` gives a name that is free there: the one it
+    is given or one like it, and none of those taken.
     """
 
     printer: type[CPrinter]
     reference: str
-    number: str
     helpers: Mapping[str, str]
     safe: Callable[[str, Iterable[str]], str]
 
 
 @dataclass(frozen=True)
-class BodyText:
-    """The body that MLX wraps, for one set of live states."""
+class Parameter:
+    """A parameter of the function: its declaration, and its name in the equations if that is taken.
 
-    live: tuple[str, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    lines: tuple[str, ...]
+    The runtime reads both from the text.
+    """
+
+    declaration: str
+    own_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,30 +68,36 @@ class Tensors:
 
 @dataclass(frozen=True)
 class Kernel:
-    """The function and the bodies, ready for a template.
+    """The function, ready for a template.
 
     `parameters` and `lines` are those of the function for one element, which takes w, grad, the
-    states, the scalars, the conditions and the choices. `scalars`, `conditions` and `choices` are
-    named as in the program, `states`, `constants` (scalars and conditions) and `template` (choices)
-    as in the text. `program` has the names of the text, `live` tells when a state is needed, and
-    `helpers` are the functions of ours that are called.
+    `states`, the `scalars`, the `conditions` and the `choices`, here named as in the text.
+    `program` has the names of the text, `live` tells when a state is needed, and `helpers` are the
+    functions of ours that are called.
     """
 
     name: str
     program: Program
-    parameters: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
     lines: tuple[str, ...]
     states: tuple[str, ...]
     live: Mapping[str, Guard]
     helpers: tuple[str, ...]
     scalars: tuple[str, ...]
-    tensor_scalars: tuple[str, ...]
     conditions: tuple[str, ...]
     choices: tuple[str, ...]
-    constants: tuple[str, ...]
-    template: tuple[str, ...]
-    bodies: tuple[BodyText, ...]
     tensors: Tensors | None
+
+    def most_live(self) -> int:
+        """How many states there are at most under any static choices."""
+        guards = self.live.values()
+        support = sorted({name for guard in guards for name in guard.support})
+        off = dict.fromkeys(self.program.choices, False)
+        combinations = (
+            off | dict(zip(support, values, strict=True))
+            for values in product((False, True), repeat=len(support))
+        )
+        return max(sum(guard.holds(on) for guard in guards) for on in combinations)
 
 
 def kernel(program: Program, name: str, language: Language) -> Kernel:
@@ -110,35 +117,28 @@ def kernel(program: Program, name: str, language: Language) -> Kernel:
         raise NoKernel("its elements read the last value of what is one number per tensor")
     split = _split(program)
     plain, names = renamed(split, language.safe)
-    old_names = {new: old for old, new in names.items()}
+    own_names = {new: old for old, new in names.items() if new != old}
     parts = _Parts(plain, name, language)
-    tensor_reads = tuple(s for s in parts.scalars if plain.domains[s] is Domain.TENSOR)
-    tensor_scalars = tuple(old_names[s.name] for s in tensor_reads)
+    reduced = (s.name for s in parts.scalars if plain.domains[s] is Domain.TENSOR)
     return Kernel(
         name=name,
         program=plain,
-        parameters=parts.parameters,
+        parameters=parts.parameters(own_names),
         lines=parts.lines,
         states=parts.states,
         live=parts.live,
         helpers=tuple(language.helpers[name] for name in parts.helpers),
-        scalars=tuple(old_names[s.name] for s in parts.scalars),
-        tensor_scalars=tensor_scalars,
-        conditions=tuple(old_names[c] for c in parts.conditions),
-        choices=tuple(old_names[c] for c in parts.choices),
-        constants=parts.constants,
-        template=parts.choices,
-        bodies=tuple(parts.body(live, old_names) for live in parts.live_sets()),
-        tensors=_tensors(split, tensor_scalars),
+        scalars=tuple(s.name for s in parts.scalars),
+        conditions=parts.conditions,
+        choices=parts.choices,
+        tensors=_tensors(split, [own_names.get(name, name) for name in reduced]),
     )
 
 
 def call(name: str, *kinds: Sequence[str]) -> list[str]:
     """The lines of a call of the function, the arguments of each kind in lines of their own."""
-    rows = [row for kind in kinds for row in _rows(kind)]
-    ends = [","] * (len(rows) - 1) + [");"]
-    lines = [f"    {row}{end}" for row, end in zip(rows, ends, strict=True)]
-    return [f"lucidgen::{name}_step(", *lines]
+    text = ",\n".join(textwrap.fill(", ".join(kind), 77) for kind in kinds if kind)
+    return [f"lucidgen::{name}_step(", *(f"    {line}" for line in f"{text});".splitlines())]
 
 
 def _first_read(body: Sequence[Let]) -> Callable[[sympy.Symbol], tuple[int, str]]:
@@ -167,18 +167,21 @@ class _Parts:
         self.choices = tuple(n for n in program.choices if n in asked and n not in self.conditions)
         self.lines = self._function(code_of)
         self.helpers = tuple(sorted(_called(code_of.statements) & set(language.helpers)))
-        self.constants = (*(s.name for s in self.scalars), *self.conditions)
 
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """The parameters of the function."""
-        reference, real = self.language.reference, self.language.printer.real
-        return (
-            reference.format("w"),
-            f"{real} grad",
-            *(reference.format(state) for state in self.states),
-            *(f"{real} {scalar}" for scalar in self.scalars),
-            *(f"bool {name}" for name in (*self.conditions, *self.choices)),
+    def parameters(self, own_names: Mapping[str, str]) -> tuple[Parameter, ...]:
+        """The parameters of the function; `own_names` has the author's for those renamed."""
+        reference, real = self.language.reference, f"{self.language.printer.real} {{}}"
+        kinds = (
+            (reference, ("w",)),
+            (real, ("grad",)),
+            (reference, self.states),
+            (real, tuple(s.name for s in self.scalars)),
+            ("bool {}", (*self.conditions, *self.choices)),
+        )
+        return tuple(
+            Parameter(kind.format(name), own_names.get(name, ""))
+            for kind, names in kinds
+            for name in names
         )
 
     def _function(self, code_of: Code) -> tuple[str, ...]:
@@ -194,50 +197,6 @@ class _Parts:
             if names[o.before] != names[o.after]
         ]
         return tuple(lines)
-
-    def live_sets(self) -> list[tuple[str, ...]]:
-        """Every set of states that static choices may need, the smallest first."""
-        support = sorted({n for guard in self.live.values() for n in guard.support})
-        found = set()
-        for values in product((False, True), repeat=len(support)):
-            on = dict.fromkeys(self.program.choices, False) | dict(
-                zip(support, values, strict=True)
-            )
-            found.add(tuple(s for s in self.states if self.live[s].holds(on)))
-        return sorted(found, key=lambda live: (len(live), live))
-
-    def body(self, live: tuple[str, ...], old_names: dict[str, str]) -> BodyText:
-        """What MLX wraps, where these states are live."""
-        number = self.language.number
-        lines = [
-            "float w_i = float(w[i]);",
-            *(f"float {s}_i = {f'float({s}[i])' if s in live else '0.0f'};" for s in self.states),
-            *call(
-                self.name,
-                ["w_i", "float(grad[i])", *(f"{state}_i" for state in self.states)],
-                [number.format(s.name) for s in self.scalars],
-                [*(number.format(name) for name in self.conditions), *self.choices],
-            ),
-            "new_w[i] = T(w_i);",
-            *(f"new_{s}[i] = T({s}_i);" for s in live),
-        ]
-        return BodyText(
-            live=tuple(old_names[s] for s in live),
-            inputs=("w", "grad", *live, *self.constants),
-            outputs=("new_w", *(f"new_{s}" for s in live)),
-            lines=tuple(lines),
-        )
-
-
-def _rows(words: Sequence[str], width: int = 76) -> list[str]:
-    """Words joined by commas, in lines that fit."""
-    rows: list[str] = []
-    for word in words:
-        if rows and len(rows[-1]) + len(word) + 2 <= width:
-            rows[-1] += f", {word}"
-        else:
-            rows.append(word)
-    return rows
 
 
 def _called(statements: Sequence[Statement]) -> set[str]:

@@ -19,12 +19,11 @@ from ...ir.program import Program
 from ...passes import optimize
 from ...runtime import Parameter
 from ...runtime.backends.gpu.call import Call, covering
-from ...runtime.backends.gpu.trial import kernel_of
+from ...runtime.backends.gpu.kernel import ENDINGS, Kernel, header_text, kernel_of
 from ...runtime.backends.mlx import required_function
 from ...runtime.groups.bucket import Bucket
 from ...runtime.groups.settings import Settings
-from ...runtime.rules import Kernel, Rule
-from ...runtime.rules.rule import names_of
+from ...runtime.rules.rule import Rule, names_of
 from ...spec.optimizer import OptimizerSpec
 from ..emitted import arguments, build, settings
 from ..oracle import Setting
@@ -37,8 +36,9 @@ Array = Any
 class Subject:
     """One rule: the spec's reading, the emitted data, its kernel, and the file of complete ones.
 
-    `readings` are all that compute the same. `change` is done to the kernel's bodies: it makes
-    mutants.
+    `source` is that file, `standalone` its text with that of the header in it. `readings` are all
+    that compute the same. `change` is done to what the runtime puts around the kernel's function:
+    it makes mutants.
     """
 
     title: str
@@ -74,7 +74,9 @@ def subjects(
     package = build(specs, folder)
     path = Path(package.__path__[0])
     (source,) = path.glob({"metal": "_metal/*.metal", "cuda": "_cuda/*.cu"}[dialect])
-    standalone = source.read_text(encoding="utf-8")
+    header = source.with_name(source.stem + ENDINGS[dialect])
+    include = f'#include "{header.name}"\n'
+    standalone = source.read_text(encoding="utf-8").replace(include, header_text(header))
     for main in specs:
         cls = getattr(package, main.name)
         shared: dict[str, list[str]] = {}

@@ -40,3 +40,20 @@ def lars_step(
     velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w)  # (4)(5)
     w = w - velocity  # (6)
     return w, velocity
+
+
+def lars_tensors(lr, weight_decay, trust_coefficient, grad_factor, grad_bound, w, grad, scale_grad):
+    """What the kernels of LARS read that is one number per tensor."""
+    w_norm = mx.linalg.norm(w)  # (1)
+    if scale_grad:
+        grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
+    grad_norm = mx.linalg.norm(grad)  # (2)
+    trust_ratio = mx.where(
+        (grad_norm > 0) & (w_norm > 0),
+        trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm),
+        1,
+    )  # (3)
+    lr_times_trust_ratio = lr * trust_ratio  # (4)(5)
+    return {
+        "lr_times_trust_ratio": lr_times_trust_ratio,
+    }

@@ -1,22 +1,21 @@
-"""Calls of GPU kernels: the arguments of one, and the text that it needs.
+"""Calls of GPU kernels: what one is given, for one tensor or for several at once.
 
-Owns the assembling of a call, for one tensor or for several at once. Whether a kernel may be used
-at all is ``gpu_backend``'s business, which tensors are put together is ``packing``'s.
+Owns the assembling of a call. Whether a kernel may be used at all is ``trial``'s business, which
+tensors are put together ``packing``'s, and the text that is called ``text``'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from itertools import accumulate
 from typing import Any
 
 import mlx.core as mx
 
-from ...rules.kernel import Body, Kernel
 from ...rules.rule import State, names_of
-from . import languages
+from . import languages, text
+from .kernel import Kernel
 
 Array = Any
 
@@ -33,22 +32,21 @@ class Call:
     def __init__(
         self,
         kernel: Kernel,
-        body: Body,
-        states: Sequence[str],
+        states: Sequence[State],
         choices: Mapping[str, bool],
         known: Sequence[str],
     ) -> None:
-        self.kernel, self.body = kernel, body
+        self.kernel = kernel
         self.dialect = languages.DIALECTS[kernel.dialect]
-        self.states = states  # every live state that is an array, in the rule's order
-        self.live = body.live
+        # Every live state that is an array, in the rule's order, and those that have elements.
+        self.states = tuple(s.name for s in states)
+        self.live = tuple(s.name for s in states if s.domain == "element")
         self.fixed = {
             name: mx.array(on) for name, on in choices.items() if name in kernel.conditions
         }
-        read = dict.fromkeys((*kernel.scalars, *kernel.conditions, *wanted(kernel)))
+        read = dict.fromkeys((*kernel.constants, *wanted(kernel)))
         self.scalars = tuple(name for name in read if name in known and name not in self.fixed)
-        names = zip(kernel.template, kernel.choices, strict=True)
-        self.template = [(text, choices[name]) for text, name in names]
+        self.template = [(kernel.spelled.get(name, name), choices[name]) for name in kernel.choices]
         self.choices = choices
         self._made: dict[int, Callable[..., Any]] = {}
 
@@ -56,9 +54,8 @@ class Call:
         """How many tensors one call can update: 1 if what is one number per tensor is computed."""
         if self.kernel.tensors is not None:
             return 1
-        states = len(self.live)
-        constants = len(self.body.inputs) - 2 - states
-        return max(1, (self.dialect.buffers - 2 * states - constants - 1) // 3)
+        others = 2 * len(self.live) + len(self.kernel.constants) + 1
+        return max(1, (self.dialect.buffers - others) // 3)
 
     def tensors(self, w: Array, grad: Array, available: Mapping[str, Any]) -> dict[str, Any]:
         """What is one number per tensor, computed in single precision."""
@@ -79,7 +76,7 @@ class Call:
         named = dict(zip(self.states, states, strict=True))
         available = {**self.fixed, **dict(zip(self.scalars, values, strict=True)), **named}
         tensors = self.tensors(w, grad, available)
-        available.update({k: a for k, a in tensors.items() if k in self.kernel.tensor_scalars})
+        available.update({k: a for k, a in tensors.items() if k in self.kernel.scalars})
         arrays = [_flat(array.astype(kind)) for array in (w, grad, *(named[s] for s in self.live))]
         found = self._call(
             self._function(1),
@@ -124,7 +121,7 @@ class Call:
         return found[: len(ws)], found[len(ws) :]
 
     def _constants(self, available: Mapping[str, Array]) -> list[Array]:
-        """The scalars and conditions, in the order of the body's inputs."""
+        """The scalars and conditions, in the order of the kernel's inputs."""
         single = [available[name].astype(mx.float32) for name in self.kernel.scalars]
         return [*single, *(available[name] for name in self.kernel.conditions)]
 
@@ -144,30 +141,9 @@ class Call:
     def _function(self, tensors: int) -> Callable[..., Any]:
         """The kernel for so many tensors."""
         if tensors not in self._made:
-            self._made[tensors] = languages.make_kernel(self.dialect, **self._text(tensors))
+            arguments = text.arguments(self.kernel, self.live, tensors)
+            self._made[tensors] = languages.make_kernel(self.dialect, **arguments)
         return self._made[tensors]
-
-    def _text(self, tensors: int) -> dict[str, Any]:
-        body, states = self.body, self.body.inputs[2 : 2 + len(self.live)]
-        constants = body.inputs[2 + len(states) :]
-        if tensors == 1:
-            inputs, outputs = [*body.inputs, "size"], [*body.outputs]
-            first = self.dialect.one()
-        else:
-            inputs = [f"{name}_{k}" for name in ("w", "grad") for k in range(tensors)]
-            inputs += [*(f"flat_{state}" for state in states), *constants, "starts"]
-            outputs = [f"new_w_{k}" for k in range(tensors)]
-            outputs += [f"flat_new_{state}" for state in states]
-            first = self.dialect.many(tensors, states)
-        source = first + body.source.removeprefix("\n")
-        digest = sha256(f"{self.kernel.header}\0{source}".encode()).hexdigest()[:12]
-        return {
-            "name": f"lucidgen_{self.kernel.name}_{digest}",
-            "input_names": inputs,
-            "output_names": outputs,
-            "header": self.kernel.header,
-            "source": source,
-        }
 
 
 def wanted(kernel: Kernel) -> tuple[str, ...]:
@@ -197,16 +173,16 @@ def covering(
     known: tuple[str, ...],
 ) -> Call | None:
     """The call of a kernel, if it covers these live states, choices and scalars."""
-    body = kernel.body(tuple(s.name for s in arrays if s.domain == "element"))
-    if body is None:
-        return None
-    on = dict(choices)
-    given = {*on, *known, *kernel.tensor_scalars}
-    if not given.issuperset((*kernel.scalars, *kernel.conditions, *kernel.choices)):
+    on, live = dict(choices), {s.name for s in arrays if s.domain == "element"}
+    given = {*on, *known}
+    if kernel.tensors is not None:
+        given.update(kernel.scalars)  # it computes what the host does not know
+    needed = {*kernel.constants, *kernel.choices}
+    if not (live.issubset(kernel.states) and given.issuperset(needed)):
         return None
     if any(name in known and name not in on for name in _decisions(kernel)):
         return None  # conditions are arrays here, and Python code cannot branch on them
-    return Call(kernel, body, tuple(s.name for s in arrays), on, known)
+    return Call(kernel, arrays, on, known)
 
 
 def _decisions(kernel: Kernel) -> tuple[str, ...]:

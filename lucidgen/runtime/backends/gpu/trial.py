@@ -7,7 +7,6 @@ function, nor when which of the two runs.
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -16,10 +15,10 @@ from typing import Any, Protocol
 import mlx.core as mx
 
 from ...checking import warning_level
-from ...rules.kernel import Kernel
 from ...rules.rule import Rule, State
 from . import languages
 from .call import FEW, Call, covering, wanted
+from .kernel import kernel_of
 
 Array = Any
 
@@ -49,15 +48,6 @@ _TRIAL = 33
 def is_available() -> bool:
     """Whether MLX runs on a GPU for which there are kernels."""
     return languages.running() is not None
-
-
-def kernel_of(rule: Rule, dialect: str) -> Kernel | None:
-    """The kernel of a rule in a dialect, if it has one."""
-    module = getattr(rule, dialect)
-    if module is None:
-        return None
-    found = getattr(importlib.import_module(module), f"{rule.name}_kernel", None)
-    return found if isinstance(found, Kernel) else None
 
 
 def _absence(dialect: languages.Dialect) -> str:

@@ -12,7 +12,6 @@ leaves a file behind that a later build removes. No locks, no threads.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
 import platform
 import re
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ...checking import warning_level
+from ...rules.calling import file_of
 from ...rules.rule import Rule
 
 #: A step: table, scalars, choices, number of threads.
@@ -189,9 +189,7 @@ def _identity(command: list[str]) -> str:
 
 def build_of(rule: Rule, type_: str, command: list[str]) -> Build:
     """The build of a rule for a type: not started."""
-    package, _, name = (rule.cpp or "").rpartition(".")
-    folder = Path(next(iter(importlib.import_module(package).__path__)))
-    return _build(folder / f"{name}.cpp", rule.name, type_, command)
+    return _build(file_of(str(rule.cpp), ".cpp"), rule.name, type_, command)
 
 
 def _build(source: Path, rule: str, type_: str, command: list[str]) -> Build:
