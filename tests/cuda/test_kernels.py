@@ -12,15 +12,18 @@ import pytest
 
 from lucidgen.paths import specs_folder
 from lucidgen.runtime.backends.gpu import languages, text
+from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, series, t, w, when
 from lucidgen.spec.loader import load
 from lucidgen.verify.emitted import pairwise
 from lucidgen.verify.gpu.check import check
-from lucidgen.verify.gpu.subjects import Subject
+from lucidgen.verify.gpu.subjects import Subject, subjects
 from lucidgen.verify.gpu.text import assembled_cuda, kernels
 from lucidgen.verify.oracle import Setting
 
 FILES = [path.stem for path in sorted(specs_folder().glob("[a-z]*.py")) if load(path).specs]
 Change = Callable[[Subject, Path], Subject]
+
+lr = hyper("lr", 0.1, at_least=0)
 
 
 @pytest.mark.parametrize("stem", FILES)
@@ -94,6 +97,28 @@ def test_a_grid_is_rounded_up_and_numbers_are_pointers(
     made = text.arguments(emitted("adam")[0].kernel, ("m", "v"))
     assert made["source"].startswith(first)
     assert "*weight_decay, *beta1," in made["source"]
+
+
+def test_names_that_cuda_has_taken_are_no_trouble(tmp_path: Path) -> None:
+    warp, states, real = series("warpSize"), series("states"), series("real")
+    inf, scalars = hyper("inf", 0.5, special=0), flag("scalars", False)
+    spec = OptimizerSpec(
+        "Named",
+        paper="none",
+        arguments=(lr, inf, scalars),
+        equations=(
+            Eq(warp[t], inf * warp[t - 1] + grad[t]),
+            Eq(states[t], when(scalars, warp[t] + states[t - 1], warp[t])),
+            Eq(real[t], states[t] ** 2),
+            Eq(w[t], w[t - 1] - lr * real[t]),
+        ),
+    )
+    (subject,) = subjects([spec], tmp_path, "cuda")
+    assert subject.kernel.states == ("warpSize", "states")  # as in the equations
+    assert {"warpSize", "states", "inf", "scalars"} <= set(subject.kernel.spelled)
+    (report,) = check([subject], sizes=(1, 9), steps=(1, 2), types=(mx.float32,))
+    assert report.findings == []
+    assert report.passed
 
 
 # Mutants

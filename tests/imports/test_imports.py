@@ -387,6 +387,21 @@ def test_built_in_specs_are_importable_from_any_directory(run, world):
     )
 
 
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_headers_of_kernels_are_found(run, world):
+    run(
+        world,
+        """
+        from lucidgen.optim import Adam
+        from lucidgen.runtime.backends.gpu.kernel import kernel_of
+        for language in ("metal", "cuda"):
+            kernel = kernel_of(Adam.rules["torch"], language)
+            assert kernel.states == ("m", "v", "v_max")
+            assert "adam_step(" in kernel.header
+        """,
+    )
+
+
 def test_a_wheel_holds_all_and_nothing_under_lucid(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"lucidgen"}

@@ -11,6 +11,7 @@ import pytest
 
 from lucidgen.ir.lower import lower
 from lucidgen.passes import optimize
+from lucidgen.runtime.backends.gpu.kernel import forget, kernel_of
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, sqrt, t, w, when
 from lucidgen.targets.common.gpu import NoKernel
 from lucidgen.targets.metal import kernel
@@ -137,9 +138,33 @@ def test_names_that_metal_has_taken_are_no_trouble(tmp_path: Path) -> None:
             Eq(w[t], w[t - 1] - lr * (w_i[t] + m_pi[t] ** 2)),
         ),
     )
-    (report,) = check(subjects([spec], tmp_path), sizes=(1, 9), steps=(1, 2), types=(mx.float32,))
+    (subject,) = subjects([spec], tmp_path)
+    kernel = subject.kernel
+    assert kernel.states == ("half", "i", "thread")  # as in the equations
+    assert {"half", "i", "thread", "device"} <= set(kernel.spelled)
+    (report,) = check([subject], sizes=(1, 9), steps=(1, 2), types=(mx.float32,))
     assert report.findings == []
     assert report.passed
+
+
+def test_a_header_that_is_gone_or_of_another_build_says_what_to_do(tmp_path: Path) -> None:
+    spec = OptimizerSpec(
+        "Plain", paper="none", arguments=(lr,), equations=(Eq(w[t], w[t - 1] - lr * grad[t]),)
+    )
+    (subject,) = subjects([spec], tmp_path)
+    header = subject.source.with_name(f"{subject.source.stem}_step.h")
+    text = header.read_text()
+    try:
+        header.write_text(text.replace("plain_step", "other_step"))
+        forget()
+        with pytest.raises(ImportError, match="no function plain_step; run `lucidgen build`"):
+            kernel_of(subject.rule, "metal")
+        header.unlink()
+        forget()
+        with pytest.raises(ImportError, match=r"cannot be read .*; run `lucidgen build`"):
+            kernel_of(subject.rule, "metal")
+    finally:
+        forget()
 
 
 def test_a_reduction_of_an_update_is_left_to_mlx(tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ for kind in (SGD, Adam):
     opt = kind([p], lr=0.25)
     assert isinstance(opt, Optimizer)
     opt.step()
+from mine.optim._runtime.backends.gpu.kernel import kernel_of
+for language in ("metal", "cuda"):
+    assert "adam_step(" in kernel_of(Adam.rules["torch"], language).header
 print(p.data.round(6).tolist())
 assert not [name for name in sys.modules if name.startswith(("lucidgen", "sympy"))]
 """

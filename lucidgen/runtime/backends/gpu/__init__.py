@@ -1,5 +1,6 @@
 """Kernels on a GPU, through MLX: Metal and CUDA.
 
-Owns the languages' limits, how tensors are packed into calls, and the trial that a kernel must pass
-before its first use. Does not own the kernels' text, which is generated.
+Owns the languages' limits, the text that MLX is handed for a kernel, how tensors are packed into
+calls, and the trial that a kernel must pass before its first use. Does not own the function for one
+element that every kernel calls: that is generated, in a header a module.
 """

@@ -115,3 +115,9 @@ def header_text(path: Path) -> str:
     except OSError as error:
         raise ImportError(f"{path} cannot be read ({error}); run `lucidgen build`") from None
     return text[text.index("namespace lucidgen {") :]
+
+
+def forget() -> None:
+    """Read every header again when it is next needed."""
+    kernel_of.cache_clear()
+    header_text.cache_clear()

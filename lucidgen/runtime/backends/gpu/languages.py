@@ -1,9 +1,9 @@
 """The languages of GPU kernels that MLX takes, and the first lines of a kernel in each.
 
 Owns what differs between them: what a kernel may be given, how a thread finds its element, and
-where MLX runs kernels at all. An emitted body says what is done to element i of w; the lines here,
-put before it, say which element of which tensor that is. They depend on how many tensors a call
-updates, which is known only when it is made.
+where MLX runs kernels at all. A body (``text``) says what is done to element i of w; the lines
+here, put before it, say which element of which tensor that is. They depend on how many tensors a
+call updates, which is known only when it is made.
 """
 
 from __future__ import annotations
