@@ -23,7 +23,7 @@ from ..passes.capture import capture
 from ..spec.functions import ColumnMean, Reduction, RowMean
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple
+from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, roles_of
 from ..targets import cpp, cuda, metal, mlx, numpy
 from ..targets.common.cases import compared_with_special
 from ..targets.common.gpu import NoKernel, Tensors
@@ -144,6 +144,7 @@ class CompiledRule:
     def hypers(self) -> list[str]:
         """The arguments of `Hyper(...)`, for each hyperparameter."""
         found = []
+        roles = {symbol: role for role, symbol in roles_of(self._supported).items()}
         for argument in self._supported:
             if isinstance(argument, Hyper | HyperTuple):
                 fields = {
@@ -152,6 +153,8 @@ class CompiledRule:
                     "symbols": _tuple(f'"{s.name}"' for s in argument.symbols),
                 }
                 first = argument.symbols[0]
+                if first in roles:
+                    fields["role"] = f'"{roles[first]}"'
                 limits = {k: getattr(first.bounds, k) for k in LIMITS} | {"special": first.special}
                 fields |= {k: value_text(v) for k, v in limits.items() if v is not None}
                 found.append(", ".join(f"{k}={v}" for k, v in fields.items()))

@@ -98,7 +98,8 @@ class Optimizer(MLXIdiom):
         else:
             groups = self._group_dicts(params)
             if no_decay is not None:
-                groups = without_decay.split(groups, no_decay, label)
+                assert self._rule is not None
+                groups = without_decay.split(groups, no_decay, self._rule, label)
             for group in groups:
                 self.add_param_group(group)
 

@@ -13,7 +13,7 @@ import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFunction
 
-from .check_arguments import arguments, names
+from .check_arguments import arguments, names, roles
 from .check_elsewhere import saved_elsewhere
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
@@ -355,5 +355,6 @@ RULES: tuple[Callable[[OptimizerSpec], Iterator[Problem]], ...] = (
     domains,
     names,
     arguments,
+    roles,
     saved_elsewhere,
 )

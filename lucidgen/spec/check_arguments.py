@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import Location, Problem, nearest
 from .optimizer import OptimizerSpec
-from .quantities import At, Flag, Hyper, HyperTuple, keyword_only, symbols_of
+from .quantities import ROLES, At, Flag, Hyper, HyperTuple, keyword_only, roles_of, symbols_of
 
 #: Names that the compiler or the constructor uses itself.
 RESERVED = {
@@ -139,6 +139,54 @@ def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
                 f"no equation of {spec.name} uses {argument.name}",
                 "Use it here or in a dialect, or take it out of `arguments`.",
             )
+
+
+def roles(spec: OptimizerSpec) -> Iterator[Problem]:
+    """Roles are known, of one argument each, and of what can play them."""
+    first: dict[str, str] = {}
+    for argument in spec.parameters:
+        if isinstance(argument, Flag) or not argument.role:
+            continue
+        name, role = argument.name, argument.role
+        if role not in ROLES:
+            known = ", ".join(map(repr, ROLES))
+            yield Problem(
+                argument.location,
+                f"{name} has the role {role!r}, which nobody asks for{nearest(role, ROLES)}",
+                f"Name one of {known}, or none.",
+            )
+        elif first.setdefault(role, name) != name:
+            yield Problem(
+                argument.location,
+                f"{name} has the role {role!r}, and so has {first[role]}",
+                "Give it to one of them.",
+            )
+        elif role != "momentum" and isinstance(argument, HyperTuple):
+            yield Problem(
+                argument.location,
+                f"{name} has the role {role!r} and is a tuple",
+                "Make the number that has this role an argument by itself.",
+            )
+        elif role == "decay" and not _can_be_left_out(argument.symbols[0]):
+            yield Problem(
+                argument.location,
+                f"{name} is the decay and must be {argument.symbols[0].bounds}: there is no "
+                "value without decay",
+                "Let it be 0, or name the value without decay as special=...",
+            )
+    rate = roles_of(spec.parameters).get("rate")
+    for series in spec.states:
+        if rate is not None and series.saved_as == rate.name not in RESERVED_KEYS:
+            yield Problem(
+                series.location,
+                f"the state {series} is saved as {series.saved_as!r}, which is the rate",
+                "Give it another saved_as.",
+            )
+
+
+def _can_be_left_out(decay: Hyper) -> bool:
+    """Whether there is a value at which nothing decays."""
+    return decay.special is not None or decay.bounds.admits(0)
 
 
 def bad_default(argument: Any, value: Any, place: Location) -> Iterator[Problem]:

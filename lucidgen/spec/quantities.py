@@ -8,7 +8,7 @@ follows from them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,17 +92,26 @@ class Hyper(Quantity):
     special: Any
     doc: str
     location: Location
+    role: str
 
     def __new__(
-        cls, name: str, default: Any, bounds: Bounds, special: Any, doc: str, location: Location
+        cls,
+        name: str,
+        default: Any,
+        bounds: Bounds,
+        special: Any,
+        doc: str,
+        location: Location,
+        role: str = "",
     ) -> Hyper:
         self: Hyper = sympy.Symbol.__xnew__(cls, name, real=True)
         self.default, self.bounds, self.special = default, bounds, special
-        self.doc, self.location = doc, location
+        self.doc, self.location, self.role = doc, location, role
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (self.name, self.default, self.bounds, self.special, self.doc, self.location), {}
+        fields = (self.name, self.default, self.bounds, self.special, self.doc, self.location)
+        return (*fields, self.role), {}
 
     @property
     def symbols(self) -> tuple[Hyper, ...]:
@@ -118,6 +127,7 @@ class HyperTuple:
     symbols: tuple[Hyper, ...]
     doc: str
     location: Location = field(compare=False)
+    role: str = ""
 
     def __iter__(self) -> Iterator[Hyper]:
         return iter(self.symbols)
@@ -190,6 +200,26 @@ keyword_only = _KeywordOnly()
 
 Argument = Hyper | HyperTuple | Flag
 
+#: What a hyperparameter can be to schedulers, `no_decay` and the idiom of MLX, with the names that
+#: say so by themselves, the first one first.
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "rate": ("lr",),
+    "decay": ("weight_decay",),
+    "momentum": ("betas", "beta1", "momentum"),
+}
+
+
+def roles_of(arguments: Iterable[Argument]) -> dict[str, Hyper]:
+    """The hyperparameter of each role: the one that is declared so, or else called so."""
+    known = [a for a in arguments if isinstance(a, Hyper | HyperTuple)]
+    found = {}
+    for role, names in ROLES.items():
+        declared = [a for a in known if a.role == role]
+        called = [a for name in names for a in known if a.name == name and not a.role]
+        for argument in (declared or called)[:1]:
+            found[role] = argument.symbols[0]
+    return found
+
 
 def symbols_of(argument: Argument) -> tuple[Hyper | Flag, ...]:
     """The symbols that an argument stands for in equations."""
@@ -228,6 +258,7 @@ def hyper(
     at_most: float | None = None,
     below: float | None = None,
     special: float | None = None,
+    role: str = "",
     doc: str = "",
 ) -> Any:
     """Declare a hyperparameter, or, when the default is a tuple, several under one argument.
@@ -245,6 +276,12 @@ def hyper(
     special : float, optional
         A value at which code disappears: with `special=0`, `weight_decay == 0` costs nothing.
         The hyperparameter can then stand as a condition: `when(momentum, ...)`.
+    role : {"rate", "decay", "momentum"}, optional
+        What it is to others, where its name does not say so: the learning rate, which schedulers
+        drive and `learning_rate` sets (`lr` by itself); the weight decay, which is 0, or special,
+        for parameters under `no_decay` (`weight_decay` by itself); what schedulers cycle against
+        the rate (`momentum`, `beta1` and the first of `betas` by themselves). Of a tuple it is the
+        first that has the role.
     doc : str, optional
         A sentence for the documentation of the class.
 
@@ -256,7 +293,7 @@ def hyper(
     location = caller()
     bounds = Bounds(at_least, above, at_most, below)
     if not isinstance(default, tuple):
-        return Hyper(name, default, bounds, special, doc, location)
+        return Hyper(name, default, bounds, special, doc, location, role)
     if names is None:
         stem = name.removesuffix("s")
         names = tuple(f"{stem}{i}" for i in range(1, len(default) + 1))
@@ -264,7 +301,7 @@ def hyper(
         Hyper(n, value, bounds, special, "", location)
         for n, value in zip(names, default, strict=True)
     )
-    return HyperTuple(name, symbols, doc, location)
+    return HyperTuple(name, symbols, doc, location, role)
 
 
 def flag(name: str, default: bool, *, doc: str = "") -> Flag:

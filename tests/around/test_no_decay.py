@@ -114,7 +114,7 @@ def test_patterns_without_names_are_refused() -> None:
 
 
 def test_an_optimizer_without_weight_decay_refuses() -> None:
-    with pytest.raises(ValueError, match="no_decay, but the dialect 'paper' has no weight_decay"):
+    with pytest.raises(ValueError, match="no_decay, but the dialect 'paper' has no weight decay"):
         Adam(named(), dialect="paper", no_decay="*.bias")
 
 

@@ -404,6 +404,49 @@ WRONG = {
         2,
         ("the previous gradient is not kept", "Eq(g[t], grad[t])"),
     ),
+    "an unknown role": (
+        """
+        a = hyper("a", 1.0, role="rat")
+        A = OptimizerSpec("A", (a,), (Eq(w[t], w[t - 1] - a * grad[t]),))
+        """,
+        1,
+        ("a has the role 'rat'", "did you mean 'rate'?", "'rate', 'decay', 'momentum'"),
+    ),
+    "a role twice": (
+        """
+        a = hyper("a", 1.0, role="rate")
+        b = hyper("b", 1.0, role="rate")
+        A = OptimizerSpec("A", (a, b), (Eq(w[t], w[t - 1] - a * b * grad[t]),))
+        """,
+        2,
+        ("b has the role 'rate', and so has a", "one of them"),
+    ),
+    "a rate that is two numbers": (
+        """
+        b, c = a = hyper("a", (1.0, 2.0), names=("b", "c"), role="rate")
+        A = OptimizerSpec("A", (a,), (Eq(w[t], w[t - 1] - b * c * grad[t]),))
+        """,
+        1,
+        ("a has the role 'rate' and is a tuple", "an argument by itself"),
+    ),
+    "a decay that cannot be left out": (
+        """
+        a = hyper("a", 1.0, above=0, role="decay")
+        A = OptimizerSpec("A", (lr, a), (Eq(w[t], w[t - 1] - lr * a * grad[t]),))
+        """,
+        1,
+        ("a is the decay and must be > 0", "special=..."),
+    ),
+    "a state under the name of the rate": (
+        """
+        a, m = hyper("a", 1.0, role="rate"), series("m", saved_as="a")
+        A = OptimizerSpec("A", (a,), (
+            Eq(m[t], m[t - 1] + grad[t]),
+            Eq(w[t], w[t - 1] - a * m[t])))
+        """,
+        1,
+        ("the state m is saved as 'a', which is the rate", "another saved_as"),
+    ),
     "no optimizer at all": ("x = 1", 1 - (FIRST - 1), ("defines no optimizer", "OptimizerSpec")),
 }
 

@@ -233,10 +233,12 @@ def _check_counted(
 
 
 def _renamed(rule: Rule, kept: Elsewhere, saved: Mapping[str, Any]) -> dict[str, Any]:
-    """A group's values under our names, without the library's settings."""
+    """A group's values under our names, without the library's settings; their rate is ``lr``."""
     found = {}
     for key, value in saved.items():
         names = kept.arguments.get(key)
+        if names is None and key == "lr" and rule.rate and key not in rule.arguments:
+            names = (rule.rate,)
         if names is None:
             found[key] = value
         else:

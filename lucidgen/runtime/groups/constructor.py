@@ -34,8 +34,9 @@ def constructor(
 
     @functools.wraps(init)
     def wrapper(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
-        if "lr" in names and ("learning_rate" in kwargs or _is_learning_rate(args[:1])):
-            args, kwargs = _as_lr(type(self).__name__, args, kwargs)  # type: ignore[assignment]
+        rate = next((rule.rate for rule in self.rules.values()), None)
+        if rate in names and ("learning_rate" in kwargs or _is_learning_rate(args[:1])):
+            args, kwargs = _as_ours(type(self).__name__, args, kwargs, rate)  # type: ignore[assignment]
         for name in kwargs:
             if name not in names:
                 raise TypeError(
@@ -52,10 +53,10 @@ def _is_learning_rate(first: tuple[Any, ...]) -> bool:
     return any(isinstance(value, float | FunctionType) for value in first)
 
 
-def _as_lr(
-    label: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+def _as_ours(
+    label: str, args: tuple[Any, ...], kwargs: dict[str, Any], rate: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of mlx.optimizers, whose ``learning_rate`` comes first, as ours."""
+    """The arguments of mlx.optimizers, whose ``learning_rate`` comes first, under our names."""
     rest = {key: value for key, value in kwargs.items() if key != "learning_rate"}
     given = [kwargs["learning_rate"]] if "learning_rate" in kwargs else []
     if _is_learning_rate(args[:1]):
@@ -65,6 +66,6 @@ def _as_lr(
             )
         given.append(args[0])
         args = ()
-    if len(given) + len(args[1:2]) + ("lr" in rest) > 1:
+    if len(given) + len(args[1:2]) + (rate in rest) > 1:
         raise TypeError(f"{label}: the learning rate is given twice")
-    return args, {**rest, "lr": given[0]}
+    return args, {**rest, rate: given[0]}

@@ -115,7 +115,7 @@ class Settings:
 
     def without_decay(self) -> Settings:
         """The same without weight decay."""
-        return Settings(self.rule, {**self.given, "weight_decay": 0.0})
+        return Settings(self.rule, {**self.given, **self.rule.without_decay})
 
     def choices_at(self, t: int, firsts: tuple[str, ...]) -> dict[str, bool]:
         """The choices of a step, with the first updates that happen in it."""

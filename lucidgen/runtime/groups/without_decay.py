@@ -17,8 +17,8 @@ def as_no_decay(value: Any, rule: Rule, label: str) -> Selection | None:
     """The checked value of ``no_decay``."""
     if value is None:
         return None
-    if "weight_decay" not in rule.arguments:
-        raise ValueError(f"{label}: no_decay, but the dialect {rule.dialect!r} has no weight_decay")
+    if not rule.without_decay:
+        raise ValueError(f"{label}: no_decay, but the dialect {rule.dialect!r} has no weight decay")
     return as_selection(value, f"{label}: no_decay")
 
 
@@ -36,7 +36,7 @@ def check_names(no_decay: Selection, names: Iterable[str | None], label: str) ->
 
 
 def split(
-    groups: Iterable[Mapping[str, Any]], no_decay: Selection, label: str
+    groups: Iterable[Mapping[str, Any]], no_decay: Selection, rule: Rule, label: str
 ) -> list[dict[str, Any]]:
     """The groups, each in two: one with its weight decay and one without."""
     members = []
@@ -51,15 +51,19 @@ def split(
             pairs = [(name, value) for name, (_, value) in zip(given, pairs, strict=True)]
         members.append((group, pairs))
     check_names(no_decay, (name for _, pairs in members for name, _ in pairs), label)
-    return [part for group, pairs in members for part in _parts(group, pairs, no_decay)]
+    without = rule.without_decay
+    return [part for group, pairs in members for part in _parts(group, pairs, no_decay, without)]
 
 
 def _parts(
-    group: Mapping[str, Any], pairs: list[tuple[str | None, Any]], no_decay: Selection
+    group: Mapping[str, Any],
+    pairs: list[tuple[str | None, Any]],
+    no_decay: Selection,
+    without_decay: Mapping[str, float],
 ) -> Iterator[dict[str, Any]]:
     rest = {key: value for key, value in group.items() if key != "param_names"}
     exempt = [selects(no_decay, name, value) for name, value in pairs]
-    for without, own in ((False, {}), (True, {"weight_decay": 0.0})):
+    for without, own in ((False, {}), (True, without_decay)):
         chosen = [pair for pair, found in zip(pairs, exempt, strict=True) if found is without]
         if chosen or (not pairs and not without):
             params = [value if name is None else (name, value) for name, value in chosen]

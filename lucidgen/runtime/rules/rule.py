@@ -29,6 +29,7 @@ class Hyper:
     """A hyperparameter. A tuple hyper (``betas``) has a symbol per element; bounds hold for each.
 
     ``special`` makes a static choice ``use_<symbol>``: True when the value differs from it.
+    ``role`` is what it is to others: "rate", "decay" or "momentum"; of a tuple, what the first is.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Hyper:
     at_most: float | None = None
     below: float | None = None
     special: float | None = None
+    role: str = ""
 
     @property
     def is_tuple(self) -> bool:
@@ -165,6 +167,22 @@ class Rule:
         found |= {f"first_{state.name}" for state in self.states if state.first}
         special = (hyper for hyper in self.hypers if hyper.special is not None)
         return frozenset({*found, *(f"use_{s}" for hyper in special for s in hyper.symbols)})
+
+    @cached_property
+    def roles(self) -> Mapping[str, str]:
+        """The symbols of the hyperparameters that have a role."""
+        return {hyper.role: hyper.symbols[0] for hyper in self.hypers if hyper.role}
+
+    @cached_property
+    def rate(self) -> str | None:
+        """The name of the learning rate, if there is one."""
+        return self.roles.get("rate")
+
+    @cached_property
+    def without_decay(self) -> Mapping[str, float]:
+        """The arguments with which there is no weight decay; none if there never is."""
+        decays = (hyper for hyper in self.hypers if hyper.role == "decay")
+        return {hyper.name: hyper.special or 0.0 for hyper in decays}
 
     @cached_property
     def counts_steps(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ..rules.calling import call
 from .arguments import Argument, Function, Number, checked, function_state, restore_functions
-from .scheduler import LRScheduler, Slot, checked_optimizer, checked_time, slot_of
+from .scheduler import LRScheduler, Slot, checked_optimizer, checked_time, in_role, slot_of
 
 
 class ClosedForm(LRScheduler):
@@ -45,7 +45,7 @@ class ClosedForm(LRScheduler):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
         **arguments: Any,
     ) -> None:
         for argument in self.arguments if callable(optimizer) else ():
@@ -182,14 +182,13 @@ class ClosedForm(LRScheduler):
     # -- momentum ---------------------------------------------------------------------------------
 
     def _momentum_slot(self) -> Slot:
-        group = self.optimizer.param_groups[0]
-        for key, name in (("betas", "beta1"), ("beta1", "beta1"), ("momentum", "momentum")):
-            if key in group:
-                return slot_of(self.optimizer, name, self._label)
-        raise ValueError(
-            f"{self._label}: {type(self.optimizer).__name__} has neither momentum nor betas "
-            f"to cycle; give cycle_momentum=False"
-        )
+        name = in_role(self.optimizer, "momentum")
+        if name is None:
+            raise ValueError(
+                f"{self._label}: {type(self.optimizer).__name__} has neither momentum nor betas "
+                f"to cycle; give cycle_momentum=False"
+            )
+        return slot_of(self.optimizer, name, self._label)
 
     def _momenta(self, time: float) -> list[float]:
         """The momentum of each group, if it is driven."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..checking import as_number
 from .arguments import Choice, Function, Number, checked, function_state, restore_functions
-from .scheduler import LRScheduler, checked_optimizer, checked_time
+from .scheduler import LRScheduler, checked_optimizer, checked_time, in_role
 
 
 class MultiplicativeLR(LRScheduler):
@@ -27,8 +27,8 @@ class MultiplicativeLR(LRScheduler):
         The number of the last step if a run is resumed.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate.
     """
 
     _argument = Function("lr_lambda", saved_as="lr_lambdas")
@@ -40,7 +40,7 @@ class MultiplicativeLR(LRScheduler):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         self.optimizer = checked_optimizer(optimizer, self._label)
         self.lr_lambda = checked(self._argument, lr_lambda, self._label, len(self._groups()))
@@ -121,8 +121,8 @@ class ReduceLROnPlateau(LRScheduler):
         Reductions by less than this are left out.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate.
     """
 
     essential: ClassVar[tuple[str, ...]] = ("last_epoch", "_last_lr", "best")
@@ -151,7 +151,7 @@ class ReduceLROnPlateau(LRScheduler):
         eps: float = 1e-8,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         self.optimizer = checked_optimizer(optimizer, self._label)
         given = locals()
@@ -159,7 +159,7 @@ class ReduceLROnPlateau(LRScheduler):
         values = {a.name: checked(a, given[a.name], self._label, groups) for a in self._arguments}
         minimum = values.pop("min_lr")
         self.__dict__.update(values)
-        self.hyper, self.verbose = hyper, verbose
+        self.hyper, self.verbose = hyper or in_role(optimizer, "rate") or "lr", verbose
         self.default_min_lr = None if isinstance(minimum, list) else minimum
         self.min_lrs = minimum if isinstance(minimum, list) else [minimum] * groups
         self.last_epoch, self._fraction, self._step_count = 0, 0.0, 0

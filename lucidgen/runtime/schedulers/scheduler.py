@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from ..checking import as_count, as_number, nearest
 from ..groups.settings import STRUCTURE
 from ..rules.generation import GENERATION, adopt
+from ..rules.rule import Rule
 
 #: Entries of saved schedulers that hold nothing: torch's, and Lucid 2's count of groups.
 EMPTY = ("_get_lr_called_within_step", "_is_initial", "_group_count", "verbose", "class")
@@ -42,6 +43,31 @@ class Slot:
         else:
             before = tuple(group[self.key])
             group[self.key] = (*before[: self.index], value, *before[self.index + 1 :])
+
+
+#: Where an optimizer without roles has them: the key of its groups, the hyperparameter's name.
+_CALLED = {
+    "rate": (("lr", "lr"),),
+    "momentum": (("betas", "beta1"), ("beta1", "beta1"), ("momentum", "momentum")),
+}
+
+
+def in_role(optimizer: Any, role: str) -> str | None:
+    """The hyperparameter that is the rate or the momentum of an optimizer, if it has one.
+
+    Optimizers from here declare it, in their spec; others, torch's say, have it under known names.
+    """
+    rule = _rule_of(optimizer)
+    if rule is not None and role in rule.roles:
+        return rule.roles[role]
+    group = optimizer.param_groups[0]
+    return next((name for key, name in _CALLED[role] if key in group), None)
+
+
+def _rule_of(optimizer: Any) -> Rule | None:
+    """What an optimizer from here computes."""
+    found: Rule | None = getattr(optimizer, "rules", {}).get(getattr(optimizer, "dialect", None))
+    return found
 
 
 def slot_of(optimizer: Any, hyper: str, label: str) -> Slot:
@@ -77,8 +103,8 @@ def _slot_in(optimizer: Any, group: Mapping[str, Any], hyper: str, label: str) -
 
 def _elements(optimizer: Any, group: Mapping[str, Any]) -> Iterator[tuple[str, Slot]]:
     """The names of the elements of tuples: as the optimizer has them, or ``betas`` has beta1."""
-    rules, dialect = getattr(optimizer, "rules", {}), getattr(optimizer, "dialect", None)
-    known = {h.name: h.symbols for h in rules[dialect].hypers} if dialect in rules else {}
+    rule = _rule_of(optimizer)
+    known = {} if rule is None else {hyper.name: hyper.symbols for hyper in rule.hypers}
     for key, value in group.items():
         if key not in STRUCTURE and isinstance(value, list | tuple):
             numbered = [f"{key.removesuffix('s')}{i + 1}" for i in range(len(value))]
@@ -105,7 +131,7 @@ def checked_time(epoch: Any, label: str) -> float:
 
 
 class LRScheduler:
-    """Base of all schedulers: they write a hyperparameter of each group, by default ``lr``.
+    """Base of all schedulers: they write a hyperparameter of each group, by default the rate.
 
     A class of your own defines ``get_lr``, which returns the values at ``last_epoch``, one for each
     group, from ``base_lrs``.
@@ -119,8 +145,9 @@ class LRScheduler:
         they started with, as ``initial_lr``.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -138,11 +165,16 @@ class LRScheduler:
         adopt(cls, cls.generation)
 
     def __init__(
-        self, optimizer: Any, last_epoch: int = -1, verbose: bool = False, *, hyper: str = "lr"
+        self,
+        optimizer: Any,
+        last_epoch: int = -1,
+        verbose: bool = False,
+        *,
+        hyper: str | None = None,
     ) -> None:
         self.optimizer = checked_optimizer(optimizer, self._label)
         self.verbose = verbose
-        self.hyper = hyper
+        self.hyper = hyper or in_role(optimizer, "rate") or "lr"
         self.last_epoch = as_count(last_epoch, f"{self._label}: last_epoch", at_least=-1)
         self._fraction = 0.0
         self.base_lrs = self._noted()

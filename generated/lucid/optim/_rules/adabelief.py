@@ -44,11 +44,12 @@ ADABELIEF_RULES = {
         name="adabelief",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -57,6 +58,7 @@ ADABELIEF_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

@@ -42,13 +42,14 @@ ADADELTA_RULES = {
         name="adadelta",
         dialect="torch",
         hypers=(
-            Hyper(name="lr", default=1.0, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1.0, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="rho", default=0.9, symbols=("rho",), at_least=0.0, at_most=1.0),
             Hyper(name="eps", default=1e-6, symbols=("eps",), at_least=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -77,13 +78,14 @@ ADADELTA_RULES = {
         name="adadelta",
         dialect="lucid2",
         hypers=(
-            Hyper(name="lr", default=1.0, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1.0, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="rho", default=0.9, symbols=("rho",), at_least=0.0, at_most=1.0),
             Hyper(name="eps", default=1e-6, symbols=("eps",), at_least=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -105,13 +107,14 @@ ADADELTA_RULES = {
         name="adadelta_keras",
         dialect="keras",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="rho", default=0.95, symbols=("rho",), at_least=0.0, at_most=1.0),
             Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

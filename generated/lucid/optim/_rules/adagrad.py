@@ -40,12 +40,13 @@ ADAGRAD_RULES = {
         name="adagrad",
         dialect="torch",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="lr_decay", default=0.0, symbols=("lr_decay",), at_least=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -79,11 +80,12 @@ ADAGRAD_RULES = {
         name="adagrad_lucid2",
         dialect="lucid2",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -116,11 +118,12 @@ ADAGRAD_RULES = {
         name="adagrad_keras",
         dialect="keras",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -158,7 +161,7 @@ ADAGRAD_RULES = {
         name="adagrad_optax",
         dialect="optax",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="initial_accumulator_value",
                 default=0.1,
@@ -192,12 +195,13 @@ ADAGRAD_RULES = {
         name="adagrad",
         dialect="mlx",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="lr_decay", default=0.0, symbols=("lr_decay",), at_least=0.0),
             Hyper(
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

@@ -63,11 +63,12 @@ ADAN_RULES = {
         name="adan",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.98, 0.92, 0.99),
                 symbols=("beta1", "beta2", "beta3"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -76,6 +77,7 @@ ADAN_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -100,11 +102,12 @@ ADAN_RULES = {
         name="adan_pytorch_optimizer",
         dialect="pytorch_optimizer",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.98, 0.92, 0.99),
                 symbols=("beta1", "beta2", "beta3"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -113,6 +116,7 @@ ADAN_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

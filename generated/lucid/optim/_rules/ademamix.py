@@ -61,11 +61,12 @@ ADEMAMIX_RULES = {
         name="ademamix",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999, 0.9999),
                 symbols=("beta1", "beta2", "beta3"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -77,6 +78,7 @@ ADEMAMIX_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

@@ -57,11 +57,12 @@ ADOPT_RULES = {
         name="adopt",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.9999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -70,6 +71,7 @@ ADOPT_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -96,11 +98,12 @@ ADOPT_RULES = {
         name="adopt_pytorch_optimizer",
         dialect="pytorch_optimizer",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.9999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -109,6 +112,7 @@ ADOPT_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

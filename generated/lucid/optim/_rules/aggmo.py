@@ -32,11 +32,12 @@ AGGMO_RULES = {
         name="aggmo",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.0, 0.9, 0.99),
                 symbols=("beta1", "beta2", "beta3"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
                 special=0.0,
@@ -45,6 +46,7 @@ AGGMO_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

@@ -23,9 +23,17 @@ LARS_RULES = {
         name="lars",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=0.1, symbols=("lr",), at_least=0.0),
-            Hyper(name="momentum", default=0.9, symbols=("momentum",), at_least=0.0),
-            Hyper(name="weight_decay", default=5e-4, symbols=("weight_decay",), at_least=0.0),
+            Hyper(name="lr", default=0.1, symbols=("lr",), role="rate", at_least=0.0),
+            Hyper(
+                name="momentum", default=0.9, symbols=("momentum",), role="momentum", at_least=0.0
+            ),
+            Hyper(
+                name="weight_decay",
+                default=5e-4,
+                symbols=("weight_decay",),
+                role="decay",
+                at_least=0.0,
+            ),
             Hyper(
                 name="trust_coefficient", default=1e-3, symbols=("trust_coefficient",), at_least=0.0
             ),

@@ -36,11 +36,12 @@ LION_RULES = {
         name="lion",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-4, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-4, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.99),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -48,6 +49,7 @@ LION_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

@@ -45,11 +45,12 @@ MADGRAD_RULES = {
         name="madgrad",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="momentum",
                 default=0.9,
                 symbols=("momentum",),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
                 special=0.0,
@@ -58,6 +59,7 @@ MADGRAD_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -81,11 +83,12 @@ MADGRAD_RULES = {
         name="madgrad_pytorch_optimizer",
         dialect="pytorch_optimizer",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="momentum",
                 default=0.9,
                 symbols=("momentum",),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
                 special=0.0,
@@ -94,6 +97,7 @@ MADGRAD_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

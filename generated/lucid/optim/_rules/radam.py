@@ -130,11 +130,12 @@ RADAM_RULES = {
         name="radam",
         dialect="torch",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -143,6 +144,7 @@ RADAM_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -168,11 +170,12 @@ RADAM_RULES = {
         name="radam_paper",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -196,11 +199,12 @@ RADAM_RULES = {
         name="radam_devlog",
         dialect="devlog",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -209,6 +213,7 @@ RADAM_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -231,11 +236,12 @@ RADAM_RULES = {
         name="radam_devlog",
         dialect="lucid2",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -244,6 +250,7 @@ RADAM_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -266,11 +273,12 @@ RADAM_RULES = {
         name="radam_optax",
         dialect="optax",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),

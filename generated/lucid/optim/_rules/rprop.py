@@ -31,7 +31,7 @@ RPROP_RULES = {
         name="rprop",
         dialect="torch",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0),
             Hyper(
                 name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0
@@ -59,7 +59,7 @@ RPROP_RULES = {
         name="rprop_lucid2",
         dialect="lucid2",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0),
             Hyper(
                 name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0
@@ -88,7 +88,7 @@ RPROP_RULES = {
         name="rprop_paper",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=0.1, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=0.1, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0),
             Hyper(
                 name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0
@@ -117,7 +117,7 @@ RPROP_RULES = {
         name="rprop_optax",
         dialect="optax",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0),
             Hyper(
                 name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0

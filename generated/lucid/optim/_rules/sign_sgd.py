@@ -34,11 +34,12 @@ SIGNSGD_RULES = {
         name="signsgd",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="momentum",
                 default=0.0,
                 symbols=("momentum",),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
                 special=0.0,
@@ -47,6 +48,7 @@ SIGNSGD_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

@@ -56,11 +56,12 @@ YOGI_RULES = {
         name="yogi",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -75,6 +76,7 @@ YOGI_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),
@@ -102,11 +104,12 @@ YOGI_RULES = {
         name="yogi_pytorch_optimizer",
         dialect="pytorch_optimizer",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), at_least=0.0),
+            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
             Hyper(
                 name="betas",
                 default=(0.9, 0.999),
                 symbols=("beta1", "beta2"),
+                role="momentum",
                 at_least=0.0,
                 below=1.0,
             ),
@@ -121,6 +124,7 @@ YOGI_RULES = {
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0.0,
                 special=0.0,
             ),

@@ -81,8 +81,9 @@ class CyclicLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -145,7 +146,7 @@ class CyclicLR(ClosedForm):
         max_momentum: float | Sequence[float] = 0.9,
         last_epoch: int = -1,
         verbose: bool = False,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer,
@@ -331,8 +332,9 @@ class OneCycleLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -395,7 +397,7 @@ class OneCycleLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer,

@@ -56,8 +56,9 @@ class StepLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -83,7 +84,7 @@ class StepLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer, last_epoch, verbose, hyper=hyper, step_size=step_size, gamma=gamma
@@ -123,8 +124,9 @@ class MultiStepLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -150,7 +152,7 @@ class MultiStepLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer, last_epoch, verbose, hyper=hyper, milestones=milestones, gamma=gamma
@@ -185,8 +187,9 @@ class ExponentialLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -208,7 +211,7 @@ class ExponentialLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(optimizer, last_epoch, verbose, hyper=hyper, gamma=gamma)
 
@@ -243,8 +246,9 @@ class LambdaLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -267,7 +271,7 @@ class LambdaLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(optimizer, last_epoch, verbose, hyper=hyper, lr_lambda=lr_lambda)
 
@@ -305,8 +309,9 @@ class ConstantLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -332,7 +337,7 @@ class ConstantLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer, last_epoch, verbose, hyper=hyper, factor=factor, total_iters=total_iters
@@ -375,8 +380,9 @@ class LinearLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -404,7 +410,7 @@ class LinearLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer,
@@ -457,8 +463,9 @@ class PolynomialLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -484,7 +491,7 @@ class PolynomialLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer, last_epoch, verbose, hyper=hyper, total_iters=total_iters, power=power
@@ -523,8 +530,9 @@ class CosineAnnealingLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -554,7 +562,7 @@ class CosineAnnealingLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(optimizer, last_epoch, verbose, hyper=hyper, T_max=T_max, eta_min=eta_min)
 
@@ -613,8 +621,9 @@ class CosineAnnealingWarmRestarts(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -648,7 +657,7 @@ class CosineAnnealingWarmRestarts(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer, last_epoch, verbose, hyper=hyper, T_0=T_0, T_mult=T_mult, eta_min=eta_min
@@ -704,8 +713,9 @@ class NoamScheduler(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -738,7 +748,7 @@ class NoamScheduler(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer,
@@ -798,8 +808,9 @@ class WarmupCosineLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -840,7 +851,7 @@ class WarmupCosineLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer,
@@ -917,8 +928,9 @@ class WarmupStableDecayLR(ClosedForm):
         The number of the last step if a run is resumed: the next one is written.
     verbose : bool, default False
         Whether to print the values at every step.
-    hyper : str, default "lr"
-        Which hyperparameter to drive; ``"beta1"`` is the first of ``betas``.
+    hyper : str, optional
+        Which hyperparameter to drive, by default the learning rate; ``"beta1"`` is the first of
+        ``betas``.
 
     Raises
     ------
@@ -956,7 +968,7 @@ class WarmupStableDecayLR(ClosedForm):
         last_epoch: int = -1,
         verbose: bool = False,
         *,
-        hyper: str = "lr",
+        hyper: str | None = None,
     ) -> None:
         super().__init__(
             optimizer,

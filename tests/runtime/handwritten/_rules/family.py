@@ -42,8 +42,15 @@ def _copy_of_w(w):
     return w
 
 
-_LR = Hyper(name="lr", default=1e-3, symbols=("lr",), at_least=0)
-_BETAS = Hyper(name="betas", default=(0.9, 0.999), symbols=("beta1", "beta2"), at_least=0, below=1)
+_LR = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0)
+_BETAS = Hyper(
+    name="betas",
+    default=(0.9, 0.999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0,
+    below=1,
+)
 _MAXIMIZE = Flag(name="maximize", default=False)
 _MOMENTS = (
     State(name="m", key="exp_avg"),
@@ -68,6 +75,7 @@ def _adam(dialect, eps, amsgrad, name="adam", **rest):
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0,
                 special=0.0,
             ),
@@ -95,12 +103,20 @@ SGD_RULES = {
         dialect="torch",
         hypers=(
             _LR,
-            Hyper(name="momentum", default=0.0, symbols=("momentum",), at_least=0, special=0.0),
+            Hyper(
+                name="momentum",
+                default=0.0,
+                symbols=("momentum",),
+                role="momentum",
+                at_least=0,
+                special=0.0,
+            ),
             Hyper(name="dampening", default=0.0, symbols=("dampening",)),
             Hyper(
                 name="weight_decay",
                 default=0.0,
                 symbols=("weight_decay",),
+                role="decay",
                 at_least=0,
                 special=0.0,
             ),
