@@ -1,0 +1,111 @@
+"""lower: what is needed under which static choices, before and after the step."""
+
+from collections.abc import Sequence
+
+from lucidgen.ir.lower import lower
+from lucidgen.ir.program import Program
+from lucidgen.passes import resolve
+from lucidgen.passes.examples import grad as gradient
+from lucidgen.spec import (
+    Eq,
+    Max,
+    OptimizerSpec,
+    flag,
+    grad,
+    hyper,
+    series,
+    t,
+    w,
+    when,
+)
+from lucidgen.spec.domains import Domain
+
+lr = hyper("lr", 0.5, at_least=0)
+decay = hyper("decay", 0.0, at_least=0, special=0)
+beta = hyper("beta", 0.9, at_least=0, below=1)
+fast = flag("fast", False)
+g, m, v, s = series("g"), series("m"), series("v"), series("s")
+
+
+def made(*equations: Eq) -> Program:
+    read = set().union(*(e.right.free_symbols for e in equations))
+    return lower(
+        OptimizerSpec("Made", tuple(x for x in (lr, decay, beta, fast) if x in read), equations)
+    )
+
+
+def texts(program: Program) -> list[str]:
+    return [str(let).split("  #")[0].rstrip() for let in program.lets]
+
+
+def plainly(program: Program, on: Sequence[str] = ()) -> list[str]:
+    """The lets in a step that is nobody's first, of gradients as they are."""
+    flags = [name for name in program.choices if name not in program.conditions]
+    return texts(resolve(program, {name: name in on for name in flags}))[1:]
+
+
+step = Eq(w[t], w[t - 1] - lr * g[t])
+
+
+def test_the_equations_read_the_gradient_that_clipping_and_maximizing_leave() -> None:
+    program = made(Eq(g[t], grad[t] / 2), step)
+    assert texts(program)[0].startswith("scaled_grad = Max(")
+    assert texts(program)[1] == f"scaled_grad = {gradient}  if not scale_grad"
+    assert plainly(program) == ["g = scaled_grad/2", "w = -g*lr + w[t - 1]"]
+
+
+def test_at_its_special_value_a_hyperparameter_is_in_no_equation() -> None:
+    program = made(Eq(g[t], grad[t] + decay * w[t - 1]), step)
+    assert plainly(program)[0] == "g = scaled_grad"
+    assert plainly(program, ["use_decay"])[0] == "g = decay*w[t - 1] + scaled_grad"
+
+
+def test_a_state_exists_where_an_equation_that_is_needed_reads_it() -> None:
+    program = made(Eq(v[t], Max(v[t - 1], grad[t] ** 2)), Eq(g[t], when(fast, v[t], grad[t])), step)
+    assert [str(o.before) for o in program.outputs] == ["w[t - 1]", "v[t - 1]"]
+    assert str(program.outputs[1].live) == "fast"
+    assert plainly(program) == ["g = scaled_grad", "w = -g*lr + w[t - 1]"]
+    assert len(plainly(program, ["fast"])) == 3
+
+
+def test_what_one_case_needs_is_not_computed_in_the_other() -> None:
+    program = made(Eq(m[t], grad[t] / 3), Eq(g[t], when(fast, m[t], grad[t])), step)
+    assert plainly(program) == ["g = scaled_grad", "w = -g*lr + w[t - 1]"]
+
+
+def test_a_first_update_is_a_case_of_its_own() -> None:
+    program = made(Eq(m[1], grad[1]), Eq(m[t], m[t - 1] / 2 + grad[t]), Eq(g[t], m[t]), step)
+    assert "first_m" in program.choices
+    assert plainly(program, ["first_m"])[0] == "m = scaled_grad"
+    assert plainly(program)[0] == "m = m[t - 1]/2 + scaled_grad"
+
+
+def test_a_condition_on_scalars_is_computed_on_the_host_and_named_in_words() -> None:
+    program = made(Eq(s[t], beta**t), Eq(g[t], when(s[t] > lr, grad[t], 0)), step)
+    assert program.conditions == ("s_above_lr",)
+    assert "s_above_lr = s > lr" in texts(program)
+    assert texts(program)[-3:] == [
+        "g = scaled_grad  if s_above_lr",
+        "g = 0  if not s_above_lr",
+        "w = -g*lr + w[t - 1]",
+    ]
+
+
+def test_a_condition_on_elements_is_a_select() -> None:
+    program = made(Eq(g[t], when(grad[t] > 0, grad[t], 0)), step)
+    assert program.conditions == ()
+    assert plainly(program)[0] == "g = when(scaled_grad > 0, scaled_grad, 0)"
+
+
+def test_all_cases_of_a_quantity_are_of_the_domain_of_the_whole() -> None:
+    program = made(Eq(g[t], when(fast, grad[t], lr)), Eq(w[t], w[t - 1] - g[t]))
+    assert {let.domain for let in program.lets if let.target.name == "g"} == {Domain.ELEMENT}
+
+
+def test_equations_are_noted_by_their_numbers() -> None:
+    program = made(Eq(m[t], grad[t] / 3), Eq(g[t], m[t] * 2), step)
+    assert [(let.target.name, let.note) for let in program.lets][2:] == [
+        ("m", (1,)),
+        ("g", (2,)),
+        ("w", (3,)),
+    ]
