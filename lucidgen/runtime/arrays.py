@@ -59,11 +59,6 @@ def as_numpy(value: Any) -> Array:
     return np.asarray(value)
 
 
-def computing_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which arithmetic on this type is done: float32 for float16."""
-    return np.dtype(np.float32) if dtype.itemsize < 4 else dtype
-
-
 def is_mlx(value: object) -> bool:
     """Whether this is an mlx.core.array; MLX is not imported to find out."""
     mx = sys.modules.get("mlx.core")

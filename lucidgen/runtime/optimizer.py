@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 from . import checking
 from .arrays import is_mlx_module, make_mlx_types_picklable
 from .backends.kernel_choice import checked_kernel
-from .backends.numpy import WorkArrays
 from .checking import nearest
 from .checkpoints import checkpoint
 from .groups import options, without_decay
@@ -25,6 +24,7 @@ from .step import stepping
 from .step.accumulation import Accumulation
 from .step.clipping import GRAD_NORM
 from .step.hooks import Handle, Hook, Hooks
+from .step.last_step import LastStep
 from .step.masters import Masters
 from .trees.idiom import MLXIdiom, Unready
 from .trees.rate import is_schedule
@@ -38,7 +38,7 @@ class Optimizer(MLXIdiom):
     """
 
     generation: ClassVar[int] = GENERATION
-    #: What updates arrays: what is fastest here, or one of ``kernels.CHOICES``.
+    #: What updates arrays: what is fastest here, or one of ``kernel_choice.CHOICES``.
     kernel: str = "auto"
     _hooks: Hooks | None = None
 
@@ -88,7 +88,7 @@ class Optimizer(MLXIdiom):
         )
         self.param_groups: list[Any] = []
         self._states = States()
-        self._work = WorkArrays()
+        self._last_step = LastStep()
         self._tree: Any = None
         make_mlx_types_picklable()
         if is_tree:
@@ -155,7 +155,7 @@ class Optimizer(MLXIdiom):
         if self._masters is not None:
             stepped, states = self._masters.stand_in(groups, states), self._masters.states
         self._grad_norm = stepping.step(
-            stepped, states, self._work, self.kernel, self.max_grad_norm
+            stepped, states, self._last_step, self.kernel, self.max_grad_norm
         )
         if self._masters is not None:
             self._masters.store(stepped, self._states)
@@ -304,7 +304,7 @@ class Optimizer(MLXIdiom):
 
     def __getstate__(self) -> dict[str, Any]:
         found = self.__dict__.copy()
-        del found["_work"]
+        del found["_last_step"]
         found.pop("_hooks", None)
         if self._tree is not None:
             found["_tree"] = Unready(self._tree.state, self._tree.shapes)
@@ -312,7 +312,7 @@ class Optimizer(MLXIdiom):
 
     def __setstate__(self, found: MutableMapping[str, Any]) -> None:
         self.__dict__.update(found)
-        self._work = WorkArrays()
+        self._last_step = LastStep()
         if self._tree is not None and (
             self._tree.state or any(group.schedule for group in self.param_groups)
         ):

@@ -129,9 +129,9 @@ def test_no_gradient_is_cast_or_copied_in_python(monkeypatch: pytest.MonkeyPatch
     seen: list[list[Any]] = []
     run = pointer_table.Table.run
 
-    def watched(table: Any, step: Any, bucket: Any, grads: Any) -> None:
+    def watched(table: Any, step: Any, grads: Any, *types: Any) -> None:
         seen.append(list(grads))
-        run(table, step, bucket, grads)
+        run(table, step, grads, *types)
 
     monkeypatch.setattr(pointer_table.Table, "run", watched)
     parameters = [Parameter(np.zeros(5, np.float32)) for _ in range(2000)]
@@ -148,16 +148,16 @@ def test_no_gradient_is_cast_or_copied_in_python(monkeypatch: pytest.MonkeyPatch
 def test_steps_on_gradients_of_one_type_need_no_closer_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from lucidgen.runtime.step import stepping
+    from lucidgen.runtime.step import last_step
 
     looked: list[int] = []
-    sort: Callable[..., Any] = stepping._sorted
+    sort: Callable[..., Any] = last_step.sort
 
     def watched(*given: Any) -> Any:
         looked.append(step)
         return sort(*given)
 
-    monkeypatch.setattr(stepping, "_sorted", watched)
+    monkeypatch.setattr(last_step, "sort", watched)
     parameter = Parameter(np.zeros(5, np.float32))
     optimizer = optim.AdamW([parameter], kernel="cpp")
     for step in range(7):

@@ -232,17 +232,17 @@ def test_an_array_that_is_private_to_one_parameter_is_copied_for_another(make):
 
 
 def test_private_arrays_are_forgotten_with_their_parameters(make):
-    from lucidgen.runtime.backends import private_arrays
+    from lucidgen.runtime.backends import numpy_arrays
 
     gc.collect()
-    before = len(private_arrays._made)
+    before = len(numpy_arrays._made)
     (p,) = make((3,))
     opt = SGD([p])
     opt.step()
-    assert len(private_arrays._made) == before + 1
+    assert len(numpy_arrays._made) == before + 1
     del p, opt
     gc.collect()
-    assert len(private_arrays._made) == before
+    assert len(numpy_arrays._made) == before
 
 
 def test_parameters_that_allow_no_weak_references_work():

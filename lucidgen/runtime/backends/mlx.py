@@ -1,12 +1,12 @@
-"""Steps on MLX parameters: pure functions, compiled once per rule and static choices.
+"""MLX updates MLX's arrays: pure functions, compiled once per rule and static choices.
 
-Owns the wrapping of generated functions for ``mx.compile``, the types of the arithmetic, and the
-single evaluation of a step. MLX is imported by this module, which is itself imported only when an
-MLX array is met. Does not own checks of gradients and groups (``stepping``).
+Owns the backend, the wrapping of generated functions for ``mx.compile``, and the single evaluation
+of a step. MLX is imported by this module, which is itself imported only when an MLX array is met.
+Does not own checks of gradients and groups (``step``).
 
 One compiled function serves one parameter at a time: independent graphs never share a kernel, a new
 subset of parameters needs no new trace, and it measured as fast as one function over all. On a GPU
-kernels of ours take its place (``gpu_backend``), for many small tensors at once (``packing``).
+kernels of ours take its place (``gpu.trial``), for many small tensors at once (``gpu.packing``).
 """
 
 from __future__ import annotations
@@ -15,51 +15,22 @@ import importlib
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import mlx.core as mx
 
-from ..arrays import as_numpy
 from ..checking import warning_level
-from ..groups.bucket import Bucket
-from ..groups.settings import Settings
-from ..groups.states import Slot
+from ..groups.bucket import Bucket, Part
+from ..groups.states import Seen
 from ..rules.calling import unknown_name
 from ..rules.rule import Rule, State, names_of
-from .gpu import packing, trial
+from .gpu import ANY, packing, trial
 from .gpu.packing import New
+from .mlx_arrays import computing_type, state_array
 
 Array = Any  # mlx.core.array has no usable type information for operators
-
-
-def computing_type(dtype: Any) -> Any:
-    """The type in which arithmetic on this type is done: float32 for the half types."""
-    return mx.float32 if dtype in (mx.float16, mx.bfloat16) else dtype
-
-
-def as_mlx(value: Any, dtype: Any) -> Array:
-    """An array of any library, copied, as an MLX array of this type."""
-    if not isinstance(value, mx.array):
-        value = mx.array(as_numpy(value))
-    return mx.array(value) if value.dtype == dtype else value.astype(dtype)
-
-
-def state_array(state: State, entry: dict[str, Any], settings: Settings, w: Array) -> Array:
-    """The state's array, of w's type: the one there is, or a new one."""
-    found = entry.get(state.key)
-    if found is not None:
-        if isinstance(found, mx.array) and found.dtype == w.dtype:
-            return found
-        return as_mlx(found, w.dtype)
-    shape = state.shape(w.shape)
-    if state.start is None:
-        return mx.zeros(shape, dtype=w.dtype)
-    made = settings.start(state, w)
-    if not isinstance(made, mx.array):
-        made = mx.array(made, dtype=w.dtype)
-    return mx.broadcast_to(made.astype(w.dtype), shape)
 
 
 class Step:
@@ -124,7 +95,7 @@ def compiled(
 
 
 def chosen(
-    kernel: str,
+    kernels: str | None,
     w: Array,
     rule: Rule,
     suffix: str,
@@ -132,71 +103,88 @@ def chosen(
     choices: tuple[tuple[str, bool], ...],
     known: tuple[str, ...],
 ) -> trial.Step:
-    """The step of a parameter: by a kernel where MLX runs on a GPU, or as compiled."""
+    """The step of a parameter: by a kernel where MLX runs on a GPU, or as compiled.
+
+    ``kernels`` is what ``kernel_choice`` says of kernels on a GPU.
+    """
     reference = compiled(rule, suffix, arrays, choices, known)
-    if kernel in ("numpy", "cpp"):
-        kernel = "auto"
-    if kernel == "mlx" or (kernel == "auto" and not trial.is_available()):
+    if kernels is None or (kernels == ANY and not trial.is_available()):
         return reference
-    return trial.step(kernel, reference, w, rule, arrays, choices, known)
+    return trial.step(kernels, reference, w, rule, arrays, choices, known)
 
 
-def step_for(bucket: Bucket, kernel: str, w: Array) -> trial.Step:
+def step_for(bucket: Bucket, kernels: str | None, w: Array) -> trial.Step:
     """The step of a bucket; its choices are static, host conditions included."""
     settings, choices = bucket.settings, tuple(bucket.choices.items())
     known = tuple(name for name in bucket.values if name not in bucket.choices)
-    return chosen(kernel, w, settings.rule, "step", settings.arrays, choices, known)
+    return chosen(kernels, w, settings.rule, "step", settings.arrays, choices, known)
 
 
-def run(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], kernel: str) -> list[New]:
-    """The new weights and live states of each entry, evaluated together. Changes nothing."""
-    results = [new for bucket, entries in parts for new in _updated(bucket, entries, kernel)]
-    mx.eval([new.arrays for new in results])
-    return results
+class MLX:
+    """The backend: by kernels on a GPU as far as they are wanted, else by MLX's own functions."""
 
+    def __init__(self, kernels: str | None) -> None:
+        self.kernels = kernels
 
-def _updated(bucket: Bucket, entries: list[tuple[Slot, Any]], kernel: str) -> list[New]:
-    """What a step makes of the parameters of a bucket, in their order; nothing is evaluated."""
-    settings = bucket.settings
-    alike: dict[Any, list[int]] = {}
-    for index, (slot, _) in enumerate(entries):
-        w = slot.param.data
-        alike.setdefault((w.dtype, w.size > trial.MOST_ELEMENTS), []).append(index)
-    found: dict[int, New] = {}
-    for indices in alike.values():
-        members = []
-        for slot, grad in (entries[index] for index in indices):
-            if slot.arrays is None:
-                w, entry = slot.param.data, slot.entry
-                states = [state_array(state, entry, settings, w) for state in settings.arrays]
+    def prepare(
+        self, parts: Sequence[Part], own: dict[str, Any]
+    ) -> tuple[list[Call], Sequence[Part]]:
+        """Compute all parts, evaluated together; nothing is left.
+
+        Raises
+        ------
+        RuntimeError
+            If kernels are demanded that cannot be had.
+        """
+        calls = [Call(part, self._updated(part)) for part in parts]
+        mx.eval([new.arrays for call in calls for new in call.results])
+        return calls, ()
+
+    def _updated(self, part: Part) -> list[New]:
+        """What a step makes of the parameters of a part, in their order; nothing is evaluated."""
+        bucket, settings = part.bucket, part.bucket.settings
+        entries = list(zip(part.slots, part.grads, strict=True))
+        alike: dict[Any, list[int]] = {}
+        for index, (slot, _) in enumerate(entries):
+            w = slot.param.data
+            alike.setdefault((w.dtype, w.size > trial.MOST_ELEMENTS), []).append(index)
+        found: dict[int, New] = {}
+        for indices in alike.values():
+            members = []
+            for slot, grad in (entries[index] for index in indices):
+                if slot.seen is None:
+                    w, entry = slot.param.data, slot.entry
+                    states = [state_array(state, entry, settings, w) for state in settings.arrays]
+                else:
+                    states = [array for _, array in slot.seen.sources]
+                members.append((slot, grad, states))
+            w = members[0][0].param.data
+            step, kind = step_for(bucket, self.kernels, w), computing_type(w.dtype)
+            values = [mx.array(bucket.values[name], dtype=kind) for name in step.scalars]
+            if isinstance(step, trial.Tried):
+                new = packing.run(step, members, values)
             else:
-                states = [array for _, array in slot.sources]
-            members.append((slot, grad, states))
-        w = members[0][0].param.data
-        step, kind = step_for(bucket, kernel, w), computing_type(w.dtype)
-        values = [mx.array(bucket.values[name], dtype=kind) for name in step.scalars]
-        if isinstance(step, trial.Tried):
-            new = packing.run(step, members, values)
-        else:
-            new = [New(step.run(slot.param.data, g, old, values)) for slot, g, old in members]
-        found.update(zip(indices, new, strict=True))
-    return [found[index] for index in range(len(entries))]
+                new = [New(step.run(slot.param.data, g, old, values)) for slot, g, old in members]
+            found.update(zip(indices, new, strict=True))
+        return [found[index] for index in range(len(entries))]
 
 
-def commit(parts: list[tuple[Bucket, list[tuple[Slot, Any]]]], results: list[New]) -> None:
-    """Store what ``run`` computed."""
-    remaining = iter(results)
-    for bucket, entries in parts:
-        arrays = bucket.settings.arrays
-        for slot, _ in entries:
-            (w, *states), slot.place = next(remaining)
+class Call:
+    """The new arrays of the parameters of a part, ready to take the places of the old."""
+
+    def __init__(self, part: Part, results: list[New]) -> None:
+        self.part, self.results = part, results
+
+    def run(self) -> None:
+        """Put them there."""
+        arrays = self.part.bucket.settings.arrays
+        keys = [state.key for state in arrays]
+        for slot, ((w, *states), place) in zip(self.part.slots, self.results, strict=True):
             slot.param.data = w
-            slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
-            slot.arrays, slot.pointers = arrays, None
-            slot.sources = tuple(
-                (state.key, array) for state, array in zip(arrays, states, strict=True)
-            )
-            slot.entry.update(slot.sources)
+            slot.seen = seen = Seen(w, arrays, tuple(zip(keys, states, strict=True)))
+            slot.entry.update(seen.sources)
+            if place is not None:
+                seen.own[packing.PLACE] = place
 
 
 @cache

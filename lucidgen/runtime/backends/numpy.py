@@ -1,142 +1,53 @@
-"""Steps on NumPy parameters, in place.
+"""NumPy updates NumPy's arrays, in place: the backend that takes whatever is left.
 
-Owns the making of states, the flattened views and chunks that step functions get, and the work
-arrays. Does not own private copies of weights (``private_arrays``), nor checks of gradients and
-groups (``stepping``).
+Owns the flattened views and chunks that step functions get, and the work arrays. Does not own the
+arrays themselves (``numpy_arrays``), nor checks of gradients and groups (``step``).
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, as_numpy, computing_type
-from ..groups.bucket import Bucket
-from ..groups.settings import Settings
-from ..groups.states import Slot
-from ..rules.calling import unknown_name
-from ..rules.rule import Rule, State, names_of
-from .private_arrays import mark_private, private
+from ..arrays import Array
+from ..groups.bucket import Part
+from ..groups.states import Seen
+from ..rules.calling import step_names, unknown_name
+from .numpy_arrays import bind, computing_type, keep
 
 #: Elements per call of an elementwise step. Work arrays of this size stay in the caches; smaller
 #: chunks cost more calls than they save memory traffic (measured from 8 thousand to 262 thousand).
 CHUNK = 131_072
 
-
 #: For each call: which elements (None for all), those of w, and the states and work arrays.
-Calls = list[tuple[slice | None, Array, tuple[Any, ...]]]
-
-#: A parameter's record and its gradient.
-Entry = tuple[Slot, Any]
-Part = tuple[Bucket, list[Entry]]
+Chunks = list[tuple[slice | None, Array, tuple[Any, ...]]]
 
 
-def _layout(array: Array) -> str:
-    return "C" if array.flags.c_contiguous or not array.flags.f_contiguous else "F"
+class NumPy:
+    """The backend."""
 
+    name = "numpy"
 
-def _states(state: State, slots: Sequence[Slot], settings: Settings) -> list[Array]:
-    """The arrays of a state with the type and the layout of w: those there are, and new ones."""
-    new = _zeros(state, [slot for slot in slots if slot.entry.get(state.key) is None])
-    arrays = []
-    for slot in slots:
-        found = slot.entry.get(state.key)
-        if found is None:
-            found = next(new)
-            if state.start is not None:
-                found[...] = settings.start(state, slot.data)
-        arrays.append(_fitting(found, slot))
-    return arrays
-
-
-def _zeros(state: State, slots: Sequence[Slot]) -> Iterator[Array]:
-    """New states that are zero, for each type parts of one array.
-
-    What a step runs over lies in a row then, and in large pages where the system has them.
-    """
-    shapes = [state.shape(slot.shape) for slot in slots]
-    ends: Counter[Any] = Counter()
-    parts = []
-    for slot, shape in zip(slots, shapes, strict=True):
-        start = ends[slot.dtype]
-        ends[slot.dtype] += math.prod(shape)
-        parts.append(slice(start, ends[slot.dtype]))
-    whole = {dtype: np.zeros(size, dtype) for dtype, size in ends.items()}
-    for array in whole.values():
-        mark_private(array, None)
-    for slot, shape, part in zip(slots, shapes, parts, strict=True):
-        order: Any = slot.order
-        yield whole[slot.dtype][part].reshape(shape, order=order)
-
-
-def _fitting(found: Any, slot: Slot) -> Array:
-    """The state as an array that a step can update together with w."""
-    order: Any = slot.order
-    if isinstance(found, np.ndarray) and found.dtype == slot.dtype and found.flags.writeable:
-        flags = found.flags
-        if flags.f_contiguous if order == "F" else flags.c_contiguous:
-            return found
-    fitting: Array = np.array(as_numpy(found), dtype=slot.dtype, order=order)
-    return fitting
-
-
-def bind(slots: Sequence[Slot], settings: Settings) -> None:
-    """Make the private copies and the states that steps on these parameters use."""
-    for slot in slots:
-        w = private(slot.param)
-        slot.data, slot.kind, slot.dtype, slot.shape = w, type(w), w.dtype, w.shape
-        slot.order = _layout(w)
-    keys = [state.key for state in settings.arrays]
-    columns = [_states(state, slots, settings) for state in settings.arrays]
-    for number, slot in enumerate(slots):
-        slot.sources = tuple(zip(keys, [column[number] for column in columns], strict=True))
-        slot.entry.update(slot.sources)
-        slot.arrays = settings.arrays
-
-
-def _calls(slot: Slot, settings: Settings, work: WorkArrays) -> Calls:
-    """What the step function is called with, chunk by chunk."""
-    rule, w = settings.rule, slot.data
-    order: Any = slot.order
-    states = [array for _, array in slot.sources]
-    plan = plan_of(rule)
-    names = [state.name for state in settings.arrays]
-    if rule.shaped:
-        views = work.of(w.dtype, w.size, rule.scratch)
-        scratch = tuple(view.reshape(w.shape, order=order) for view in views)
-        return [(None, w, plan.tail(dict(zip(names, states, strict=True)), scratch))]
-    w = w.reshape(-1, order=order)
-    flat = {
-        state.name: array.reshape(-1, order=order) if state.domain == "element" else array
-        for state, array in zip(settings.arrays, states, strict=True)
-    }
-    calls: Calls = []
-    length = min(CHUNK, w.size) if rule.elementwise else w.size
-    for start in range(0, w.size, max(length, 1)):
-        part = None if length == w.size else slice(start, min(start + length, w.size))
-        size = w.size if part is None else part.stop - start
-        found = {
-            name: array if part is None or not array.ndim else array[part]
-            for name, array in flat.items()
-        }
-        tail = plan.tail(found, work.of(w.dtype, size, rule.scratch))
-        calls.append((part, w if part is None else w[part], tail))
-    return calls
+    def prepare(
+        self, parts: Sequence[Part], own: dict[str, Any]
+    ) -> tuple[list[Call], Sequence[Part]]:
+        """Prepare all parts; nothing is left."""
+        work = own.get(self.name)
+        if work is None:
+            work = own[self.name] = WorkArrays()
+        for part in parts:
+            bind(part)
+        return [Call(part, work) for part in parts], ()
 
 
 class WorkArrays:
-    """The work arrays of one optimizer, shared by all its parameters, and its tables."""
+    """The work arrays of one optimizer, shared by all its parameters."""
 
     def __init__(self) -> None:
         self._full: dict[tuple[np.dtype[Any], int], list[Array]] = {}
         self._views: dict[tuple[np.dtype[Any], int, int], tuple[Array, ...]] = {}
-        #: What compiled steps are called with, by number of the part and type.
-        self.tables: dict[tuple[int, Any], Any] = {}
 
     def of(self, dtype: np.dtype[Any], size: int, count: int) -> tuple[Array, ...]:
         """``count`` work arrays of this size, of the type in which dtype is computed."""
@@ -151,155 +62,90 @@ class WorkArrays:
         return views
 
 
-class Plan:
-    """A step function and where its arguments come from.
+class Call:
+    """The step function on the parameters of a part, one after the other."""
 
-    Its first parameters are w, grad, the states and `scratch`: they differ from call to call. The
-    rest are scalars and static choices, which the parameters of a bucket have in common.
-    """
+    def __init__(self, part: Part, work: WorkArrays) -> None:
+        self.part, self.work = part, work
+        rule, values = part.bucket.settings.rule, part.bucket.values
+        self.own, self.common = step_names(rule)
+        if not values.keys() >= set(self.common):
+            known = dict.fromkeys(("w", "grad", *self.own))
+            raise unknown_name(rule.numpy, {**values, **known})
 
-    __slots__ = ("common", "function", "own")
+    def run(self) -> None:
+        """The step itself."""
+        part, rule = self.part, self.part.bucket.settings.rule
+        keep(part.members)
+        function, name, dtype, common = rule.numpy, NumPy.name, None, ()
+        with np.errstate(all="ignore"):
+            for slot, grad in zip(part.slots, part.grads, strict=True):
+                seen: Any = slot.seen
+                chunks = seen.own.get(name)
+                if chunks is None:
+                    chunks = seen.own[name] = self._chunks(seen)
+                if seen.dtype is not dtype:
+                    dtype = seen.dtype
+                    common = self._arguments(dtype)
+                if grad.ndim != 1 and not rule.shaped:
+                    grad = grad.ravel(seen.order)
+                if dtype.itemsize < 4:
+                    _run_half(function, grad, chunks, common)
+                    continue
+                for elements, w, tail in chunks:
+                    some = grad if elements is None else grad[elements]
+                    function(w, some.astype(dtype, copy=False), *tail, *common)
 
-    def __init__(self, rule: Rule) -> None:
-        self.function = rule.numpy
-        names = names_of(rule.numpy)
-        arrays = {"w", "grad", "scratch", *(state.name for state in rule.arrays)}
-        count = sum(name in arrays for name in names)
-        if names[:2] != ("w", "grad") or not arrays.issuperset(names[:count]):
-            raise TypeError(
-                f"{rule.numpy.__qualname__} must take w, grad, states and scratch first; "
-                f"run `lucidgen build`"
-            )
-        self.own, self.common = names[2:count], names[count:]
+    def _arguments(self, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+        """What the parameters have in common, for weights of this type.
 
-    def tail(self, states: Mapping[str, Array], scratch: tuple[Array, ...]) -> tuple[Any, ...]:
+        Scalars are 0-d arrays: NumPy takes them in a third of the time that a Python float costs.
+        """
+        values, kind = self.part.bucket.values, computing_type(dtype)
+        return tuple(
+            np.array(values[name], kind) if type(values[name]) is float else values[name]
+            for name in self.common
+        )
+
+    def _chunks(self, seen: Seen) -> Chunks:
+        """What the step function is called with, chunk by chunk; it holds as the arrays do."""
+        rule, w = self.part.bucket.settings.rule, seen.data
+        order: Any = seen.order
+        states = [array for _, array in seen.sources]
+        names = [state.name for state in seen.arrays]
+        if rule.shaped:
+            views = self.work.of(w.dtype, w.size, rule.scratch)
+            scratch = tuple(view.reshape(w.shape, order=order) for view in views)
+            return [(None, w, self._tail(dict(zip(names, states, strict=True)), scratch))]
+        w = w.reshape(-1, order=order)
+        flat = {
+            state.name: array.reshape(-1, order=order) if state.domain == "element" else array
+            for state, array in zip(seen.arrays, states, strict=True)
+        }
+        chunks: Chunks = []
+        length = min(CHUNK, w.size) if rule.elementwise else w.size
+        for start in range(0, w.size, max(length, 1)):
+            part = None if length == w.size else slice(start, min(start + length, w.size))
+            size = w.size if part is None else part.stop - start
+            found = {
+                name: array if part is None or not array.ndim else array[part]
+                for name, array in flat.items()
+            }
+            tail = self._tail(found, self.work.of(w.dtype, size, rule.scratch))
+            chunks.append((part, w if part is None else w[part], tail))
+        return chunks
+
+    def _tail(self, states: Mapping[str, Array], scratch: tuple[Array, ...]) -> tuple[Any, ...]:
         """The arguments after w and grad that belong to one call."""
         known = {**states, "scratch": scratch}
         return tuple(known.get(name) for name in self.own)
 
-    def arguments(self, bucket: Bucket, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-        """The arguments that a bucket has in common, for weights of this type.
-
-        Scalars are 0-d arrays: NumPy takes them in a third of the time that a Python float costs.
-        """
-        arguments = bucket.arguments.get(dtype)
-        if arguments is None:
-            values = bucket.values
-            if not values.keys() >= set(self.common):
-                raise unknown_name(
-                    self.function, {**values, **dict.fromkeys(("w", "grad", *self.own))}
-                )
-            kind = computing_type(dtype)
-            arguments = bucket.arguments[dtype] = tuple(
-                np.array(values[name], kind) if type(values[name]) is float else values[name]
-                for name in self.common
-            )
-        return arguments
-
-
-@cache
-def plan_of(rule: Rule) -> Plan:
-    """The argument plan of a rule's NumPy step."""
-    return Plan(rule)
-
-
-def run(parts: list[Part], work: WorkArrays, kernel: str = "auto") -> list[Any]:
-    """Update weights and states in place. Gradients are only read.
-
-    Returns
-    -------
-    list
-        For each part that was one call of a compiled step its table and the step, else None.
-    """
-    calls: list[Any] = [None] * len(parts)
-    compiled = [_compiled(bucket.settings.rule, entries, kernel) for bucket, entries in parts]
-    with np.errstate(all="ignore"):
-        for number, ((bucket, entries), steps) in enumerate(zip(parts, compiled, strict=True)):
-            bind([slot for slot, _ in entries if slot.arrays is None], bucket.settings)
-            for type_, step in steps.items():
-                table, rest = _run_compiled(step, type_, bucket, entries, work, number)
-                calls[number] = None if rest or len(steps) > 1 else (table, step)
-                entries = rest
-            if entries:
-                _run_numpy(bucket, entries, work)
-    return calls
-
-
-def _compiled(rule: Rule, entries: list[Entry], kernel: str) -> dict[np.dtype[Any], Any]:
-    """The compiled steps that there are, or must be, for these entries, by type."""
-    if rule.cpp is None or kernel == "numpy":
-        return {}
-    from .loops import compiler
-
-    found = {}
-    for type_ in {slot.param.data.dtype for slot, _ in entries}:
-        if type_.isnative and type_.name in compiler.TYPES:
-            given = compiler.demanded if kernel == "cpp" else compiler.available
-            found[type_] = given(rule, type_.name)
-        elif kernel == "cpp":
-            raise TypeError(f'kernel="cpp": there are no C++ loops for arrays of type {type_}')
-    return {type_: step for type_, step in found.items() if step is not None}
-
-
-def _run_compiled(
-    step: Any,
-    type_: np.dtype[Any],
-    bucket: Bucket,
-    entries: list[Entry],
-    work: WorkArrays,
-    number: int,
-) -> tuple[Any, list[Entry]]:
-    """Run what a compiled step can run, in one call; return its table and the rest."""
-    from .loops import pointer_table
-
-    rule, live = bucket.settings.rule, bucket.settings.arrays
-    for slot, _ in entries:
-        if slot.pointers is None:
-            slot.pointers = pointer_table.pointers(slot, rule.arrays, live)
-    fit = [entry for entry in entries if entry[0].pointers and entry[0].dtype == type_]
-    if not fit:
-        return None, entries
-    key = number, type_
-    bound = [slot.pointers for slot, _ in fit]
-    table = work.tables.get(key)
-    if table is None or not table.is_of(rule, bound):
-        slots, sizes = [slot for slot, _ in fit], [slot.data.size for slot, _ in fit]
-        names = plan_of(rule).common
-        table = work.tables[key] = pointer_table.Table(rule, slots, bound, sizes, names)
-    table.run(step, bucket, [grad for _, grad in fit])
-    if len(fit) == len(entries):
-        return table, []
-    done = {id(slot) for slot, _ in fit}
-    return table, [entry for entry in entries if id(entry[0]) not in done]
-
-
-def _run_numpy(bucket: Bucket, entries: list[Entry], work: WorkArrays) -> None:
-    settings = bucket.settings
-    shaped = settings.rule.shaped
-    plan = plan_of(settings.rule)
-    function = plan.function
-    dtype, common = None, ()
-    for slot, grad in entries:
-        if slot.calls is None:
-            slot.calls = _calls(slot, settings, work)
-        if slot.dtype is not dtype:
-            dtype = slot.dtype
-            common = plan.arguments(bucket, slot.dtype)
-        if grad.ndim != 1 and not shaped:
-            grad = grad.ravel(slot.order)
-        if slot.dtype.itemsize < 4:
-            _run_half(function, grad, slot.calls, common)
-            continue
-        for part, w, tail in slot.calls:
-            some = grad if part is None else grad[part]
-            function(w, some.astype(w.dtype, copy=False), *tail, *common)
-
 
 def _run_half(
-    function: Callable[..., None], grad: Array, calls: Calls, common: tuple[Any, ...]
+    function: Callable[..., None], grad: Array, chunks: Chunks, common: tuple[Any, ...]
 ) -> None:
     """The calls of a float16 parameter, computed in float32."""
-    for part, w, tail in calls:
+    for part, w, tail in chunks:
         given = [w, *tail]
         wide = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in given]
         half_grad = (grad if part is None else grad[part]).astype(w.dtype, copy=False)

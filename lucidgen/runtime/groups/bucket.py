@@ -1,4 +1,4 @@
-"""What the parameters of a group that are updated by one call have in common.
+"""Parameters of a group that are updated alike, and what they have in common.
 
 Owns the arithmetic on scalars for them. Does not touch arrays.
 """
@@ -6,6 +6,7 @@ Owns the arithmetic on scalars for them. Does not touch arrays.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..rules.calling import evaluate
@@ -13,6 +14,7 @@ from ..rules.rule import Rule
 
 if TYPE_CHECKING:
     from .settings import Settings
+    from .states import Seen, Slot
 
 
 class Bucket:
@@ -22,7 +24,7 @@ class Bucket:
     is static, ``scalars`` the new values of the scalar states by key.
     """
 
-    __slots__ = ("arguments", "choices", "packed", "scalars", "settings", "t", "values")
+    __slots__ = ("choices", "scalars", "settings", "t", "values")
 
     def __init__(
         self,
@@ -47,8 +49,6 @@ class Bucket:
                 {name: value for name, value in found.items() if isinstance(value, bool)}
             )
         self.scalars = {state.key: self.values[state.name] for state in states}
-        self.packed: Any = None  # the compiled step's
-        self.arguments: dict[Any, tuple[Any, ...]] = {}  # the NumPy step's, by type of the weights
 
     def scaled(self, factor: Any) -> Bucket:
         """The bucket with gradients that are multiplied by a number, or by an MLX array."""
@@ -56,5 +56,41 @@ class Bucket:
         made.choices = {**self.choices, "scale_grad": True}
         made.values = {**self.values, "scale_grad": True}
         made.values["grad_factor"] = factor * self.values["grad_factor"]
-        made.packed, made.arguments = None, {}
         return made
+
+
+class Members:
+    """The parameters of a part, and what a backend keeps of them together in ``own``.
+
+    The next step finds the same object if its part has the same parameters in the same order, each
+    with the arrays that this step left: see ``Seen``. ``seen`` is what they had then; None in the
+    first step of these members.
+    """
+
+    __slots__ = ("own", "seen", "slots")
+
+    def __init__(self, slots: list[Slot]) -> None:
+        self.slots = slots
+        self.seen: list[Seen] | None = None
+        self.own: dict[str, Any] = {}
+
+
+class Part:
+    """Parameters that are updated alike: of one kind of arrays, with equal scalars and choices.
+
+    ``kind`` is the class of the arrays, ``grads`` are the gradients of this step. ``entries`` are
+    the states and ``grad_dtypes`` the types of the gradients, where they are known already.
+    """
+
+    __slots__ = ("bucket", "entries", "grad_dtypes", "grads", "kind", "members", "slots")
+
+    def __init__(self, kind: type, bucket: Bucket, members: Members, grads: list[Any]) -> None:
+        self.kind, self.bucket, self.members, self.grads = kind, bucket, members, grads
+        self.slots = members.slots
+        self.entries: list[dict[str, Any]] | None = None
+        self.grad_dtypes: list[Any] | None = None
+
+    def only(self, places: Sequence[int]) -> Part:
+        """A part of the parameters in these places alone, for the next backend."""
+        members = Members([self.slots[i] for i in places])
+        return Part(self.kind, self.bucket, members, [self.grads[i] for i in places])

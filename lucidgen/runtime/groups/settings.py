@@ -93,7 +93,7 @@ class Settings:
     values: they are multiplied by ``grad_factor``, and clipped to +-``grad_bound``.
     """
 
-    __slots__ = ("arrays", "choices", "given", "memo", "rule", "scalars", "values")
+    __slots__ = ("arrays", "choices", "given", "rule", "scalars", "values")
 
     def __init__(self, rule: Rule, values: Mapping[str, Any]) -> None:
         self.rule, self.given = rule, values
@@ -111,7 +111,6 @@ class Settings:
                 if hyper.special is not None:
                     self.choices[f"use_{symbol}"] = element != hyper.special
         self.arrays, self.scalars = _live_states(rule, tuple(self.choices.items()))
-        self.memo: Any = None  # the last bucket made from these settings, and its key
 
     def without_decay(self) -> Settings:
         """The same without weight decay."""

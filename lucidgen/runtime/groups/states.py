@@ -1,19 +1,19 @@
 """Per-parameter state: a mapping from parameters, by identity, to dicts as in torch.
 
-Owns ``States`` (what ``optimizer.state`` is) and ``Slot``, the record behind one parameter with
-what the backends remember of it between steps. What is remembered can always be made again; it is
-left out of copies and pickles. ``States`` also notes which states anybody outside has asked for:
-MLX arrays that somebody may have seen are not written to. Does not own how states are made.
+Owns ``States`` (what ``optimizer.state`` is), ``Slot``, the record behind one parameter, and
+``Seen``, the arrays that the last step left there. What was seen can always be looked at again: it
+is left out of copies and pickles. A slot also notes whether anybody outside may have its state: MLX
+arrays that somebody may have seen are not written to. Does not own how states are made.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
 
+from .. import cpython
 from ..rules.rule import State
 
 #: Entries of a parameter's state that belong to no rule: a master in float32, and the sum of the
@@ -21,68 +21,85 @@ from ..rules.rule import State
 MASTER_WEIGHT, GRAD_SUM = "master_weight", "grad_sum"
 
 
-class Slot:
-    """One parameter, its state, and the arrays that were seen there at the last step.
+class Seen:
+    """The arrays of one parameter as a step left them.
 
-    As long as ``data`` and the states in ``sources`` are the very same objects, and ``arrays`` is
-    the same tuple of live states, nothing needs to be checked again. ``shared`` means that somebody
-    outside may have the state: then nothing is remembered of MLX arrays.
+    It holds for as long as they are the very same objects, and goes when they are not: other arrays
+    have another ``Seen``. So whatever is made of them needs no rule of its own for when it is out
+    of date. A backend keeps what it made of one parameter's arrays in ``own``, under its name;
+    what is made of several parameters' holds for as long as their ``Seen`` are the very same.
+
+    ``arrays`` are the states that were live, ``sources`` their keys and arrays. ``private`` arrays
+    are written to in place although arrays of their kind are values: nobody outside may have them.
     """
 
     __slots__ = (
         "arrays",
-        "calls",
         "data",
         "dtype",
-        "entry",
-        "grad_dtype",
         "kind",
         "order",
-        "param",
-        "place",
-        "pointers",
+        "own",
+        "private",
         "shape",
-        "shared",
         "sources",
     )
+
+    def __init__(
+        self,
+        data: Any,
+        arrays: tuple[State, ...],
+        sources: tuple[tuple[str, Any], ...],
+        order: str = "C",
+        private: bool = False,
+    ) -> None:
+        self.data, self.arrays, self.sources = data, arrays, sources
+        self.kind, self.dtype, self.shape, self.order = type(data), data.dtype, data.shape, order
+        self.private = private
+        self.own: dict[str, Any] = {}
+
+    def holds(self, data: Any, entry: dict[str, Any], arrays: tuple[State, ...]) -> bool:
+        """Whether a parameter still has these arrays, as they were, and needs the same states."""
+        if self.data is not data or self.arrays is not arrays:
+            return False
+        for key, array in self.sources:
+            if entry.get(key) is not array:
+                return False
+        if self.kind is np.ndarray:
+            return True  # MLX's arrays change in place by becoming others
+        return bool(data.dtype == self.dtype and data.shape == self.shape)
+
+    def is_like(self, grad: Any) -> bool:
+        """Whether a gradient is of the very kind, type and shape of the weights."""
+        return (
+            type(grad) is self.kind and grad.dtype == self.dtype and bool(grad.shape == self.shape)
+        )
+
+
+class Slot:
+    """One parameter, its state, and what the last step saw there, if that still may be trusted.
+
+    ``shared`` means that somebody outside may have the state.
+    """
+
+    __slots__ = ("entry", "param", "seen", "shared")
 
     def __init__(self, param: Any, entry: dict[str, Any], shared: bool = False) -> None:
         self.param = param
         self.entry = entry
         self.shared = shared
-        self.grad_dtype: Any = None  # the type of the last gradient that was looked at closely
-        self.forget()
+        self.seen: Seen | None = None
 
     def handed_out(self) -> dict[str, Any]:
         """The state, for somebody outside."""
         self.shared = True
-        if self.pointers is not None and self.kind is not np.ndarray:
-            self.forget()
+        if self.seen is not None and self.seen.private:
+            self.seen = None
         return self.entry
 
     def is_held(self) -> bool:
         """Whether somebody outside still has the state, and may ask it for arrays at any time."""
-        return _references(self) > _OWN_REFERENCES
-
-    def forget(self) -> None:
-        """Look at everything again at the next step."""
-        self.data: Any = None
-        self.arrays: tuple[State, ...] | None = None
-        self.sources: tuple[tuple[str, Any], ...] = ()
-        self.calls: Any = None  # what the NumPy step is called with, chunk by chunk
-        self.pointers: Any = None  # of w and the states, if a compiled loop can work on them
-        self.place: Any = None  # the flat arrays that the states are views of, and which views
-        self.kind: Any = None  # the class of the arrays
-        self.dtype: Any = None
-        self.shape: tuple[int, ...] = ()
-        self.order = "C"
-
-
-def _references(slot: Slot) -> int:
-    return sys.getrefcount(slot.entry)
-
-
-_OWN_REFERENCES = _references(Slot(None, {}))
+        return cpython.is_held(self, "entry")
 
 
 class States(MutableMapping[Any, dict[str, Any]]):
@@ -90,7 +107,6 @@ class States(MutableMapping[Any, dict[str, Any]]):
 
     def __init__(self, pairs: Mapping[Any, Any] | tuple[tuple[Any, Any], ...] = ()) -> None:
         self.slots: dict[int, Slot] = {}
-        self.steady: dict[int, Any] = {}  # groups that need no closer look, by number
         for param, entry in pairs.items() if isinstance(pairs, Mapping) else pairs:
             self[param] = entry
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .rule import names_of
+from .rule import Rule, names_of
 
 
 def file_of(module: str, ending: str) -> Path:
@@ -42,12 +43,36 @@ def unknown_name(function: Callable[..., Any], available: Mapping[str, Any]) -> 
     )
 
 
+#: What host arithmetic gives where nothing out of the ordinary happens.
+_PLAIN = frozenset((float, bool))
+
+
+@cache
+def step_names(rule: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The parameters of a rule's step on arrays, after w and grad.
+
+    First those that differ from call to call: states and ``scratch``. The rest are scalars and
+    static choices, which the parameters of a bucket have in common; a compiled loop reads the same.
+    """
+    names = names_of(rule.numpy)
+    arrays = {"w", "grad", "scratch", *(state.name for state in rule.arrays)}
+    count = sum(name in arrays for name in names)
+    if names[:2] != ("w", "grad") or not arrays.issuperset(names[:count]):
+        raise TypeError(
+            f"{rule.numpy.__qualname__} must take w, grad, states and scratch first; "
+            f"run `lucidgen build`"
+        )
+    return names[2:count], names[count:]
+
+
 def evaluate(function: Callable[..., Any], available: Mapping[str, Any]) -> dict[str, float | bool]:
     """Host arithmetic: Python floats, or IEEE results where Python raises or leaves the reals."""
     try:
         found = call(function, available)
     except (ZeroDivisionError, OverflowError):
         found = None
+    if found is not None and _PLAIN.issuperset(map(type, found.values())):
+        return found  # type: ignore[no-any-return]
     if found is None or any(isinstance(value, complex) for value in found.values()):
         wrapped = {
             name: np.float64(value) if type(value) in (float, int) else value

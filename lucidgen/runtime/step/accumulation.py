@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import as_numpy, is_mlx
 from ..groups.parameters import describe
 from ..groups.states import GRAD_SUM, States
-from .checks import Checked, check_gradient, check_parameter
+from .sorting import Checked, check_gradient, check_parameter
 
 
 class Accumulation:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..arrays import as_numpy, is_half, is_mlx
-from ..backends.private_arrays import private
+from ..backends.numpy_arrays import private
 from ..groups.parameters import Parameter
 from ..groups.states import MASTER_WEIGHT, Slot, States
-from .checks import Checked
+from .sorting import Checked
 
 
 class Masters:

@@ -17,7 +17,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..arrays import is_floating
-from ..backends.gpu.trial import demand
+from ..backends.kernel_choice import demand
 from ..checking import nearest
 from ..groups.selection import routed
 from ..groups.settings import Group, Settings

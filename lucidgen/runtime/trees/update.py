@@ -13,7 +13,9 @@ from typing import Any
 import mlx.core as mx
 
 from ..arrays import is_half
-from ..backends.mlx import chosen, computing_type, function_of, required_function, state_array
+from ..backends.kernel_choice import gpu_kernels
+from ..backends.mlx import chosen, function_of, required_function
+from ..backends.mlx_arrays import computing_type, state_array
 from ..groups.selection import Selection, selects
 from ..groups.settings import Settings
 from ..groups.states import MASTER_WEIGHT
@@ -50,7 +52,7 @@ class Update:
         rule = common.rule
         self.factor = factor  # what gradients are multiplied by, if they are clipped to a norm
         self.state, self.settings, self.rule = state, settings, rule
-        self.kernel, self.no_decay = common.kernel, common.no_decay
+        self.kernels, self.no_decay = gpu_kernels(common.kernel), common.no_decay
         self.has_masters = common.has_masters
         self.without_decay = settings if self.no_decay is None else settings.without_decay()
         self.suffix = "step" if function_of(rule, "captured_step") is None else "captured_step"
@@ -77,7 +79,7 @@ class Update:
         choices, values = self._host_values(settings, clock, kind, entry, 0 if started else 1)
         arrays = settings.arrays
         on, known = tuple(choices.items()), tuple(values)
-        step = chosen(self.kernel, w, self.rule, self.suffix, arrays, on, known)
+        step = chosen(self.kernels, w, self.rule, self.suffix, arrays, on, known)
         given = [_as_array(values[scalar], kind) for scalar in step.scalars]
         states = [state_array(state, entry, settings, w) for state in arrays]
         new_w, *new_states = step.run(w, grad, states, given)

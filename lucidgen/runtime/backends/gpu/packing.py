@@ -25,6 +25,9 @@ from .trial import Tried
 
 Array = Any
 
+#: Under which name a parameter's place in a flat array is kept.
+PLACE = "mlx"
+
 #: Tensors of more elements have a call of their own, as those with fewer than `FEW` have.
 MOST_PACKED = 2**18
 
@@ -85,7 +88,7 @@ def _shared(step: Tried, members: Sequence[Member], values: list[Array]) -> list
 
 def _flat(members: Sequence[Member]) -> list[Array]:
     """The states of some parameters, one after the other: as they lie already, or joined."""
-    places = [slot.place for slot, _, _ in members]
+    places = [None if s.seen is None else s.seen.own.get(PLACE) for s, _, _ in members]
     if places[0] is not None:
         flat: Flat = places[0][0]
         if len(members) == flat.count and places == [(flat, k) for k in range(flat.count)]:

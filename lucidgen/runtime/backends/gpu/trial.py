@@ -1,4 +1,4 @@
-"""Steps on MLX parameters by GPU kernels, behind the interface of ``mlx_backend``.
+"""Steps on MLX parameters by GPU kernels, behind the interface of ``mlx``.
 
 Owns which kernel serves, and its trial: before a kernel is used for the first time, it must agree
 with the compiled MLX function, which stays the reference, on small arrays. Does not own that
@@ -16,7 +16,7 @@ import mlx.core as mx
 
 from ...checking import warning_level
 from ...rules.rule import Rule, State
-from . import languages
+from . import ANY, languages
 from .call import FEW, Call, covering, wanted
 from .kernel import kernel_of
 
@@ -54,10 +54,10 @@ def _absence(dialect: languages.Dialect) -> str:
     return f"MLX runs on {dialect.title} only {dialect.where}, with the gpu as its default device"
 
 
-def refusal(kernel: str, rule: Rule, dtype: Any = None, size: int = 0) -> str | None:
-    """Why no kernel can serve here; None if one can. `kernel` may name the dialect demanded."""
+def refusal(wanted: str, rule: Rule, dtype: Any = None, size: int = 0) -> str | None:
+    """Why no kernel can serve here; None if one can. A dialect may be demanded, or `ANY`."""
     dialect = languages.running()
-    demanded = languages.DIALECTS.get(kernel, dialect)
+    demanded = languages.DIALECTS.get(wanted, dialect)
     if dialect is None or demanded is not dialect:
         return _absence(demanded or languages.METAL)
     if kernel_of(rule, dialect.name) is None:
@@ -67,12 +67,12 @@ def refusal(kernel: str, rule: Rule, dtype: Any = None, size: int = 0) -> str | 
     return "the array has too many elements for one grid" if size > MOST_ELEMENTS else None
 
 
-def demand(kernel: str, label: str) -> None:
+def demand(name: str, label: str) -> None:
     """Refuse a demand for a dialect that MLX does not run on."""
-    demanded = languages.DIALECTS.get(kernel)
-    if demanded is not None and languages.running() is not demanded:
+    demanded = languages.DIALECTS[name]
+    if languages.running() is not demanded:
         raise RuntimeError(
-            f'{label}: kernel="{kernel}", but {_absence(demanded)}, and here it computes on '
+            f'{label}: kernel="{name}", but {_absence(demanded)}, and here it computes on '
             f'{mx.default_device()}; use "auto" or "mlx"'
         )
 
@@ -105,7 +105,7 @@ class Tried:
 
 
 def step(
-    kernel: str,
+    demanded: str,
     reference: Step,
     w: Array,
     rule: Rule,
@@ -113,16 +113,16 @@ def step(
     choices: tuple[tuple[str, bool], ...],
     known: tuple[str, ...],
 ) -> Step:
-    """The step by a kernel; else the reference, unless kernels are demanded."""
-    found = refusal(kernel, rule, w.dtype, w.size)
+    """The step by a kernel; else the reference, unless kernels of a dialect are demanded."""
+    found = refusal(demanded, rule, w.dtype, w.size)
     if found is None:
         tried, found = _tried(reference, w.dtype, rule, arrays, choices, known)
         if tried is not None:
             return tried
-        if kernel == "auto":
+        if demanded == ANY:
             _warn(rule.name, found, languages.running())
-    if kernel in languages.DIALECTS:
-        raise RuntimeError(f'kernel="{kernel}" cannot be had: {found}; use "auto" or "mlx"')
+    if demanded != ANY:
+        raise RuntimeError(f'kernel="{demanded}" cannot be had: {found}; use "auto" or "mlx"')
     return reference
 
 

@@ -2,7 +2,7 @@
 
 Owns the search for a compiler, the cache in the user's cache folder and the loading. A step that
 may wait calls `demanded`; others call `available`, which starts the compiler in the background and
-answers with None until it is done. Does not own what a loop is called with (``native_backend``).
+answers with None until it is done. Does not own what a loop is called with (``pointer_table``).
 
 Nothing here can hang or be left half done. The compiler writes to a file of its own, which gets its
 final name when it is complete: two processes may compile the same at once, and one that is killed

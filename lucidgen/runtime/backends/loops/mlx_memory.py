@@ -20,16 +20,16 @@ in place         20.4  21.8  21.5  27.2   33.2   62.5
 A copy is made in memory that the last one gave back, and costs no waiting for MLX's thread.
 
 States are the optimizer's. Those that were made here, and that nobody has asked for since, keep
-their place and are updated in it; the others are copied first. ``states`` knows who asked.
+their place and are updated in it; the others are copied first. ``groups.states`` knows who asked.
 
 Until the loops run, nothing has changed but which array holds a value, and they cannot fail. While
 they run, no other thread may take hold of a parameter's array.
-Does not own how loops come to be (``native``) nor their tables (``native_backend``).
+Does not own how loops come to be (``compiler``) nor their tables (``pointer_table``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from ctypes import addressof, c_char
 from functools import cache
 from typing import Any
@@ -37,20 +37,15 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ...arrays import is_mlx
-from ...groups.bucket import Bucket
+from ...groups.bucket import Part
 from ...groups.settings import Settings
-from ...groups.states import Slot
+from ...groups.states import Seen, Slot
 from ...rules.rule import State
-from ..numpy import WorkArrays, plan_of
+from ..mlx_arrays import state_array
 from . import compiler
-from .pointer_table import Table, packed
+from .pointer_table import NAME, Loop, Table, bound, chosen
 
 Array = Any
-
-#: A parameter's record and its gradient.
-Entry = tuple[Slot, Any]
-Part = tuple[Bucket, list[Entry]]
 
 #: Arrays of at most so many elements are copied; see above.
 SMALL = 16_384
@@ -101,51 +96,42 @@ def respects_holders() -> bool:
     return True
 
 
-def prepare(parts: list[Part], kernel: str, work: WorkArrays) -> tuple[list[Call], list[Part]]:
-    """Make ready what compiled loops can update. Changes no value.
+class Loops:
+    """The backend. A loop that is not demanded is left out while it is being compiled."""
 
-    Returns
-    -------
-    calls : list of Call
-        They remain to be run.
-    rest : list of Part
-        What is left for MLX's own functions.
-    """
-    on_cpu = mx.default_device() == mx.Device(mx.cpu)
-    if kernel not in ("auto", "cpp") or not on_cpu or not respects_holders():
-        return [], parts
-    calls: list[Call] = []
-    rest: list[Part] = []
-    for number, (bucket, entries) in enumerate(parts):
-        for dtype, some in _by_type(entries).items():
-            step = _step(bucket, _TYPES[dtype], kernel)
-            if step is None:
-                rest.append((bucket, some))
-            else:
-                calls.append(Call(step, bucket, dtype, some, (number, _TYPES[dtype])))
-    mx.eval([call.given_up() for call in calls])
-    for call in calls:
-        call.bind(work)
-    return calls, rest
+    def __init__(self, demanded: bool) -> None:
+        self.step = compiler.demanded if demanded else compiler.available
 
+    def prepare(
+        self, parts: Sequence[Part], own: dict[str, Any]
+    ) -> tuple[list[Call], Sequence[Part]]:
+        """Prepare what loops can update: where MLX runs on the CPU, and minds who holds arrays.
 
-def _by_type(entries: list[Entry]) -> dict[Any, list[Entry]]:
-    """The entries by the type of their weights."""
-    types = [slot.param.data.dtype for slot, _ in entries]
-    if types.count(types[0]) == len(types):
-        return {types[0]: entries}
-    found: dict[Any, list[Entry]] = {}
-    for dtype, entry in zip(types, entries, strict=True):
-        found.setdefault(dtype, []).append(entry)
-    return found
-
-
-def _step(bucket: Bucket, name: str, kernel: str) -> Any:
-    """The compiled step for weights of this type, if there is one."""
-    rule = bucket.settings.rule
-    if rule.cpp is None:
-        return None
-    return (compiler.demanded if kernel == "cpp" else compiler.available)(rule, name)
+        Raises
+        ------
+        Unavailable
+            If loops are demanded that cannot be had.
+        """
+        if mx.default_device() != mx.Device(mx.cpu) or not respects_holders():
+            return [], parts
+        calls: list[Call] = []
+        rest: list[Part] = []
+        for part in parts:
+            rule, kept = part.bucket.settings.rule, bound(part.members)
+            for dtype, places in kept.types.items():
+                step = None
+                if dtype in kept.loops:
+                    step = kept.loops[dtype].step
+                elif rule.cpp is not None:
+                    step = self.step(rule, _TYPES[dtype])
+                if step is not None:
+                    calls.append(Call(step, part, dtype, places))
+                else:
+                    rest.append(part if places is None else part.only(places))
+        mx.eval([call.given_up() for call in calls])
+        for call in calls:
+            call.bind()
+        return calls, rest
 
 
 def _is_new(state: State, slot: Slot) -> bool:
@@ -155,8 +141,6 @@ def _is_new(state: State, slot: Slot) -> bool:
 
 def _old(state: State, slot: Slot, settings: Settings) -> Array:
     """The state that there is, or that begins as something else than zeros."""
-    from ..mlx import state_array  # most first steps do without it
-
     w = slot.param.data
     return mx.broadcast_to(state_array(state, slot.entry, settings, w), w.shape)
 
@@ -169,19 +153,20 @@ def _zeros(like: Array) -> Array:
 
 
 class Call:
-    """One call of a compiled step, on parameters of a bucket that are of one type."""
+    """One call of a compiled step, on parameters of a part that are of one type."""
 
     def __init__(
-        self, step: Any, bucket: Bucket, dtype: Any, entries: list[Entry], key: tuple[int, str]
+        self, step: compiler.Step, part: Part, dtype: Any, places: list[int] | None
     ) -> None:
-        self.step, self.bucket, self.dtype, self.key = step, bucket, dtype, key
-        self.slots = [slot for slot, _ in entries]
-        self.grads = [grad for _, grad in entries]
-        #: The states of parameters that were not updated by the last call as they are.
+        self.step, self.bucket, self.dtype, self.places = step, part.bucket, dtype, places
+        self.kept = bound(part.members)
+        self.slots, self.grads = chosen(part.slots, places), chosen(part.grads, places)
+        #: The states of parameters whose states were not updated by loops at the last step.
         self.states: dict[Slot, dict[State, Array]] = {}
+        #: The addresses of their states, 0 for one that is not live.
+        self.addresses: dict[Slot, tuple[int, ...]] = {}
         self.copied: list[Slot] = []
         self.weights: list[Array] = []
-        self.table: Any = None
 
     def given_up(self) -> list[Array]:
         """What is to be evaluated, with our references to large weights given up.
@@ -193,11 +178,12 @@ class Call:
             grad.view(mx.uint16) if grad.dtype == mx.bfloat16 else grad  # which NumPy lacks
             for grad in self.grads
         ]
-        waiting = [*self.grads, *filter(is_mlx, self.bucket.values.values())]
+        waiting = [*self.grads]
+        waiting += [v for v in self.bucket.values.values() if isinstance(v, mx.array)]
         for slot in self.slots:
-            param = slot.param
-            if slot.pointers is None:
-                slot.forget()
+            param, seen = slot.param, slot.seen
+            if seen is None or not seen.private:
+                slot.seen = None
                 self.states[slot] = states = {
                     state: _zeros(param.data)
                     if _is_new(state, slot)
@@ -206,59 +192,63 @@ class Call:
                 }
                 waiting += states.values()
                 self.copied.append(slot)
-            elif slot.data.size > SMALL:
-                slot.data = None
+            elif seen.data.size > SMALL:
+                seen.data = None
                 param.data = mx.contiguous(mx.array(param.data))
             else:
                 self.copied.append(slot)
             waiting.append(param.data)
         return waiting
 
-    def bind(self, work: WorkArrays) -> None:
+    def bind(self) -> None:
         """Copy what may be shared, and find where everything is in memory."""
         bits = BITS.get(self.dtype)
         for slot in self.copied:
-            slot.data = None  # so that the memory is free for the next copy
+            if slot.seen is not None:
+                slot.seen.data = None  # so that the memory is free for the next copy
             slot.param.data = copied(slot.param.data, bits)
         for slot, states in self.states.items():
             for state, array in states.items():
                 if not _is_new(state, slot):
                     states[state] = copied(array, bits)
-        rule = self.bucket.settings.rule
-        bound = [slot.pointers or self._pointers(slot) for slot in self.slots]
         self.weights = [slot.param.data for slot in self.slots]
-        table = work.tables.get(self.key)
-        if table is None or not table.is_of(rule, bound):
-            sizes = [w.size for w in self.weights]
-            table = Table(rule, self.slots, bound, sizes, plan_of(rule).common)
-            work.tables[self.key] = table
+        if self.states or self.dtype not in self.kept.loops:
+            self.kept.loops[self.dtype] = Loop(self.step, self._table(), self.places)
+        table = self.kept.loops[self.dtype].table
         table.arrays[:, 0] = addresses(self.weights)
-        self.table = table
         self.grads = [np.array(grad, copy=False) for grad in self.grads]
-        packed(self.bucket, table.names)
+        table.pack(self.bucket)
 
-    def _pointers(self, slot: Slot) -> tuple[int, ...]:
-        """The addresses of the states, 0 for one that is not live; in front the place of w's."""
-        states = self.states[slot]
-        own = dict(zip(states, addresses(states.values()), strict=True))
-        return (0, *(own.get(state, 0) for state in self.bucket.settings.rule.arrays))
+    def _table(self) -> Table:
+        """The table of these parameters, kept as long as they are the members of a part."""
+        for slot, states in self.states.items():
+            own = dict(zip(states, addresses(states.values()), strict=True))
+            of_states = (own.get(state, 0) for state in self.bucket.settings.rule.arrays)
+            self.addresses[slot] = (0, *of_states)  # in front the place of w's
+        found = [
+            self.addresses[slot] if slot.seen is None else slot.seen.own[NAME]
+            for slot in self.slots
+        ]
+        sizes = [w.size for w in self.weights]
+        return Table(self.bucket.settings.rule, found, sizes, "C" * len(sizes))
 
     def run(self) -> None:
         """The step, and what is remembered of it."""
-        self.table.run(self.step, self.bucket, self.grads)
+        self.kept.loops[self.dtype].table.run(self.step, self.grads)
         for slot, w in zip(self.slots, self.weights, strict=True):
-            slot.data = w
-        for slot, pointers in zip(self.slots, self.table.bound, strict=True):
-            if slot in self.states:
-                self._remember(slot, pointers)
+            if slot.seen is None:
+                self._remember(slot, w)
+            else:
+                slot.seen.data = w
 
-    def _remember(self, slot: Slot, pointers: tuple[int, ...]) -> None:
-        w, states = slot.data, self.states[slot]
-        slot.kind, slot.dtype, slot.shape = type(w), w.dtype, w.shape
-        slot.arrays, slot.pointers = self.bucket.settings.arrays, pointers
-        slot.sources = tuple((state.key, array) for state, array in states.items())
-        slot.entry.update(slot.sources)
+    def _remember(self, slot: Slot, w: Array) -> None:
+        """Put the states that were made here in place; they are ours if nobody may see them."""
+        states = self.states[slot]
+        sources = tuple((state.key, array) for state, array in states.items())
+        slot.entry.update(sources)
         if slot.shared and not slot.is_held():
             slot.shared = False
-        if slot.shared:
-            slot.forget()
+        if not slot.shared:
+            arrays = self.bucket.settings.arrays
+            slot.seen = seen = Seen(w, arrays, sources, private=True)
+            seen.own[NAME] = self.addresses[slot]

@@ -1,29 +1,33 @@
 """Calling compiled loops: all the tensors of a bucket in one call.
 
 Owns the table of pointers that a call is given and when it must be made anew. It is the arrays that
-count: a table holds for as long as the bound arrays are those that it was made of, and only the
+count: a table is kept with the members of a part, which go when their arrays do, and only the
 gradients are looked at in every step. They may be of another type than their weights, and are
-converted in the loop: no copies of them are made. It does not care whose memory it is: NumPy's, or
-MLX's (``mlx_native``), whose gradients come as NumPy arrays that share their memory. Does not own
-how loops come to be (``native``).
+converted in the loop: no copies of them are made. It does not care whose memory it is: NumPy's
+(``numpy_memory``), or MLX's (``mlx_memory``), whose gradients come as NumPy arrays that share their
+memory. Does not own how loops come to be (``compiler``).
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import addressof
 from functools import cache
-from operator import is_
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...arrays import TYPES
-from ...groups.bucket import Bucket
-from ...groups.states import Slot
-from ...rules.rule import Rule, State
+from ...cpython import data_offset
+from ...groups.bucket import Bucket, Members
+from ...rules.calling import step_names
+from ...rules.rule import Rule
+from .compiler import Step
+
+_dtype, _strides = attrgetter("dtype"), attrgetter("strides")
 
 
 class _Layout(ctypes.Structure):
@@ -57,117 +61,128 @@ def threads() -> int:
     return os.cpu_count() or 1
 
 
-@cache
-def _data_offset() -> int:
-    """Where an array object keeps the pointer to its data, or -1 if it is not where it should be.
-
-    It follows the object's header, and is part of the interface that every extension module is
-    compiled against. Reading it there takes a tenth of the time of asking the array in Python.
-    """
-    offset = object.__basicsize__
-    for array in (np.empty(3), np.empty((2, 2))[1:]):
-        if ctypes.c_void_p.from_address(id(array) + offset).value != array.ctypes.data:
-            return -1
-    return offset
-
-
-def pointers(slot: Slot, states: Sequence[State], live: Sequence[State]) -> tuple[int, ...]:
-    """The addresses of a NumPy parameter's arrays, 0 for a state that is not live.
-
-    Empty if a loop cannot work on them: they must be of one type and lie in memory alike.
-    """
-    own = {state.name: a for state, (_, a) in zip(live, slot.sources, strict=True)}
-    arrays = [slot.data, *own.values()]
-    for array in arrays:
-        flags = array.flags
-        flat = flags.f_contiguous if slot.order == "F" else flags.c_contiguous
-        if not (flat and flags.behaved and array.dtype == slot.dtype and array.shape == slot.shape):
-            return ()
-    found = [own[state.name].ctypes.data if state.name in own else 0 for state in states]
-    return (slot.data.ctypes.data, *found)
-
-
-def packed(bucket: Bucket, names: Sequence[str]) -> tuple[Any, Any]:
+def _packed(values: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, Any]:
     """The named values as C arrays: numbers, and choices."""
-    if bucket.packed is None:
-        values = [bucket.values[name] for name in names]
-        numbers = [float(value) for value in values if type(value) is not bool]
-        choices = [value for value in values if type(value) is bool]
-        bucket.packed = (
-            (ctypes.c_double * len(numbers))(*numbers),
-            (ctypes.c_int * len(choices))(*choices),
-        )
-    found: tuple[Any, Any] = bucket.packed
-    return found
+    found = [values[name] for name in names]
+    numbers = [float(value) for value in found if type(value) is not bool]
+    choices = [value for value in found if type(value) is bool]
+    return (ctypes.c_double * len(numbers))(*numbers), (ctypes.c_int * len(choices))(*choices)
 
 
 class Table:
-    """What a compiled step is given for these parameters; it holds as long as `is_of` them.
+    """What a compiled step is given for some parameters.
 
-    `bound` are the addresses of each parameter's arrays, w first, and `names` the scalars and
-    choices that the step reads.
+    ``arrays`` are the addresses of each one's arrays, w first; ``orders`` say how they lie in
+    memory.
     """
 
     def __init__(
         self,
         rule: Rule,
-        slots: Sequence[Slot],
-        bound: Sequence[tuple[int, ...]],
+        addresses: Sequence[tuple[int, ...]],
         sizes: Sequence[int],
-        names: Sequence[str],
+        orders: Sequence[str],
     ) -> None:
-        self.rule, self.slots, self.bound, self.names = rule, slots, bound, names
+        self.names, self.orders = step_names(rule)[1], orders
         self.starts = np.zeros(len(sizes) + 1, dtype=np.int64)
         np.cumsum(sizes, out=self.starts[1:])
-        self.arrays = np.array(bound, dtype=np.intp)
+        self.arrays = np.array(addresses, dtype=np.intp)
         self.dtypes: list[Any] = []
         self.strides: list[Any] = []
         self.types: Any = None
         self.layouts: Any = None
         self.made: dict[Any, tuple[int, Any]] = {}
+        self.bucket: Bucket | None = None
+        self.packed: tuple[Any, Any] = (None, None)
         self.table = _Table(
             *(len(sizes), self.starts.ctypes.data, self.arrays.ctypes.data),
-            *(None, _data_offset(), None, None),
+            *(None, data_offset(), None, None),
         )
 
-    def is_of(self, rule: Rule, bound: Sequence[tuple[int, ...]]) -> bool:
-        """Whether these are the same parameters with the same arrays."""
-        return (
-            rule is self.rule and len(bound) == len(self.bound) and all(map(is_, bound, self.bound))
-        )
+    def pack(self, bucket: Bucket) -> None:
+        """Take the scalars and choices of a bucket."""
+        if bucket is not self.bucket:
+            self.bucket, self.packed = bucket, _packed(bucket.values, self.names)
 
-    def run(self, step: Any, bucket: Bucket, grads: Sequence[Any]) -> None:
-        """One call of a step, with these gradients."""
+    def run(self, step: Step, grads: Sequence[Any], dtypes: list[Any] | None = None) -> None:
+        """One call of a step, with these gradients, and their types if they are known.
+
+        Scalars and choices are those that were packed last.
+        """
         table = self.table
         if table.data_offset >= 0:
             found = np.fromiter(map(id, grads), np.intp, len(grads))
         else:
             found = np.array([grad.ctypes.data for grad in grads], dtype=np.intp)
         table.grads = found.ctypes.data
-        dtypes = [grad.dtype for grad in grads]
-        strides = [grad.strides for grad in grads]
+        dtypes, strides = dtypes or list(map(_dtype, grads)), list(map(_strides, grads))
         if dtypes != self.dtypes or strides != self.strides:
             self.types = np.array([TYPES[dtype] for dtype in dtypes], dtype=np.int8)
             self.layouts = self._layouts(grads)
             self.dtypes, self.strides = dtypes, strides
             table.types = self.types.ctypes.data
             table.layouts = None if self.layouts is None else self.layouts.ctypes.data
-        scalars, choices = packed(bucket, self.names)
+        scalars, choices = self.packed
         step(addressof(table), scalars, choices, threads())
 
     def _layouts(self, grads: Sequence[Any]) -> Any:
         """The layouts of these gradients; None if all are laid out like their weights."""
-        found = [self._layout(*pair) for pair in zip(self.slots, grads, strict=True)]
+        found = [self._layout(*pair) for pair in zip(self.orders, grads, strict=True)]
         return np.array(found, dtype=np.intp) if any(found) else None
 
-    def _layout(self, slot: Slot, grad: Any) -> int:
-        key = grad.shape, grad.strides, grad.itemsize, slot.order
+    def _layout(self, order: str, grad: Any) -> int:
+        key = grad.shape, grad.strides, grad.itemsize, order
         if key not in self.made:
             axes = list(zip(grad.shape, grad.strides, strict=True))
-            if slot.order == "F":
+            if order == "F":
                 axes.reverse()
             self.made[key] = _made([axis for axis in axes if axis[0] != 1], grad.itemsize)
         return self.made[key][0]
+
+
+class Loop(NamedTuple):
+    """A compiled step, its table, and which members of a part are in that: None stands for all."""
+
+    step: Step
+    table: Table
+    places: list[int] | None
+
+
+#: Under which name the addresses of a parameter's arrays are kept, and what `Bound` is.
+NAME = "cpp"
+
+
+class Bound:
+    """What is kept of the members of a part, by the type of their weights.
+
+    ``types`` has the places of the members of a type, ``loops`` what can be run on them, and
+    ``takes_all`` says that this is all that there is to run.
+    """
+
+    __slots__ = ("loops", "takes_all", "types")
+
+    def __init__(self, members: Members) -> None:
+        found: dict[Any, list[int]] = {}
+        for i, slot in enumerate(members.slots):
+            found.setdefault(slot.param.data.dtype, []).append(i)
+        self.types: dict[Any, list[int] | None] = dict(found)
+        if len(found) == 1:
+            self.types = dict.fromkeys(found)
+        self.loops: dict[Any, Loop] = {}
+        self.takes_all = False
+
+
+def bound(members: Members) -> Bound:
+    """What is kept of these members."""
+    found: Bound | None = members.own.get(NAME)
+    if found is None:
+        found = members.own[NAME] = Bound(members)
+    return found
+
+
+def chosen(items: Sequence[Any], places: list[int] | None) -> Sequence[Any]:
+    """The items in these places; None stands for all."""
+    return items if places is None else [items[i] for i in places]
 
 
 def _made(axes: list[tuple[int, int]], itemsize: int) -> tuple[int, Any]:

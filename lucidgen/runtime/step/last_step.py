@@ -1,0 +1,199 @@
+"""What the last step of an optimizer left behind for the next, so that it need not ask again.
+
+Owns the one rule for when that is out of date: what was made of arrays holds for as long as they
+are the very same objects (``groups.states.Seen``). What is made of several parameters is kept with
+them (``groups.bucket.Members``), and holds for as long as each has the arrays that were seen.
+Nobody has to say that anything has changed.
+
+Owns the quick look at a whole group, too. It asks what ``sorting`` asks of each parameter, but of
+all at once, in loops that run inside the interpreter: with thousands of small tensors these
+questions are what a step costs. Whatever it does not recognise gets the closer look. Does not own
+what the step computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import compress, repeat
+from operator import attrgetter, is_, itemgetter
+from typing import Any
+
+import numpy as np
+
+from ..backends.numpy_arrays import shares_memory
+from ..groups.bucket import Bucket, Members, Part
+from ..groups.settings import Settings
+from ..groups.states import Slot, States
+from .sorting import BucketOf, Checked, Key, sort
+
+_data, _seen, _entry = attrgetter("data"), attrgetter("seen"), attrgetter("entry")
+_dtype, _shape = attrgetter("dtype"), attrgetter("shape")
+
+
+class LastStep:
+    """What there is to remember: of each group, and what backends keep for the optimizer."""
+
+    def __init__(self) -> None:
+        self.groups: list[GroupSeen] = []
+        self.own: dict[str, Any] = {}
+
+    def parts(self, groups: Sequence[Checked], states: States) -> list[list[Part]]:
+        """The parts of each group, checked."""
+        while len(self.groups) < len(groups):
+            self.groups.append(GroupSeen())
+        del self.groups[len(groups) :]
+        pairs = zip(self.groups, groups, strict=True)
+        return [seen.parts(group, states) for seen, group in pairs]
+
+    def remember(self, groups: Sequence[Checked], parts: Sequence[list[Part]]) -> None:
+        """Note what is there after a step."""
+        for seen, group, own in zip(self.groups, groups, parts, strict=True):
+            seen.remember(group, own)
+
+
+class GroupSeen:
+    """One group as the last step left it."""
+
+    def __init__(self) -> None:
+        self._members: list[Members] = []  # of each part
+        self._whole: Whole | None = None
+        self._bucket: tuple[Settings, Key, Bucket] | None = None
+
+    def parts(self, group: Checked, states: States) -> list[Part]:
+        """The parts of the group; members that are as they were are the same object."""
+        if self._whole is not None:
+            part = self._whole.again(group, states, self._bucket_of)
+            if part is not None:
+                return [part]
+            self._whole = None
+        parts = sort(group, states, self._bucket_of)
+        for part, members in zip(parts, self._members, strict=False):
+            if _are_in(part.slots, members):
+                part.members = members
+        return parts
+
+    def _bucket_of(self, settings: Settings, key: Key) -> Bucket:
+        """The bucket of these settings and this key: the last one, if it is."""
+        if self._bucket is None or self._bucket[0] is not settings or self._bucket[1] != key:
+            self._bucket = settings, key, Bucket(settings.rule, settings, *key)
+        return self._bucket[2]
+
+    def remember(self, group: Checked, parts: Sequence[Part]) -> None:
+        """Note what is there after a step."""
+        if self._whole is not None and self._whole.has_stayed():
+            return
+        self._members = [_as_left(part) for part in parts]
+        if len(parts) == 1 and self._members[0].slots:
+            self._whole = Whole(group[1], self._members[0], parts[0])
+
+
+def _are_in(slots: Sequence[Slot], members: Members) -> bool:
+    """Whether these are the members, with the arrays that were seen."""
+    seen = members.seen
+    return seen is not None and len(seen) == len(slots) and _same(map(_seen, slots), seen)
+
+
+def _as_left(part: Part) -> Members:
+    """The members of a part after a step; none of them, if not all may be trusted.
+
+    What backends have kept holds for what they left in this step, or else is not taken over.
+    """
+    members = part.members
+    seen = list(map(_seen, members.slots))
+    if None in seen:
+        return Members([])
+    if members.seen is not None and not _same(seen, members.seen):
+        members = Members(members.slots)
+    members.seen = seen
+    return members
+
+
+def _same(found: Iterable[Any], known: Iterable[Any]) -> bool:
+    """Whether these are the very same objects; both must be of one length."""
+    return all(map(is_, found, known))
+
+
+class Whole:
+    """A group that was one part: what all its parameters had after the last step, in columns.
+
+    No column has MLX's weights: it uses an array's memory again only where nobody refers to it.
+    """
+
+    def __init__(self, settings: Settings, members: Members, part: Part) -> None:
+        self.rule, self.arrays, self.scalars = settings.rule, settings.arrays, settings.scalars
+        self.kind, self.members = part.kind, members
+        self.params = [slot.param for slot in members.slots]
+        self.ids = list(map(id, self.params))
+        self.entries = list(map(_entry, members.slots))
+        self.seen: list[Any] = list(members.seen or ())
+        self.datas = list(map(_data, self.seen)) if self.kind is np.ndarray else None
+        self.grad_dtypes = list(map(_dtype, part.grads))
+        self.dtypes, self.shapes = list(map(_dtype, self.seen)), list(map(_shape, self.seen))
+        columns = zip(*(seen.sources for seen in self.seen), strict=True)
+        self.sources = [(column[0][0], [array for _, array in column]) for column in columns]
+
+    def has_stayed(self) -> bool:
+        """Whether a step has left the arrays where they were, as far as the first one tells."""
+        return self.members.slots[0].seen is self.seen[0]
+
+    def again(self, group: Checked, states: States, bucket_of: BucketOf) -> Part | None:
+        """The group as a part, if nothing but the gradients is new and they are as they were."""
+        _, settings, params, _, grads = group
+        kinds = list(map(type, grads))
+        if kinds.count(self.kind) != len(kinds):
+            has_grad = [grad is not None for grad in grads]
+            params, grads = list(compress(params, has_grad)), list(compress(grads, has_grad))
+            if kinds.count(self.kind) != len(grads):
+                return None
+        if not (
+            settings.rule is self.rule
+            and settings.arrays is self.arrays
+            and len(params) == len(self.params)
+            and _same(params, self.params)
+            and self._have_stayed(states)
+            and list(map(_dtype, grads)) == self.grad_dtypes
+            and list(map(_shape, grads)) == self.shapes
+            and not (self.kind is np.ndarray and shares_memory(grads))
+        ):
+            return None
+        key = self._key()
+        if key is None:
+            return None
+        part = Part(self.kind, bucket_of(settings, key), self.members, grads)
+        part.entries, part.grad_dtypes = self.entries, self.grad_dtypes
+        return part
+
+    def _have_stayed(self, states: States) -> bool:
+        """Whether all parameters and states are the arrays that were left there."""
+        slots = self.members.slots
+        if not (
+            _same(map(states.slots.get, self.ids), slots)
+            and _same(map(_seen, slots), self.seen)
+            and _same(map(_data, self.params), self.datas or map(_data, self.seen))
+        ):
+            return False
+        for key, arrays in self.sources:
+            if not _same(map(dict.get, self.entries, repeat(key)), arrays):
+                return False
+        if self.kind is np.ndarray:
+            return True
+        datas = list(map(_data, self.seen))  # MLX's arrays change in place by becoming others
+        return list(map(_dtype, datas)) == self.dtypes and list(map(_shape, datas)) == self.shapes
+
+    def _key(self) -> Key | None:
+        """What the bucket depends on, if it is the same for all."""
+        names = ["step"] if self.rule.counts_steps else []
+        names += [state.key for state in self.scalars]
+        values = []
+        try:
+            for name in names:
+                found = list(map(itemgetter(name), self.entries))
+                if found.count(found[0]) != len(found):
+                    return None
+                values.append(found[0])
+        except KeyError:
+            return None
+        t = values.pop(0) + 1 if self.rule.counts_steps else 0
+        if type(t) is not int or not all(type(value) is float for value in values):
+            return None
+        return t, (), tuple(values)

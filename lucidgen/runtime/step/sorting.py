@@ -1,0 +1,134 @@
+"""Which parameters of a group are updated alike: each is checked, and put with its bucket.
+
+Owns the closer look at every parameter, what it refuses and with which words, and what makes a
+bucket: step count, first updates and scalar states. Changes nothing. Does not own what happens to
+the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import arrays
+from ..arrays import is_floating, is_mlx
+from ..backends.numpy_arrays import apart
+from ..groups.bucket import Bucket, Members, Part
+from ..groups.parameters import check_data, describe
+from ..groups.settings import Settings
+from ..groups.states import Slot, States
+
+#: A group: how errors call it, its settings, its parameters, their names, their gradients.
+Checked = tuple[str, Settings, Sequence[Any], Sequence[str] | None, list[Any]]
+
+#: Step count, first updates, and scalar states before the step: what a bucket is made of.
+Key = tuple[int, tuple[str, ...], tuple[float, ...]]
+
+
+#: Gives the bucket of these settings and this key.
+BucketOf = Callable[[Settings, Key], Bucket]
+
+
+def sort(group: Checked, states: States, bucket_of: BucketOf) -> list[Part]:
+    """The parts of a group, of the parameters that have a gradient.
+
+    A parameter whose arrays are the objects that the last step left is not checked again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If data or a gradient does not fit.
+    """
+    where, settings, params, names, grads = group
+    parts: dict[Any, Part] = {}
+    for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        if grad is None:
+            continue
+        slot, data = states.slot(param), param.data
+        entry, seen = slot.entry, slot.seen
+        if seen is not None and not seen.holds(data, entry, settings.arrays):
+            seen = slot.seen = None
+        if seen is None or not seen.is_like(grad):
+            label = f"{where}: {describe(index, names[index] if names else None)}"
+            if seen is None:
+                check_parameter(label, settings, slot, data)
+            grad = _checked_gradient(label, grad, data)
+        kind = type(data) if is_mlx(data) else np.ndarray
+        key = _key(settings, entry, data, is_known=seen is not None)
+        part = parts.get((kind, key))
+        if part is None:
+            part = parts[kind, key] = Part(kind, bucket_of(settings, key), Members([]), [])
+        part.slots.append(slot)
+        part.grads.append(apart(grad) if kind is np.ndarray else grad)
+    return list(parts.values())
+
+
+def _key(settings: Settings, entry: dict[str, Any], data: Any, is_known: bool) -> Key:
+    """What a parameter's bucket depends on."""
+    t = entry.get("step", 0) + 1 if settings.rule.counts_steps else 0
+    if is_known and not settings.scalars:
+        return t, (), ()
+    firsts = [
+        f"first_{state.name}"
+        for state in (*settings.arrays, *settings.scalars)
+        if state.first and entry.get(state.key) is None
+    ]
+    olds = []
+    for state in settings.scalars:
+        found = entry.get(state.key)
+        olds.append(float(settings.start(state, data) if found is None else found))
+    return t, tuple(firsts), tuple(olds)
+
+
+def check_parameter(label: str, settings: Settings, slot: Slot, data: Any) -> None:
+    """Refuse data that is no floating array, or that the state does not fit."""
+    check_data(data, label)
+    if settings.rule.shaped and len(data.shape) < 2:
+        raise ValueError(
+            f"{label}: a parameter of shape {tuple(data.shape)} has no rows and columns, which "
+            f"this optimizer reduces along; give it to another optimizer"
+        )
+    for state in settings.arrays:
+        found = slot.entry.get(state.key)
+        if found is not None and tuple(np.shape(found)) != state.shape(tuple(data.shape)):
+            raise ValueError(
+                f"{label}: .data has shape {tuple(data.shape)}, but its state {state.key!r} has "
+                f"shape {tuple(np.shape(found))}; after a change of shape, delete "
+                f"optimizer.state[parameter] to start it afresh"
+            )
+
+
+def _checked_gradient(label: str, grad: Any, data: Any) -> Any:
+    """The gradient as a floating array of the data's own kind, and of a type that steps convert."""
+    grad = check_gradient(label, grad, data)
+    if is_mlx(grad) or grad.dtype in arrays.TYPES:
+        return grad
+    with np.errstate(over="ignore"):  # what is too large becomes inf, as in torch, without a word
+        return grad.astype(data.dtype, copy=False)
+
+
+def check_gradient(label: str, grad: Any, data: Any) -> Any:
+    """The gradient, if it is a floating array of the data's own kind and shape."""
+    on_mlx = is_mlx(data)
+    if isinstance(grad, np.generic):
+        grad = np.asarray(grad)
+    if not isinstance(grad, np.ndarray) and not is_mlx(grad):
+        raise TypeError(
+            f"{label}: .grad must be a numpy.ndarray or an mlx.core.array, got "
+            f"{type(grad).__module__}.{type(grad).__name__}"
+        )
+    if is_mlx(grad) != on_mlx:
+        kinds = ("an MLX", "a NumPy") if on_mlx else ("a NumPy", "an MLX")
+        raise TypeError(
+            f"{label}: {kinds[0]} parameter with {kinds[1]} gradient; move both to one device"
+        )
+    if not is_floating(grad):
+        raise TypeError(f"{label}: the gradient is of type {grad.dtype}, not a real floating type")
+    if tuple(grad.shape) != tuple(data.shape):
+        raise ValueError(
+            f"{label}: the gradient has shape {tuple(grad.shape)}, the parameter "
+            f"{tuple(data.shape)}"
+        )
+    return grad
