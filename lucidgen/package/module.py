@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +19,7 @@ from ..ir.lower import lower
 from ..ir.program import Output, Program, symbol
 from ..passes import optimize
 from ..passes.capture import capture
+from ..spec.domains import Domain
 from ..spec.functions import ColumnMean, Reduction, RowMean
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
@@ -34,6 +34,7 @@ from ..targets.cuda import Kernel as CudaKernel
 from ..targets.metal import Kernel as MetalKernel
 from .documentation import ClassDoc, class_doc, unsupported, value_text
 from .elsewhere import elsewhere_text
+from .rule_data import Fields, Record, RuleData, tuple_text
 from .scheduler import CompiledSchedule, compile_schedules, needs
 
 LIMITS = ("at_least", "above", "at_most", "below")
@@ -141,31 +142,33 @@ class CompiledRule:
     # Data of the rule
 
     @property
-    def hypers(self) -> list[str]:
-        """The arguments of `Hyper(...)`, for each hyperparameter."""
-        found = []
+    def hypers(self) -> list[Fields]:
+        """What `Hyper(...)` is given, for each hyperparameter."""
+        found: list[Fields] = []
         roles = {symbol: role for role, symbol in roles_of(self._supported).items()}
         for argument in self._supported:
             if isinstance(argument, Hyper | HyperTuple):
                 fields = {
                     "name": f'"{argument.name}"',
                     "default": value_text(self.spec.default(argument)),
-                    "symbols": _tuple(f'"{s.name}"' for s in argument.symbols),
+                    "symbols": tuple_text(f'"{s.name}"' for s in argument.symbols),
                 }
                 first = argument.symbols[0]
                 if first in roles:
                     fields["role"] = f'"{roles[first]}"'
                 limits = {k: getattr(first.bounds, k) for k in LIMITS} | {"special": first.special}
                 fields |= {k: value_text(v) for k, v in limits.items() if v is not None}
-                found.append(", ".join(f"{k}={v}" for k, v in fields.items()))
+                found.append(fields)
         return found
 
     @property
-    def flags(self) -> list[Mapping[str, Any]]:
-        """The flags, `maximize` among them."""
-        flags = [a for a in self._supported if isinstance(a, Flag)]
-        own = [{"name": f.name, "default": self.spec.default(f)} for f in flags]
-        return [*own, {"name": "maximize", "default": False}]
+    def flags(self) -> list[Fields]:
+        """What `Flag(...)` is given, for each flag, `maximize` among them."""
+        flags = {f.name: self.spec.default(f) for f in self._supported if isinstance(f, Flag)}
+        defaults = {**flags, "maximize": False}
+        return [
+            {"name": f'"{n}"', **({"default": "True"} if on else {})} for n, on in defaults.items()
+        ]
 
     @property
     def _supported(self) -> list[Argument]:
@@ -174,18 +177,19 @@ class CompiledRule:
         return [a for a in self.spec.parameters if a.name not in missing]
 
     @property
-    def states(self) -> list[str]:
-        """The arguments of `State(...)`, for each state."""
+    def states(self) -> list[Fields]:
+        """What `State(...)` is given, for each state."""
         return [self._state(output) for output in self.program.outputs[1:]]
 
-    def _state(self, output: Output) -> str:
+    def _state(self, output: Output) -> Fields:
         name = output.after.name
         series = next(s for s in self.spec.states if s.name == name)
         fields = {
             "name": f'"{name}"',
             "key": f'"{series.saved_as}"',
-            "domain": f'"{output.domain.value}"',
         }
+        if output.domain is not Domain.ELEMENT:
+            fields["domain"] = f'"{output.domain.value}"'
         if not output.live.is_always:
             fields["live"] = f"lambda on: {_condition(output.live)}"
         start = self.spec.by_moment("start").get(series)
@@ -193,7 +197,7 @@ class CompiledRule:
             fields["start"] = self._start(start.right)
         if series in self.spec.by_moment("first"):
             fields["first"] = "True"
-        return ", ".join(f"{key}={value}" for key, value in fields.items())
+        return fields
 
     def _start(self, value: sympy.Expr) -> str:
         """The start of a state as a function of what it reads; `w` is the parameter."""
@@ -211,12 +215,12 @@ class CompiledRule:
         """The other arguments of `Rule(...)`, those at their defaults left out."""
         found = {}
         if self.spec.ignores:
-            found["ignored"] = _tuple(f'"{a.name}"' for a in self.spec.ignores)
+            found["ignored"] = tuple_text(f'"{a.name}"' for a in self.spec.ignores)
         missing = unsupported(self.main, self.spec)
         if missing:
-            found["unsupported"] = _tuple(f'"{name}"' for name in missing)
+            found["unsupported"] = tuple_text(f'"{name}"' for name in missing)
         if self.spec.requires:
-            found["requires"] = _tuple(
+            found["requires"] = tuple_text(
                 f"({self._requirement(r.condition)}, {json.dumps(r.message, ensure_ascii=False)})"
                 for r in self.spec.requirements
             )
@@ -235,6 +239,20 @@ class CompiledRule:
         if self.numpy.scratch:
             found["scratch"] = str(self.numpy.scratch)
         return found
+
+    @cached_property
+    def record(self) -> Record:
+        """All of that."""
+        others = {**self.options, **self.steps}
+        parts = self.hypers, self.flags, self.states
+        return Record(self.main.name, self.name, self.dialect, *parts, others)
+
+    @property
+    def steps(self) -> Fields:
+        """Where its steps are, as arguments of `Rule(...)`."""
+        found = {"numpy": f"_numpy.{self.name}_step", "mlx": "_MLX"}
+        others = {"metal": self.metal, "cuda": self.cuda, "cpp": self.cpp}
+        return found | {name: f"_{name.upper()}" for name, code in others.items() if code}
 
     def _requirement(self, condition: sympy.Basic) -> str:
         text = _Requirement({}, self.program).print(operations(compared_with_special(condition)))
@@ -256,11 +274,6 @@ class _Requirement(HostPrinter):
     def print_not(self, operand: Any) -> tuple[str, int]:
         """`not x`."""
         return f"not {self.wrapped(operand, 4)}", 3
-
-
-def _tuple(items: Iterable[str]) -> str:
-    items = tuple(items)
-    return f"({', '.join(items)},)" if len(items) == 1 else f"({', '.join(items)})"
 
 
 def _condition(guard: Guard) -> str:
@@ -305,6 +318,13 @@ class CompiledModule:
     def own_loops(self) -> list[CompiledRule]:
         """The rules that have a C++ loop of their own."""
         return [rule for rule in self.own if rule.cpp]
+
+    @cached_property
+    def rule_data(self) -> RuleData:
+        """The data of the rules, as text."""
+        return RuleData(
+            (rule.record for rule in self.rules), ("_numpy", "_MLX", "_METAL", "_CUDA", "_CPP")
+        )
 
     @property
     def data_classes(self) -> list[str]:

@@ -39,35 +39,35 @@ def adabelief_scalars(t, lr, beta1, beta2, eps, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_eps = Hyper(name="eps", default=1e-16, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+_s = State(name="s", key="exp_avg_var")
+
 ADABELIEF_RULES = {
     "paper": Rule(
         name="adabelief",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-16, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="s", key="exp_avg_var", domain="element"),
-        ),
+        hypers=(_lr, _betas, _eps, _weight_decay),
+        flags=(_maximize,),
+        states=(_m, _s),
         saved_elsewhere={
             "optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_avg_var"}),
             "pytorch_optimizer": Elsewhere(

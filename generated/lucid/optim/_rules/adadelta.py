@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 
 from .._numpy import adadelta as _numpy
@@ -37,92 +39,59 @@ def adadelta_keras_scalars(lr, rho, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=1.0, symbols=("lr",), role="rate", at_least=0.0)
+_rho = Hyper(name="rho", default=0.9, symbols=("rho",), at_least=0.0, at_most=1.0)
+_eps = Hyper(name="eps", default=1e-6, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_v = State(name="v", key="square_avg")
+_u = State(name="u", key="acc_delta")
+
+_ADADELTA = Rule(
+    name="adadelta",
+    dialect="torch",
+    hypers=(_lr, _rho, _eps, _weight_decay),
+    flags=(_maximize,),
+    states=(_v, _u),
+    saved_elsewhere={
+        "mlx": Elsewhere(states={"v": "square_avg", "u": "acc_delta"}),
+        "keras": Elsewhere(
+            states={"accumulated_grad": "square_avg", "accumulated_delta_var": "acc_delta"}
+        ),
+        "optax": Elsewhere(states={"e_g": "square_avg", "e_x": "acc_delta"}),
+    },
+    scalars=adadelta_scalars,
+    scratch=3,
+    numpy=_numpy.adadelta_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 ADADELTA_RULES = {
-    "torch": Rule(
-        name="adadelta",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1.0, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="rho", default=0.9, symbols=("rho",), at_least=0.0, at_most=1.0),
-            Hyper(name="eps", default=1e-6, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="v", key="square_avg", domain="element"),
-            State(name="u", key="acc_delta", domain="element"),
-        ),
-        saved_elsewhere={
-            "mlx": Elsewhere(states={"v": "square_avg", "u": "acc_delta"}),
-            "keras": Elsewhere(
-                states={"accumulated_grad": "square_avg", "accumulated_delta_var": "acc_delta"}
-            ),
-            "optax": Elsewhere(states={"e_g": "square_avg", "e_x": "acc_delta"}),
-        },
-        scalars=adadelta_scalars,
-        scratch=3,
-        numpy=_numpy.adadelta_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "lucid2": Rule(
-        name="adadelta",
+    "torch": _ADADELTA,
+    "lucid2": replace(
+        _ADADELTA,
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1.0, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="rho", default=0.9, symbols=("rho",), at_least=0.0, at_most=1.0),
-            Hyper(name="eps", default=1e-6, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="v", key="sq_avg", domain="element"),
-            State(name="u", key="accumulated_update", domain="element"),
-        ),
-        scalars=adadelta_scalars,
-        scratch=3,
-        numpy=_numpy.adadelta_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
+        states=(replace(_v, key="sq_avg"), replace(_u, key="accumulated_update")),
+        saved_elsewhere={},
     ),
-    "keras": Rule(
+    "keras": replace(
+        _ADADELTA,
         name="adadelta_keras",
         dialect="keras",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="rho", default=0.95, symbols=("rho",), at_least=0.0, at_most=1.0),
-            Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="v", key="square_avg", domain="element"),
-            State(name="u", key="acc_delta", domain="element"),
+            replace(_lr, default=1e-3),
+            replace(_rho, default=0.95),
+            replace(_eps, default=1e-7),
+            _weight_decay,
         ),
         saved_elsewhere={
             "keras": Elsewhere(
@@ -130,11 +99,6 @@ ADADELTA_RULES = {
             )
         },
         scalars=adadelta_keras_scalars,
-        scratch=3,
         numpy=_numpy.adadelta_keras_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 
 from .._numpy import adagrad as _numpy
@@ -35,114 +37,63 @@ def adagrad_keras_scalars(lr, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0)
+_lr_decay = Hyper(name="lr_decay", default=0.0, symbols=("lr_decay",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_initial_accumulator_value = Hyper(
+    name="initial_accumulator_value",
+    default=0.0,
+    symbols=("initial_accumulator_value",),
+    at_least=0.0,
+)
+_eps = Hyper(name="eps", default=1e-10, symbols=("eps",), at_least=0.0)
+_maximize = Flag(name="maximize")
+_s = State(name="s", key="sum", start=lambda initial_accumulator_value: initial_accumulator_value)
+
+_ADAGRAD = Rule(
+    name="adagrad",
+    dialect="torch",
+    hypers=(_lr, _lr_decay, _weight_decay, _initial_accumulator_value, _eps),
+    flags=(_maximize,),
+    states=(_s,),
+    saved_elsewhere={"mlx": Elsewhere(states={"v": "sum"})},
+    scalars=adagrad_scalars,
+    scratch=3,
+    numpy=_numpy.adagrad_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 ADAGRAD_RULES = {
-    "torch": Rule(
-        name="adagrad",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="lr_decay", default=0.0, symbols=("lr_decay",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="initial_accumulator_value",
-                default=0.0,
-                symbols=("initial_accumulator_value",),
-                at_least=0.0,
-            ),
-            Hyper(name="eps", default=1e-10, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="s",
-                key="sum",
-                domain="element",
-                start=lambda initial_accumulator_value: initial_accumulator_value,
-            ),
-        ),
-        saved_elsewhere={"mlx": Elsewhere(states={"v": "sum"})},
-        scalars=adagrad_scalars,
-        scratch=3,
-        numpy=_numpy.adagrad_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "lucid2": Rule(
+    "torch": _ADAGRAD,
+    "lucid2": replace(
+        _ADAGRAD,
         name="adagrad_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="initial_accumulator_value",
-                default=0.0,
-                symbols=("initial_accumulator_value",),
-                at_least=0.0,
-            ),
-            Hyper(name="eps", default=1e-10, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="s",
-                key="sum_sq_grad",
-                domain="element",
-                start=lambda initial_accumulator_value: initial_accumulator_value,
-            ),
-        ),
+        hypers=(_lr, _weight_decay, _initial_accumulator_value, _eps),
+        states=(replace(_s, key="sum_sq_grad"),),
         unsupported=("lr_decay",),
-        scratch=3,
+        saved_elsewhere={},
+        scalars=None,
         numpy=_numpy.adagrad_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "keras": Rule(
+    "keras": replace(
+        _ADAGRAD,
         name="adagrad_keras",
         dialect="keras",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="initial_accumulator_value",
-                default=0.1,
-                symbols=("initial_accumulator_value",),
-                at_least=0.0,
-            ),
-            Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="s",
-                key="sum",
-                domain="element",
-                start=lambda initial_accumulator_value: initial_accumulator_value,
-            ),
+            replace(_lr, default=1e-3),
+            _weight_decay,
+            replace(_initial_accumulator_value, default=0.1),
+            replace(_eps, default=1e-7),
         ),
         unsupported=("lr_decay",),
         saved_elsewhere={
@@ -150,85 +101,30 @@ ADAGRAD_RULES = {
             "optax": Elsewhere(states={"sum_of_squares": "sum"}),
         },
         scalars=adagrad_keras_scalars,
-        scratch=3,
         numpy=_numpy.adagrad_keras_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "optax": Rule(
+    "optax": replace(
+        _ADAGRAD,
         name="adagrad_optax",
         dialect="optax",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="initial_accumulator_value",
-                default=0.1,
-                symbols=("initial_accumulator_value",),
-                at_least=0.0,
-            ),
-            Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="s",
-                key="sum",
-                domain="element",
-                start=lambda initial_accumulator_value: initial_accumulator_value,
-            ),
-        ),
+        hypers=(_lr, replace(_initial_accumulator_value, default=0.1), replace(_eps, default=1e-7)),
         unsupported=("lr_decay", "weight_decay"),
         saved_elsewhere={
             "keras": Elsewhere(states={"accumulator": "sum"}),
             "optax": Elsewhere(states={"sum_of_squares": "sum"}),
         },
-        scratch=3,
+        scalars=None,
         numpy=_numpy.adagrad_optax_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "mlx": Rule(
-        name="adagrad",
+    "mlx": replace(
+        _ADAGRAD,
         dialect="mlx",
         hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="lr_decay", default=0.0, symbols=("lr_decay",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="initial_accumulator_value",
-                default=0.0,
-                symbols=("initial_accumulator_value",),
-                at_least=0.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
+            _lr,
+            _lr_decay,
+            _weight_decay,
+            _initial_accumulator_value,
+            replace(_eps, default=1e-8),
         ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="s",
-                key="sum",
-                domain="element",
-                start=lambda initial_accumulator_value: initial_accumulator_value,
-            ),
-        ),
-        saved_elsewhere={"mlx": Elsewhere(states={"v": "sum"})},
-        scalars=adagrad_scalars,
-        scratch=3,
-        numpy=_numpy.adagrad_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

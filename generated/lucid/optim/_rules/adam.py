@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 from lucidgen.runtime.rules.ieee import sqrt
 
@@ -217,215 +219,89 @@ def adamw_mlx_scalars(lr, beta1, beta2, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_eps = Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_eps_root = Hyper(name="eps_root", default=0.0, symbols=("eps_root",), at_least=0.0)
+_amsgrad = Flag(name="amsgrad")
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+_v = State(name="v", key="exp_avg_sq")
+_v_max = State(name="v_max", key="max_exp_avg_sq", live=lambda on: on["amsgrad"])
+_lr_0 = State(
+    name="lr_0",
+    key="initial_lr",
+    domain="scalar",
+    live=lambda on: on["use_weight_decay"],
+    start=lambda lr: lr,
+)
+
+_ADAM = Rule(
+    name="adam",
+    dialect="torch",
+    hypers=(_lr, _betas, _eps, _weight_decay),
+    flags=(_amsgrad, _maximize),
+    states=(_m, _v, _v_max),
+    unsupported=("eps_root",),
+    torch_keys={"decoupled_weight_decay": False},
+    saved_elsewhere={
+        "mlx": Elsewhere(states={"m": "exp_avg", "v": "exp_avg_sq"}),
+        "optax": Elsewhere(
+            states={"mu": "exp_avg", "nu": "exp_avg_sq", "nu_max": "max_exp_avg_sq"}
+        ),
+    },
+    scalars=adam_scalars,
+    scratch=3,
+    numpy=_numpy.adam_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 ADAM_RULES = {
-    "torch": Rule(
-        name="adam",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": False},
-        saved_elsewhere={
-            "mlx": Elsewhere(states={"m": "exp_avg", "v": "exp_avg_sq"}),
-            "optax": Elsewhere(
-                states={"mu": "exp_avg", "nu": "exp_avg_sq", "nu_max": "max_exp_avg_sq"}
-            ),
-        },
-        scalars=adam_scalars,
-        scratch=3,
-        numpy=_numpy.adam_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "paper": Rule(
+    "torch": _ADAM,
+    "paper": replace(
+        _ADAM,
         name="adam_paper",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
+        hypers=(_lr, _betas, _eps),
         unsupported=("weight_decay", "eps_root"),
-        torch_keys={"decoupled_weight_decay": False},
-        scalars=adam_paper_scalars,
+        saved_elsewhere={},
         scratch=5,
+        scalars=adam_paper_scalars,
         numpy=_numpy.adam_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "devlog": Rule(
-        name="adam",
-        dialect="devlog",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": False},
-        scalars=adam_scalars,
-        scratch=3,
-        numpy=_numpy.adam_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "lucid2": Rule(
+    "devlog": replace(_ADAM, dialect="devlog", saved_elsewhere={}),
+    "lucid2": replace(
+        _ADAM,
         name="adam_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        states=(_m, _v),
         ignored=("amsgrad",),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": False},
+        saved_elsewhere={},
         scalars=adam_lucid2_scalars,
-        scratch=3,
         numpy=_numpy.adam_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "keras": Rule(
+    "keras": replace(
+        _ADAM,
         name="adam_keras",
         dialect="keras",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": False},
+        hypers=(_lr, _betas, replace(_eps, default=1e-7), _weight_decay),
         saved_elsewhere={
             "keras": Elsewhere(
                 states={
@@ -435,312 +311,89 @@ ADAM_RULES = {
                 }
             )
         },
-        scalars=adam_keras_scalars,
         scratch=4,
+        scalars=adam_keras_scalars,
         numpy=_numpy.adam_keras_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "optax": Rule(
+    "optax": replace(
+        _ADAM,
         name="adam_optax",
         dialect="optax",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(name="eps_root", default=0.0, symbols=("eps_root",), at_least=0.0),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
+        hypers=(_lr, _betas, _eps, _eps_root),
         unsupported=("weight_decay",),
-        torch_keys={"decoupled_weight_decay": False},
         saved_elsewhere={
             "optax": Elsewhere(
                 states={"mu": "exp_avg", "nu": "exp_avg_sq", "nu_max": "max_exp_avg_sq"}
             )
         },
-        scalars=adam_optax_scalars,
         scratch=4,
+        scalars=adam_optax_scalars,
         numpy=_numpy.adam_optax_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "mlx": Rule(
+    "mlx": replace(
+        _ADAM,
         name="adam_mlx",
         dialect="mlx",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        hypers=(_lr, _betas, _eps),
+        flags=(_maximize,),
+        states=(_m, _v),
         unsupported=("weight_decay", "amsgrad", "eps_root"),
-        torch_keys={"decoupled_weight_decay": False},
         saved_elsewhere={"mlx": Elsewhere(states={"m": "exp_avg", "v": "exp_avg_sq"})},
         scalars=adam_mlx_scalars,
-        scratch=3,
         numpy=_numpy.adam_mlx_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }
+
+_ADAMW = Rule(
+    name="adamw",
+    dialect="torch",
+    hypers=(_lr, _betas, _eps, replace(_weight_decay, default=1e-2)),
+    flags=(_amsgrad, _maximize),
+    states=(_m, _v, _v_max),
+    unsupported=("eps_root",),
+    torch_keys={"decoupled_weight_decay": True},
+    saved_elsewhere={
+        "mlx": Elsewhere(states={"m": "exp_avg", "v": "exp_avg_sq"}),
+        "optax": Elsewhere(
+            states={"mu": "exp_avg", "nu": "exp_avg_sq", "nu_max": "max_exp_avg_sq"}
+        ),
+    },
+    scalars=adamw_scalars,
+    scratch=3,
+    numpy=_numpy.adamw_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 ADAMW_RULES = {
-    "torch": Rule(
-        name="adamw",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=1e-2,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": True},
-        saved_elsewhere={
-            "mlx": Elsewhere(states={"m": "exp_avg", "v": "exp_avg_sq"}),
-            "optax": Elsewhere(
-                states={"mu": "exp_avg", "nu": "exp_avg_sq", "nu_max": "max_exp_avg_sq"}
-            ),
-        },
-        scalars=adamw_scalars,
-        scratch=3,
-        numpy=_numpy.adamw_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "paper": Rule(
+    "torch": _ADAMW,
+    "paper": replace(
+        _ADAMW,
         name="adamw_paper",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=1e-5,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-            State(
-                name="lr_0",
-                key="initial_lr",
-                domain="scalar",
-                live=lambda on: on["use_weight_decay"],
-                start=lambda lr: lr,
-            ),
-        ),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": True},
+        hypers=(_lr, _betas, _eps, replace(_weight_decay, default=1e-5)),
+        states=(_m, _v, _v_max, _lr_0),
+        saved_elsewhere={},
         scalars=adamw_paper_scalars,
-        scratch=3,
         numpy=_numpy.adamw_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "devlog": Rule(
-        name="adamw",
-        dialect="devlog",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=1e-2,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": True},
-        scalars=adamw_scalars,
-        scratch=3,
-        numpy=_numpy.adamw_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "lucid2": Rule(
+    "devlog": replace(_ADAMW, dialect="devlog", saved_elsewhere={}),
+    "lucid2": replace(
+        _ADAMW,
         name="adamw_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=1e-2,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        states=(_m, _v),
         ignored=("amsgrad",),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": True},
+        saved_elsewhere={},
         scalars=adamw_lucid2_scalars,
-        scratch=3,
         numpy=_numpy.adamw_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "keras": Rule(
+    "keras": replace(
+        _ADAMW,
         name="adamw_keras",
         dialect="keras",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=4e-3,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
-        unsupported=("eps_root",),
-        torch_keys={"decoupled_weight_decay": True},
+        hypers=(_lr, _betas, replace(_eps, default=1e-7), replace(_weight_decay, default=4e-3)),
         saved_elsewhere={
             "keras": Elsewhere(
                 states={
@@ -750,100 +403,34 @@ ADAMW_RULES = {
                 }
             )
         },
-        scalars=adamw_keras_scalars,
         scratch=4,
+        scalars=adamw_keras_scalars,
         numpy=_numpy.adamw_keras_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "optax": Rule(
+    "optax": replace(
+        _ADAMW,
         name="adamw_optax",
         dialect="optax",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=1e-4,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="eps_root", default=0.0, symbols=("eps_root",), at_least=0.0),
-        ),
-        flags=(
-            Flag(name="amsgrad", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(
-                name="v_max", key="max_exp_avg_sq", domain="element", live=lambda on: on["amsgrad"]
-            ),
-        ),
-        torch_keys={"decoupled_weight_decay": True},
+        hypers=(_lr, _betas, _eps, replace(_weight_decay, default=1e-4), _eps_root),
+        unsupported=(),
         saved_elsewhere={
             "optax": Elsewhere(
                 states={"mu": "exp_avg", "nu": "exp_avg_sq", "nu_max": "max_exp_avg_sq"}
             )
         },
-        scalars=adamw_optax_scalars,
         scratch=4,
+        scalars=adamw_optax_scalars,
         numpy=_numpy.adamw_optax_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "mlx": Rule(
+    "mlx": replace(
+        _ADAMW,
         name="adamw_mlx",
         dialect="mlx",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=1e-2,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        flags=(_maximize,),
+        states=(_m, _v),
         unsupported=("amsgrad", "eps_root"),
-        torch_keys={"decoupled_weight_decay": True},
         saved_elsewhere={"mlx": Elsewhere(states={"m": "exp_avg", "v": "exp_avg_sq"})},
         scalars=adamw_mlx_scalars,
-        scratch=3,
         numpy=_numpy.adamw_mlx_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 
 from .._numpy import adamax as _numpy
@@ -86,211 +88,90 @@ def adamax_mlx_scalars(beta1):
     }
 
 
+_lr = Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_eps = Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+_u = State(name="u", key="exp_inf")
+
+_ADAMAX = Rule(
+    name="adamax",
+    dialect="torch",
+    hypers=(_lr, _betas, _eps, _weight_decay),
+    flags=(_maximize,),
+    states=(_m, _u),
+    saved_elsewhere={"optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_inf"})},
+    scalars=adamax_scalars,
+    scratch=2,
+    numpy=_numpy.adamax_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 ADAMAX_RULES = {
-    "torch": Rule(
-        name="adamax",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="u", key="exp_inf", domain="element"),
-        ),
-        saved_elsewhere={"optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_inf"})},
-        scalars=adamax_scalars,
-        scratch=2,
-        numpy=_numpy.adamax_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "paper": Rule(
+    "torch": _ADAMAX,
+    "paper": replace(
+        _ADAMAX,
         name="adamax_paper",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="u", key="exp_inf", domain="element"),
-        ),
+        hypers=(_lr, _betas),
         unsupported=("eps", "weight_decay"),
+        saved_elsewhere={},
         scalars=adamax_paper_scalars,
-        scratch=2,
         numpy=_numpy.adamax_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "lucid2": Rule(
+    "lucid2": replace(
+        _ADAMAX,
         name="adamax_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="u", key="exp_inf", domain="element"),
-        ),
         saved_elsewhere={"keras": Elsewhere(states={"momentum": "exp_avg", "norm": "exp_inf"})},
-        scalars=adamax_lucid2_scalars,
         scratch=3,
+        scalars=adamax_lucid2_scalars,
         numpy=_numpy.adamax_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "keras": Rule(
+    "keras": replace(
+        _ADAMAX,
         name="adamax_keras",
         dialect="keras",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="u", key="exp_inf", domain="element"),
-        ),
+        hypers=(replace(_lr, default=1e-3), _betas, replace(_eps, default=1e-7), _weight_decay),
         saved_elsewhere={"keras": Elsewhere(states={"momentum": "exp_avg", "norm": "exp_inf"})},
-        scalars=adamax_keras_scalars,
         scratch=3,
+        scalars=adamax_keras_scalars,
         numpy=_numpy.adamax_keras_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "optax": Rule(
+    "optax": replace(
+        _ADAMAX,
         name="adamax_optax",
         dialect="optax",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="u", key="exp_inf", domain="element"),
-        ),
-        saved_elsewhere={"optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_inf"})},
         scalars=adamax_optax_scalars,
-        scratch=2,
         numpy=_numpy.adamax_optax_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "mlx": Rule(
+    "mlx": replace(
+        _ADAMAX,
         name="adamax_mlx",
         dialect="mlx",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="u", key="exp_inf", domain="element"),
-        ),
+        hypers=(_lr, _betas, _eps),
         unsupported=("weight_decay",),
         saved_elsewhere={"mlx": Elsewhere(states={"m": "exp_avg", "v": "exp_inf"})},
-        scalars=adamax_mlx_scalars,
         scratch=3,
+        scalars=adamax_mlx_scalars,
         numpy=_numpy.adamax_mlx_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 from lucidgen.runtime.rules.ieee import sqrt
 
@@ -58,76 +60,51 @@ def adan_pytorch_optimizer_scalars(t, lr, beta1, beta2, beta3, eps, weight_decay
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.98, 0.92, 0.99),
+    symbols=("beta1", "beta2", "beta3"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_eps = Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_minus_g = State(name="minus_g", key="previous_grad")
+_m = State(name="m", key="exp_avg")
+_v = State(name="v", key="exp_avg_diff")
+_n = State(name="n", key="exp_avg_sq")
+
+_ADAN = Rule(
+    name="adan",
+    dialect="paper",
+    hypers=(_lr, _betas, _eps, _weight_decay),
+    flags=(_maximize,),
+    states=(_minus_g, _m, _v, _n),
+    uses_step=False,
+    scalars=adan_scalars,
+    scratch=5,
+    numpy=_numpy.adan_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 ADAN_RULES = {
-    "paper": Rule(
-        name="adan",
-        dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.98, 0.92, 0.99),
-                symbols=("beta1", "beta2", "beta3"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="minus_g", key="previous_grad", domain="element"),
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_diff", domain="element"),
-            State(name="n", key="exp_avg_sq", domain="element"),
-        ),
-        uses_step=False,
-        scalars=adan_scalars,
-        scratch=5,
-        numpy=_numpy.adan_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "pytorch_optimizer": Rule(
+    "paper": _ADAN,
+    "pytorch_optimizer": replace(
+        _ADAN,
         name="adan_pytorch_optimizer",
         dialect="pytorch_optimizer",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.98, 0.92, 0.99),
-                symbols=("beta1", "beta2", "beta3"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="minus_g", key="previous_grad", domain="element"),
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_diff", domain="element"),
-            State(name="n", key="exp_avg_sq", domain="element"),
-        ),
         saved_elsewhere={
             "pytorch_optimizer": Elsewhere(
                 states={
@@ -140,12 +117,8 @@ ADAN_RULES = {
                 conditions={"weight_decouple": lambda weight_decay: weight_decay != 0},
             )
         },
+        uses_step=True,
         scalars=adan_pytorch_optimizer_scalars,
-        scratch=5,
         numpy=_numpy.adan_pytorch_optimizer_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

@@ -56,39 +56,39 @@ def ademamix_scalars(
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.999, 0.9999),
+    symbols=("beta1", "beta2", "beta3"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_alpha = Hyper(name="alpha", default=5.0, symbols=("alpha",), at_least=0.0)
+_alpha_warmup = Hyper(name="alpha_warmup", default=0.0, symbols=("alpha_warmup",), at_least=0.0)
+_beta3_warmup = Hyper(name="beta3_warmup", default=0.0, symbols=("beta3_warmup",), at_least=0.0)
+_eps = Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+_m_slow = State(name="m_slow", key="exp_avg_slow")
+_v = State(name="v", key="exp_avg_sq")
+
 ADEMAMIX_RULES = {
     "paper": Rule(
         name="ademamix",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999, 0.9999),
-                symbols=("beta1", "beta2", "beta3"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="alpha", default=5.0, symbols=("alpha",), at_least=0.0),
-            Hyper(name="alpha_warmup", default=0.0, symbols=("alpha_warmup",), at_least=0.0),
-            Hyper(name="beta3_warmup", default=0.0, symbols=("beta3_warmup",), at_least=0.0),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="m_slow", key="exp_avg_slow", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        hypers=(_lr, _betas, _alpha, _alpha_warmup, _beta3_warmup, _eps, _weight_decay),
+        flags=(_maximize,),
+        states=(_m, _m_slow, _v),
         saved_elsewhere={
             "optax": Elsewhere(states={"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"}),
             "pytorch_optimizer": Elsewhere(

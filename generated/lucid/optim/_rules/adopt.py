@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 from lucidgen.runtime.rules.ieee import power
 
@@ -52,80 +54,51 @@ def adopt_pytorch_optimizer_scalars(t, lr, beta1, beta2, weight_decay, clip):
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.9999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_eps = Hyper(name="eps", default=1e-6, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_decoupled_weight_decay = Flag(name="decoupled_weight_decay")
+_clip = Flag(name="clip", default=True)
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg", first=True)
+_v = State(name="v", key="exp_avg_sq", first=True)
+
+_ADOPT = Rule(
+    name="adopt",
+    dialect="paper",
+    hypers=(_lr, _betas, _eps, _weight_decay),
+    flags=(_decoupled_weight_decay, _clip, _maximize),
+    states=(_m, _v),
+    saved_elsewhere={"optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_avg_sq"})},
+    scalars=adopt_scalars,
+    scratch=4,
+    numpy=_numpy.adopt_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 ADOPT_RULES = {
-    "paper": Rule(
-        name="adopt",
-        dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.9999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-6, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="clip", default=True),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element", first=True),
-            State(name="v", key="exp_avg_sq", domain="element", first=True),
-        ),
-        saved_elsewhere={"optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_avg_sq"})},
-        scalars=adopt_scalars,
-        scratch=4,
-        numpy=_numpy.adopt_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "pytorch_optimizer": Rule(
+    "paper": _ADOPT,
+    "pytorch_optimizer": replace(
+        _ADOPT,
         name="adopt_pytorch_optimizer",
         dialect="pytorch_optimizer",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.9999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-6, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="clip", default=True),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element", first=True),
-            State(name="v", key="exp_avg_sq", domain="element", first=True),
-        ),
         saved_elsewhere={
             "pytorch_optimizer": Elsewhere(
                 states={"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"},
@@ -134,11 +107,6 @@ ADOPT_RULES = {
             )
         },
         scalars=adopt_pytorch_optimizer_scalars,
-        scratch=4,
         numpy=_numpy.adopt_pytorch_optimizer_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

@@ -27,42 +27,36 @@ def aggmo_scalars(lr):
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.0, 0.9, 0.99),
+    symbols=("beta1", "beta2", "beta3"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+    special=0.0,
+)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_v1 = State(name="v1", key="momentum_buffer1", live=lambda on: on["use_beta1"])
+_v2 = State(name="v2", key="momentum_buffer2", live=lambda on: on["use_beta2"])
+_v3 = State(name="v3", key="momentum_buffer3", live=lambda on: on["use_beta3"])
+
 AGGMO_RULES = {
     "paper": Rule(
         name="aggmo",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.0, 0.9, 0.99),
-                symbols=("beta1", "beta2", "beta3"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="v1", key="momentum_buffer1", domain="element", live=lambda on: on["use_beta1"]
-            ),
-            State(
-                name="v2", key="momentum_buffer2", domain="element", live=lambda on: on["use_beta2"]
-            ),
-            State(
-                name="v3", key="momentum_buffer3", domain="element", live=lambda on: on["use_beta3"]
-            ),
-        ),
+        hypers=(_lr, _betas, _weight_decay),
+        flags=(_maximize,),
+        states=(_v1, _v2, _v3),
         saved_elsewhere={
             "pytorch_optimizer": Elsewhere(
                 states={

@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Flag, Hyper, Rule, State
 from lucidgen.runtime.rules.ieee import maximum, power
 
@@ -58,81 +60,52 @@ def asgd_lucid2_scalars(t, lambd, alpha, t0, momentum):
     }
 
 
+_lr = Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0)
+_lambd = Hyper(name="lambd", default=1e-4, symbols=("lambd",), at_least=0.0)
+_alpha = Hyper(name="alpha", default=0.75, symbols=("alpha",))
+_t0 = Hyper(name="t0", default=1e6, symbols=("t0",))
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_momentum = Hyper(
+    name="momentum", default=0.0, symbols=("momentum",), role="momentum", at_least=0.0, special=0.0
+)
+_maximize = Flag(name="maximize")
+_eta = State(name="eta", key="eta", domain="scalar", start=lambda lr: lr)
+_c = State(name="c", key="mu", domain="scalar", start=lambda: 1)
+_average = State(name="average", key="ax")
+_b = State(name="b", key="momentum_buffer", live=lambda on: on["use_momentum"], first=True)
+
+_ASGD = Rule(
+    name="asgd",
+    dialect="torch",
+    hypers=(_lr, _lambd, _alpha, _t0, _weight_decay),
+    flags=(_maximize,),
+    states=(_eta, _c, _average),
+    unsupported=("momentum",),
+    scalars=asgd_scalars,
+    scratch=2,
+    numpy=_numpy.asgd_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 ASGD_RULES = {
-    "torch": Rule(
-        name="asgd",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="lambd", default=1e-4, symbols=("lambd",), at_least=0.0),
-            Hyper(name="alpha", default=0.75, symbols=("alpha",)),
-            Hyper(name="t0", default=1e6, symbols=("t0",)),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="eta", key="eta", domain="scalar", start=lambda lr: lr),
-            State(name="c", key="mu", domain="scalar", start=lambda: 1),
-            State(name="average", key="ax", domain="element"),
-        ),
-        unsupported=("momentum",),
-        scalars=asgd_scalars,
-        scratch=2,
-        numpy=_numpy.asgd_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "lucid2": Rule(
+    "torch": _ASGD,
+    "lucid2": replace(
+        _ASGD,
         name="asgd_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="lambd", default=1e-4, symbols=("lambd",), at_least=0.0),
-            Hyper(name="alpha", default=0.75, symbols=("alpha",)),
-            Hyper(name="t0", default=1e6, symbols=("t0",)),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-                first=True,
-            ),
-            State(name="average", key="ax", domain="element", start=lambda w: w),
-        ),
+        hypers=(replace(_lr, default=1e-3), _lambd, _alpha, _t0, _weight_decay, _momentum),
+        states=(_b, replace(_average, start=lambda w: w)),
+        unsupported=(),
         scalars=asgd_lucid2_scalars,
-        scratch=2,
         numpy=_numpy.asgd_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

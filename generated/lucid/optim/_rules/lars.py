@@ -18,28 +18,26 @@ _METAL = __package__.removesuffix("_rules") + "_metal.lars"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.lars"
 
 
+_lr = Hyper(name="lr", default=0.1, symbols=("lr",), role="rate", at_least=0.0)
+_momentum = Hyper(
+    name="momentum", default=0.9, symbols=("momentum",), role="momentum", at_least=0.0
+)
+_weight_decay = Hyper(
+    name="weight_decay", default=5e-4, symbols=("weight_decay",), role="decay", at_least=0.0
+)
+_trust_coefficient = Hyper(
+    name="trust_coefficient", default=1e-3, symbols=("trust_coefficient",), at_least=0.0
+)
+_maximize = Flag(name="maximize")
+_velocity = State(name="velocity", key="momentum_buffer")
+
 LARS_RULES = {
     "paper": Rule(
         name="lars",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=0.1, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum", default=0.9, symbols=("momentum",), role="momentum", at_least=0.0
-            ),
-            Hyper(
-                name="weight_decay",
-                default=5e-4,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-            ),
-            Hyper(
-                name="trust_coefficient", default=1e-3, symbols=("trust_coefficient",), at_least=0.0
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(State(name="velocity", key="momentum_buffer", domain="element"),),
+        hypers=(_lr, _momentum, _weight_decay, _trust_coefficient),
+        flags=(_maximize,),
+        states=(_velocity,),
         uses_step=False,
         elementwise=False,
         scratch=2,

@@ -31,31 +31,33 @@ def lion_scalars(lr, beta1, beta2, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=1e-4, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.99),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+
 LION_RULES = {
     "paper": Rule(
         name="lion",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-4, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.99),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(State(name="m", key="exp_avg", domain="element"),),
+        hypers=(_lr, _betas, _weight_decay),
+        flags=(_maximize,),
+        states=(_m,),
         saved_elsewhere={
             "mlx": Elsewhere(states={"m": "exp_avg"}),
             "keras": Elsewhere(states={"momentum": "exp_avg"}),

@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 from lucidgen.runtime.rules.ieee import sqrt
 
@@ -40,75 +42,50 @@ def madgrad_pytorch_optimizer_scalars(t, lr, momentum, eps):
     }
 
 
+_lr = Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0)
+_momentum = Hyper(
+    name="momentum",
+    default=0.9,
+    symbols=("momentum",),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+    special=0.0,
+)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_eps = Hyper(name="eps", default=1e-6, symbols=("eps",), above=0.0)
+_maximize = Flag(name="maximize")
+_s = State(name="s", key="s")
+_v = State(name="v", key="grad_sum_sq")
+_x0 = State(name="x0", key="x0", start=lambda w: w)
+
+_MADGRAD = Rule(
+    name="madgrad",
+    dialect="paper",
+    hypers=(_lr, _momentum, _weight_decay, _eps),
+    flags=(_maximize,),
+    states=(_s, _v, _x0),
+    scalars=madgrad_scalars,
+    scratch=2,
+    numpy=_numpy.madgrad_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 MADGRAD_RULES = {
-    "paper": Rule(
-        name="madgrad",
-        dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.9,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="eps", default=1e-6, symbols=("eps",), above=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="s", key="s", domain="element"),
-            State(name="v", key="grad_sum_sq", domain="element"),
-            State(name="x0", key="x0", domain="element", start=lambda w: w),
-        ),
-        scalars=madgrad_scalars,
-        scratch=2,
-        numpy=_numpy.madgrad_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "pytorch_optimizer": Rule(
+    "paper": _MADGRAD,
+    "pytorch_optimizer": replace(
+        _MADGRAD,
         name="madgrad_pytorch_optimizer",
         dialect="pytorch_optimizer",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.9,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="eps", default=1e-6, symbols=("eps",), above=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="s", key="s", domain="element"),
-            State(name="v", key="grad_sum_sq", domain="element"),
-            State(name="x0", key="x0", domain="element", start=lambda w: w),
-        ),
         saved_elsewhere={
             "optax": Elsewhere(states={"grad_sum_sq": "grad_sum_sq", "s": "s", "x0": "x0"}),
             "pytorch_optimizer": Elsewhere(
@@ -119,11 +96,6 @@ MADGRAD_RULES = {
             ),
         },
         scalars=madgrad_pytorch_optimizer_scalars,
-        scratch=2,
         numpy=_numpy.madgrad_pytorch_optimizer_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

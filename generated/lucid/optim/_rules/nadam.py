@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 from lucidgen.runtime.rules.ieee import sqrt
 
@@ -126,241 +128,112 @@ def nadam_optax_scalars(t, lr, beta1, beta2, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_eps = Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_momentum_decay = Hyper(
+    name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0.0
+)
+_eps_root = Hyper(name="eps_root", default=0.0, symbols=("eps_root",), at_least=0.0)
+_decoupled_weight_decay = Flag(name="decoupled_weight_decay")
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+_v = State(name="v", key="exp_avg_sq")
+_mu_product = State(name="mu_product", key="mu_product", domain="scalar", start=lambda: 1)
+
+_NADAM = Rule(
+    name="nadam",
+    dialect="torch",
+    hypers=(_lr, _betas, _eps, _weight_decay, _momentum_decay),
+    flags=(_decoupled_weight_decay, _maximize),
+    states=(_m, _v, _mu_product),
+    unsupported=("eps_root",),
+    scalars=nadam_scalars,
+    scratch=4,
+    numpy=_numpy.nadam_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 NADAM_RULES = {
-    "torch": Rule(
-        name="nadam",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0.0),
-        ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(name="mu_product", key="mu_product", domain="scalar", start=lambda: 1),
-        ),
-        unsupported=("eps_root",),
-        scalars=nadam_scalars,
-        scratch=4,
-        numpy=_numpy.nadam_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "paper": Rule(
+    "torch": _NADAM,
+    "paper": replace(
+        _NADAM,
         name="nadam_paper",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(name="mu_product", key="mu_product", domain="scalar", start=lambda: 1),
-        ),
+        hypers=(_lr, _betas, _eps, _momentum_decay),
+        flags=(_maximize,),
         unsupported=("weight_decay", "decoupled_weight_decay", "eps_root"),
-        scalars=nadam_paper_scalars,
         scratch=3,
+        scalars=nadam_paper_scalars,
         numpy=_numpy.nadam_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "devlog": Rule(
+    "devlog": replace(
+        _NADAM,
         name="nadam_devlog",
         dialect="devlog",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        flags=(_maximize,),
+        states=(_m, _v),
         ignored=("momentum_decay",),
         unsupported=("decoupled_weight_decay", "eps_root"),
-        scalars=nadam_devlog_scalars,
         scratch=3,
+        scalars=nadam_devlog_scalars,
         numpy=_numpy.nadam_devlog_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "lucid2": Rule(
+    "lucid2": replace(
+        _NADAM,
         name="nadam_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="momentum_decay", default=4e-3, symbols=("momentum_decay",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        flags=(_maximize,),
+        states=(_m, _v),
         unsupported=("decoupled_weight_decay", "eps_root"),
-        scalars=nadam_lucid2_scalars,
         scratch=3,
+        scalars=nadam_lucid2_scalars,
         numpy=_numpy.nadam_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "keras": Rule(
-        name="nadam",
+    "keras": replace(
+        _NADAM,
         dialect="keras",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="momentum_decay", default=1.0, symbols=("momentum_decay",), at_least=0.0),
+            replace(_lr, default=1e-3),
+            _betas,
+            replace(_eps, default=1e-7),
+            _weight_decay,
+            replace(_momentum_decay, default=1.0),
         ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=True),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(name="mu_product", key="mu_product", domain="scalar", start=lambda: 1),
-        ),
-        unsupported=("eps_root",),
+        flags=(replace(_decoupled_weight_decay, default=True), _maximize),
         saved_elsewhere={
             "keras": Elsewhere(
                 states={"momentum": "exp_avg", "velocity": "exp_avg_sq", "variable": "mu_product"}
             )
         },
-        scalars=nadam_scalars,
-        scratch=4,
-        numpy=_numpy.nadam_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "optax": Rule(
+    "optax": replace(
+        _NADAM,
         name="nadam_optax",
         dialect="optax",
-        hypers=(
-            Hyper(name="lr", default=2e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="eps_root", default=0.0, symbols=("eps_root",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        hypers=(_lr, _betas, _eps, _weight_decay, _eps_root),
+        flags=(_maximize,),
+        states=(_m, _v),
         unsupported=("momentum_decay", "decoupled_weight_decay"),
         saved_elsewhere={"optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_avg_sq"})},
         scalars=nadam_optax_scalars,
-        scratch=4,
         numpy=_numpy.nadam_optax_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 
 from .._numpy import qhadam as _numpy
@@ -59,75 +61,52 @@ def qhadam_pytorch_optimizer_scalars(lr, beta1, beta2, nu1, nu2, beta1_weight, b
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_nus = Hyper(name="nus", default=(1.0, 1.0), symbols=("nu1", "nu2"))
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_eps = Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0)
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+_v = State(name="v", key="exp_avg_sq")
+_beta1_weight = State(name="beta1_weight", key="beta1_weight", domain="scalar")
+_beta2_weight = State(name="beta2_weight", key="beta2_weight", domain="scalar")
+
+_QHADAM = Rule(
+    name="qhadam",
+    dialect="paper",
+    hypers=(_lr, _betas, _nus, _weight_decay, _eps),
+    flags=(_maximize,),
+    states=(_m, _v),
+    scalars=qhadam_scalars,
+    scratch=5,
+    numpy=_numpy.qhadam_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 QHADAM_RULES = {
-    "paper": Rule(
-        name="qhadam",
-        dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="nus", default=(1.0, 1.0), symbols=("nu1", "nu2")),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
-        scalars=qhadam_scalars,
-        scratch=5,
-        numpy=_numpy.qhadam_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "pytorch_optimizer": Rule(
+    "paper": _QHADAM,
+    "pytorch_optimizer": replace(
+        _QHADAM,
         name="qhadam_pytorch_optimizer",
         dialect="pytorch_optimizer",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="nus", default=(1.0, 1.0), symbols=("nu1", "nu2")),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-            State(name="beta1_weight", key="beta1_weight", domain="scalar"),
-            State(name="beta2_weight", key="beta2_weight", domain="scalar"),
-        ),
+        states=(_m, _v, _beta1_weight, _beta2_weight),
         saved_elsewhere={
             "pytorch_optimizer": Elsewhere(
                 states={
@@ -142,11 +121,6 @@ QHADAM_RULES = {
         },
         uses_step=False,
         scalars=qhadam_pytorch_optimizer_scalars,
-        scratch=5,
         numpy=_numpy.qhadam_pytorch_optimizer_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 from lucidgen.runtime.rules.ieee import sqrt
 
@@ -125,179 +127,88 @@ def radam_optax_scalars(t, lr, beta1, beta2):
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_eps = Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_eps_root = Hyper(name="eps_root", default=0.0, symbols=("eps_root",), at_least=0.0)
+_decoupled_weight_decay = Flag(name="decoupled_weight_decay")
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+_v = State(name="v", key="exp_avg_sq")
+
+_RADAM = Rule(
+    name="radam",
+    dialect="torch",
+    hypers=(_lr, _betas, _eps, _weight_decay),
+    flags=(_decoupled_weight_decay, _maximize),
+    states=(_m, _v),
+    unsupported=("eps_root",),
+    scalars=radam_scalars,
+    scratch=4,
+    numpy=_numpy.radam_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 RADAM_RULES = {
-    "torch": Rule(
-        name="radam",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="decoupled_weight_decay", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
-        unsupported=("eps_root",),
-        scalars=radam_scalars,
-        scratch=4,
-        numpy=_numpy.radam_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "paper": Rule(
+    "torch": _RADAM,
+    "paper": replace(
+        _RADAM,
         name="radam_paper",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        hypers=(_lr, _betas, _eps),
+        flags=(_maximize,),
         unsupported=("weight_decay", "decoupled_weight_decay", "eps_root"),
-        scalars=radam_paper_scalars,
         scratch=3,
+        scalars=radam_paper_scalars,
         numpy=_numpy.radam_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "devlog": Rule(
+    "devlog": replace(
+        _RADAM,
         name="radam_devlog",
         dialect="devlog",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        flags=(_maximize,),
         unsupported=("decoupled_weight_decay", "eps_root"),
-        scalars=radam_devlog_scalars,
         scratch=3,
+        scalars=radam_devlog_scalars,
         numpy=_numpy.radam_devlog_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "lucid2": Rule(
+    "lucid2": replace(
+        _RADAM,
         name="radam_devlog",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        flags=(_maximize,),
         unsupported=("decoupled_weight_decay", "eps_root"),
-        scalars=radam_devlog_scalars,
         scratch=3,
+        scalars=radam_devlog_scalars,
         numpy=_numpy.radam_devlog_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "optax": Rule(
+    "optax": replace(
+        _RADAM,
         name="radam_optax",
         dialect="optax",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(name="eps_root", default=0.0, symbols=("eps_root",), at_least=0.0),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(name="v", key="exp_avg_sq", domain="element"),
-        ),
+        hypers=(_lr, _betas, _eps, _eps_root),
+        flags=(_maximize,),
         unsupported=("weight_decay", "decoupled_weight_decay"),
         saved_elsewhere={"optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_avg_sq"})},
-        scalars=radam_optax_scalars,
         scratch=3,
+        scalars=radam_optax_scalars,
         numpy=_numpy.radam_optax_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

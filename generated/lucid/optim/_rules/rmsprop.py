@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 
 from .._numpy import rmsprop as _numpy
@@ -53,93 +55,49 @@ def rmsprop_keras_scalars(lr, alpha, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0)
+_alpha = Hyper(name="alpha", default=0.99, symbols=("alpha",), at_least=0.0, at_most=1.0)
+_eps = Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_momentum = Hyper(
+    name="momentum", default=0.0, symbols=("momentum",), role="momentum", at_least=0.0, special=0.0
+)
+_centered = Flag(name="centered")
+_clamp = Flag(name="clamp", default=True)
+_maximize = Flag(name="maximize")
+_v = State(name="v", key="square_avg")
+_g_avg = State(name="g_avg", key="grad_avg", live=lambda on: on["centered"])
+_b = State(name="b", key="momentum_buffer", live=lambda on: on["use_momentum"])
+
+_RMSPROP = Rule(
+    name="rmsprop",
+    dialect="torch",
+    hypers=(_lr, _alpha, _eps, _weight_decay, _momentum),
+    flags=(_centered, _clamp, _maximize),
+    states=(_v, _g_avg, _b),
+    saved_elsewhere={"mlx": Elsewhere(states={"v": "square_avg"})},
+    scalars=rmsprop_scalars,
+    scratch=4,
+    numpy=_numpy.rmsprop_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 RMSPROP_RULES = {
-    "torch": Rule(
-        name="rmsprop",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="alpha", default=0.99, symbols=("alpha",), at_least=0.0, at_most=1.0),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="centered", default=False),
-            Flag(name="clamp", default=True),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="v", key="square_avg", domain="element"),
-            State(name="g_avg", key="grad_avg", domain="element", live=lambda on: on["centered"]),
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
-        saved_elsewhere={"mlx": Elsewhere(states={"v": "square_avg"})},
-        scalars=rmsprop_scalars,
-        scratch=4,
-        numpy=_numpy.rmsprop_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "lucid2": Rule(
+    "torch": _RMSPROP,
+    "lucid2": replace(
+        _RMSPROP,
         name="rmsprop_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="alpha", default=0.99, symbols=("alpha",), at_least=0.0, at_most=1.0),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="centered", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="v", key="square_avg", domain="element"),
-            State(name="g_avg", key="grad_avg", domain="element", live=lambda on: on["centered"]),
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
+        flags=(_centered, _maximize),
         unsupported=("clamp",),
         saved_elsewhere={
             "keras": Elsewhere(
@@ -156,43 +114,19 @@ RMSPROP_RULES = {
             ),
         },
         scalars=rmsprop_lucid2_scalars,
-        scratch=4,
         numpy=_numpy.rmsprop_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "paper": Rule(
+    "paper": replace(
+        _RMSPROP,
         name="rmsprop_paper",
         dialect="paper",
         hypers=(
-            Hyper(name="lr", default=1e-4, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="alpha", default=0.95, symbols=("alpha",), at_least=0.0, at_most=1.0),
-            Hyper(name="eps", default=1e-4, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.9,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
+            replace(_lr, default=1e-4),
+            replace(_alpha, default=0.95),
+            replace(_eps, default=1e-4),
+            replace(_momentum, default=0.9),
         ),
-        flags=(
-            Flag(name="centered", default=True),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="v", key="square_avg", domain="element"),
-            State(name="g_avg", key="grad_avg", domain="element", live=lambda on: on["centered"]),
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
+        flags=(replace(_centered, default=True), _maximize),
         unsupported=("weight_decay", "clamp"),
         saved_elsewhere={
             "torch": Elsewhere(
@@ -201,51 +135,20 @@ RMSPROP_RULES = {
             )
         },
         scalars=rmsprop_paper_scalars,
-        scratch=4,
         numpy=_numpy.rmsprop_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "keras": Rule(
+    "keras": replace(
+        _RMSPROP,
         name="rmsprop_keras",
         dialect="keras",
         hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="alpha", default=0.9, symbols=("alpha",), at_least=0.0, at_most=1.0),
-            Hyper(name="eps", default=1e-7, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
+            replace(_lr, default=1e-3),
+            replace(_alpha, default=0.9),
+            replace(_eps, default=1e-7),
+            _weight_decay,
+            _momentum,
         ),
-        flags=(
-            Flag(name="centered", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="v", key="square_avg", domain="element"),
-            State(name="g_avg", key="grad_avg", domain="element", live=lambda on: on["centered"]),
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
+        flags=(_centered, _maximize),
         unsupported=("clamp",),
         saved_elsewhere={
             "keras": Elsewhere(
@@ -265,43 +168,14 @@ RMSPROP_RULES = {
             ),
         },
         scalars=rmsprop_keras_scalars,
-        scratch=4,
         numpy=_numpy.rmsprop_keras_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "optax": Rule(
+    "optax": replace(
+        _RMSPROP,
         name="rmsprop_paper",
         dialect="optax",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="alpha", default=0.9, symbols=("alpha",), at_least=0.0, at_most=1.0),
-            Hyper(name="eps", default=1e-8, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="centered", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(name="v", key="square_avg", domain="element"),
-            State(name="g_avg", key="grad_avg", domain="element", live=lambda on: on["centered"]),
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
+        hypers=(_lr, replace(_alpha, default=0.9), _eps, _momentum),
+        flags=(_centered, _maximize),
         unsupported=("weight_decay", "clamp"),
         saved_elsewhere={
             "optax": Elsewhere(
@@ -313,11 +187,6 @@ RMSPROP_RULES = {
             ),
         },
         scalars=rmsprop_paper_scalars,
-        scratch=4,
         numpy=_numpy.rmsprop_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 
 from .._numpy import rprop as _numpy
@@ -26,122 +28,65 @@ def rprop_lucid2_scalars(initial_size):
     }
 
 
-RPROP_RULES = {
-    "torch": Rule(
-        name="rprop",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0),
-            Hyper(
-                name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0
-            ),
+_lr = Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0)
+_etas = Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0)
+_step_sizes = Hyper(
+    name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0
+)
+_maximize = Flag(name="maximize")
+_s = State(name="s", key="step_size", start=lambda lr: lr)
+_g = State(name="g", key="prev")
+_initial_size = State(name="initial_size", key="step_size", domain="scalar", start=lambda lr: lr)
+_delta = State(name="delta", key="delta")
+_change = State(name="change", key="prev")
+
+_RPROP = Rule(
+    name="rprop",
+    dialect="torch",
+    hypers=(_lr, _etas, _step_sizes),
+    flags=(_maximize,),
+    states=(_s, _g),
+    requires=(
+        (
+            lambda eta_minus, eta_plus: eta_minus < 1 and eta_plus > 1,
+            "etas must be one number below 1 and one above it",
         ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="s", key="step_size", domain="element", start=lambda lr: lr),
-            State(name="g", key="prev", domain="element"),
-        ),
-        requires=(
-            (
-                lambda eta_minus, eta_plus: eta_minus < 1 and eta_plus > 1,
-                "etas must be one number below 1 and one above it",
-            ),
-        ),
-        scratch=3,
-        numpy=_numpy.rprop_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "lucid2": Rule(
+    scratch=3,
+    numpy=_numpy.rprop_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
+RPROP_RULES = {
+    "torch": _RPROP,
+    "lucid2": replace(
+        _RPROP,
         name="rprop_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0),
-            Hyper(
-                name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="g", key="prev_grad", domain="element"),
-            State(name="initial_size", key="step_size", domain="scalar", start=lambda lr: lr),
-        ),
-        requires=(
-            (
-                lambda eta_minus, eta_plus: eta_minus < 1 and eta_plus > 1,
-                "etas must be one number below 1 and one above it",
-            ),
-        ),
-        scalars=rprop_lucid2_scalars,
+        states=(replace(_g, key="prev_grad"), _initial_size),
         scratch=4,
+        scalars=rprop_lucid2_scalars,
         numpy=_numpy.rprop_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "paper": Rule(
+    "paper": replace(
+        _RPROP,
         name="rprop_paper",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=0.1, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0),
-            Hyper(
-                name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="s", key="step_size", domain="element", start=lambda lr: lr),
-            State(name="g", key="prev", domain="element"),
-            State(name="delta", key="delta", domain="element"),
-        ),
-        requires=(
-            (
-                lambda eta_minus, eta_plus: eta_minus < 1 and eta_plus > 1,
-                "etas must be one number below 1 and one above it",
-            ),
-        ),
-        scratch=3,
+        hypers=(replace(_lr, default=0.1), _etas, _step_sizes),
+        states=(_s, _g, _delta),
         numpy=_numpy.rprop_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "optax": Rule(
+    "optax": replace(
+        _RPROP,
         name="rprop_optax",
         dialect="optax",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(name="etas", default=(0.5, 1.2), symbols=("eta_minus", "eta_plus"), above=0.0),
-            Hyper(
-                name="step_sizes", default=(1e-6, 50.0), symbols=("s_min", "s_max"), at_least=0.0
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="s", key="step_size", domain="element", start=lambda lr: lr),
-            State(name="change", key="prev", domain="element"),
-        ),
-        requires=(
-            (
-                lambda eta_minus, eta_plus: eta_minus < 1 and eta_plus > 1,
-                "etas must be one number below 1 and one above it",
-            ),
-        ),
+        states=(_s, _change),
         saved_elsewhere={
             "optax": Elsewhere(states={"step_sizes": "step_size", "prev_updates": "prev"})
         },
         scratch=4,
         numpy=_numpy.rprop_optax_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

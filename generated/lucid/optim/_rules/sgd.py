@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 
 from .._numpy import sgd as _numpy
@@ -43,230 +45,112 @@ def sgd_mlx_scalars(dampening):
     }
 
 
-SGD_RULES = {
-    "torch": Rule(
-        name="sgd",
-        dialect="torch",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_momentum = Hyper(
+    name="momentum", default=0.0, symbols=("momentum",), role="momentum", at_least=0.0, special=0.0
+)
+_dampening = Hyper(name="dampening", default=0.0, symbols=("dampening",), special=0.0)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_nesterov = Flag(name="nesterov")
+_maximize = Flag(name="maximize")
+_b = State(name="b", key="momentum_buffer", live=lambda on: on["use_momentum"], first=True)
+_velocity = State(name="velocity", key="velocity", live=lambda on: on["use_momentum"])
+
+_SGD = Rule(
+    name="sgd",
+    dialect="torch",
+    hypers=(_lr, _momentum, _dampening, _weight_decay),
+    flags=(_nesterov, _maximize),
+    states=(_b,),
+    requires=(
+        (
+            lambda dampening, momentum, nesterov: (
+                not nesterov or (dampening == 0 and momentum != 0)
             ),
-            Hyper(name="dampening", default=0.0, symbols=("dampening",), special=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
+            "Nesterov momentum needs momentum > 0 and dampening == 0",
         ),
-        flags=(
-            Flag(name="nesterov", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-                first=True,
-            ),
-        ),
-        requires=(
-            (
-                lambda dampening, momentum, nesterov: (
-                    not nesterov or (dampening == 0 and momentum != 0)
-                ),
-                "Nesterov momentum needs momentum > 0 and dampening == 0",
-            ),
-        ),
-        saved_elsewhere={
-            "mlx": Elsewhere(states={"v": "momentum_buffer"}),
-            "keras": Elsewhere(
-                states={"momentum": "momentum_buffer"},
-                factors={"momentum": lambda dampening, lr: -(1 - dampening) / lr},
-            ),
-            "optax": Elsewhere(
-                states={"trace": "momentum_buffer", "ema": "momentum_buffer"},
-                factors={
-                    "trace": lambda dampening: 1 - dampening,
-                    "ema": lambda dampening, momentum: (1 - dampening) / (1 - momentum),
-                },
-            ),
-        },
-        uses_step=False,
-        scalars=sgd_scalars,
-        scratch=4,
-        numpy=_numpy.sgd_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "paper": Rule(
+    saved_elsewhere={
+        "mlx": Elsewhere(states={"v": "momentum_buffer"}),
+        "keras": Elsewhere(
+            states={"momentum": "momentum_buffer"},
+            factors={"momentum": lambda dampening, lr: -(1 - dampening) / lr},
+        ),
+        "optax": Elsewhere(
+            states={"trace": "momentum_buffer", "ema": "momentum_buffer"},
+            factors={
+                "trace": lambda dampening: 1 - dampening,
+                "ema": lambda dampening, momentum: (1 - dampening) / (1 - momentum),
+            },
+        ),
+    },
+    uses_step=False,
+    scalars=sgd_scalars,
+    scratch=4,
+    numpy=_numpy.sgd_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
+SGD_RULES = {
+    "torch": _SGD,
+    "paper": replace(
+        _SGD,
         name="sgd_paper",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="velocity",
-                key="velocity",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
+        hypers=(_lr, _momentum, _weight_decay),
+        flags=(_maximize,),
+        states=(_velocity,),
         unsupported=("dampening", "nesterov"),
-        uses_step=False,
+        requires=(),
+        saved_elsewhere={},
         scratch=2,
+        scalars=None,
         numpy=_numpy.sgd_paper_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "devlog": Rule(
+    "devlog": replace(
+        _SGD,
         name="sgd_devlog",
         dialect="devlog",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
+        hypers=(_lr, _momentum, _weight_decay),
+        flags=(_maximize,),
+        states=(replace(_b, first=False),),
         unsupported=("dampening", "nesterov"),
-        uses_step=False,
+        requires=(),
+        saved_elsewhere={},
         scratch=3,
+        scalars=None,
         numpy=_numpy.sgd_devlog_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "lucid2": Rule(
+    "lucid2": replace(
+        _SGD,
         name="sgd_lucid2",
         dialect="lucid2",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-                first=True,
-            ),
-        ),
+        hypers=(_lr, _momentum, _weight_decay),
+        flags=(_maximize,),
         unsupported=("dampening", "nesterov"),
-        uses_step=False,
+        requires=(),
+        saved_elsewhere={},
         scratch=3,
+        scalars=None,
         numpy=_numpy.sgd_lucid2_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "keras": Rule(
+    "keras": replace(
+        _SGD,
         name="sgd_keras",
         dialect="keras",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="nesterov", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
+        hypers=(replace(_lr, default=1e-2), _momentum, _weight_decay),
+        states=(replace(_b, first=False),),
         unsupported=("dampening",),
+        requires=(),
         saved_elsewhere={
             "keras": Elsewhere(states={"momentum": "momentum_buffer"}),
             "torch": Elsewhere(
@@ -274,66 +158,16 @@ SGD_RULES = {
                 factors={"momentum_buffer": lambda lr: -lr},
             ),
         },
-        uses_step=False,
         scalars=sgd_keras_scalars,
-        scratch=4,
         numpy=_numpy.sgd_keras_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
-    "mlx": Rule(
+    "mlx": replace(
+        _SGD,
         name="sgd_mlx",
         dialect="mlx",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                special=0.0,
-            ),
-            Hyper(name="dampening", default=0.0, symbols=("dampening",), special=0.0),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(
-            Flag(name="nesterov", default=False),
-            Flag(name="maximize", default=False),
-        ),
-        states=(
-            State(
-                name="b",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
-        requires=(
-            (
-                lambda dampening, momentum, nesterov: (
-                    not nesterov or (dampening == 0 and momentum != 0)
-                ),
-                "Nesterov momentum needs momentum > 0 and dampening == 0",
-            ),
-        ),
+        states=(replace(_b, first=False),),
         saved_elsewhere={"mlx": Elsewhere(states={"v": "momentum_buffer"})},
-        uses_step=False,
         scalars=sgd_mlx_scalars,
-        scratch=4,
         numpy=_numpy.sgd_mlx_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }

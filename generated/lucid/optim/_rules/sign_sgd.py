@@ -29,39 +29,34 @@ def signsgd_scalars(lr, momentum, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0)
+_momentum = Hyper(
+    name="momentum",
+    default=0.0,
+    symbols=("momentum",),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+    special=0.0,
+)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="momentum_buffer", live=lambda on: on["use_momentum"])
+
 SIGNSGD_RULES = {
     "paper": Rule(
         name="signsgd",
         dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-3, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="momentum",
-                default=0.0,
-                symbols=("momentum",),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-                special=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="m",
-                key="momentum_buffer",
-                domain="element",
-                live=lambda on: on["use_momentum"],
-            ),
-        ),
+        hypers=(_lr, _momentum, _weight_decay),
+        flags=(_maximize,),
+        states=(_m,),
         saved_elsewhere={
             "optax": Elsewhere(states={"ema": "momentum_buffer"}),
             "pytorch_optimizer": Elsewhere(

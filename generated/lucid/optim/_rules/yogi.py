@@ -9,6 +9,8 @@ Do not edit: change the spec and run `lucidgen build`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lucidgen.runtime.rules import Elsewhere, Flag, Hyper, Rule, State
 from lucidgen.runtime.rules.ieee import sqrt
 
@@ -51,99 +53,53 @@ def yogi_pytorch_optimizer_scalars(t, lr, beta1, beta2, eps, weight_decay):
     }
 
 
+_lr = Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0)
+_betas = Hyper(
+    name="betas",
+    default=(0.9, 0.999),
+    symbols=("beta1", "beta2"),
+    role="momentum",
+    at_least=0.0,
+    below=1.0,
+)
+_eps = Hyper(name="eps", default=1e-3, symbols=("eps",), at_least=0.0)
+_initial_accumulator = Hyper(
+    name="initial_accumulator", default=1e-6, symbols=("initial_accumulator",), at_least=0.0
+)
+_weight_decay = Hyper(
+    name="weight_decay",
+    default=0.0,
+    symbols=("weight_decay",),
+    role="decay",
+    at_least=0.0,
+    special=0.0,
+)
+_maximize = Flag(name="maximize")
+_m = State(name="m", key="exp_avg")
+_v = State(name="v", key="exp_avg_sq", start=lambda initial_accumulator: initial_accumulator)
+
+_YOGI = Rule(
+    name="yogi",
+    dialect="paper",
+    hypers=(_lr, _betas, _eps, _initial_accumulator, _weight_decay),
+    flags=(_maximize,),
+    states=(_m, _v),
+    uses_step=False,
+    scalars=yogi_scalars,
+    scratch=4,
+    numpy=_numpy.yogi_step,
+    mlx=_MLX,
+    metal=_METAL,
+    cuda=_CUDA,
+    cpp=_CPP,
+)
 YOGI_RULES = {
-    "paper": Rule(
-        name="yogi",
-        dialect="paper",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-3, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="initial_accumulator",
-                default=1e-6,
-                symbols=("initial_accumulator",),
-                at_least=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(name="m", key="exp_avg", domain="element"),
-            State(
-                name="v",
-                key="exp_avg_sq",
-                domain="element",
-                start=lambda initial_accumulator: initial_accumulator,
-            ),
-        ),
-        uses_step=False,
-        scalars=yogi_scalars,
-        scratch=4,
-        numpy=_numpy.yogi_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
-    ),
-    "pytorch_optimizer": Rule(
+    "paper": _YOGI,
+    "pytorch_optimizer": replace(
+        _YOGI,
         name="yogi_pytorch_optimizer",
         dialect="pytorch_optimizer",
-        hypers=(
-            Hyper(name="lr", default=1e-2, symbols=("lr",), role="rate", at_least=0.0),
-            Hyper(
-                name="betas",
-                default=(0.9, 0.999),
-                symbols=("beta1", "beta2"),
-                role="momentum",
-                at_least=0.0,
-                below=1.0,
-            ),
-            Hyper(name="eps", default=1e-3, symbols=("eps",), at_least=0.0),
-            Hyper(
-                name="initial_accumulator",
-                default=1e-6,
-                symbols=("initial_accumulator",),
-                at_least=0.0,
-            ),
-            Hyper(
-                name="weight_decay",
-                default=0.0,
-                symbols=("weight_decay",),
-                role="decay",
-                at_least=0.0,
-                special=0.0,
-            ),
-        ),
-        flags=(Flag(name="maximize", default=False),),
-        states=(
-            State(
-                name="m",
-                key="exp_avg",
-                domain="element",
-                start=lambda initial_accumulator: initial_accumulator,
-            ),
-            State(
-                name="v",
-                key="exp_avg_sq",
-                domain="element",
-                start=lambda initial_accumulator: initial_accumulator,
-            ),
-        ),
+        states=(replace(_m, start=lambda initial_accumulator: initial_accumulator), _v),
         saved_elsewhere={
             "optax": Elsewhere(states={"mu": "exp_avg", "nu": "exp_avg_sq"}),
             "pytorch_optimizer": Elsewhere(
@@ -152,12 +108,8 @@ YOGI_RULES = {
                 conditions={"weight_decouple": lambda weight_decay: weight_decay != 0},
             ),
         },
+        uses_step=True,
         scalars=yogi_pytorch_optimizer_scalars,
-        scratch=4,
         numpy=_numpy.yogi_pytorch_optimizer_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
     ),
 }
