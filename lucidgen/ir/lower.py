@@ -154,11 +154,12 @@ class _Lowering:
         return choice(name)
 
     def condition_name(self, relation: Relational) -> str:
-        """`rho > 5` is rho_above_5; what has no such name is counted."""
+        """`rho > 5` is rho_above_5, whenever rho is of; what has no such name is counted."""
         known = next((n for n, r in self.conditions.items() if r == relation), None)
-        words = f"{relation.lhs}_{_COMPARED[type(relation)]}_{relation.rhs}"
+        words = f"{relation.lhs}_{_COMPARED[type(relation)]}_{relation.rhs}".replace("[t - 1]", "")
         words = words.replace("-", "minus_").replace("/", "_over_")
-        return known or (words if words.isidentifier() else f"condition_{len(self.conditions) + 1}")
+        is_free = words.isidentifier() and words not in self.conditions
+        return known or (words if is_free else f"condition_{len(self.conditions) + 1}")
 
     def domain(self, expr: sympy.Basic) -> Domain:
         """The domain of an expression in the program's symbols."""

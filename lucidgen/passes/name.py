@@ -17,6 +17,9 @@ from ..spec.functions import When
 #: Longer descriptions say less than the name of the reader does.
 MAX_DESCRIPTION = 32
 
+#: Where a value is one number for all elements that read it.
+_NUMBERS = (Domain.HOST, Domain.TENSOR)
+
 
 def name(program: Program) -> Program:
     """The program in which every let has a name that says what it is.
@@ -38,7 +41,9 @@ def name(program: Program) -> Program:
         final = [wish for wish in wishes if not re.search(r"(^|_)_\d", wish[0])]
         wanted, target = final[0] if final else ("term", unnamed[0])
         own = [let for let in lets if let.target == target]
-        new = _exclusive_twin(wanted, own, lets) or names.free(wanted)
+        new = _exclusive_twin(wanted, own, lets) or names.free(
+            _told_apart(wanted, target, lets) if wanted in names.taken else wanted
+        )
         lets = [
             replace(
                 let,
@@ -62,6 +67,13 @@ def _exclusive_twin(wanted: str, own: list[Let], lets: list[Let]) -> sympy.Symbo
     return symbol(wanted) if twins and exclusive else None
 
 
+def _told_apart(wanted: str, target: sympy.Symbol, lets: list[Let]) -> str:
+    """Of two coefficients of one thing, the second is called after its reader, too."""
+    reader = next((_stem(let.target) for let in lets if let.value.has(target)), "_")
+    is_coefficient = wanted.endswith("_scale") and not reader.startswith("_")
+    return f"{wanted}_in_{reader}" if is_coefficient else wanted
+
+
 def _wanted(own: list[Let], lets: list[Let]) -> str:
     """The best name for a target, from its definitions and its readers."""
     target = own[0].target
@@ -74,7 +86,7 @@ def _wanted(own: list[Let], lets: list[Let]) -> str:
             return special
     readers = [let for let in lets if let.value.has(target)]
     for reader in readers:
-        if reader.domain is not Domain.HOST and own[0].domain is Domain.HOST:
+        if own[0].domain in _NUMBERS and reader.domain is not own[0].domain:
             role = _role(target, value, reader)
             if role:
                 return role
@@ -140,8 +152,9 @@ def _role(target: sympy.Symbol, value: sympy.Expr, reader: Let) -> str | None:
 
 
 def _stem(symbol: sympy.Symbol) -> str:
-    """The name of a series without its time."""
-    return str(symbol).removesuffix("[t - 1]")
+    """The name of a series without its time; the gradient stays that when it is scaled."""
+    name = str(symbol).removesuffix("[t - 1]")
+    return "grad" if name == "scaled_grad" else name
 
 
 def describe(expr: sympy.Basic) -> str:

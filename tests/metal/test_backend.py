@@ -174,7 +174,7 @@ def test_kernels_have_names_of_their_own(recorder: Recorder) -> None:
 def test_reductions_are_left_to_mlx(recorder: Recorder) -> None:
     step("LARS", parameter(2 * mx.ones(9), mx.ones(9)), momentum=0.5, weight_decay=0.0)
     named = dict(zip(recorder.made[0]["input_names"], recorder.calls[0]["inputs"], strict=True))
-    assert named["lr_times_trust_ratio"].item() == pytest.approx(1e-1 * 1e-3 * 2)
+    assert named["scaled_lr"].item() == pytest.approx(1e-1 * 1e-3 * 2)
 
 
 def test_float64_takes_the_mlx_function(recorder: Recorder) -> None:

@@ -10,7 +10,7 @@ from lucidgen.passes.examples import beta, eps, g, grad, lr, m, program, t, v, w
 from lucidgen.passes.hoist import hoist
 from lucidgen.passes.name import MAX_DESCRIPTION, name
 from lucidgen.passes.share import share
-from lucidgen.spec import sqrt
+from lucidgen.spec import norm, sqrt
 
 _1, _2 = symbol("_1"), symbol("_2")
 beta2, use = symbol("beta2"), symbol("use_bias")
@@ -64,9 +64,26 @@ def test_cases_of_static_choices_are_called_after_what_they_choose() -> None:
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:
+    taken = symbol("one_minus_beta")
+    before = program((taken, lr), (_1, 1 - beta), (w, w_before - _1 * m - taken * v))
+    assert names_of(before) == ["one_minus_beta", "one_minus_beta_2", "w"]
+
+
+def test_a_coefficient_whose_name_is_taken_says_where_it_is_read() -> None:
     taken = symbol("m_scale")
     before = program((taken, lr), (_1, lr / t), (w, w_before - _1 * m - taken * v))
-    assert names_of(before) == ["m_scale", "m_scale_2", "w"]
+    assert names_of(before) == ["m_scale", "m_scale_in_w", "w"]
+
+
+def test_a_number_for_a_tensor_is_called_after_what_it_scales() -> None:
+    before = program((_1, lr * norm(grad)), (w, w_before - _1 * (grad + w_before)))
+    assert names_of(before) == ["scaled_lr", "w"]
+
+
+def test_the_gradient_is_called_that_when_it_is_scaled() -> None:
+    scaled = symbol("scaled_grad")
+    before = program((scaled, grad * beta), (_1, lr / t), (w, w_before - _1 * scaled))
+    assert names_of(before) == ["grad_scale", "scaled_grad", "w"]
 
 
 def test_the_same_role_in_branches_that_exclude_each_other_has_one_name() -> None:
@@ -77,7 +94,7 @@ def test_the_same_role_in_branches_that_exclude_each_other_has_one_name() -> Non
 
 def test_the_same_role_on_one_path_has_two() -> None:
     before = program((_1, lr / t), (_2, lr * t), (g, _1 * m), (w, w_before - _2 * m - g))
-    assert names_of(before) == ["m_scale", "m_scale_2", "g", "w"]
+    assert names_of(before) == ["m_scale", "m_scale_in_w", "g", "w"]
 
 
 def test_the_authors_names_stay() -> None:

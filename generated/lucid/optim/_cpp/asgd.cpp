@@ -12,7 +12,7 @@
 namespace lucidgen {
 
 /// One step of ASGD in place; the numbers are those of its equations.
-template <typename T, bool use_weight_decay, bool scale_grad, bool condition_1>
+template <typename T, bool use_weight_decay, bool scale_grad, bool c_below_1>
 void asgd_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                const double* scalars) {
     using real = Computed<T>;
@@ -37,7 +37,7 @@ void asgd_loop(Index size, Index at, void* const* arrays, const T* grad_array,
             g = g + weight_decay * w;  // (1)
         }
         w = w_scale * w - eta_before * g;  // (4)
-        if constexpr (condition_1) {
+        if constexpr (c_below_1) {
             average = average + c_before * (w - average);  // (7)
         } else {
             average = w;  // (7)
@@ -51,9 +51,9 @@ void asgd_loop(Index size, Index at, void* const* arrays, const T* grad_array,
 struct asgd_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 1;
-    template <typename T, bool use_weight_decay, bool scale_grad, bool condition_1>
+    template <typename T, bool use_weight_decay, bool scale_grad, bool c_below_1>
     static constexpr Loop<T>* loop =
-        asgd_loop<T, use_weight_decay, scale_grad, condition_1>;
+        asgd_loop<T, use_weight_decay, scale_grad, c_below_1>;
 };
 
 /// One step of ASGD (dialect "lucid2") in place; the numbers are those of its equations.

@@ -82,8 +82,8 @@ void nadam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
     const real beta2 = real(scalars[4]);
     const real one_minus_beta2 = real(scalars[5]);
     const real eps = real(scalars[6]);
-    const real m_scale = real(scalars[7]);
-    const real scaled_grad_scale = real(scalars[8]);
+    const real grad_scale = real(scalars[7]);
+    const real m_scale = real(scalars[8]);
     const real v_scale = real(scalars[9]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
@@ -97,8 +97,7 @@ void nadam_paper_loop(Index size, Index at, void* const* arrays, const T* grad_a
         }
         m = mu * m + one_minus_mu * grad;  // (2)
         v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
-        // (4)(5)(6)
-        w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * std::sqrt(v) + eps);
+        w = w - (grad_scale * grad + m_scale * m) / (v_scale * std::sqrt(v) + eps);  // (4)(5)(6)
         w_array[i] = T(w);
         m_array[i] = T(m);
         v_array[i] = T(v);
@@ -179,7 +178,7 @@ void nadam_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_
     const real beta2 = real(scalars[5]);
     const real one_minus_beta2 = real(scalars[6]);
     const real g_scale = real(scalars[7]);
-    const real m_scale_2 = real(scalars[8]);
+    const real m_scale_in_w = real(scalars[8]);
     const real scaled_eps = real(scalars[9]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
@@ -196,7 +195,7 @@ void nadam_lucid2_loop(Index size, Index at, void* const* arrays, const T* grad_
         }
         m = m_scale * m + one_minus_beta1 * g;  // (2)
         v = beta2 * v + one_minus_beta2 * (g * g);  // (3)
-        w = w - (g_scale * g + m_scale_2 * m) / (std::sqrt(v) + scaled_eps);  // (4)(5)(6)
+        w = w - (g_scale * g + m_scale_in_w * m) / (std::sqrt(v) + scaled_eps);  // (4)(5)(6)
         w_array[i] = T(w);
         m_array[i] = T(m);
         v_array[i] = T(v);
@@ -229,8 +228,8 @@ void nadam_optax_loop(Index size, Index at, void* const* arrays, const T* grad_a
     const real w_scale = real(scalars[6]);
     const real eps = real(scalars[7]);
     const real eps_root = real(scalars[8]);
-    const real m_scale = real(scalars[9]);
-    const real scaled_grad_scale = real(scalars[10]);
+    const real grad_scale = real(scalars[9]);
+    const real m_scale = real(scalars[10]);
     const real v_scale = real(scalars[11]);
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {
@@ -252,7 +251,7 @@ void nadam_optax_loop(Index size, Index at, void* const* arrays, const T* grad_a
         }
         // (4)(5)(6)
         w = w_decayed
-            - (m_scale * m + scaled_grad_scale * grad) / (std::sqrt(v_scale * v + eps_root) + eps);
+            - (grad_scale * grad + m_scale * m) / (std::sqrt(v_scale * v + eps_root) + eps);
         w_array[i] = T(w);
         m_array[i] = T(m);
         v_array[i] = T(v);

@@ -146,18 +146,18 @@ void sgd_devlog_loop(Index size, Index at, void* const* arrays, const T* grad_ar
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                      -grad_bound);
         }
-        real b_or_scaled_grad;
+        real b_or_grad;
         if constexpr (use_momentum) {
             b = grad + momentum * b;  // (1)
-            b_or_scaled_grad = b;  // (2)
+            b_or_grad = b;  // (2)
         } else {
-            b_or_scaled_grad = grad;  // (2)
+            b_or_grad = grad;  // (2)
         }
         real u;
         if constexpr (use_weight_decay) {
-            u = b_or_scaled_grad + weight_decay * w;  // (2)
+            u = b_or_grad + weight_decay * w;  // (2)
         } else {
-            u = b_or_scaled_grad;  // (2)
+            u = b_or_grad;  // (2)
         }
         w = w - lr * u;  // (3)
         w_array[i] = T(w);
@@ -252,17 +252,17 @@ void sgd_keras_loop(Index size, Index at, void* const* arrays, const T* grad_arr
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                      -grad_bound);
         }
-        real b_term = -(lr * grad);  // (1)(2)
+        real minus_1_times_lr_times_grad = -(lr * grad);  // (1)(2)
         real u;
         if constexpr (use_momentum) {
-            b = b_term + momentum * b;  // (1)
+            b = minus_1_times_lr_times_grad + momentum * b;  // (1)
             if constexpr (nesterov) {
-                u = b_term + momentum * b;  // (2)
+                u = minus_1_times_lr_times_grad + momentum * b;  // (2)
             } else {
                 u = b;  // (2)
             }
         } else {
-            u = b_term;  // (2)
+            u = minus_1_times_lr_times_grad;  // (2)
         }
         real w_decayed;
         if constexpr (use_weight_decay) {

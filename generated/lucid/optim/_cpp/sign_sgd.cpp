@@ -33,17 +33,17 @@ void signsgd_loop(Index size, Index at, void* const* arrays, const T* grad_array
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                      -grad_bound);
         }
-        real m_or_scaled_grad;
+        real m_or_grad;
         if constexpr (use_momentum) {
             m = momentum * m + one_minus_momentum * grad;  // (1)
-            m_or_scaled_grad = m;  // (2)
+            m_or_grad = m;  // (2)
         } else {
-            m_or_scaled_grad = grad;  // (2)
+            m_or_grad = grad;  // (2)
         }
         if constexpr (use_weight_decay) {
             w = w_scale * w;  // (3)
         }
-        w = w - lr * lucidgen::sign(m_or_scaled_grad);  // (2)(3)
+        w = w - lr * lucidgen::sign(m_or_grad);  // (2)(3)
         w_array[i] = T(w);
         if constexpr (use_momentum) {
             m_array[i] = T(m);

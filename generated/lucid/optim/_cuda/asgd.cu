@@ -19,7 +19,7 @@
 namespace lucidgen {
 
 /// What the kernels of ASGD take: the states average; the scalars grad_bound, grad_factor,
-/// weight_decay, eta_before, w_scale, c_before; the choices condition_1, use_weight_decay,
+/// weight_decay, eta_before, w_scale, c_before; the choices c_below_1, use_weight_decay,
 /// scale_grad.
 struct asgd_rule {
     static constexpr int states = 1;
@@ -27,21 +27,21 @@ struct asgd_rule {
     static constexpr int choices = 3;
 
     /// The states that these choices need, as bits.
-    template <bool condition_1, bool use_weight_decay, bool scale_grad>
+    template <bool c_below_1, bool use_weight_decay, bool scale_grad>
     static constexpr unsigned live = 1u;
 
-    template <typename real, bool condition_1, bool use_weight_decay, bool scale_grad>
+    template <typename real, bool c_below_1, bool use_weight_decay, bool scale_grad>
     __device__ static void step(real& w, real grad, real* states, const real* scalars) {
         lucidgen::asgd_step(
             w, grad, states[0],
             scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5],
-            condition_1, use_weight_decay, scale_grad);
+            c_below_1, use_weight_decay, scale_grad);
     }
 
     /// Which kernel serves which choices.
-    template <typename T, bool condition_1, bool use_weight_decay, bool scale_grad>
+    template <typename T, bool c_below_1, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
-        launched<T, asgd_rule, condition_1, use_weight_decay, scale_grad>;
+        launched<T, asgd_rule, c_below_1, use_weight_decay, scale_grad>;
 };
 
 /// What the kernels of ASGD (dialect "lucid2") take: the states b, average; the scalars grad_bound,

@@ -36,7 +36,7 @@ __device__ inline void asgd_step(
     real eta_before,
     real w_scale,
     real c_before,
-    bool condition_1,
+    bool c_below_1,
     bool use_weight_decay,
     bool scale_grad) {
     real g = grad;
@@ -47,7 +47,7 @@ __device__ inline void asgd_step(
         g = g + weight_decay * w;  // (1)
     }
     w = w_scale * w - eta_before * g;  // (4)
-    if (condition_1) {
+    if (c_below_1) {
         average = average + c_before * (w - average);  // (7)
     } else {
         average = w;  // (7)

@@ -32,14 +32,14 @@ __device__ inline void lars_step(
     real& velocity,
     real grad_bound,
     real grad_factor,
-    real lr_times_trust_ratio,
     real momentum,
+    real scaled_lr,
     real weight_decay,
     bool scale_grad) {
     if (scale_grad) {
         grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w);  // (4)(5)
+    velocity = momentum * velocity + scaled_lr * (grad + weight_decay * w);  // (4)(5)
     w = w - velocity;  // (6)
 }
 

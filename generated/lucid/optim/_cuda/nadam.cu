@@ -47,8 +47,8 @@ struct nadam_rule {
 };
 
 /// What the kernels of NAdam (dialect "paper") take: the states m, v; the scalars grad_bound,
-/// grad_factor, mu, one_minus_mu, beta2, one_minus_beta2, eps, m_scale, scaled_grad_scale, v_scale;
-/// the choices scale_grad.
+/// grad_factor, mu, one_minus_mu, beta2, one_minus_beta2, eps, grad_scale, m_scale, v_scale; the
+/// choices scale_grad.
 struct nadam_paper_rule {
     static constexpr int states = 2;
     static constexpr int scalars = 10;
@@ -101,8 +101,8 @@ struct nadam_devlog_rule {
 };
 
 /// What the kernels of NAdam (dialect "lucid2") take: the states m, v; the scalars grad_bound,
-/// grad_factor, weight_decay, m_scale, one_minus_beta1, beta2, one_minus_beta2, g_scale, m_scale_2,
-/// scaled_eps; the choices use_weight_decay, scale_grad.
+/// grad_factor, weight_decay, m_scale, one_minus_beta1, beta2, one_minus_beta2, g_scale,
+/// m_scale_in_w, scaled_eps; the choices use_weight_decay, scale_grad.
 struct nadam_lucid2_rule {
     static constexpr int states = 2;
     static constexpr int scalars = 10;
@@ -128,8 +128,8 @@ struct nadam_lucid2_rule {
 };
 
 /// What the kernels of NAdam (dialect "optax") take: the states m, v; the scalars grad_bound,
-/// grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, eps, eps_root, m_scale,
-/// scaled_grad_scale, v_scale; the choices use_weight_decay, scale_grad.
+/// grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, eps, eps_root, grad_scale,
+/// m_scale, v_scale; the choices use_weight_decay, scale_grad.
 struct nadam_optax_rule {
     static constexpr int states = 2;
     static constexpr int scalars = 12;

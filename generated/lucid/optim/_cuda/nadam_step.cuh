@@ -77,8 +77,8 @@ __device__ inline void nadam_paper_step(
     real beta2,
     real one_minus_beta2,
     real eps,
+    real grad_scale,
     real m_scale,
-    real scaled_grad_scale,
     real v_scale,
     bool scale_grad) {
     if (scale_grad) {
@@ -86,7 +86,7 @@ __device__ inline void nadam_paper_step(
     }
     m = mu * m + one_minus_mu * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
-    w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * sqrt(v) + eps);  // (4)(5)(6)
+    w = w - (grad_scale * grad + m_scale * m) / (v_scale * sqrt(v) + eps);  // (4)(5)(6)
 }
 
 /// One step of NAdam (dialect "devlog") for one element; the numbers are those of its equations.
@@ -135,7 +135,7 @@ __device__ inline void nadam_lucid2_step(
     real beta2,
     real one_minus_beta2,
     real g_scale,
-    real m_scale_2,
+    real m_scale_in_w,
     real scaled_eps,
     bool use_weight_decay,
     bool scale_grad) {
@@ -148,7 +148,7 @@ __device__ inline void nadam_lucid2_step(
     }
     m = m_scale * m + one_minus_beta1 * g;  // (2)
     v = beta2 * v + one_minus_beta2 * (g * g);  // (3)
-    w = w - (g_scale * g + m_scale_2 * m) / (sqrt(v) + scaled_eps);  // (4)(5)(6)
+    w = w - (g_scale * g + m_scale_in_w * m) / (sqrt(v) + scaled_eps);  // (4)(5)(6)
 }
 
 /// One step of NAdam (dialect "optax") for one element; the numbers are those of its equations.
@@ -167,8 +167,8 @@ __device__ inline void nadam_optax_step(
     real w_scale,
     real eps,
     real eps_root,
+    real grad_scale,
     real m_scale,
-    real scaled_grad_scale,
     real v_scale,
     bool use_weight_decay,
     bool scale_grad) {
@@ -184,7 +184,7 @@ __device__ inline void nadam_optax_step(
         w_decayed = w;  // (7)
     }
     // (4)(5)(6)
-    w = w_decayed - (m_scale * m + scaled_grad_scale * grad) / (sqrt(v_scale * v + eps_root) + eps);
+    w = w_decayed - (grad_scale * grad + m_scale * m) / (sqrt(v_scale * v + eps_root) + eps);
 }
 
 }  // namespace lucidgen

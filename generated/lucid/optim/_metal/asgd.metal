@@ -21,7 +21,7 @@ template <typename T>
     constant float& eta_before [[buffer(6)]],
     constant float& w_scale [[buffer(7)]],
     constant float& c_before [[buffer(8)]],
-    constant bool& condition_1 [[buffer(9)]],
+    constant bool& c_below_1 [[buffer(9)]],
     constant bool& use_weight_decay [[buffer(10)]],
     constant bool& scale_grad [[buffer(11)]],
     constant uint& size [[buffer(12)]],
@@ -34,7 +34,7 @@ template <typename T>
     lucidgen::asgd_step(
         w_i, float(grad[i]), average_i,
         grad_bound, grad_factor, weight_decay, eta_before, w_scale, c_before,
-        condition_1, use_weight_decay, scale_grad);
+        c_below_1, use_weight_decay, scale_grad);
     w[i] = T(w_i);
     average[i] = T(average_i);
 }

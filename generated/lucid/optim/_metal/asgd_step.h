@@ -33,7 +33,7 @@ inline void asgd_step(
     float eta_before,
     float w_scale,
     float c_before,
-    bool condition_1,
+    bool c_below_1,
     bool use_weight_decay,
     bool scale_grad) {
     float g = grad;
@@ -44,7 +44,7 @@ inline void asgd_step(
         g = g + weight_decay * w;  // (1)
     }
     w = w_scale * w - eta_before * g;  // (4)
-    if (condition_1) {
+    if (c_below_1) {
         average = average + c_before * (w - average);  // (7)
     } else {
         average = w;  // (7)

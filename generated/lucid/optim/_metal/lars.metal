@@ -17,8 +17,8 @@ template <typename T>
     device T* velocity [[buffer(2)]],
     constant float& grad_bound [[buffer(3)]],
     constant float& grad_factor [[buffer(4)]],
-    constant float& lr_times_trust_ratio [[buffer(5)]],
-    constant float& momentum [[buffer(6)]],
+    constant float& momentum [[buffer(5)]],
+    constant float& scaled_lr [[buffer(6)]],
     constant float& weight_decay [[buffer(7)]],
     constant bool& scale_grad [[buffer(8)]],
     constant uint& size [[buffer(9)]],
@@ -30,7 +30,7 @@ template <typename T>
     float velocity_i = float(velocity[i]);
     lucidgen::lars_step(
         w_i, float(grad[i]), velocity_i,
-        grad_bound, grad_factor, lr_times_trust_ratio, momentum, weight_decay,
+        grad_bound, grad_factor, momentum, scaled_lr, weight_decay,
         scale_grad);
     w[i] = T(w_i);
     velocity[i] = T(velocity_i);

@@ -29,14 +29,14 @@ inline void lars_step(
     thread float& velocity,
     float grad_bound,
     float grad_factor,
-    float lr_times_trust_ratio,
     float momentum,
+    float scaled_lr,
     float weight_decay,
     bool scale_grad) {
     if (scale_grad) {
         grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w);  // (4)(5)
+    velocity = momentum * velocity + scaled_lr * (grad + weight_decay * w);  // (4)(5)
     w = w - velocity;  // (6)
 }
 

@@ -71,8 +71,8 @@ template <typename T>
     constant float& beta2 [[buffer(8)]],
     constant float& one_minus_beta2 [[buffer(9)]],
     constant float& eps [[buffer(10)]],
-    constant float& m_scale [[buffer(11)]],
-    constant float& scaled_grad_scale [[buffer(12)]],
+    constant float& grad_scale [[buffer(11)]],
+    constant float& m_scale [[buffer(12)]],
     constant float& v_scale [[buffer(13)]],
     constant bool& scale_grad [[buffer(14)]],
     constant uint& size [[buffer(15)]],
@@ -86,7 +86,7 @@ template <typename T>
     lucidgen::nadam_paper_step(
         w_i, float(grad[i]), m_i, v_i,
         grad_bound, grad_factor, mu, one_minus_mu, beta2, one_minus_beta2, eps,
-        m_scale, scaled_grad_scale, v_scale,
+        grad_scale, m_scale, v_scale,
         scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
@@ -163,7 +163,7 @@ template <typename T>
     constant float& beta2 [[buffer(9)]],
     constant float& one_minus_beta2 [[buffer(10)]],
     constant float& g_scale [[buffer(11)]],
-    constant float& m_scale_2 [[buffer(12)]],
+    constant float& m_scale_in_w [[buffer(12)]],
     constant float& scaled_eps [[buffer(13)]],
     constant bool& use_weight_decay [[buffer(14)]],
     constant bool& scale_grad [[buffer(15)]],
@@ -178,7 +178,7 @@ template <typename T>
     lucidgen::nadam_lucid2_step(
         w_i, float(grad[i]), m_i, v_i,
         grad_bound, grad_factor, weight_decay, m_scale, one_minus_beta1, beta2,
-        one_minus_beta2, g_scale, m_scale_2, scaled_eps,
+        one_minus_beta2, g_scale, m_scale_in_w, scaled_eps,
         use_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);
@@ -210,8 +210,8 @@ template <typename T>
     constant float& w_scale [[buffer(10)]],
     constant float& eps [[buffer(11)]],
     constant float& eps_root [[buffer(12)]],
-    constant float& m_scale [[buffer(13)]],
-    constant float& scaled_grad_scale [[buffer(14)]],
+    constant float& grad_scale [[buffer(13)]],
+    constant float& m_scale [[buffer(14)]],
     constant float& v_scale [[buffer(15)]],
     constant bool& use_weight_decay [[buffer(16)]],
     constant bool& scale_grad [[buffer(17)]],
@@ -226,7 +226,7 @@ template <typename T>
     lucidgen::nadam_optax_step(
         w_i, float(grad[i]), m_i, v_i,
         grad_bound, grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2,
-        w_scale, eps, eps_root, m_scale, scaled_grad_scale, v_scale,
+        w_scale, eps, eps_root, grad_scale, m_scale, v_scale,
         use_weight_decay, scale_grad);
     w[i] = T(w_i);
     m[i] = T(m_i);

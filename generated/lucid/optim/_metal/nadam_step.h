@@ -74,8 +74,8 @@ inline void nadam_paper_step(
     float beta2,
     float one_minus_beta2,
     float eps,
+    float grad_scale,
     float m_scale,
-    float scaled_grad_scale,
     float v_scale,
     bool scale_grad) {
     if (scale_grad) {
@@ -84,7 +84,7 @@ inline void nadam_paper_step(
     m = mu * m + one_minus_mu * grad;  // (2)
     v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
     // (4)(5)(6)
-    w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * metal::precise::sqrt(v) + eps);
+    w = w - (grad_scale * grad + m_scale * m) / (v_scale * metal::precise::sqrt(v) + eps);
 }
 
 /// One step of NAdam (dialect "devlog") for one element; the numbers are those of its equations.
@@ -131,7 +131,7 @@ inline void nadam_lucid2_step(
     float beta2,
     float one_minus_beta2,
     float g_scale,
-    float m_scale_2,
+    float m_scale_in_w,
     float scaled_eps,
     bool use_weight_decay,
     bool scale_grad) {
@@ -144,7 +144,7 @@ inline void nadam_lucid2_step(
     }
     m = m_scale * m + one_minus_beta1 * g;  // (2)
     v = beta2 * v + one_minus_beta2 * (g * g);  // (3)
-    w = w - (g_scale * g + m_scale_2 * m) / (metal::precise::sqrt(v) + scaled_eps);  // (4)(5)(6)
+    w = w - (g_scale * g + m_scale_in_w * m) / (metal::precise::sqrt(v) + scaled_eps);  // (4)(5)(6)
 }
 
 /// One step of NAdam (dialect "optax") for one element; the numbers are those of its equations.
@@ -162,8 +162,8 @@ inline void nadam_optax_step(
     float w_scale,
     float eps,
     float eps_root,
+    float grad_scale,
     float m_scale,
-    float scaled_grad_scale,
     float v_scale,
     bool use_weight_decay,
     bool scale_grad) {
@@ -180,8 +180,7 @@ inline void nadam_optax_step(
     }
     // (4)(5)(6)
     w = w_decayed
-        - (m_scale * m + scaled_grad_scale * grad)
-        / (metal::precise::sqrt(v_scale * v + eps_root) + eps);
+        - (grad_scale * grad + m_scale * m) / (metal::precise::sqrt(v_scale * v + eps_root) + eps);
 }
 
 }  // namespace lucidgen

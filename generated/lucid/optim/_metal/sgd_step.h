@@ -116,18 +116,18 @@ inline void sgd_devlog_step(
     if (scale_grad) {
         grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    float b_or_scaled_grad;
+    float b_or_grad;
     if (use_momentum) {
         b = grad + momentum * b;  // (1)
-        b_or_scaled_grad = b;  // (2)
+        b_or_grad = b;  // (2)
     } else {
-        b_or_scaled_grad = grad;  // (2)
+        b_or_grad = grad;  // (2)
     }
     float u;
     if (use_weight_decay) {
-        u = b_or_scaled_grad + weight_decay * w;  // (2)
+        u = b_or_grad + weight_decay * w;  // (2)
     } else {
-        u = b_or_scaled_grad;  // (2)
+        u = b_or_grad;  // (2)
     }
     w = w - lr * u;  // (3)
 }
@@ -186,17 +186,17 @@ inline void sgd_keras_step(
     if (scale_grad) {
         grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    float b_term = -(lr * grad);  // (1)(2)
+    float minus_1_times_lr_times_grad = -(lr * grad);  // (1)(2)
     float u;
     if (use_momentum) {
-        b = b_term + momentum * b;  // (1)
+        b = minus_1_times_lr_times_grad + momentum * b;  // (1)
         if (nesterov) {
-            u = b_term + momentum * b;  // (2)
+            u = minus_1_times_lr_times_grad + momentum * b;  // (2)
         } else {
             u = b;  // (2)
         }
     } else {
-        u = b_term;  // (2)
+        u = minus_1_times_lr_times_grad;  // (2)
     }
     float w_decayed;
     if (use_weight_decay) {

@@ -39,17 +39,17 @@ inline void signsgd_step(
     if (scale_grad) {
         grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    float m_or_scaled_grad;
+    float m_or_grad;
     if (use_momentum) {
         m = momentum * m + one_minus_momentum * grad;  // (1)
-        m_or_scaled_grad = m;  // (2)
+        m_or_grad = m;  // (2)
     } else {
-        m_or_scaled_grad = grad;  // (2)
+        m_or_grad = grad;  // (2)
     }
     if (use_weight_decay) {
         w = w_scale * w;  // (3)
     }
-    w = w - lr * metal::sign(m_or_scaled_grad);  // (2)(3)
+    w = w - lr * metal::sign(m_or_grad);  // (2)(3)
 }
 
 }  // namespace lucidgen

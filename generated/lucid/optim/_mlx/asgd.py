@@ -28,7 +28,7 @@ def asgd_step(
     c_before,
     use_weight_decay,
     scale_grad,
-    condition_1,
+    c_below_1,
 ):
     """One step of ASGD: the new w, average."""
     g = grad
@@ -37,7 +37,7 @@ def asgd_step(
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     w = w_scale * w - eta_before * g  # (4)
-    if condition_1:
+    if c_below_1:
         average = average + c_before * (w - average)  # (7)
     else:
         average = w  # (7)
@@ -46,14 +46,14 @@ def asgd_step(
 
 def asgd_scalars(t, lr, lambd, alpha, t0, eta, c):
     """The scalars of ASGD at step t, which is an array."""
-    condition_1 = c < 1
+    c_below_1 = c < 1
     w_scale = 1 - eta * lambd  # (4)
     eta_before = eta  # (4)
     eta = lr * power(t * lambd * lr + 1, -alpha)  # (3)
     c_before = c  # (7)
     c = 1 / maximum(t - t0, 1)  # (6)
     return {
-        "condition_1": condition_1,
+        "c_below_1": c_below_1,
         "w_scale": w_scale,
         "eta_before": eta_before,
         "c_before": c_before,
@@ -72,7 +72,7 @@ def asgd_captured_step(
     eta_before,
     w_scale,
     c_before,
-    condition_1,
+    c_below_1,
     use_weight_decay,
     scale_grad,
 ):
@@ -83,7 +83,7 @@ def asgd_captured_step(
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     w = w_scale * w - eta_before * g  # (4)
-    average = mx.where(condition_1, average + c_before * (w - average), w)  # (7)
+    average = mx.where(c_below_1, average + c_before * (w - average), w)  # (7)
     return w, average
 
 

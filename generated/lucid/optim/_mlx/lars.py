@@ -36,8 +36,8 @@ def lars_step(
         trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm),
         1,
     )  # (3)
-    lr_times_trust_ratio = lr * trust_ratio  # (4)(5)
-    velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w)  # (4)(5)
+    scaled_lr = lr * trust_ratio  # (4)(5)
+    velocity = momentum * velocity + scaled_lr * (grad + weight_decay * w)  # (4)(5)
     w = w - velocity  # (6)
     return w, velocity
 
@@ -53,7 +53,7 @@ def lars_tensors(lr, weight_decay, trust_coefficient, grad_factor, grad_bound, w
         trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm),
         1,
     )  # (3)
-    lr_times_trust_ratio = lr * trust_ratio  # (4)(5)
+    scaled_lr = lr * trust_ratio  # (4)(5)
     return {
-        "lr_times_trust_ratio": lr_times_trust_ratio,
+        "scaled_lr": scaled_lr,
     }

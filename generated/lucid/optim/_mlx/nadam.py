@@ -88,8 +88,8 @@ def nadam_paper_step(
     beta2,
     one_minus_beta2,
     eps,
+    grad_scale,
     m_scale,
-    scaled_grad_scale,
     v_scale,
     scale_grad,
 ):
@@ -98,7 +98,7 @@ def nadam_paper_step(
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = mu * m + one_minus_mu * grad  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(grad)  # (3)
-    w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * mx.sqrt(v) + eps)  # (4)(5)(6)
+    w = w - (grad_scale * grad + m_scale * m) / (v_scale * mx.sqrt(v) + eps)  # (4)(5)(6)
     return w, m, v
 
 
@@ -112,14 +112,14 @@ def nadam_paper_scalars(t, lr, beta1, beta2, momentum_decay, mu_product):
     bias_correction2 = -expm1(t * log(beta2))  # (4)(5)(6)
     v_scale = sqrt(beta2) / sqrt(bias_correction2)  # (4)(5)(6)
     m_scale = lr * mu_next / (1 - mu_next * mu_product)  # (4)(5)(6)
-    scaled_grad_scale = lr * one_minus_mu / (1 - mu_product)  # (4)(5)(6)
+    grad_scale = lr * one_minus_mu / (1 - mu_product)  # (4)(5)(6)
     return {
         "mu": mu,
         "one_minus_mu": one_minus_mu,
         "one_minus_beta2": one_minus_beta2,
         "v_scale": v_scale,
         "m_scale": m_scale,
-        "scaled_grad_scale": scaled_grad_scale,
+        "grad_scale": grad_scale,
         "mu_product": mu_product,
     }
 
@@ -186,7 +186,7 @@ def nadam_lucid2_step(
     beta2,
     one_minus_beta2,
     g_scale,
-    m_scale_2,
+    m_scale_in_w,
     scaled_eps,
     use_weight_decay,
     scale_grad,
@@ -199,7 +199,7 @@ def nadam_lucid2_step(
         g = g + weight_decay * w  # (1)
     m = m_scale * m + one_minus_beta1 * g  # (2)
     v = beta2 * v + one_minus_beta2 * mx.square(g)  # (3)
-    w = w - (g_scale * g + m_scale_2 * m) / (mx.sqrt(v) + scaled_eps)  # (4)(5)(6)
+    w = w - (g_scale * g + m_scale_in_w * m) / (mx.sqrt(v) + scaled_eps)  # (4)(5)(6)
     return w, m, v
 
 
@@ -212,14 +212,14 @@ def nadam_lucid2_scalars(t, lr, beta1, beta2, eps, momentum_decay):
     scaled_eps = eps * sqrt(bias_correction2)  # (4)(5)(6)
     bias_correction1 = -expm1(t * log(beta1))  # (4)(5)(6)
     bias_correction1_squared = bias_correction1**2  # (4)(5)(6)
-    m_scale_2 = beta1 * bias_correction2 * lr / bias_correction1_squared  # (4)(5)(6)
+    m_scale_in_w = beta1 * bias_correction2 * lr / bias_correction1_squared  # (4)(5)(6)
     g_scale = bias_correction2 * lr * one_minus_beta1 / bias_correction1_squared  # (4)(5)(6)
     return {
         "one_minus_beta1": one_minus_beta1,
         "m_scale": m_scale,
         "one_minus_beta2": one_minus_beta2,
         "scaled_eps": scaled_eps,
-        "m_scale_2": m_scale_2,
+        "m_scale_in_w": m_scale_in_w,
         "g_scale": g_scale,
     }
 
@@ -238,8 +238,8 @@ def nadam_optax_step(
     w_scale,
     eps,
     eps_root,
+    grad_scale,
     m_scale,
-    scaled_grad_scale,
     v_scale,
     use_weight_decay,
     scale_grad,
@@ -253,7 +253,7 @@ def nadam_optax_step(
         w_decayed = w_scale * w  # (7)
     else:
         w_decayed = w  # (7)
-    w = w_decayed - (m_scale * m + scaled_grad_scale * grad) / (
+    w = w_decayed - (grad_scale * grad + m_scale * m) / (
         mx.sqrt(v_scale * v + eps_root) + eps
     )  # (4)(5)(6)
     return w, m, v
@@ -268,12 +268,12 @@ def nadam_optax_scalars(t, lr, beta1, beta2, weight_decay):
     v_scale = 1 / bias_correction2  # (4)(5)(6)
     m_scale = beta1 * lr / (1 - beta1 ** (t + 1))  # (4)(5)(6)
     bias_correction1 = -expm1(t * log(beta1))  # (4)(5)(6)
-    scaled_grad_scale = lr * one_minus_beta1 / bias_correction1  # (4)(5)(6)
+    grad_scale = lr * one_minus_beta1 / bias_correction1  # (4)(5)(6)
     return {
         "one_minus_beta1": one_minus_beta1,
         "one_minus_beta2": one_minus_beta2,
         "w_scale": w_scale,
         "v_scale": v_scale,
         "m_scale": m_scale,
-        "scaled_grad_scale": scaled_grad_scale,
+        "grad_scale": grad_scale,
     }

@@ -110,13 +110,13 @@ def sgd_devlog_step(
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_momentum:
         b = grad + momentum * b  # (1)
-        b_or_scaled_grad = b  # (2)
+        b_or_grad = b  # (2)
     else:
-        b_or_scaled_grad = grad  # (2)
+        b_or_grad = grad  # (2)
     if use_weight_decay:
-        u = b_or_scaled_grad + weight_decay * w  # (2)
+        u = b_or_grad + weight_decay * w  # (2)
     else:
-        u = b_or_scaled_grad  # (2)
+        u = b_or_grad  # (2)
     w = w - lr * u  # (3)
     return w, b
 
@@ -171,15 +171,15 @@ def sgd_keras_step(
     """One step of SGD (dialect "keras"): the new w, b."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    b_term = -lr * grad  # (1)(2)
+    minus_1_times_lr_times_grad = -lr * grad  # (1)(2)
     if use_momentum:
-        b = b_term + momentum * b  # (1)
+        b = minus_1_times_lr_times_grad + momentum * b  # (1)
         if nesterov:
-            u = b_term + momentum * b  # (2)
+            u = minus_1_times_lr_times_grad + momentum * b  # (2)
         else:
             u = b  # (2)
     else:
-        u = b_term  # (2)
+        u = minus_1_times_lr_times_grad  # (2)
     if use_weight_decay:
         w_decayed = w_scale * w  # (4)
     else:

@@ -25,7 +25,7 @@ def asgd_step(
     c_before,
     use_weight_decay,
     scale_grad,
-    condition_1,
+    c_below_1,
 ):
     """One step of ASGD."""
     work1, work2 = scratch
@@ -43,7 +43,7 @@ def asgd_step(
     np.multiply(w_scale, w, out=w)
     np.multiply(eta_before, g, out=work2)
     np.subtract(w, work2, out=w)
-    if condition_1:
+    if c_below_1:
         # (7) average = average + c_before * (w - average)
         np.subtract(w, average, out=work2)
         np.multiply(c_before, work2, out=work2)

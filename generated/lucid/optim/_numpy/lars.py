@@ -39,12 +39,12 @@ def lars_step(
         trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm),
         1,
     )  # (3)
-    lr_times_trust_ratio = lr * trust_ratio  # (4)(5)
-    # (4)(5) velocity = momentum * velocity + lr_times_trust_ratio * (grad + weight_decay * w)
+    scaled_lr = lr * trust_ratio  # (4)(5)
+    # (4)(5) velocity = momentum * velocity + scaled_lr * (grad + weight_decay * w)
     np.multiply(momentum, velocity, out=velocity)
     np.multiply(weight_decay, w, out=work2)
     np.add(grad, work2, out=work2)
-    np.multiply(lr_times_trust_ratio, work2, out=work2)
+    np.multiply(scaled_lr, work2, out=work2)
     np.add(velocity, work2, out=velocity)
     # (6) w = w - velocity
     np.subtract(w, velocity, out=w)

@@ -82,8 +82,8 @@ def nadam_paper_step(
     beta2,
     one_minus_beta2,
     eps,
+    grad_scale,
     m_scale,
-    scaled_grad_scale,
     v_scale,
     scale_grad,
 ):
@@ -103,9 +103,9 @@ def nadam_paper_step(
     np.square(grad, out=work2)
     np.multiply(one_minus_beta2, work2, out=work2)
     np.add(v, work2, out=v)
-    # (4)(5)(6) w = w - (m_scale * m + scaled_grad_scale * grad) / (v_scale * sqrt(v) + eps)
-    np.multiply(m_scale, m, out=work2)
-    np.multiply(scaled_grad_scale, grad, out=work3)
+    # (4)(5)(6) w = w - (grad_scale * grad + m_scale * m) / (v_scale * sqrt(v) + eps)
+    np.multiply(grad_scale, grad, out=work2)
+    np.multiply(m_scale, m, out=work3)
     np.add(work2, work3, out=work2)
     np.sqrt(v, out=work3)
     np.multiply(v_scale, work3, out=work3)
@@ -178,7 +178,7 @@ def nadam_lucid2_step(
     beta2,
     one_minus_beta2,
     g_scale,
-    m_scale_2,
+    m_scale_in_w,
     scaled_eps,
     use_weight_decay,
     scale_grad,
@@ -204,9 +204,9 @@ def nadam_lucid2_step(
     np.square(g, out=work2)
     np.multiply(one_minus_beta2, work2, out=work2)
     np.add(v, work2, out=v)
-    # (4)(5)(6) w = w - (g_scale * g + m_scale_2 * m) / (sqrt(v) + scaled_eps)
+    # (4)(5)(6) w = w - (g_scale * g + m_scale_in_w * m) / (sqrt(v) + scaled_eps)
     np.multiply(g_scale, g, out=work2)
-    np.multiply(m_scale_2, m, out=work3)
+    np.multiply(m_scale_in_w, m, out=work3)
     np.add(work2, work3, out=work2)
     np.sqrt(v, out=work3)
     np.add(work3, scaled_eps, out=work3)
@@ -229,8 +229,8 @@ def nadam_optax_step(
     w_scale,
     eps,
     eps_root,
+    grad_scale,
     m_scale,
-    scaled_grad_scale,
     v_scale,
     use_weight_decay,
     scale_grad,
@@ -257,9 +257,9 @@ def nadam_optax_step(
     else:
         w_decayed = w
     # (4)(5)(6) w = w_decayed
-    #     - (m_scale * m + scaled_grad_scale * grad) / (sqrt(v_scale * v + eps_root) + eps)
-    np.multiply(m_scale, m, out=work3)
-    np.multiply(scaled_grad_scale, grad, out=work4)
+    #     - (grad_scale * grad + m_scale * m) / (sqrt(v_scale * v + eps_root) + eps)
+    np.multiply(grad_scale, grad, out=work3)
+    np.multiply(m_scale, m, out=work4)
     np.add(work3, work4, out=work3)
     np.multiply(v_scale, v, out=work4)
     np.add(work4, eps_root, out=work4)

@@ -132,15 +132,15 @@ def sgd_devlog_step(
         # (1) b = grad + momentum * b
         np.multiply(momentum, b, out=b)
         np.add(grad, b, out=b)
-        b_or_scaled_grad = b
+        b_or_grad = b
     else:
-        b_or_scaled_grad = grad
+        b_or_grad = grad
     if use_weight_decay:
-        # (2) u = b_or_scaled_grad + weight_decay * w
+        # (2) u = b_or_grad + weight_decay * w
         np.multiply(weight_decay, w, out=work2)
-        u = np.add(b_or_scaled_grad, work2, out=work2)
+        u = np.add(b_or_grad, work2, out=work2)
     else:
-        u = b_or_scaled_grad
+        u = b_or_grad
     # (3) w = w - lr * u
     np.multiply(lr, u, out=work3)
     np.subtract(w, work3, out=w)
@@ -211,21 +211,21 @@ def sgd_keras_step(
         np.multiply(grad_factor, grad, out=work1)
         np.minimum(work1, grad_bound, out=work1)
         grad = np.maximum(work1, -grad_bound, out=work1)
-    # (1)(2) b_term = -lr * grad
+    # (1)(2) minus_1_times_lr_times_grad = -lr * grad
     np.multiply(lr, grad, out=work2)
-    b_term = np.negative(work2, out=work2)
+    minus_1_times_lr_times_grad = np.negative(work2, out=work2)
     if use_momentum:
-        # (1) b = b_term + momentum * b
+        # (1) b = minus_1_times_lr_times_grad + momentum * b
         np.multiply(momentum, b, out=b)
-        np.add(b_term, b, out=b)
+        np.add(minus_1_times_lr_times_grad, b, out=b)
         if nesterov:
-            # (2) u = b_term + momentum * b
+            # (2) u = minus_1_times_lr_times_grad + momentum * b
             np.multiply(momentum, b, out=work3)
-            u = np.add(b_term, work3, out=work3)
+            u = np.add(minus_1_times_lr_times_grad, work3, out=work3)
         else:
             u = b
     else:
-        u = b_term
+        u = minus_1_times_lr_times_grad
     if use_weight_decay:
         # (4) w_decayed = w_scale * w
         w_decayed = np.multiply(w_scale, w, out=work4)

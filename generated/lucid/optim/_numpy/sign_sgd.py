@@ -39,13 +39,13 @@ def signsgd_step(
         np.multiply(momentum, m, out=m)
         np.multiply(one_minus_momentum, grad, out=work2)
         np.add(m, work2, out=m)
-        m_or_scaled_grad = m
+        m_or_grad = m
     else:
-        m_or_scaled_grad = grad
+        m_or_grad = grad
     if use_weight_decay:
         # (3) w = w_scale * w
         np.multiply(w_scale, w, out=w)
-    # (2)(3) w = w - lr * sign(m_or_scaled_grad)
-    np.sign(m_or_scaled_grad, out=work2)
+    # (2)(3) w = w - lr * sign(m_or_grad)
+    np.sign(m_or_grad, out=work2)
     np.multiply(lr, work2, out=work2)
     np.subtract(w, work2, out=w)

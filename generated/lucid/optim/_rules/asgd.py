@@ -25,15 +25,15 @@ _CPP = __package__.removesuffix("_rules") + "_cpp.asgd"
 def asgd_scalars(t, lr, lambd, alpha, t0, eta, c):
     """The scalars of ASGD at step t."""
     c_before = 0.0
-    condition_1 = c < 1
+    c_below_1 = c < 1
     w_scale = 1 - eta * lambd  # (4)
     eta_before = eta  # (4)
     eta = lr * power(t * lambd * lr + 1, -alpha)  # (3)
-    if condition_1:
+    if c_below_1:
         c_before = c  # (7)
     c = 1 / maximum(t - t0, 1)  # (6)
     return {
-        "condition_1": condition_1,
+        "c_below_1": c_below_1,
         "w_scale": w_scale,
         "eta_before": eta_before,
         "c_before": c_before,

@@ -56,14 +56,14 @@ def nadam_paper_scalars(t, lr, beta1, beta2, momentum_decay, mu_product):
     bias_correction2 = 1 - beta2**t  # (4)(5)(6)
     v_scale = sqrt(beta2) / sqrt(bias_correction2)  # (4)(5)(6)
     m_scale = lr * mu_next / (1 - mu_next * mu_product)  # (4)(5)(6)
-    scaled_grad_scale = lr * one_minus_mu / (1 - mu_product)  # (4)(5)(6)
+    grad_scale = lr * one_minus_mu / (1 - mu_product)  # (4)(5)(6)
     return {
         "mu": mu,
         "one_minus_mu": one_minus_mu,
         "one_minus_beta2": one_minus_beta2,
         "v_scale": v_scale,
         "m_scale": m_scale,
-        "scaled_grad_scale": scaled_grad_scale,
+        "grad_scale": grad_scale,
         "mu_product": mu_product,
     }
 
@@ -96,14 +96,14 @@ def nadam_lucid2_scalars(t, lr, beta1, beta2, eps, momentum_decay):
     scaled_eps = eps * sqrt(bias_correction2)  # (4)(5)(6)
     bias_correction1 = 1 - beta1**t  # (4)(5)(6)
     bias_correction1_squared = bias_correction1**2  # (4)(5)(6)
-    m_scale_2 = beta1 * bias_correction2 * lr / bias_correction1_squared  # (4)(5)(6)
+    m_scale_in_w = beta1 * bias_correction2 * lr / bias_correction1_squared  # (4)(5)(6)
     g_scale = bias_correction2 * lr * one_minus_beta1 / bias_correction1_squared  # (4)(5)(6)
     return {
         "one_minus_beta1": one_minus_beta1,
         "m_scale": m_scale,
         "one_minus_beta2": one_minus_beta2,
         "scaled_eps": scaled_eps,
-        "m_scale_2": m_scale_2,
+        "m_scale_in_w": m_scale_in_w,
         "g_scale": g_scale,
     }
 
@@ -117,14 +117,14 @@ def nadam_optax_scalars(t, lr, beta1, beta2, weight_decay):
     v_scale = 1 / bias_correction2  # (4)(5)(6)
     m_scale = beta1 * lr / (1 - beta1 ** (t + 1))  # (4)(5)(6)
     bias_correction1 = 1 - beta1**t  # (4)(5)(6)
-    scaled_grad_scale = lr * one_minus_beta1 / bias_correction1  # (4)(5)(6)
+    grad_scale = lr * one_minus_beta1 / bias_correction1  # (4)(5)(6)
     return {
         "one_minus_beta1": one_minus_beta1,
         "one_minus_beta2": one_minus_beta2,
         "w_scale": w_scale,
         "v_scale": v_scale,
         "m_scale": m_scale,
-        "scaled_grad_scale": scaled_grad_scale,
+        "grad_scale": grad_scale,
     }
 
 
