@@ -24,7 +24,7 @@ FORBIDDEN = [
     ("spec", "lucidgen.spec.domains", "lucidgen.ir.guard"),
     ("spec", "lucidgen.spec.loader", "lucidgen.runtime.checking"),
     ("ir", "lucidgen.ir.guard", "lucidgen.passes.order"),
-    ("passes", "lucidgen.passes.share", "lucidgen.targets.common.operations"),
+    ("passes", "lucidgen.passes.share", "lucidgen.targets.common.trees"),
     ("targets", "lucidgen.targets.common.printer", "lucidgen.specs.adam"),
     ("targets", "lucidgen.targets.latex", "lucidgen.package.writing"),
     ("siblings", "lucidgen.targets.cuda", "lucidgen.targets.metal"),

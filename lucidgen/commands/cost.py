@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ..ir.program import Program
 from ..passes import optimize, resolve
 from ..spec.domains import Domain, domain_of
-from ..targets.common.operations import operations, walk
-from ..targets.common.operations import reads as reads_of
+from ..targets.common.trees import reads as reads_of
+from ..targets.common.trees import tree_of, walk
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     read: set[str] = set()
     for let in program.body:
         if let.domain is Domain.ELEMENT:
-            tree = operations(let.value, lambda e: domain_of(e, known))
+            tree = tree_of(let.value, lambda e: domain_of(e, known))
             for op in walk(tree):
                 counter = once if array_symbols.isdisjoint(reads_of(op)) else count
                 counter["mul" if op.name == "square" else op.name] += 1

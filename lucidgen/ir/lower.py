@@ -20,9 +20,9 @@ from sympy.core.relational import (
     Unequality,
 )
 
+from ..operations import When
 from ..spec.check import check
 from ..spec.domains import Domain, domain_of, infer_domains
-from ..spec.functions import When
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Bounds, Flag, Hyper, Series, t
 from .guard import Guard

@@ -30,13 +30,6 @@ def name_of(of: sympy.Symbol) -> str:
     return str(of.name)
 
 
-class Square(sympy.Function):  # type: ignore[misc]
-    """x * x, which SymPy would write x**2 again."""
-
-    nargs = 1
-    is_real = True
-
-
 class Names:
     """The names that a program has taken, and new ones.
 
@@ -66,7 +59,7 @@ class Names:
 
 UNBOUNDED = Bounds()
 
-Kind = Literal["step", "hyper", "scaling", "weight", "grad", "state", "choice"]
+Kind = Literal["step", "hyper", "scaling", "weight", "grad", "state"]
 
 
 @dataclass(frozen=True)
@@ -223,10 +216,3 @@ class Program:
         for title, lets in (("host", self.host), ("body", self.body)):
             lines += [f"  {title}:", *(f"    {let}" for let in lets)] if lets else []
         return "\n".join(line.rstrip() for line in lines)
-
-
-class Expm1(sympy.Function):  # type: ignore[misc]
-    """exp(x) - 1 without cancellation."""
-
-    nargs = 1
-    is_real = True

@@ -22,7 +22,7 @@ from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Argument, At, Bounds, Flag, HyperTuple
 from ..spec.schedule import Schedule
 from ..targets.common.cases import Case, cases
-from ..targets.common.operations import Node, Op, operations, with_pi
+from ..targets.common.trees import Node, Op, tree_of, with_pi
 from ..targets.latex import LETTERS, LatexPrinter, typeset
 
 #: How long a line of LaTeX may be: what is left beside the indent of a docstring's block.
@@ -166,7 +166,7 @@ def equation_block(spec: OptimizerSpec | Schedule, equations: Sequence[Eq]) -> t
         end += r" \\" if equation is not equations[-1] else ""
         found = cases(equation.right)
         left = printer.print(equation.left)
-        values = [printer.print(operations(with_pi(case.value), domain)) for case in found]
+        values = [printer.print(tree_of(with_pi(case.value), domain)) for case in found]
         if len(found) == 1:
             lines += _filled(f"{left} &= {values[0]}{end}")
             continue
@@ -215,7 +215,7 @@ def _condition(case: Case) -> str:
         return r"\text{otherwise}"
     printer = _Conditions({})
     return r"\text{if } " + r" \text{ and } ".join(
-        printer.wrapped(operations(condition), 2 if len(case.conditions) > 1 else 0)
+        printer.wrapped(tree_of(condition), 2 if len(case.conditions) > 1 else 0)
         for condition in case.conditions
     )
 

@@ -17,10 +17,10 @@ import sympy
 from ..ir.guard import Guard
 from ..ir.lower import lower
 from ..ir.program import Output, Program, symbol
+from ..operations import ColumnMean, Reduction, RowMean
 from ..passes import optimize
 from ..passes.capture import capture
 from ..spec.domains import Domain
-from ..spec.functions import ColumnMean, Reduction, RowMean
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, roles_of
@@ -28,8 +28,8 @@ from ..targets import cpp, cuda, metal, mlx, numpy
 from ..targets.common.cases import compared_with_special
 from ..targets.common.gpu import NoKernel, Tensors
 from ..targets.common.host import HostFunction, HostPrinter, host_function
-from ..targets.common.operations import operations
 from ..targets.common.step_function import StepFunction
+from ..targets.common.trees import tree_of
 from ..targets.cuda import Kernel as CudaKernel
 from ..targets.metal import Kernel as MetalKernel
 from .documentation import ClassDoc, class_doc, unsupported, value_text
@@ -207,7 +207,7 @@ class CompiledRule:
         """A number as a function of the hyperparameters that it reads."""
         value = value.xreplace({s: symbol(s.name) for s in value.atoms(Hyper)})
         parameters = ", ".join(sorted(s.name for s in value.free_symbols))
-        text = HostPrinter({}, self.program).print(operations(value))
+        text = HostPrinter({}, self.program).print(tree_of(value))
         return f"lambda {parameters}: {text}" if parameters else f"lambda: {text}"
 
     @property
@@ -255,7 +255,7 @@ class CompiledRule:
         return found | {name: f"_{name.upper()}" for name, code in others.items() if code}
 
     def _requirement(self, condition: sympy.Basic) -> str:
-        text = _Requirement({}, self.program).print(operations(compared_with_special(condition)))
+        text = _Requirement({}, self.program).print(tree_of(compared_with_special(condition)))
         return f"lambda {', '.join(sorted(s.name for s in condition.free_symbols))}: {text}"
 
     @property

@@ -12,8 +12,8 @@ from dataclasses import replace
 import sympy
 
 from ..ir.guard import Guard
-from ..ir.program import Expm1, Let, Program, symbol
-from ..spec.functions import When
+from ..ir.program import Let, Program, symbol
+from ..operations import Expm1, When
 from .order import order
 
 

@@ -9,8 +9,8 @@ import sympy
 
 from ..ir.program import Program
 from ..ir.ranges import range_of
+from ..operations import Group
 from ..spec.domains import Domain, domain_of
-from ..spec.functions import Group
 
 
 def gather(program: Program) -> Program:

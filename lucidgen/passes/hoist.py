@@ -8,8 +8,8 @@ import sympy
 
 from ..ir.guard import Guard
 from ..ir.program import Let, Names, Program
+from ..operations import Group
 from ..spec.domains import Domain, domain_of, join
-from ..spec.functions import Group
 
 
 def hoist(program: Program) -> Program:

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir.program import Let, Names, Program, Square, symbol
+from ..ir.program import Let, Names, Program, symbol
+from ..operations import Square, When
 from ..spec.domains import Domain
-from ..spec.functions import When
 
 #: Longer descriptions say less than the name of the reader does.
 MAX_DESCRIPTION = 32

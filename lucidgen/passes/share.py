@@ -10,8 +10,8 @@ from operator import or_
 import sympy
 
 from ..ir.program import Let, Names, Program, symbol
+from ..operations import Group
 from ..spec.domains import domain_of
-from ..spec.functions import Group
 
 
 def share(program: Program) -> Program:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir.program import Let, Names, Program, Square
+from ..ir.program import Let, Names, Program
+from ..operations import Group, Square
 from ..spec.domains import Domain, domain_of
-from ..spec.functions import Group
 
 
 def reduce_strength(program: Program) -> Program:

@@ -6,66 +6,46 @@ A spec file says what is computed and nothing of how. This package owns the lang
 it knows nothing of intermediate forms or targets.
 """
 
+from typing import Any
+
+from . import functions
 from .elsewhere import where
 from .equation import Eq
 from .errors import Location, Problem, SpecError
-from .functions import (
-    Abs,
-    Max,
-    Min,
-    Rational,
-    column_mean,
-    cos,
-    exp,
-    floor,
-    group,
-    log,
-    mean,
-    norm,
-    pi,
-    row_mean,
-    sign,
-    sqrt,
-    tanh,
-    total,
-    when,
-)
+from .functions import Rational, column_mean, group, mean, norm, pi, row_mean, total, when
 from .optimizer import OptimizerSpec
 from .quantities import flag, grad, hyper, keyword_only, series, t, w
 from .schedule import Schedule
 
 __all__ = [
-    "Abs",
     "Eq",
     "Location",
-    "Max",
-    "Min",
     "OptimizerSpec",
     "Problem",
     "Rational",
     "Schedule",
     "SpecError",
     "column_mean",
-    "cos",
-    "exp",
     "flag",
-    "floor",
     "grad",
     "group",
     "hyper",
     "keyword_only",
-    "log",
     "mean",
     "norm",
     "pi",
     "row_mean",
     "series",
-    "sign",
-    "sqrt",
     "t",
-    "tanh",
     "total",
     "w",
     "when",
     "where",
 ]
+# The other functions of the language: exp, sqrt, Max ...
+__all__ += sorted({*functions.NAMES} - {*__all__})
+
+
+def __getattr__(name: str) -> Any:
+    """A function of the language, by its name there."""
+    return functions.__getattr__(name)

@@ -13,12 +13,13 @@ import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFunction
 
+from ..operations import OPTIMIZERS, Reduction, When, Where, in_language
+from ..operations import names as function_names
 from .check_arguments import arguments, names, roles
 from .check_elsewhere import saved_elsewhere
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
-from .functions import FUNCTION_NAMES, FUNCTIONS, Reduction, When
 from .optimizer import OptimizerSpec
 from .quantities import At, Flag, Hyper, Series, symbols_of, t
 from .schedule import Schedule
@@ -220,12 +221,9 @@ def cycles(spec: OptimizerSpec) -> Iterator[Problem]:
             return
 
 
-def expressions(
-    spec: OptimizerSpec | Schedule,
-    functions: tuple[type, ...] = FUNCTIONS,
-    function_names: str = FUNCTION_NAMES,
-) -> Iterator[Problem]:
+def expressions(spec: OptimizerSpec | Schedule, where: Where = OPTIMIZERS) -> Iterator[Problem]:
     """No floats, nothing complex or infinite, nothing unprintable, nothing enormous."""
+    functions = tuple(row.head for row in in_language(where) if row.head)
     for equation in spec.equations:
         right = equation.right
         if not isinstance(right, sympy.Expr) or isinstance(right, Flag):
@@ -264,7 +262,7 @@ def expressions(
             yield wrong(
                 equation,
                 f"no target can compute {head}",
-                f"The language has {function_names}, powers and arithmetic.",
+                f"The language has {', '.join(function_names(where))}, powers and arithmetic.",
             )
         nodes = sum(1 for _ in sympy.preorder_traversal(right))
         if nodes > MAX_NODES:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from ..operations import called_in
 from .errors import Location, Problem, nearest
 from .optimizer import OptimizerSpec
 from .quantities import ROLES, At, Flag, Hyper, HyperTuple, keyword_only, roles_of, symbols_of
@@ -22,8 +23,6 @@ RESERVED = {
     *("max_grad_norm", "max_grad_value", "no_decay", "accumulation_steps", "master_weights"),
     *("foreach", "fused", "capturable", "differentiable", "kernel", "options"),
     *("self", "np", "mx", "mask", "scratch"),
-    # Functions that the host arithmetic calls by these names.
-    *("sqrt", "exp", "expm1", "log", "tanh", "sign", "abs", "power", "maximum", "minimum", "where"),
 }
 #: Keys that the runtime has uses for beside the states.
 RESERVED_KEYS = {"step", "started", "params", "lr", "grad_norm", "master_weight", "grad_sum"}
@@ -58,7 +57,7 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
                 f"{name!r} cannot be a name in generated code",
                 "Choose a Python identifier without a leading underscore.",
             )
-        elif name in RESERVED or name.startswith(PREFIXES):
+        elif name in RESERVED | called_in("host") or name.startswith(PREFIXES):
             yield Problem(
                 location,
                 f"the name {name!r} is taken by the compiler",

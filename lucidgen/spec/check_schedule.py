@@ -12,12 +12,12 @@ from typing import Any
 
 import sympy
 
+from ..operations import Where, called_in
 from . import quantities
 from .check import expressions, misused, wrong
 from .check_arguments import bad_default
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
-from .functions import SCHEDULE_FUNCTION_NAMES, SCHEDULE_FUNCTIONS
 from .quantities import At, Hyper, Series, keyword_only
 from .schedule import (
     OUTPUTS,
@@ -37,8 +37,7 @@ RESERVED = {
     *("t", "base", "value", "momentum", "start", "self", "optimizer", "last_epoch", "verbose"),
     *("hyper", "arguments", "requires", "chainable", "until", "function", "step", "base_lrs"),
     *("get_lr", "get_last_lr", "last_lr", "state_dict", "load_state_dict", "generation"),
-    *("torch_keys", "optional", "pi", "bisect_right", "sqrt", "exp", "log", "cos", "tanh", "floor"),
-    *("abs", "max", "min", "pow", "copysign"),
+    *("torch_keys", "optional", "pi"),
 }
 #: Names that the package exports besides.
 RESERVED_CLASSES = {
@@ -163,7 +162,7 @@ def cycles(spec: Schedule) -> Iterator[Problem]:
 
 def expressions_and_conditions(spec: Schedule) -> Iterator[Problem]:
     """Numbers are exact, functions printable, conditions conditions."""
-    yield from expressions(spec, SCHEDULE_FUNCTIONS, SCHEDULE_FUNCTION_NAMES)
+    yield from expressions(spec, Where.SCHEDULES)
     for equation in spec.equations:
         yield from misused(equation, equation.right)
 
@@ -233,7 +232,7 @@ def names(spec: Schedule) -> Iterator[Problem]:
                 f"{name!r} cannot be a name in generated code",
                 "Choose a Python identifier without a leading underscore.",
             )
-        elif name in RESERVED:
+        elif name in RESERVED | called_in("schedule"):
             yield Problem(
                 location,
                 f"the name {name!r} is taken by the compiler",

@@ -12,7 +12,7 @@ from functools import cached_property, reduce
 
 import sympy
 
-from .functions import ColumnMean, Reduction, RowMean
+from ..operations import HEADS, OPERATIONS
 from .optimizer import OptimizerSpec
 from .quantities import At
 from .schedule import Schedule
@@ -53,8 +53,9 @@ def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain
     if isinstance(expr, sympy.Symbol):
         return known.get(expr, Domain.HOST)
     inside = join(domain_of(arg, known) for arg in expr.args)
-    if isinstance(expr, Reduction):
-        reduced = {RowMean: Domain.ROW, ColumnMean: Domain.COLUMN}.get(type(expr), Domain.TENSOR)
+    leaves = OPERATIONS[HEADS[expr.func]].leaves if expr.func in HEADS else None
+    if leaves:
+        reduced = Domain(leaves)
         return reduced if reduced.rank < inside.rank else inside
     return inside
 

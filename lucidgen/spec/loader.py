@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import linecache
+import math
 import re
 import sys
 import traceback
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeGuard
 
+from ..operations import EVERYWHERE, Where, names
 from . import check, check_schedule
 from .errors import Location, Problem, SpecError
 from .optimizer import OptimizerSpec
@@ -177,12 +179,10 @@ def _taken_for_a_value(message: str, code: str) -> tuple[str, str] | None:
     if re.match(r"Cannot (convert|round)|loop of ufunc", message):
         what = "a quantity has no number when the file is read"
         called = re.findall(r"\b(?:math|np|numpy)\.(\w+)\(", code)
-        scalar = [name for name in called if name in _FUNCTIONS] or _FUNCTIONS
+        scalar = [name for name in called if name in names(EVERYWHERE)]
+        scalar = scalar or [name for name in names(Where.HOST) if hasattr(math, name)]
         return what, (
             f"Write {', '.join(scalar)} from lucidgen.spec, for equations; functions of Python, "
             "math and NumPy take numbers."
         )
     return None
-
-
-_FUNCTIONS = ["sqrt", "exp", "log", "tanh"]

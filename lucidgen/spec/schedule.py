@@ -15,10 +15,10 @@ from typing import Any
 
 import sympy
 
+from ..operations import Applied, Passed
 from .changes import refuse_other, refuse_single
 from .equation import Eq
 from .errors import Location, caller, nearest
-from .functions import Applied, Passed
 from .optimizer import Requirement
 from .quantities import At, Bounds, Flag, Hyper, Series, keyword_only
 

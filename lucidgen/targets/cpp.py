@@ -1,6 +1,6 @@
 """The C++ target: for each rule one loop over elements, in place.
 
-Owns the names of operations in C++ and what a loop takes. Static choices are template parameters,
+Owns how numbers are written in C++ and what a loop takes. Static choices are template parameters,
 so that a loop asks nothing about them. Rules that reduce over a tensor, a row or a column have no
 loop; NumPy runs those.
 """
@@ -16,8 +16,8 @@ from typing import ClassVar
 import sympy
 
 from ..ir.program import Program
+from ..operations import Reduction
 from ..spec.domains import Domain
-from ..spec.functions import Reduction
 from .common.c_like import CPrinter, c_block, c_condition
 from .common.canonical import canonical
 from .common.names import is_foreign, renamed
@@ -33,12 +33,9 @@ Computed float16 float32 float64 bfloat16
 class CppPrinter(CPrinter):
     """C++ expressions in the type `real`."""
 
+    language: ClassVar[str] = "cpp"
     real: ClassVar[str] = "real"
     branch: ClassVar[str] = "if constexpr"
-    functions: ClassVar[dict[str, str]] = {
-        **{name: f"std::{name}" for name in ("sqrt", "cbrt", "pow", "exp", "log", "tanh", "abs")},
-        **{name: f"lucidgen::{name}" for name in ("sign", "maximum", "minimum")},
-    }
 
     def number(self, number: sympy.Number) -> str:
         """A literal of the computing type."""

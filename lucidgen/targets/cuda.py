@@ -1,6 +1,6 @@
 """The CUDA target: kernels for MLX, and complete ones for a `.cu` file.
 
-Owns the names of operations in CUDA, which names are taken there, and what a complete kernel needs
+Owns the functions that CUDA lacks, which names are taken there, and what a complete kernel needs
 to know of a rule. It works in place on tables of tensors; its static choices, conditions of the
 host among them, are template parameters. What MLX wraps (`mx.fast.cuda_kernel`) is put around the
 same function by the runtime.
@@ -15,6 +15,7 @@ from typing import ClassVar
 import sympy
 
 from ..ir.program import Program
+from ..operations import called_in
 from ..spec.domains import Domain
 from .common import gpu
 from .common.c_like import CPrinter, c_condition
@@ -49,20 +50,20 @@ HELPERS = {
 
 #: What the compiler, MLX's preamble and the texts themselves use, and Metal's list has not.
 _TAKEN = """
-abs cbrt exp fabs log pow sqrt tanh sign real states scalars choices live step rule inf cg cuda mlx
+abs real states scalars choices live step rule inf cg cuda mlx
 blockDim blockIdx dim3 gridDim threadIdx warpSize
 """
+
+
+def _taken() -> set[str]:
+    return {*_TAKEN.split(), *called_in("cuda")}
 
 
 class CudaPrinter(CPrinter):
     """CUDA expressions in the type `real`."""
 
+    language: ClassVar[str] = "cuda"
     real: ClassVar[str] = "real"
-    functions: ClassVar[dict[str, str]] = {
-        **{name: name for name in ("sqrt", "cbrt", "pow", "exp", "log", "tanh")},
-        **{name: name for name in HELPERS},
-        "abs": "fabs",
-    }
 
     def number(self, number: sympy.Number) -> str:
         """A literal of the computing type."""
@@ -75,7 +76,7 @@ def free(name: str, taken: Iterable[str] = ()) -> str:
     >>> free("beta1"), free("exp"), free("inf"), free("w_i")
     ('beta1', 'own_exp', 'own_inf', 'wi')
     """
-    return safe(name, taken, lambda name: name in _TAKEN.split() or is_reserved(name))
+    return safe(name, taken, lambda name: name in _taken() or is_reserved(name))
 
 
 LANGUAGE = Language(CudaPrinter, "real& {}", HELPERS, free)

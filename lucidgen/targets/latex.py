@@ -11,12 +11,10 @@ from typing import ClassVar
 
 import sympy
 
-from ..spec.domains import Domain, domain_of, infer_domains
-from ..spec.equation import Eq
-from ..spec.optimizer import OptimizerSpec
+from ..operations import EVERYWHERE, OPTIMIZERS, Where
 from ..spec.quantities import At
-from .common.operations import Node, Op, operations
 from .common.printer import ATOM, INFIX, Printer
+from .common.trees import Node, Op
 
 GREEK = {
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda"),
@@ -79,6 +77,8 @@ def typeset(name: str, time: str = "") -> str:
 class LatexPrinter(Printer):
     """Mathematics in LaTeX."""
 
+    language: ClassVar[str] = "latex"
+    places: ClassVar[Where] = OPTIMIZERS | EVERYWHERE
     infix: ClassVar[Mapping[str, tuple[str, int]]] = {
         **INFIX,
         "mul": (r"\,", 7),
@@ -88,27 +88,6 @@ class LatexPrinter(Printer):
         "ne": (r"\ne", 4),
         "and": (r"\wedge", 2),
         "or": (r"\vee", 1),
-    }
-    templates: ClassVar[Mapping[str, str]] = {
-        "sqrt": r"\sqrt{{{0}}}",
-        "cbrt": r"\sqrt[3]{{{0}}}",
-        "abs": r"\left|{0}\right|",
-        "exp": r"\exp\left({0}\right)",
-        "log": r"\ln\left({0}\right)",
-        "tanh": r"\tanh\left({0}\right)",
-        "cos": r"\cos\left({0}\right)",
-        "floor": r"\left\lfloor {0} \right\rfloor",
-        "applied": r"{0}\left({1}\right)",
-        "passed": r"\#\left\{{ s \in {0} : s \le {1} \right\}}",
-        "sign": r"\operatorname{{sign}}\left({0}\right)",
-        "maximum": r"\max\left({0},\, {1}\right)",
-        "minimum": r"\min\left({0},\, {1}\right)",
-        "norm": r"\left\lVert {0} \right\rVert",
-        "mean": r"\operatorname{{mean}}\left({0}\right)",
-        "total": r"\operatorname{{sum}}\left({0}\right)",
-        "row_mean": r"\operatorname{{mean}}_{{\mathrm{{row}}}}\left({0}\right)",
-        "column_mean": r"\operatorname{{mean}}_{{\mathrm{{column}}}}\left({0}\right)",
-        "not": r"\neg {0}",
     }
 
     def text(self, node: Node) -> tuple[str, int]:
@@ -165,20 +144,3 @@ class LatexPrinter(Printer):
                 return rf"\frac{{{number.p}}}{{{number.q}}}"
             return decimal
         return super().number(number)
-
-
-def latex(equation: Eq, spec: OptimizerSpec) -> tuple[str, str]:
-    """The left and right side of an equation.
-
-    >>> from lucidgen.specs.adam import Adam
-    >>> print(*latex(Adam.equations[1], Adam), sep=" = ")
-    m_{t} = \\beta_{1} \\, m_{t-1} + (1 - \\beta_{1}) \\, g_{t}
-    """
-    names = infer_domains(spec)
-
-    def domain(expr: sympy.Basic) -> Domain:
-        known = {at: names.get(at.series.name, Domain.HOST) for at in expr.atoms(At)}
-        return domain_of(expr, known)
-
-    printer = LatexPrinter({})
-    return printer.print(equation.left), printer.print(operations(equation.right, domain))

@@ -1,6 +1,6 @@
 """The Metal target: kernels for MLX, and complete ones for a `.metal` file.
 
-Owns the names of operations in Metal, and the complete kernels: they update in place, and static
+Owns the functions that Metal lacks, and the complete kernels: they update in place, and static
 choices are arguments like any other. What MLX wraps (`mx.fast.metal_kernel`: outputs are new
 arrays, static choices are template arguments) is put around the same function by the runtime.
 """
@@ -39,18 +39,7 @@ HELPERS = {
 class MetalPrinter(CPrinter):
     """Metal expressions."""
 
-    functions: ClassVar[dict[str, str]] = {
-        "sqrt": "metal::precise::sqrt",
-        "pow": "metal::precise::pow",
-        "exp": "metal::precise::exp",
-        "log": "metal::precise::log",
-        "tanh": "metal::precise::tanh",
-        "abs": "metal::abs",
-        "sign": "metal::sign",
-        "maximum": "maximum",
-        "minimum": "minimum",
-    }
-    templates: ClassVar[dict[str, str]] = {"cbrt": "metal::precise::pow({0}, 1.0f / 3.0f)"}
+    language: ClassVar[str] = "metal"
 
 
 LANGUAGE = Language(MetalPrinter, "thread float& {}", HELPERS, safe)

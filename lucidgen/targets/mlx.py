@@ -13,10 +13,10 @@ import sympy
 from ..ir.program import Program
 from ..spec.domains import Domain, domain_of
 from .common.mlx_printer import MLXPrinter
-from .common.operations import Op, reads
 from .common.python import aliases, block
 from .common.statements import Code, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
+from .common.trees import Op, reads
 
 
 def step_function(program: Program) -> StepFunction:

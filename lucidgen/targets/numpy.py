@@ -10,59 +10,28 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from ..ir.program import Program
+from ..operations import OPERATIONS, Where
 from ..spec.domains import Domain
 from .common.fitting import fitted
-from .common.operations import Node, Op, reads
 from .common.printer import INFIX, Printer
 from .common.python import condition, tag
 from .common.statements import Assign, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
+from .common.trees import Node, Op, reads
 
 #: What stands before a comment: the function's indent and the mark.
 BEFORE_COMMENT = 6
-
-REDUCTIONS = ("norm", "mean", "total", "row_mean", "column_mean")
-
-UFUNCS = {
-    "add": "np.add",
-    "sub": "np.subtract",
-    "mul": "np.multiply",
-    "div": "np.divide",
-    "neg": "np.negative",
-    "pow": "np.power",
-    "sqrt": "np.sqrt",
-    "cbrt": "np.cbrt",
-    "abs": "np.abs",
-    "sign": "np.sign",
-    "exp": "np.exp",
-    "expm1": "np.expm1",
-    "log": "np.log",
-    "tanh": "np.tanh",
-    "maximum": "np.maximum",
-    "minimum": "np.minimum",
-    "square": "np.square",
-}
 
 
 class NumPyPrinter(Printer):
     """NumPy expressions, for what is smaller than a tensor and for conditions."""
 
+    language: ClassVar[str] = "numpy"
+    places: ClassVar[Where] = Where.ELEMENTS | Where.ARRAYS
     infix: ClassVar[Mapping[str, tuple[str, int]]] = {
         **{name: sign for name, sign in INFIX.items() if name not in ("and", "or")},
         "and": ("&", 5),
         "or": ("|", 5),
-    }
-    functions: ClassVar[Mapping[str, str]] = {
-        **UFUNCS,
-        "where": "np.where",
-        "norm": "np.linalg.norm",
-        "mean": "np.mean",
-        "total": "np.sum",
-        "not": "np.logical_not",
-    }
-    templates: ClassVar[Mapping[str, str]] = {
-        "row_mean": "np.mean({0}, axis=-1, keepdims=True)",
-        "column_mean": "np.mean({0}, axis=-2, keepdims=True)",
     }
 
 
@@ -133,7 +102,7 @@ class _Writer:
         """The equation, above the calls that compute it."""
         if isinstance(statement.value, Op) and statement.domain is Domain.ELEMENT:
             numbers = "".join(f"({n})" for n in statement.note)
-            text = f"{statement.name} = {_Plain(self.code.names).print(statement.value)}"
+            text = f"{statement.name} = {_Comment(self.code.names).print(statement.value)}"
             before = len(indent) + BEFORE_COMMENT
             lines = fitted(f"{numbers} {text}".lstrip(), before).split("\n" + " " * before)
             yield from (f"{indent}# {line}" for line in lines)
@@ -188,7 +157,7 @@ class _Writer:
 
     def is_array(self, node: Node) -> bool:
         """Whether the node varies over the elements."""
-        if isinstance(node, Op) and node.name in REDUCTIONS:
+        if isinstance(node, Op) and OPERATIONS[node.name].leaves:
             return False
         if isinstance(node, Op):
             return any(map(self.is_array, node.args))
@@ -215,7 +184,7 @@ class _Writer:
             rest = later.union(held, *(self.arrays_in(other) for other in node.args[i + 1 :]))
             operands.append(self.operand(arg, target, rest, borrowed, lines))
             held |= self.arrays_of(arg, operands[-1])
-        lines.append(f"{UFUNCS[node.name]}({', '.join(operands)}, out={target})")
+        lines.append(f"{self.printer.called(node.name)}({', '.join(operands)}, out={target})")
         self.busy.difference_update(borrowed)
 
     def operand(
@@ -257,10 +226,11 @@ class _Writer:
         self.busy.difference_update(borrowed)
 
 
-class _Plain(Printer):
-    """Mathematics in a comment."""
+class _Comment(Printer):
+    """Mathematics in a comment: operations by their own names."""
 
-    functions: ClassVar[Mapping[str, str]] = {
-        name: name for name in (*UFUNCS, *REDUCTIONS, "where", "not")
-    }
-    templates: ClassVar[Mapping[str, str]] = {"square": "{0}**2"}
+    texts: ClassVar[Mapping[str, str]] = {"square": "{0}**2"}
+
+    def listed(self, name: str) -> str:
+        """The operation's own name."""
+        return name

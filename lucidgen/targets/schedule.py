@@ -6,17 +6,18 @@ not taken is never evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import sympy
 
+from ..operations import Where
 from ..spec.quantities import At, Bounds, Hyper, Series
 from ..spec.schedule import Schedule
 from .common.cases import Case, cases, compared_with_special
-from .common.operations import Node, Op, operations, walk, with_pi
 from .common.printer import ATOM, Printer
+from .common.trees import Node, Op, tree_of, walk, with_pi
 
 #: How long a conditional assignment may be on one line.
 SHORT = 84
@@ -25,12 +26,8 @@ SHORT = 84
 class SchedulePrinter(Printer):
     """Python arithmetic on floats."""
 
-    functions: ClassVar[Mapping[str, str]] = {
-        **{name: name for name in ("sqrt", "exp", "log", "cos", "tanh", "floor", "abs")},
-        "maximum": "max",
-        "minimum": "min",
-    }
-    templates: ClassVar[Mapping[str, str]] = {"sign": "copysign({0} != 0, {0})"}
+    language: ClassVar[str] = "schedule"
+    places: ClassVar[Where] = Where.SCHEDULES
 
     def text(self, node: Node) -> tuple[str, int]:
         """As in Printer; a series is a variable."""
@@ -51,14 +48,6 @@ class SchedulePrinter(Printer):
     def print_not(self, operand: Node) -> tuple[str, int]:
         """`not x`."""
         return f"not {self.wrapped(operand, 4)}", 3
-
-    def print_applied(self, function: Node, x: Node) -> tuple[str, int]:
-        """A call of the user's function."""
-        return f"{self.print(function)}({self.print(x)})", ATOM
-
-    def print_passed(self, points: Node, time: Node) -> tuple[str, int]:
-        """A count by bisection."""
-        return f"bisect_right({self.print(points)}, {self.print(time)})", ATOM
 
 
 def stays_real(base: Node, exponent: Node) -> bool:
@@ -150,23 +139,18 @@ def _condition(case: Case, printer: SchedulePrinter) -> str:
 
 
 def _tree(expr: sympy.Basic) -> Node:
-    return operations(with_pi(expr))
+    return tree_of(with_pi(expr))
 
 
 def _calls(right: sympy.Basic) -> set[str]:
     """The names that the printed code needs from elsewhere."""
+    printer = SchedulePrinter({})
     found: set[str] = set()
     for case in cases(right):
         for part in (case.value, *case.conditions):
-            tree = _tree(part)
-            for op in walk(tree):
+            for op in walk(_tree(part)):
+                found |= printer.calls(op.name)
                 if op.name == "pow" and not stays_real(*op.args):
-                    found.add("pow")
-                elif op.name == "sign":
-                    found.add("copysign")
-                elif op.name == "passed":
-                    found.add("bisect_right")
-                elif op.name in SchedulePrinter.functions:
-                    found.add(SchedulePrinter.functions[op.name])
+                    found |= {"pow"}
             found |= {"pi"} if part.has(sympy.pi) else set()
     return found - {"abs", "max", "min"}

@@ -17,18 +17,10 @@ from typing import Any
 
 import numpy as np
 import sympy
-from sympy.core.relational import (
-    Equality,
-    GreaterThan,
-    LessThan,
-    StrictGreaterThan,
-    StrictLessThan,
-    Unequality,
-)
 
-from ..ir.program import Expm1
-from ..spec.functions import ColumnMean, Mean, Norm, RowMean, Total, When
-from .exact import Value, evaluate
+from ..operations import OPERATIONS, ColumnMean, Mean, RowMean, When
+from ..operations.reals import Value
+from .exact import evaluate
 
 #: Literals with small denominators are meant exactly: 0.96 is 24/25, 0.3333333333333333 is 1/3.
 _DENOMINATOR = 10**4
@@ -88,23 +80,6 @@ class Box:
         return self.made(sympy.Abs(self.expr))
 
 
-_INFIX: dict[str, Callable[..., sympy.Basic]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "truediv": lambda a, b: a / b,
-    "pow": lambda a, b: a**b,
-    "and": lambda a, b: sympy.And(a, b),
-    "or": lambda a, b: sympy.Or(a, b),
-    "gt": lambda a, b: StrictGreaterThan(a, b),
-    "ge": lambda a, b: GreaterThan(a, b),
-    "lt": lambda a, b: StrictLessThan(a, b),
-    "le": lambda a, b: LessThan(a, b),
-    "eq": lambda a, b: Equality(a, b),
-    "ne": lambda a, b: Unequality(a, b),
-}
-
-
 def _operator(function: Callable[..., sympy.Basic], swapped: bool) -> Callable[[Box, Any], Box]:
     def method(self: Box, other: Any) -> Box:
         operands = (self.expr, expression(other))
@@ -113,32 +88,11 @@ def _operator(function: Callable[..., sympy.Basic], swapped: bool) -> Callable[[
     return method
 
 
-for _name, _infix in _INFIX.items():
-    setattr(Box, f"__{_name}__", _operator(_infix, False))
-    setattr(Box, f"__r{_name}__", _operator(_infix, True))
-
-_FUNCTIONS: dict[str, Callable[..., sympy.Basic]] = {
-    "add": _INFIX["add"],
-    "subtract": _INFIX["sub"],
-    "multiply": _INFIX["mul"],
-    "divide": _INFIX["truediv"],
-    "negative": lambda a: -a,
-    "power": _INFIX["pow"],
-    "sqrt": sympy.sqrt,
-    "cbrt": lambda a: a ** sympy.Rational(1, 3),
-    "abs": sympy.Abs,
-    "sign": sympy.sign,
-    "exp": sympy.exp,
-    "expm1": Expm1,
-    "log": sympy.log,
-    "tanh": sympy.tanh,
-    "maximum": sympy.Max,
-    "minimum": sympy.Min,
-    "square": lambda a: a**2,
-    "where": When,
-    "sum": Total,
-    "logical_not": sympy.Not,
-}
+for _row in OPERATIONS.values():
+    if _row.infix:
+        _name = {"div": "truediv"}.get(_row.name, _row.name)
+        setattr(Box, f"__{_name}__", _operator(_row.of, False))
+        setattr(Box, f"__r{_name}__", _operator(_row.of, True))
 
 
 def _function(name: str, of: Callable[..., sympy.Basic], point: Point) -> Callable[..., Box]:
@@ -172,13 +126,27 @@ def _copyto(target: Box, source: Any, where: Any = True) -> None:
 
 
 def namespace(point: Point) -> dict[str, Any]:
-    """The names that emitted functions use: `np`, `mx`, and the scalar functions."""
-    functions = {name: _function(name, of, point) for name, of in _FUNCTIONS.items()}
-    linalg = SimpleNamespace(norm=_function("norm", Norm, point))
-    library = SimpleNamespace(
-        **functions, mean=_mean(point), full=_full(point), linalg=linalg, copyto=_copyto
-    )
-    return {**functions, "np": library, "mx": library}
+    """The names that emitted functions use: `np`, `mx`, and the scalar functions.
+
+    What the table calls by a mere name stands for the operation; what is called with more than
+    operands is here.
+    """
+    names: dict[str, Any] = {"np": SimpleNamespace(), "mx": SimpleNamespace()}
+    for row in OPERATIONS.values():
+        for text in (row.texts.get(language, "") for language in ("host", "numpy", "mlx")):
+            if text and "{" not in text:
+                _put(names, text, _function(row.name, row.of, point))
+    for library in names["np"], names["mx"]:
+        library.mean, library.full, library.copyto = _mean(point), _full(point), _copyto
+    return names
+
+
+def _put(names: dict[str, Any], path: str, function: Callable[..., Box]) -> None:
+    """Put a function where code finds it under a dotted name."""
+    *spaces, name = path.split(".")
+    for space in spaces:
+        names = vars(names.setdefault(space, SimpleNamespace()))
+    names[name] = function
 
 
 class _Exact(ast.NodeTransformer):

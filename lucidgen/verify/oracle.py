@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import sympy
 
+from ..operations import When
+from ..operations.reals import Value, maximum, minimum, multiply, real
 from ..spec.domains import Domain, infer_domains
 from ..spec.equation import Eq
-from ..spec.functions import When
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Flag, Hyper, Series, t
-from .exact import Value, evaluate, maximum, minimum, multiply, real
+from .exact import evaluate
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import sympy
 
 from ..ir.program import Program
-from .exact import Value, evaluate
+from ..operations.reals import Value
+from .exact import evaluate
 
 
 def run(program: Program, inputs: Mapping[str, Value], on: Mapping[str, bool]) -> dict[str, Value]:
@@ -27,7 +28,7 @@ def run(program: Program, inputs: Mapping[str, Value], on: Mapping[str, bool]) -
         The static choices. What the host decides itself need not be given.
 
     >>> from lucidgen.passes.examples import decayed
-    >>> from lucidgen.verify.exact import real
+    >>> from lucidgen.operations.reals import real
     >>> inputs = {"w[t - 1]": 2.0, "grad": 1.0, "lr": 0.5, "weight_decay": 0.5}
     >>> inputs = {name: real(value) for name, value in inputs.items()}
     >>> print(run(decayed, inputs, {"use_weight_decay": True})["w"])

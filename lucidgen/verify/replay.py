@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..ir.program import Program
+from ..operations.bounds import FLOAT32, FLOAT64
 from ..runtime import Parameter
-from .approximate import FLOAT32, FLOAT64
 from .emitted import arguments
 from .oracle import Setting, Trajectory
 from .rounding import Comparison, Enclosure, Undecided, compare

@@ -1,16 +1,16 @@
 """How far an emitted step may be from the equations because it computes with floats.
 
 Owns the running error bound of a program and of a trajectory. It evaluates the operation trees that
-the targets print, in the arithmetic of `approximate`, whose docstring has the derivation: host lets
-in double, body lets in the array's own type, and every scalar that a body let reads rounded to that
-type on its way (both targets pass scalars as arrays of it).
+the targets print, in the arithmetic of `operations.bounds`, whose docstring has the derivation:
+host lets in double, body lets in the array's own type, and every scalar that a body let reads
+rounded to that type on its way (both targets pass scalars as arrays of it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,12 @@ import sympy
 from sympy.logic.boolalg import BooleanAtom
 
 from ..ir.program import Input, Let, Program
+from ..operations import OPERATIONS
+from ..operations.bounds import FLOAT64, Approximation, Format, Truth
+from ..operations.reals import INFINITY, REALS, Value, real
 from ..spec.domains import Domain, domain_of
 from ..spec.quantities import At, Hyper
-from ..targets.common.operations import Node, Op, operations
-from .approximate import FLOAT64, OPERATIONS, Approximation, Format, Truth
-from .exact import INFINITY, REALS, Value, real
+from ..targets.common.trees import Node, Op, tree_of
 from .oracle import Setting
 
 
@@ -37,10 +38,18 @@ def approximations(values: Any) -> Any:
     return Approximation(values)
 
 
+def bounded(name: str, kind: Format, *operands: Any) -> Any:
+    """What an operation makes of approximations, or of arrays of them."""
+    row = OPERATIONS[name]
+    if row.leaves or not any(isinstance(x, np.ndarray) for x in operands):
+        return row.bound(kind, *operands)
+    return np.frompyfunc(partial(row.bound, kind), len(operands), 1)(*operands)
+
+
 @cache
 def _trees(program: Program) -> dict[Let, Node]:
     known = program.domains
-    return {let: operations(let.value, lambda e: domain_of(e, known)) for let in program.lets}
+    return {let: tree_of(let.value, lambda e: domain_of(e, known)) for let in program.lets}
 
 
 def run(
@@ -90,9 +99,8 @@ def _value(
 ) -> Any:
     own = FLOAT64 if domain is Domain.HOST else kind
     if isinstance(node, Op):
-        return OPERATIONS[node.name](
-            own, *(_value(arg, known, program, domain, kind) for arg in node.args)
-        )
+        operands = [_value(arg, known, program, domain, kind) for arg in node.args]
+        return bounded(node.name, own, *operands)
     if isinstance(node, sympy.Symbol):
         value = known[node]
         is_host = program.domains[node] is Domain.HOST and isinstance(value, Approximation)
@@ -171,7 +179,7 @@ class Enclosure:
         equation = self.setting.spec.by_moment("start").get(series)
         value = approximations(real(0))
         if equation is not None:
-            tree = operations(equation.right)
+            tree = tree_of(equation.right)
             where = Domain.ELEMENT if equation.right.atoms(At) else Domain.HOST
             known = dict.fromkeys(equation.right.atoms(At), self.w)
             known |= {h: self.hyper(h) for h in equation.right.atoms(Hyper)}

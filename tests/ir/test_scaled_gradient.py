@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lucidgen.ir.scaled_gradient import BOUND, FACTOR, GRAD, scaled_gradient
-from lucidgen.verify.exact import evaluate, real
+from lucidgen.operations.reals import real
+from lucidgen.verify.exact import evaluate
 
 GRADIENT = np.array([-3.0, -0.5, 0.0, 0.5, 3.0])
 

@@ -12,9 +12,9 @@ import numpy as np
 import sympy
 
 from lucidgen.ir.program import Input, Output, Program, symbol
+from lucidgen.operations.reals import REALS, Value, real
 from lucidgen.spec.domains import Domain, domain_of
 from lucidgen.verify import programs
-from lucidgen.verify.exact import REALS, Value, real
 
 #: How many random points a program is compared at, under each choice.
 POINTS = 3

@@ -8,7 +8,8 @@ import sympy
 from meaning import assert_unchanged, texts
 
 from lucidgen.ir.guard import Guard
-from lucidgen.ir.program import Expm1, symbol
+from lucidgen.ir.program import symbol
+from lucidgen.operations import Expm1
 from lucidgen.passes.capture import capture
 from lucidgen.passes.examples import beta, grad, lr, program, t, w, w_before
 from lucidgen.spec import exp, when

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from lucidgen.ir.lower import lower
 from lucidgen.ir.program import Program
+from lucidgen.operations.bounds import FLOAT64
+from lucidgen.operations.reals import REALS, real
 from lucidgen.passes import optimize, resolve, stages
 from lucidgen.passes.capture import capture
 from lucidgen.spec import OptimizerSpec, SpecError
 from lucidgen.spec.check import check
 from lucidgen.verify import programs
-from lucidgen.verify.approximate import FLOAT64
 from lucidgen.verify.emitted import build
-from lucidgen.verify.exact import REALS, real
 from lucidgen.verify.oracle import Setting
 from lucidgen.verify.random_specs import VALUES, random_spec
 from lucidgen.verify.replay import Run, replay

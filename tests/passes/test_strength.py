@@ -4,7 +4,7 @@ import pytest
 from meaning import assert_unchanged, texts
 from sympy import Rational
 
-from lucidgen.ir.program import Square
+from lucidgen.operations import Square
 from lucidgen.passes.examples import beta, g, grad, lr, program, v, w, w_before
 from lucidgen.passes.strength import reduce_strength
 from lucidgen.spec import group, sqrt

@@ -8,9 +8,9 @@ import pytest
 import sympy
 
 from lucidgen.commands.plotting import callable_of, example
+from lucidgen.operations import Applied, Group, Passed, When
 from lucidgen.package.scheduler import CompiledSchedule
 from lucidgen.spec import SpecError
-from lucidgen.spec.functions import Applied, Group, Passed, When
 from lucidgen.spec.loader import load
 from lucidgen.spec.quantities import At
 from lucidgen.spec.schedule import Condition, Schedule, base, momentum, t, value

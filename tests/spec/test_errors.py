@@ -350,7 +350,7 @@ WRONG = {
         half = float(lr) / 2
         """,
         1,
-        ("a quantity has no number", "Write sqrt, exp, log, tanh from lucidgen.spec"),
+        ("a quantity has no number", "Write sqrt, exp, log, tanh, atan from lucidgen.spec"),
     ),
     "invalid Python": (
         """

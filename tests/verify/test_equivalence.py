@@ -14,6 +14,7 @@ import pytest
 import sympy
 
 from lucidgen import optim
+from lucidgen.operations.reals import multiply, real
 from lucidgen.package.catalog import catalog
 from lucidgen.spec import OptimizerSpec
 from lucidgen.specs.adam import Adam
@@ -21,7 +22,6 @@ from lucidgen.specs.nadam import NAdam
 from lucidgen.specs.radam import RAdam
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.equivalence import ReadOnly, distance, run, source_of, values
-from lucidgen.verify.exact import multiply, real
 from lucidgen.verify.oracle import Setting, Trajectory
 
 READINGS = [

@@ -1,7 +1,7 @@
 """Every emitted step against the equations of its spec in 50-digit arithmetic.
 
 The classes run on NumPy and MLX through the real runtime; w and every state must lie within the
-running error bound of lucidgen/verify/approximate.py, on tame and on hostile numbers.
+running error bound of lucidgen/operations/bounds.py, on tame and on hostile numbers.
 """
 
 from collections.abc import Callable, Iterator, Sequence

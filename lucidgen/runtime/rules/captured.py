@@ -7,7 +7,6 @@ own: floats go to ``ieee``, arrays to MLX.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
@@ -15,8 +14,9 @@ import mlx.core as mx
 from . import ieee
 
 
-def _either(name: str, of_arrays: Callable[..., Any]) -> Callable[..., Any]:
-    of_floats = getattr(ieee, name)
+def __getattr__(name: str) -> Any:
+    """A function of ``ieee``, for arrays too; ``mlx`` calls it by the same name."""
+    of_floats, of_arrays = getattr(ieee, name), getattr(mx, name)
 
     def function(*args: Any) -> Any:
         if any(isinstance(arg, mx.array) for arg in args):
@@ -25,10 +25,5 @@ def _either(name: str, of_arrays: Callable[..., Any]) -> Callable[..., Any]:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{name}, of floats in double or of arrays in the graph."
+    globals()[name] = function
     return function
-
-
-sqrt, exp, expm1 = _either("sqrt", mx.sqrt), _either("exp", mx.exp), _either("expm1", mx.expm1)
-log, tanh, sign = _either("log", mx.log), _either("tanh", mx.tanh), _either("sign", mx.sign)
-maximum, minimum = _either("maximum", mx.maximum), _either("minimum", mx.minimum)
-power, where = _either("power", mx.power), _either("where", mx.where)

@@ -2,7 +2,8 @@
 
 ``sqrt(-1.0)`` is nan, ``log(0.0)`` is -inf, ``exp(1000.0)`` is inf. Python floats give Python
 floats; NumPy scalars give NumPy scalars, so that arithmetic which was restarted in IEEE mode
-(``host``) stays in it. Owns nothing else: ``+ - * /`` are the caller's.
+(``calling``) stays in it. What is not written here (``sqrt``, ``exp``, ``arctan`` ...) is made of
+``math`` and NumPy when it is first asked for. Owns nothing else: ``+ - * /`` are the caller's.
 """
 
 from __future__ import annotations
@@ -13,32 +14,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "ceil",
-    "cos",
-    "cosh",
-    "exp",
-    "expm1",
-    "floor",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "maximum",
-    "minimum",
-    "power",
-    "sign",
-    "sin",
-    "sinh",
-    "sqrt",
-    "tan",
-    "tanh",
-    "where",
-]
-
 
 def _unary(name: str) -> Callable[[Any], Any]:
-    fast: Callable[[float], float] = getattr(math, name)
+    fast: Callable[[float], float] = getattr(math, name.replace("arc", "a"))
     ieee = getattr(np, name)
 
     def function(x: Any) -> Any:
@@ -56,20 +34,13 @@ def _unary(name: str) -> Callable[[Any], Any]:
     return function
 
 
-sqrt, exp, expm1 = _unary("sqrt"), _unary("exp"), _unary("expm1")
-log, log1p, log2, log10 = _unary("log"), _unary("log1p"), _unary("log2"), _unary("log10")
-sin, cos, tan = _unary("sin"), _unary("cos"), _unary("tan")
-sinh, cosh, tanh = _unary("sinh"), _unary("cosh"), _unary("tanh")
-
-
-def floor(x: Any) -> Any:
-    """The largest whole number at most x, as a float (``math.floor`` gives an int)."""
-    return float(np.floor(x)) if type(x) is float else np.floor(x)
-
-
-def ceil(x: Any) -> Any:
-    """The smallest whole number at least x, as a float (``math.ceil`` gives an int)."""
-    return float(np.ceil(x)) if type(x) is float else np.ceil(x)
+def __getattr__(name: str) -> Any:
+    """Any other function of one number that NumPy and ``math`` have, by NumPy's name."""
+    ieee = getattr(np, name, None)
+    if not isinstance(ieee, np.ufunc) or ieee.nin != 1:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = globals()[name] = _unary(name)
+    return function
 
 
 def power(x: Any, y: Any) -> Any:

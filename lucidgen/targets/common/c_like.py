@@ -11,10 +11,10 @@ from typing import ClassVar
 import sympy
 
 from ...ir.guard import Guard
-from .operations import Node, Op
 from .printer import ATOM, INFIX, NEGATION, Printer
 from .python import tag
 from .statements import Assign, Statement
+from .trees import Node, Op
 
 
 class CPrinter(Printer):
@@ -33,8 +33,6 @@ class CPrinter(Printer):
 
     def print_square(self, base: Node) -> tuple[str, int]:
         """A product: no compiler need be trusted with pow."""
-        if isinstance(base, Op):
-            return self.binary(Op("mul", (base, base)))
         return self.binary(Op("mul", (base, base)))
 
     def print_where(self, test: Node, yes: Node, no: Node) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from ...spec.functions import Reduction, When
+from ...operations import Reduction, When
 from ...spec.quantities import Hyper
 
 

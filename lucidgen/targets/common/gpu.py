@@ -17,14 +17,14 @@ import sympy
 
 from ...ir.guard import Guard
 from ...ir.program import Let, Names, Output, Program
+from ...operations import Reduction
 from ...spec.domains import Domain, domain_of
-from ...spec.functions import Reduction
 from .c_like import CPrinter, c_block
 from .mlx_printer import MLXPrinter
 from .names import renamed
-from .operations import Op
 from .python import aliases, block
 from .statements import Assign, Code, Statement, code
+from .trees import Op
 
 
 class NoKernel(ValueError):

@@ -15,25 +15,20 @@ import sympy
 
 from ...ir.program import Program
 from ...ir.ranges import range_of
+from ...operations import Where
 from ...spec.domains import Domain
-from .operations import Node, Op, walk
 from .printer import ATOM, Printer
 from .python import block
 from .statements import Assign, Code, Statement, code
 from .step_function import scalars
+from .trees import Node, Op, walk
 
 
 class HostPrinter(Printer):
     """Python arithmetic, with functions that keep IEEE's answers where Python would raise."""
 
-    functions: ClassVar[Mapping[str, str]] = {
-        name: name
-        for name in (
-            *("sqrt", "exp", "expm1", "log", "tanh", "sign", "abs"),
-            *("maximum", "minimum", "where", "power"),
-        )
-    }
-    templates: ClassVar[Mapping[str, str]] = {"square": "{0}**2"}
+    language: ClassVar[str] = "host"
+    places: ClassVar[Where] = Where.HOST
 
     def __init__(self, names: Mapping[sympy.Symbol, str], program: Program) -> None:
         super().__init__(names)
@@ -53,7 +48,7 @@ class HostPrinter(Printer):
 
     def functions_in(self, node: Node) -> set[str]:
         """The names of the functions that the printed tree calls."""
-        used = {self.functions[op.name] for op in walk(node) if op.name in self.functions}
+        used = set().union(*(self.calls(op.name) for op in walk(node)))
         powers = (op for op in walk(node) if op.name == "pow")
         used |= {"power" for op in powers if not self.stays_real(*op.args)}
         return used - {"abs"}

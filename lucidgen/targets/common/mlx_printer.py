@@ -1,6 +1,6 @@
 """Expressions in MLX: of steps in MLX, and of what surrounds kernels that MLX calls.
 
-Owns the names of operations in MLX.
+Owns the syntax; what operations are called is in the table.
 """
 
 from __future__ import annotations
@@ -8,38 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from ...operations import Where
 from .printer import INFIX, Printer
 
 
 class MLXPrinter(Printer):
     """MLX expressions."""
 
+    language: ClassVar[str] = "mlx"
+    places: ClassVar[Where] = Where.ELEMENTS | Where.ARRAYS
     infix: ClassVar[Mapping[str, tuple[str, int]]] = {
         **{name: sign for name, sign in INFIX.items() if name not in ("and", "or", "pow")},
         "and": ("&", 5),
         "or": ("|", 5),
     }
-    functions: ClassVar[Mapping[str, str]] = {
-        "sqrt": "mx.sqrt",
-        "square": "mx.square",
-        "pow": "mx.power",
-        "abs": "mx.abs",
-        "sign": "mx.sign",
-        "exp": "mx.exp",
-        "expm1": "mx.expm1",
-        "log": "mx.log",
-        "tanh": "mx.tanh",
-        "maximum": "mx.maximum",
-        "minimum": "mx.minimum",
-        "where": "mx.where",
-        "norm": "mx.linalg.norm",
-        "mean": "mx.mean",
-        "total": "mx.sum",
-        "not": "mx.logical_not",
-    }
-    templates: ClassVar[Mapping[str, str]] = {
-        "cbrt": "mx.power({0}, 1 / 3)",
-        "row_mean": "mx.mean({0}, axis=-1, keepdims=True)",
-        "column_mean": "mx.mean({0}, axis=-2, keepdims=True)",
-        "filled": "mx.full(w.shape, {0}, w.dtype)",
-    }
+    #: What the MLX target adds: a number spread over the parameter's shape.
+    texts: ClassVar[Mapping[str, str]] = {"filled": "mx.full(w.shape, {0}, w.dtype)"}

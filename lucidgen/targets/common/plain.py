@@ -10,44 +10,26 @@ from typing import ClassVar
 
 import sympy
 
+from ...operations import EVERYWHERE, OPERATIONS, OPTIMIZERS, Where
 from ...spec.domains import Domain, domain_of, infer_domains
 from ...spec.equation import Eq
 from ...spec.optimizer import OptimizerSpec
 from ...spec.quantities import At
 from ...spec.schedule import Schedule
 from .cases import Case, cases
-from .operations import Node, operations, with_pi
 from .printer import ATOM, INFIX, Printer
+from .trees import Node, tree_of, with_pi
 
 
 class PlainPrinter(Printer):
     """Equations for reading: conditions in words, decimals where they are exact."""
 
-    functions: ClassVar[Mapping[str, str]] = {
-        **{
-            name: name
-            for name in [
-                "sqrt",
-                "cbrt",
-                "exp",
-                "log",
-                "tanh",
-                "sign",
-                "norm",
-                "mean",
-                "total",
-                "cos",
-                "floor",
-            ]
-        },
-        "row_mean": "row_mean",
-        "column_mean": "column_mean",
-        "abs": "Abs",
-        "maximum": "Max",
-        "minimum": "Min",
-        "where": "when",
-    }
-    templates: ClassVar[Mapping[str, str]] = {"applied": "{0}({1})", "passed": "{0}.passed({1})"}
+    language: ClassVar[str] = "plain"
+    places: ClassVar[Where] = OPTIMIZERS | EVERYWHERE
+
+    def listed(self, name: str) -> str:
+        """As it is written in a spec; by its own name if the language has none."""
+        return OPERATIONS[name].written or name
 
     def text(self, node: Node) -> tuple[str, int]:
         """As in Printer; a quantity keeps its index."""
@@ -75,6 +57,10 @@ class SpecPrinter(PlainPrinter):
 
     infix: ClassVar[Mapping[str, tuple[str, int]]] = {**INFIX, "and": ("&", 5), "or": ("|", 5)}
 
+    def print_cbrt(self, operand: Node) -> tuple[str, int]:
+        """A power: the language has no name for the cube root."""
+        return f"{self.wrapped(operand, ATOM)}**Rational(1, 3)", 9
+
     def print_not(self, operand: Node) -> tuple[str, int]:
         """`~x`."""
         return f"~{self.wrapped(operand, ATOM)}", 8
@@ -99,7 +85,7 @@ def text_of(
         known = {at: names.get(at.series.name, Domain.HOST) for at in part.atoms(At)}
         return domain_of(part, known)
 
-    return printer({}).print(operations(with_pi(expr), domain))
+    return printer({}).print(tree_of(with_pi(expr), domain))
 
 
 def equation_lines(equation: Eq, spec: OptimizerSpec | Schedule) -> list[str]:

@@ -1,6 +1,8 @@
 """Printing operation trees in a language of infix operators and function calls.
 
-Owns precedence and parentheses. A language is a subclass: tables and, where needed, a method.
+Owns precedence and parentheses, and where the text of an operation comes from: a method of the
+printer for what has a syntax of its own, the printer's own texts, or the table of operations. A
+language is a subclass.
 """
 
 from __future__ import annotations
@@ -11,34 +13,32 @@ from typing import ClassVar
 import sympy
 from sympy.logic.boolalg import BooleanAtom
 
-from .operations import Node, Op
+from ...errors import Failure
+from ...operations import OPERATIONS, Where, calls
+from .trees import Node, Op
 
 #: Infix operations: sign and precedence; higher binds tighter.
-INFIX: dict[str, tuple[str, int]] = {
-    "or": ("or", 1),
-    "and": ("and", 2),
-    "gt": (">", 4),
-    "ge": (">=", 4),
-    "lt": ("<", 4),
-    "le": ("<=", 4),
-    "eq": ("==", 4),
-    "ne": ("!=", 4),
-    "add": ("+", 6),
-    "sub": ("-", 6),
-    "mul": ("*", 7),
-    "div": ("/", 7),
-    "pow": ("**", 9),
-}
+INFIX = {row.name: row.infix for row in OPERATIONS.values() if row.infix}
 NEGATION = 8
 ATOM = 10
 
 
-class Printer:
-    """Prints trees; `names` gives each symbol's name in the code."""
+class NoText(Failure):
+    """A language has no text for an operation."""
 
+
+class Printer:
+    """Prints trees; `names` gives each symbol's name in the code.
+
+    `language` is the name under which the table lists the language's texts, and `places` says which
+    operations it has to print. `texts` are the printer's own, before those of the table: the names
+    of functions, or templates such as "pow({0}, 1.0 / 3.0)". `infix` are the operators.
+    """
+
+    language: ClassVar[str] = ""
+    places: ClassVar[Where] = Where.ELEMENTS
     infix: ClassVar[Mapping[str, tuple[str, int]]] = INFIX
-    functions: ClassVar[Mapping[str, str]] = {}
-    templates: ClassVar[Mapping[str, str]] = {}
+    texts: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, names: Mapping[sympy.Symbol, str]) -> None:
         self.names = names
@@ -63,10 +63,35 @@ class Printer:
             return self.binary(node)
         if node.name == "neg":
             return "-" + self.wrapped(node.args[0], INFIX["mul"][1]), INFIX["add"][1]
-        args = [self.print(arg) for arg in node.args]
-        if node.name in self.templates:
-            return self.templates[node.name].format(*args), ATOM
-        return f"{self.functions[node.name]}({', '.join(args)})", ATOM
+        called, args = self.called(node.name), [self.print(arg) for arg in node.args]
+        return called.format(*args) if "{" in called else f"{called}({', '.join(args)})", ATOM
+
+    def called(self, name: str) -> str:
+        """What an operation is called: the name of a function, or a template for its operands.
+
+        Raises
+        ------
+        NoText
+            If neither the printer nor the table has a text for it.
+        """
+        text = self.texts.get(name) or self.listed(name)
+        if not text:
+            language, own = self.language or type(self).__name__, type(self).__name__
+            raise NoText(
+                f"{language} has no text for the operation {name!r}: give {own}.texts one, or the "
+                f"row of {name!r} in lucidgen/operations/table.py a text for {language!r}"
+            )
+        return text
+
+    def listed(self, name: str) -> str:
+        """What the table says of an operation in this language; "" for nothing."""
+        row = OPERATIONS.get(name)
+        return row.texts.get(self.language, "") if row else ""
+
+    def calls(self, name: str) -> set[str]:
+        """The functions that the text of an operation calls, which code has to import."""
+        syntax = name in self.infix or name == "neg" or hasattr(self, f"print_{name}")
+        return set() if syntax else set(calls(self.called(name)))
 
     def binary(self, node: Op) -> tuple[str, int]:
         """An infix operation; operands of lower precedence get parentheses."""

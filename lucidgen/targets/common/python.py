@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...ir.guard import Guard
-from .operations import Op
 from .printer import Printer
 from .statements import Assign, Code, If, Statement
+from .trees import Op
 
 
 def block(statements: Sequence[Statement], printer: Printer, indent: str = "") -> Iterator[str]:

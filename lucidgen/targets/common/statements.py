@@ -14,7 +14,7 @@ import sympy
 from ...ir.guard import Guard
 from ...ir.program import Let, Program
 from ...spec.domains import Domain, domain_of
-from .operations import Node, operations
+from .trees import Node, tree_of
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _branches(
     while i < len(lets):
         let, guard = lets[i]
         if guard.is_always:
-            value = operations(let.value, domain)
+            value = tree_of(let.value, domain)
             out.append(Assign(names[let.target], value, let.domain, let.note))
             i += 1
             continue

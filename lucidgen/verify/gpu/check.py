@@ -22,9 +22,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ...operations.bounds import FLOAT32
 from ...runtime.backends.gpu.call import FEW
 from ...runtime.backends.gpu.languages import CUDA, DIALECTS, METAL
-from ..approximate import FLOAT32
 from ..oracle import Setting, Trajectory
 from ..rounding import Enclosure, Undecided, compare
 from . import cuda_check, cuda_host

@@ -45,23 +45,49 @@ inline float clamp(float x, float low, float high) { return std::fmin(std::fmax(
 inline float fma(float x, float y, float z) { return std::fma(x, y, z); }
 
 namespace precise {
-inline float sqrt(float x) { return std::sqrt(x); }
-inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
-inline float pow(float x, float y) { return std::pow(x, y); }
-inline float exp(float x) { return std::exp(x); }
-inline float log(float x) { return std::log(x); }
-inline float sin(float x) { return std::sin(x); }
+inline float acos(float x) { return std::acos(x); }
+inline float acosh(float x) { return std::acosh(x); }
+inline float asin(float x) { return std::asin(x); }
+inline float asinh(float x) { return std::asinh(x); }
+inline float atan(float x) { return std::atan(x); }
+inline float atan2(float y, float x) { return std::atan2(y, x); }
+inline float atanh(float x) { return std::atanh(x); }
 inline float cos(float x) { return std::cos(x); }
+inline float cosh(float x) { return std::cosh(x); }
+inline float exp(float x) { return std::exp(x); }
+inline float exp2(float x) { return std::exp2(x); }
+inline float log(float x) { return std::log(x); }
+inline float log10(float x) { return std::log10(x); }
+inline float log2(float x) { return std::log2(x); }
+inline float pow(float x, float y) { return std::pow(x, y); }
+inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
+inline float sin(float x) { return std::sin(x); }
+inline float sinh(float x) { return std::sinh(x); }
+inline float sqrt(float x) { return std::sqrt(x); }
+inline float tan(float x) { return std::tan(x); }
 inline float tanh(float x) { return std::tanh(x); }
 }  // namespace precise
 
+using precise::acos;
+using precise::acosh;
+using precise::asin;
+using precise::asinh;
+using precise::atan;
+using precise::atan2;
+using precise::atanh;
 using precise::cos;
+using precise::cosh;
 using precise::exp;
+using precise::exp2;
 using precise::log;
+using precise::log10;
+using precise::log2;
 using precise::pow;
 using precise::rsqrt;
 using precise::sin;
+using precise::sinh;
 using precise::sqrt;
+using precise::tan;
 using precise::tanh;
 
 }  // namespace metal

@@ -1,7 +1,8 @@
 """Numbers that know how far floating-point arithmetic may have taken them from the truth.
 
-Owns running error analysis, operation by operation. An `Approximation` is an exact value x and a
-bound e: a machine that carries the operations out has some number within e of x.
+Owns running error analysis: the bounds that the table of operations names. An `Approximation` is
+an exact value x and a bound e: a machine that carries the operations out has some number within e
+of x.
 
 The derivation. Let u be the unit roundoff of a format and eta its smallest denormal number. With
 round to nearest, fl(r) = r (1 + d) + h with |d| <= u and |h| <= eta, where h = 0 for sums, which
@@ -15,15 +16,18 @@ is what the errors of the operands grow to:
     x + y, x - y    p = ex + ey
     x * y           p = |x| ey + |y| ex + ex ey
     x / y           p = (ex + |x / y| ey) / (|y| - ey), unbounded if |y| <= ey
-    monotone f(x)   p = max(f(x + ex) - f(x), f(x) - f(x - ex)), within the domain of f
+    exp x           as below, with ex + 2 u |x| for ex: x log2(e) may be rounded, and log2(e)
+    growing f(x)    p = max(f(x + ex) - f(x), f(x) - f(x - ex)), within the domain of f
+    cos x           p = min(ex, 2), for its slope is at most 1
+    floor x         p = max(f(x + ex) - f(x), f(x) - f(x - ex)), and it does not round
     x^y             p over the corners of the box, for it is monotone in each
     max, min        p = max(ex, ey), and they do not round; nor do |x| and -x
     x1 + ... + xn   p = sum of ei + (n - 1) u / (1 - (n - 1) u) * sum of |xi| + ei, in any order
     where           the bound of the branch, if the operands' errors cannot change the comparison;
                     else the distance to the other branch as well
 
-Library functions (exp, log, pow, tanh, expm1) are taken to be off by at most LIBRARY_ULPS units in
-the last place, which is 2 u LIBRARY_ULPS of the result. An exact zero stays one: 0 * x and 0 + 0 do
+Library functions (exp, log, pow, tanh ...) are taken to be off by at most LIBRARY_ULPS units in the
+last place, which is 2 u LIBRARY_ULPS of the result. An exact zero stays one: 0 * x and 0 + 0 do
 not round.
 
 Overflow: where |x| + e reaches the format's largest number the machine may have an infinity, and e
@@ -40,14 +44,14 @@ from typing import Any
 import numpy as np
 import sympy
 
-from . import exact
-from .exact import INFINITY, REALS, ZERO
+from . import reals
+from .reals import INFINITY, NAN, REALS, ZERO
 
-#: glibc, NumPy and MLX stay below this for exp, log, pow, tanh and expm1 in their own type.
+#: glibc, NumPy and MLX stay below this for the functions of the table in their own type.
 LIBRARY_ULPS = 4
 
 #: mpmath's own rounding in a difference of two values, absolute and relative.
-_NOISE = REALS.mpf(10) ** (5 - exact.DIGITS)
+_NOISE = REALS.mpf(10) ** (5 - reals.DIGITS)
 
 
 class Approximation:
@@ -115,7 +119,7 @@ class Format:
 
     def constant(self, number: sympy.Number) -> Approximation:
         """A literal in the code: a double, which arrays of this type round to their own."""
-        value = exact.rational(number)
+        value = reals.rational(number)
         stored = REALS.mpf(float(self.dtype(float(number))))
         return Approximation(value, abs(stored - value) if REALS.isfinite(stored) else INFINITY)
 
@@ -133,18 +137,21 @@ class Format:
 
 FLOAT32, FLOAT64 = Format.of(np.float32), Format.of(np.float64)
 
-# Operations: functions of a format and the operands.
+# The bounds: functions of a format and the operands.
 
 
-def _add(f: Format, a: Approximation, b: Approximation) -> Any:
+def added(f: Format, a: Approximation, b: Approximation) -> Any:
+    """a + b, which cannot underflow."""
     return f.rounded(a.value + b.value, a.error + b.error, eta=False)
 
 
-def _sub(f: Format, a: Approximation, b: Approximation) -> Any:
+def subtracted(f: Format, a: Approximation, b: Approximation) -> Any:
+    """a - b, which cannot underflow."""
     return f.rounded(a.value - b.value, a.error + b.error, eta=False)
 
 
-def _mul(f: Format, a: Approximation, b: Approximation) -> Any:
+def multiplied(f: Format, a: Approximation, b: Approximation) -> Any:
+    """a * b."""
     if (a.value == 0 == a.error and b.error < INFINITY) or (
         b.value == 0 == b.error and a.error < INFINITY
     ):
@@ -153,43 +160,50 @@ def _mul(f: Format, a: Approximation, b: Approximation) -> Any:
     return f.rounded(a.value * b.value, spread)
 
 
-def _div(f: Format, a: Approximation, b: Approximation) -> Any:
-    value = exact.divide(a.value, b.value)
+def divided(f: Format, a: Approximation, b: Approximation) -> Any:
+    """a / b; without bound where the divisor may vanish."""
+    value = reals.divided(a.value, b.value)
     room = abs(b.value) - b.error
     if not room > 0:
         return Approximation(value, INFINITY)
     return f.rounded(value, (a.error + abs(value) * b.error) / room)
 
 
-def _neg(f: Format, a: Approximation) -> Any:
+def negated(f: Format, a: Approximation) -> Any:
+    """-a, which does not round."""
     return Approximation(-a.value, a.error)
 
 
-def _abs(f: Format, a: Approximation) -> Any:
+def magnitude(f: Format, a: Approximation) -> Any:
+    """|a|, which does not round."""
     return Approximation(abs(a.value), a.error)
 
 
-def _square(f: Format, a: Approximation) -> Any:
-    return _mul(f, a, a)
+def squared(f: Format, a: Approximation) -> Any:
+    """a * a."""
+    return multiplied(f, a, a)
 
 
-def _sign(f: Format, a: Approximation) -> Any:
+def sign(f: Format, a: Approximation) -> Any:
+    """1, 0 or -1."""
     sure = abs(a.value) > a.error or a.error == 0
     return Approximation(REALS.sign(a.value), ZERO if sure else REALS.mpf(2))
 
 
-def _extreme(choose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+def extreme(choose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """The larger or the smaller of two numbers."""
+
     def operation(f: Format, a: Approximation, b: Approximation) -> Any:
         low, high = choose(a.low, b.low), choose(a.high, b.high)
         if REALS.isnan(a.value) or REALS.isnan(b.value):
-            return Approximation(exact.NAN)
+            return Approximation(NAN)
         value = choose(a.value, b.value)
         return Approximation(value, max(value - low, high - value))
 
     return operation
 
 
-def _monotone(
+def growing(
     function: Callable[[Any], Any], *, least: Any = -INFINITY, ulps: int = LIBRARY_ULPS
 ) -> Callable[..., Any]:
     """A growing function. A machine's nan below its domain is not foreseen, but would be seen."""
@@ -207,28 +221,59 @@ def _monotone(
     return operation
 
 
-def _pow(f: Format, a: Approximation, b: Approximation) -> Any:
-    value = exact.power(a.value, b.value)
+#: The square root, which IEEE 754 rounds correctly.
+root = growing(reals.root, least=ZERO, ulps=0)
+
+
+def exponential(f: Format, a: Approximation) -> Any:
+    """e to the power a; MLX reduces the argument in its own type, as if the operand were off."""
+    off = a.error + 2 * f.u * abs(a.value) if REALS.isfinite(a.value) else a.error
+    return _exponential(f, Approximation(a.value, off))
+
+
+_exponential = growing(reals.exponential)
+
+
+def cosine(f: Format, a: Approximation) -> Any:
+    """The cosine, whose slope is at most 1."""
+    if not a.error < INFINITY:
+        return Approximation(REALS.cos(a.value), INFINITY)
+    return f.rounded(REALS.cos(a.value), min(a.error, REALS.mpf(2)), 2 * LIBRARY_ULPS)
+
+
+def floor(f: Format, a: Approximation) -> Any:
+    """The largest whole number below, which does not round."""
+    value = REALS.floor(a.value)
+    if not a.error < INFINITY:
+        return Approximation(value, INFINITY)
+    return Approximation(value, max(value - REALS.floor(a.low), REALS.floor(a.high) - value))
+
+
+def power(f: Format, a: Approximation, b: Approximation) -> Any:
+    """a to the power b."""
+    value = reals.power(a.value, b.value)
     if b.error == 0 and REALS.isint(b.value):
         size, n = abs(a.value), b.value
         far = size + a.error if n >= 0 else size - a.error
         if a.error and not far > 0:
             return Approximation(value, INFINITY)
-        spread = abs(exact.power(far, n) - abs(value)) if a.error else ZERO
+        spread = abs(reals.power(far, n) - abs(value)) if a.error else ZERO
     elif a.value < 0 or not (a.error < INFINITY and b.error < INFINITY):
         return Approximation(value, INFINITY)
     else:
-        corners = [exact.power(max(x, ZERO), y) for x in (a.low, a.high) for y in (b.low, b.high)]
+        corners = [reals.power(max(x, ZERO), y) for x in (a.low, a.high) for y in (b.low, b.high)]
         spread = max(abs(corner - value) for corner in corners) if a.error or b.error else ZERO
     return f.rounded(value, spread, 2 * LIBRARY_ULPS)
 
 
-def _cbrt(f: Format, a: Approximation) -> Any:
+def cube_root(f: Format, a: Approximation) -> Any:
     """A cube root; where a machine has none, the power of a rounded third."""
-    return _pow(f, a, f.constant(sympy.Rational(1, 3)))
+    return power(f, a, f.constant(sympy.Rational(1, 3)))
 
 
-def _compare(holds: Callable[[Any, Any], bool]) -> Callable[..., Truth]:
+def compared(holds: Callable[[Any, Any], bool]) -> Callable[..., Truth]:
+    """A comparison; sure if the operands are further apart than their errors, or have none."""
+
     def operation(f: Format, a: Approximation, b: Approximation) -> Truth:
         apart = abs(a.value - b.value) > a.error + b.error
         same = a.error == 0 == b.error
@@ -237,30 +282,35 @@ def _compare(holds: Callable[[Any, Any], bool]) -> Callable[..., Truth]:
     return operation
 
 
-def _and(f: Format, a: Truth, b: Truth) -> Truth:
+def both(f: Format, a: Truth, b: Truth) -> Truth:
+    """a and b."""
     no = any(x.sure and not x.answer for x in (a, b))
     return Truth(a.answer and b.answer, no or (a.sure and b.sure))
 
 
-def _or(f: Format, a: Truth, b: Truth) -> Truth:
+def either(f: Format, a: Truth, b: Truth) -> Truth:
+    """a or b."""
     yes = any(x.sure and x.answer for x in (a, b))
     return Truth(a.answer or b.answer, yes or (a.sure and b.sure))
 
 
-def _not(f: Format, a: Truth) -> Truth:
+def opposite(f: Format, a: Truth) -> Truth:
+    """not a."""
     return Truth(not a.answer, a.sure)
 
 
-def _where(f: Format, test: Truth, a: Approximation, b: Approximation) -> Any:
-    chosen, other = (a, b) if test.answer else (b, a)
+def chosen(f: Format, test: Truth, a: Approximation, b: Approximation) -> Any:
+    """a or b, by a condition."""
+    taken, other = (a, b) if test.answer else (b, a)
     if test.sure:
-        return chosen
+        return taken
     return Approximation(
-        chosen.value, max(chosen.error, abs(other.value - chosen.value) + other.error)
+        taken.value, max(taken.error, abs(other.value - taken.value) + other.error)
     )
 
 
-def _total(f: Format, terms: Any) -> Any:
+def total(f: Format, terms: Any) -> Any:
+    """The sum of all terms, in any order."""
     terms = np.ravel(terms)
     value = sum((x.value for x in terms), ZERO)
     error = sum((x.error for x in terms), ZERO)
@@ -271,60 +321,38 @@ def _total(f: Format, terms: Any) -> Any:
     return Approximation(value, error + count * f.u / (1 - count * f.u) * size)
 
 
-def _mean(f: Format, terms: Any) -> Any:
+def mean(f: Format, terms: Any) -> Any:
     """The sum, divided by the count or multiplied by its rounded reciprocal: 3 roundings."""
-    whole, count = _total(f, terms), REALS.mpf(np.size(terms))
+    whole, count = total(f, terms), REALS.mpf(np.size(terms))
     return f.rounded(whole.value / count, whole.error / count, 3)
 
 
-def _norm(f: Format, terms: Any) -> Any:
-    return OPERATIONS["sqrt"](f, _total(f, np.frompyfunc(lambda x: _mul(f, x, x), 1, 1)(terms)))
+def along(axis: int, reduced: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction of every line along one axis, which stays with length 1."""
 
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "add": _add,
-    "sub": _sub,
-    "mul": _mul,
-    "div": _div,
-    "neg": _neg,
-    "abs": _abs,
-    "sign": _sign,
-    "square": _square,
-    "pow": _pow,
-    "cbrt": _cbrt,
-    "sqrt": _monotone(exact.root, least=ZERO, ulps=0),
-    "exp": _monotone(exact.exponential),
-    "expm1": _monotone(exact.expm1),
-    "tanh": _monotone(REALS.tanh),
-    "log": _monotone(exact.logarithm, least=ZERO),
-    "maximum": _extreme(max),
-    "minimum": _extreme(min),
-    "gt": _compare(lambda a, b: a > b),
-    "ge": _compare(lambda a, b: a >= b),
-    "lt": _compare(lambda a, b: a < b),
-    "le": _compare(lambda a, b: a <= b),
-    "eq": _compare(lambda a, b: a == b),
-    "ne": _compare(lambda a, b: a != b),
-    "and": _and,
-    "or": _or,
-    "not": _not,
-    "where": _where,
-}
-
-
-def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
-    def operation(f: Format, *operands: Any) -> Any:
-        if not any(isinstance(x, np.ndarray) for x in operands):
-            return function(f, *operands)
-        return np.frompyfunc(lambda *args: function(f, *args), len(operands), 1)(*operands)
+    def operation(f: Format, terms: Any) -> Any:
+        return np.apply_along_axis(lambda line: np.array([reduced(f, line)]), axis, terms)
 
     return operation
 
 
-#: Every operation of the trees that the targets print: a format and the operands give the result.
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    **{name: _elementwise(function) for name, function in _FUNCTIONS.items()},
-    "total": _total,
-    "mean": _mean,
-    "norm": _norm,
-}
+def norm(f: Format, terms: Any) -> Any:
+    """The root of the sum of the squares."""
+    return root(f, total(f, np.frompyfunc(lambda x: squared(f, x), 1, 1)(terms)))
+
+
+def same(f: Format, a: Approximation) -> Any:
+    """The operand itself."""
+    return a
+
+
+def applied(f: Format, function: Any, a: Approximation) -> Any:
+    """The value of a function that the user gives: nothing is known of its errors."""
+    return Approximation(function(a.value), INFINITY)
+
+
+def passed(f: Format, points: Any, a: Approximation) -> Any:
+    """How many points are not above a number; the points are exact."""
+    count = [sum(point <= x for point in points) for x in (a.low, a.value, a.high)]
+    low, value, high = map(REALS.mpf, count)
+    return Approximation(value, max(value - low, high - value))

@@ -12,19 +12,11 @@ from functools import partial, reduce
 from typing import TypeAlias
 
 import sympy
-from sympy.core.relational import (
-    Equality,
-    GreaterThan,
-    LessThan,
-    StrictGreaterThan,
-    StrictLessThan,
-    Unequality,
-)
+from sympy.core.operations import LatticeOp
 from sympy.logic.boolalg import BooleanAtom
 
-from ...ir.program import Expm1, Square
+from ...operations import HEADS, Group
 from ...spec.domains import Domain
-from ...spec.functions import Applied, ColumnMean, Group, Mean, Norm, Passed, RowMean, Total, When
 
 
 @dataclass(frozen=True)
@@ -37,41 +29,7 @@ class Op:
 
 Node: TypeAlias = Op | sympy.Symbol | sympy.Number
 
-_FUNCTIONS: dict[type, str] = {
-    sympy.Abs: "abs",
-    sympy.sign: "sign",
-    sympy.exp: "exp",
-    sympy.log: "log",
-    sympy.tanh: "tanh",
-    sympy.cos: "cos",
-    sympy.floor: "floor",
-    Applied: "applied",
-    Passed: "passed",
-    sympy.Not: "not",
-    Square: "square",
-    Expm1: "expm1",
-    Norm: "norm",
-    Mean: "mean",
-    Total: "total",
-    RowMean: "row_mean",
-    ColumnMean: "column_mean",
-}
-_COMPARISONS: dict[type, str] = {
-    StrictGreaterThan: "gt",
-    GreaterThan: "ge",
-    StrictLessThan: "lt",
-    LessThan: "le",
-    Equality: "eq",
-    Unequality: "ne",
-}
 _MIRRORED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
-_FOLDED: dict[type, str] = {
-    sympy.Max: "maximum",
-    sympy.Min: "minimum",
-    sympy.And: "and",
-    sympy.Or: "or",
-}
-
 
 #: What stands for the number pi where its name is to be printed, and not its value.
 PI = sympy.Symbol("pi", positive=True)
@@ -82,7 +40,7 @@ def with_pi(expr: sympy.Basic) -> sympy.Basic:
     return expr.xreplace({sympy.pi: PI})
 
 
-def operations(
+def tree_of(
     expr: sympy.Basic, domain: Callable[[sympy.Basic], Domain] = lambda _: Domain.HOST
 ) -> Node:
     """The tree of an expression.
@@ -92,7 +50,7 @@ def operations(
 
     >>> from lucidgen.ir.program import symbol
     >>> w, lr, c = symbol("w"), symbol("lr"), symbol("c")
-    >>> operations(w - w * lr / c)  # doctest: +NORMALIZE_WHITESPACE
+    >>> tree_of(w - w * lr / c)  # doctest: +NORMALIZE_WHITESPACE
     Op(name='sub', args=(w, Op(name='div', args=(Op(name='mul', args=(lr, w)), c))))
     """
     return _Reader(domain).read(expr)
@@ -132,12 +90,10 @@ class _Reader:
             return self.total(expr)
         if isinstance(expr, sympy.Mul | sympy.Pow):
             return self.product(expr)
-        if isinstance(expr, When):
-            return Op("where", tuple(map(self.read, expr.args)))
-        if type(expr) in _FOLDED:
+        name = HEADS[expr.func]
+        if isinstance(expr, LatticeOp):  # Max, Min, And, Or: of any number of operands
             args = [self.read(arg) for arg in sorted(expr.args, key=self.term_key)]
-            return reduce(partial(_fold, _FOLDED[type(expr)]), args)
-        name = (_FUNCTIONS | _COMPARISONS)[expr.func]
+            return reduce(partial(_fold, name), args)
         sides = tuple(map(self.read, expr.args))
         if name in _MIRRORED and str(sides[1]) == "t":
             return Op(_MIRRORED[name], sides[::-1])  # t on the left, whatever SymPy prefers

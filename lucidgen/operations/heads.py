@@ -1,0 +1,106 @@
+"""The operations that SymPy does not have, as SymPy functions.
+
+Owns these classes: the operators of the language, the reductions, and two forms that passes of the
+compiler make. What each of them means is in the table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+
+
+class _Operator(sympy.Function):  # type: ignore[misc]
+    """A function of the language, which messages print as authors write it."""
+
+    def _sympystr(self, printer: Any) -> str:
+        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self).__name__)
+        return f"{name.lstrip('_')}({', '.join(map(printer.doprint, self.args))})"
+
+
+class When(_Operator):
+    """`when(condition, a, b)`: a where the condition holds, b elsewhere."""
+
+    nargs = 3
+    is_real = True
+
+    @classmethod
+    def eval(cls, condition: Any, a: Any, b: Any) -> Any:
+        if condition is sympy.true:
+            return a
+        if condition is sympy.false:
+            return b
+        return a if a == b else None
+
+
+class Group(_Operator):
+    """`group(x)`: x, computed on its own; no pass opens it and no term leaves or enters."""
+
+    nargs = 1
+    is_real = True
+
+
+class Applied(_Operator):
+    """The value of a function that the user gives, at one number."""
+
+    nargs = 2
+    is_real = True
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.args[0]}({printer.doprint(self.args[1])})"
+
+
+class Passed(_Operator):
+    """How many points of an increasing list are not above a number."""
+
+    nargs = 2
+    is_integer = True
+    is_nonnegative = True
+
+
+class Reduction(_Operator):
+    """A function of a whole array that gives fewer values than it gets."""
+
+    nargs = 1
+    is_real = True
+
+    @classmethod
+    def eval(cls, x: Any) -> Any:
+        return x if x == 0 else None
+
+
+class Norm(Reduction):
+    """The Euclidean norm of the whole tensor."""
+
+    is_nonnegative = True
+
+
+class Mean(Reduction):
+    """The mean over the whole tensor."""
+
+
+class Total(Reduction):
+    """The sum over the whole tensor."""
+
+
+class RowMean(Reduction):
+    """The mean along the last axis: one value per row."""
+
+
+class ColumnMean(Reduction):
+    """The mean along the second-last axis: one value per column."""
+
+
+class Square(sympy.Function):  # type: ignore[misc]
+    """x * x, which SymPy would write x**2 again."""
+
+    nargs = 1
+    is_real = True
+
+
+class Expm1(sympy.Function):  # type: ignore[misc]
+    """exp(x) - 1 without cancellation."""
+
+    nargs = 1
+    is_real = True
