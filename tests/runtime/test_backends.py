@@ -193,5 +193,5 @@ def test_a_choice_says_which_kernels_on_a_gpu_are_wanted() -> None:
 
 @pytest.mark.parametrize("kernel", ["auto", "cpp"])
 def test_loops_are_demanded_by_cpp_alone(kernel: str) -> None:
-    loops: Any = next(kernel_choice.backends(kernel, np.ndarray))
+    loops: Any = next(iter(kernel_choice.backends(kernel, np.ndarray)))
     assert loops.demanded is (kernel == "cpp")

@@ -8,7 +8,7 @@ whether a demand for a GPU can be met; what takes part in no step is not importe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import cache
 from typing import NamedTuple
@@ -90,24 +90,25 @@ def gpu_kernels(kernel: str) -> str | None:
     return _choice(kernel).gpu
 
 
-def backends(kernel: str, kind: type) -> Iterator[Backend]:
+def backends(kernel: str, kind: type) -> Iterable[Backend]:
     """What may update arrays of a kind, in the order in which it is asked; the last takes all."""
-    choice = _choice(kernel)
-    if kind is np.ndarray:
-        if choice.numpy_loops is not Loops.NEVER:
-            yield _numpy_loops(choice.numpy_loops)
-        yield NumPy()
-        return
-    if choice.mlx_loops is not Loops.NEVER:
-        yield _mlx_loops(choice.mlx_loops)
-    yield _mlx(choice.gpu)
+    return _on_numpy(_choice(kernel)) if kind is np.ndarray else _on_mlx(_choice(kernel))
 
 
 @cache
-def _numpy_loops(wanted: Loops) -> Backend:
+def _on_numpy(choice: Choice) -> tuple[Backend, ...]:
+    if choice.numpy_loops is Loops.NEVER:
+        return (NumPy(),)
     from .loops import numpy_memory
 
-    return numpy_memory.Loops(wanted is Loops.DEMANDED)
+    return numpy_memory.Loops(choice.numpy_loops is Loops.DEMANDED), NumPy()
+
+
+def _on_mlx(choice: Choice) -> Iterator[Backend]:
+    """Each is imported when it is asked: where loops do everything, that is the first alone."""
+    if choice.mlx_loops is not Loops.NEVER:
+        yield _mlx_loops(choice.mlx_loops)
+    yield _mlx(choice.gpu)
 
 
 @cache

@@ -165,12 +165,13 @@ class Whole:
 
     def _have_stayed(self, states: States) -> bool:
         """Whether all parameters and states are the arrays that were left there."""
-        slots = self.members.slots
-        if not (
-            _same(map(states.slots.get, self.ids), slots)
-            and _same(map(_seen, slots), self.seen)
-            and _same(map(_data, self.params), self.datas or map(_data, self.seen))
-        ):
+        slots = map(states.slots.get, self.ids)
+        try:
+            if not _same(map(_seen, slots), self.seen):
+                return False
+        except AttributeError:  # there is no slot any more
+            return False
+        if not _same(map(_data, self.params), self.datas or map(_data, self.seen)):
             return False
         for key, arrays in self.sources:
             if not _same(map(dict.get, self.entries, repeat(key)), arrays):
