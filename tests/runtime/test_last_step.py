@@ -276,6 +276,19 @@ def test_states_that_loops_write_to_are_kept_until_somebody_has_seen_them() -> N
     assert before not in members(optimizer)
 
 
+def test_nothing_is_kept_of_states_that_somebody_holds() -> None:
+    params = model(mx.array)
+    optimizer = optim.Adam(params, kernel="cpp")
+    held = optimizer.state[params[1]]
+    for _ in range(3):
+        step(optimizer, params, mx.array)
+        assert [found.slots for found in members(optimizer)] == [[]]
+    assert held["step"] == 3
+    del held
+    step(optimizer, params, mx.array)
+    assert [len(found.slots) for found in members(optimizer)] == [3]
+
+
 def test_an_mlx_array_that_becomes_another_in_place_is_looked_at_anew() -> None:
     half = Parameter(mx.ones(3, mx.float16))
     optimizer = optim.SGD([half], lr=0.5, momentum=0.5, kernel="cpp")
