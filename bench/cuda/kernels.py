@@ -100,7 +100,7 @@ class Step:
         self.function = function
         optimizer = getattr(lucidgen.optim, name)([Parameter(np.zeros(1))], **options)
         self.rule = optimizer.rules[optimizer.dialect]
-        (_, self.settled, *_), *_ = optimizer._settled(self.rule)
+        self.settled = optimizer.param_groups[0].settings
         self.kernel = kernel_of(self.rule, "cuda")
         self.sizes = np.array(sizes, dtype=np.int64)
         self.arrays = np.array(arrays, dtype=np.uint64)

@@ -7,8 +7,8 @@ Imports NumPy; MLX only where an MLX array is at hand. Does not own what a param
 from __future__ import annotations
 
 import copyreg
-import importlib
 import sys
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,4 @@ def make_mlx_types_picklable() -> None:
 
 
 def _reduce_mlx_type(dtype: Any) -> tuple[Any, tuple[str]]:
-    return _mlx_type, (str(dtype).rpartition(".")[2],)
-
-
-def _mlx_type(name: str) -> Any:
-    return getattr(importlib.import_module("mlx.core"), name)
+    return resolve_name, (f"mlx.core:{str(dtype).rpartition('.')[2]}",)

@@ -1,14 +1,17 @@
 """Where pickles and packages of generation 2 look for what has moved since.
 
-Owns the names under which modules were known then. Classes that a pickle holds are found in their
-new places; what code of generation 2 imports says that it must be built again.
+Owns the names under which modules were known then, and what an optimizer's pickle held. What a
+pickle names is found in its new place; what code of generation 2 imports says that it must be built
+again.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType
+from collections.abc import Callable, Mapping
+from pkgutil import resolve_name
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 #: Modules whose classes pickles name, by their former names.
@@ -17,15 +20,21 @@ PICKLED = {
     "closed_form": ".schedulers.closed_form",
     "compositions": ".schedulers.compositions",
     "masters": ".step.masters",
-    "mlx_idiom": ".trees.idiom",
     "parameters": ".groups.parameters",
     "recursions": ".schedulers.recursions",
     "schedules": ".schedulers.scheduler",
     "states": ".groups.states",
 }
+#: What pickles name that is no more, and what takes its place.
+REPLACED: dict[tuple[str, str], Callable[..., Any]] = {
+    ("mlx_idiom", "Unready"): SimpleNamespace,  # the values of a tree, and nothing else
+    ("parameters", "_mlx_type"): lambda name: resolve_name(f"mlx.core:{name}"),
+}
 #: What only generated code imported, and with it the names that it took from the runtime itself.
 GENERATED = ("captured", "ieee", "kernels", "schedule_arguments", "tabulated")
 NAMES = ("Flag", "Hyper", "Rule", "State")
+#: What an optimizer held itself where it has an engine now.
+HELD = ("_states", "_accumulation", "_masters", "_grad_norm", "_tree", "_no_decay")
 
 
 def rebuild(name: str) -> ImportError:
@@ -41,11 +50,13 @@ class Former(ModuleType):
 
     def __init__(self, name: str, now: str | None) -> None:
         super().__init__(f"{__package__}.{name}")
-        self._now = now
+        self._former, self._now = name, now
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if (self._former, name) in REPLACED:
+            return REPLACED[self._former, name]
         if self._now is None:
             raise rebuild(f"{self.__name__}.{name}")
         return getattr(importlib.import_module(self._now, __package__), name)
@@ -53,5 +64,29 @@ class Former(ModuleType):
 
 def remember() -> None:
     """Put a stand-in where each module was."""
-    for name in (*PICKLED, *GENERATED):
+    for name in {*PICKLED, *GENERATED, *(module for module, _ in REPLACED)}:
         sys.modules[f"{__package__}.{name}"] = Former(name, PICKLED.get(name))
+
+
+def with_engine(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pickle has of an optimizer, with what belongs to its engine as engines keep it."""
+    if "_engine" in found:
+        return dict(found)
+    tree, accumulation = found["_tree"], found["_accumulation"]
+    if tree is None:
+        kept = {
+            "kind": "parameters",
+            "state": found["_states"],
+            "accumulation": accumulation,
+            "grad_norm": found["_grad_norm"],
+        }
+    else:
+        kept = {
+            "kind": "trees",
+            "state": tree.state,
+            "shapes": tree.shapes,
+            "no_decay": found["_no_decay"],
+            "accumulated": accumulation.waiting,
+        }
+    rest = {key: value for key, value in found.items() if key not in HELD}
+    return {**rest, "_engine": kept}

@@ -1,46 +1,51 @@
 """The base class of every generated optimizer.
 
-Owns the public methods and the groups and states behind them; those for trees of MLX arrays are in
-``trees``. How a step runs is in ``step`` (parameters with gradients of their own) and ``trees``;
-how a state is saved and loaded is in ``checkpoints``. Knows no equations.
+Owns the public methods, the groups, and what an optimizer was told. How updates come about and
+where the state is kept is the business of its engine: ``step.engine`` for parameters with gradients
+of their own, ``trees.engine`` for trees of MLX arrays. How a state is saved and loaded is in
+``checkpoints``. Knows no equations.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from . import checking
-from .arrays import is_mlx_module, make_mlx_types_picklable
+from . import checking, former
+from .arrays import make_mlx_types_picklable
 from .backends.kernel_choice import checked_kernel
 from .checking import nearest
 from .checkpoints import checkpoint
+from .engine import Engine
 from .groups import options, without_decay
+from .groups.grouping import as_group_dicts
 from .groups.settings import CLIP_VALUE, check_values, settle
-from .groups.states import States
 from .rules.generation import GENERATION, adopt
-from .step import stepping
-from .step.accumulation import Accumulation
-from .step.clipping import GRAD_NORM
-from .step.hooks import Handle, Hook, Hooks
-from .step.last_step import LastStep
-from .step.masters import Masters
-from .trees.idiom import MLXIdiom, Unready
-from .trees.rate import is_schedule
+from .rules.rule import Rule
+from .step.engine import ParameterEngine
+from .step.hooks import Handle, Hook
+from .trees.engine import TreeEngine, is_for_trees
+from .trees.rate import is_schedule, with_first_value
+
+#: The kinds of engines, by their names in pickles.
+ENGINES: dict[str, type[ParameterEngine] | type[TreeEngine]] = {
+    engine.kind: engine for engine in (ParameterEngine, TreeEngine)
+}
 
 
-class Optimizer(MLXIdiom):
+class Optimizer:
     """Base of all optimizers: parameter groups, per-parameter state, checkpoints.
 
     Generated classes carry their ``rules``. A class without rules defines ``step`` by itself, and
     calls ``super().__init__(params, defaults)`` with a dict of hyperparameters, as in torch.
     """
 
+    rules: ClassVar[Mapping[str, Rule]] = {}
     generation: ClassVar[int] = GENERATION
     #: What updates arrays: what is fastest here, or one of ``kernel_choice.CHOICES``.
     kernel: str = "auto"
-    _hooks: Hooks | None = None
+    _engine: Engine
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -62,44 +67,38 @@ class Optimizer(MLXIdiom):
         elif dialect not in self.rules:
             raise ValueError(f"{label}: no dialect {dialect!r}; {nearest(dialect, self.rules)}")
         self.dialect = dialect
-        self.kernel = checked_kernel(kernel, label, self._rule)
-        self._grad_norm: Any = None
+        rule = self._rule
+        self.kernel = checked_kernel(kernel, label, rule)
         self._options = options.Options()
-        self._accumulation = Accumulation()
-        self._masters: Masters | None = None
-        no_decay = None
-        if self._rule is not None:
+        no_decay = schedule = None
+        if rule is not None:
             own = {name: arguments.pop(name) for name in options.NAMES if name in arguments}
             self._options = options.checked(own, label)
-            no_decay = without_decay.as_no_decay(own.get("no_decay"), self._rule, label)
-        if self._options.get("master_weights"):
-            self._masters = Masters()
-        is_tree = params is None or is_mlx_module(params) or self._selects(params)
-        schedule = arguments.get("lr") if is_schedule(arguments.get("lr")) else None
-        if schedule is not None and self._rule is not None:
-            if not is_tree:
+            no_decay = without_decay.as_no_decay(own.get("no_decay"), rule, label)
+        for_trees = is_for_trees(params, label)
+        if rule is not None and is_schedule(arguments.get("lr")):
+            if not for_trees:
                 raise TypeError(
                     f"{label}: lr is a function of the step only where trees are updated, without "
                     f"parameters; here let a scheduler of lr_scheduler drive it"
                 )
-            arguments = self._without_schedule(arguments, label)
+            schedule = arguments["lr"]
+            arguments = with_first_value(rule, arguments, label)
         self.defaults: dict[str, Any] = self._checked_defaults(
             {**(defaults or {}), **arguments}, given
         )
         self.param_groups: list[Any] = []
-        self._states = States()
-        self._last_step = LastStep()
-        self._tree: Any = None
         make_mlx_types_picklable()
-        if is_tree:
-            self._no_decay = no_decay
-            self._start_tree(params, schedule)
+        if for_trees:
+            trees = self._engine = TreeEngine(no_decay)
+            trees.start(self, params, schedule)
             self.accumulation_steps = self.accumulation_steps  # refused if it is above 1
         else:
-            groups = self._group_dicts(params)
+            self._engine = ParameterEngine(self)
+            groups = as_group_dicts(params, label)
             if no_decay is not None:
-                assert self._rule is not None
-                groups = without_decay.split(groups, no_decay, self._rule, label)
+                assert rule is not None
+                groups = without_decay.split(groups, no_decay, rule, label)
             for group in groups:
                 self.add_param_group(group)
 
@@ -120,48 +119,26 @@ class Optimizer(MLXIdiom):
         return checked
 
     @property
+    def _rule(self) -> Rule | None:
+        """What this optimizer computes, or None for a class that defines step by itself."""
+        return self.rules.get(self.dialect)
+
+    @property
     def _steps_by_itself(self) -> bool:
         return type(self).step is not Optimizer.step
 
-    # -- stepping ---------------------------------------------------------------------------------
+    # -- parameters with gradients ----------------------------------------------------------------
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; the closure's loss is returned.
 
         NumPy parameters are updated in place, MLX parameters get new arrays.
         """
-        if self._hooks is not None:
-            return self._hooks.around(self, self._step, *([] if closure is None else [closure]))
-        return self._step(closure)
+        return self._engine.step(self, closure)
 
-    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None if closure is None else closure()
-        rule = self._rule
-        if rule is None:
-            raise NotImplementedError(f"{type(self).__name__} has no rules: define step() in it")
-        if self._tree is not None:
-            raise RuntimeError(
-                f"{type(self).__name__}: constructed without parameters, so there is nothing to "
-                f"step; give it parameters, or use update(model, grads)"
-            )
-        groups, states = self._settled(rule), self._states
-        sums = self._accumulation
-        if sums.waiting or self.accumulation_steps > 1:
-            sums.add(groups, states)
-            if sums.waiting < self.accumulation_steps:
-                return loss
-            groups = sums.means(groups, states)
-        stepped = groups
-        if self._masters is not None:
-            stepped, states = self._masters.stand_in(groups, states), self._masters.states
-        self._grad_norm = stepping.step(
-            stepped, states, self._last_step, self.kernel, self.max_grad_norm
-        )
-        if self._masters is not None:
-            self._masters.store(stepped, self._states)
-        if sums.waiting:
-            sums.clear(groups, self._states)
-        return loss
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add a group: a dict of "params" and the hyperparameters that differ from the defaults."""
+        self._engine.add_group(self, param_group)
 
     def register_step_pre_hook(self, hook: Hook) -> Handle:
         """Call ``hook(optimizer, args, kwargs)`` before every ``step()``.
@@ -173,25 +150,13 @@ class Optimizer(MLXIdiom):
         Handle
             Its ``remove()`` removes the hook.
         """
-        hooks = self._hooks_to_be()
-        return hooks.add(hooks.before, hook)
+        handle: Handle = self._engine.add_hook(self, hook, is_before=True)
+        return handle
 
     def register_step_post_hook(self, hook: Hook) -> Handle:
         """Call ``hook(optimizer, args, kwargs)`` after every ``step()``; else as before it."""
-        hooks = self._hooks_to_be()
-        return hooks.add(hooks.after, hook)
-
-    def _hooks_to_be(self) -> Hooks:
-        if self._rule is None:
-            raise RuntimeError(f"{type(self).__name__} defines step() itself, which calls no hooks")
-        if self._tree is not None:
-            raise RuntimeError(
-                f"{type(self).__name__}: hooks are called around step(), which trees of arrays do "
-                f"without; call the function after update()"
-            )
-        if self._hooks is None:
-            self._hooks = Hooks()
-        return self._hooks
+        handle: Handle = self._engine.add_hook(self, hook, is_before=False)
+        return handle
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -202,6 +167,56 @@ class Optimizer(MLXIdiom):
                 else:
                     param.grad = None
 
+    # -- trees of MLX arrays ----------------------------------------------------------------------
+
+    def init(self, params: Any) -> None:
+        """Make the state for a tree of MLX arrays, or for an mlx.nn.Module.
+
+        A state that was just assigned stays; what it lacks is made.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are no floating arrays, no group takes one of them, or a group takes none.
+        """
+        self._engine.init(self, params)
+
+    def apply_gradients(self, grads: Any, params: Any) -> Any:
+        """The updated tree of parameters, unevaluated; parameters without gradient stay."""
+        return self._engine.apply_gradients(self, grads, params)
+
+    def update(self, model: Any, grads: Any) -> None:
+        """Update an mlx.nn.Module from a tree of gradients, unevaluated."""
+        model.update(self.apply_gradients(grads, model))
+
+    # -- state and options ------------------------------------------------------------------------
+
+    @property
+    def state(self) -> Any:
+        """The state of each parameter: ``state[param]`` is a dict. In the MLX idiom, a tree.
+
+        The tree is one object for good: what is assigned to ``state`` is checked and put into it,
+        so that a step that captured it goes on from there.
+        """
+        return self._engine.state
+
+    @state.setter
+    def state(self, value: Mapping[Any, Any]) -> None:
+        self._engine.assign(self, value)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate of the first group; setting it sets that of every group.
+
+        A float; in the MLX idiom a 0-d array, which is part of the state.
+        """
+        return self._engine.learning_rate(self)
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        for group in self.param_groups:
+            group["lr"] = value
+
     @property
     def max_grad_norm(self) -> float | None:
         """To which norm the gradients of all groups are clipped; None does not clip."""
@@ -210,8 +225,7 @@ class Optimizer(MLXIdiom):
     @max_grad_norm.setter
     def max_grad_norm(self, value: float | None) -> None:
         checked = options.as_max_grad_norm(value, type(self).__name__)
-        if self._tree is not None:
-            self._tree.check_change("max_grad_norm", self.max_grad_norm, checked)
+        self._engine.check_change("max_grad_norm", self.max_grad_norm, checked)
         self._options["max_grad_norm"] = checked
 
     @property
@@ -220,7 +234,7 @@ class Optimizer(MLXIdiom):
 
         A float, or a 0-d array where all parameters are MLX arrays.
         """
-        return self._grad_norm if self._tree is None else self._tree.state.get(GRAD_NORM)
+        return self._engine.grad_norm
 
     @property
     def accumulation_steps(self) -> int:
@@ -231,16 +245,13 @@ class Optimizer(MLXIdiom):
     def accumulation_steps(self, value: int) -> None:
         label = f"{type(self).__name__}: accumulation_steps"
         count = checking.as_count(value, label)
-        if self._tree is not None and count > 1:
-            raise ValueError(
-                f"{label}: update() applies what it is given; add up gradients with tree_map"
-            )
+        self._engine.check_accumulation(label, count)
         self._options["accumulation_steps"] = count
 
     @property
     def accumulated(self) -> int:
         """How many calls of step() wait for their update."""
-        return self._accumulation.waiting
+        return self._engine.accumulated
 
     # -- saving and showing -----------------------------------------------------------------------
 
@@ -303,20 +314,13 @@ class Optimizer(MLXIdiom):
         self.load_state_dict(state_file.load(path))
 
     def __getstate__(self) -> dict[str, Any]:
-        found = self.__dict__.copy()
-        del found["_last_step"]
-        found.pop("_hooks", None)
-        if self._tree is not None:
-            found["_tree"] = Unready(self._tree.state, self._tree.shapes)
-        return found
+        return {**self.__dict__, "_engine": {"kind": self._engine.kind, **self._engine.kept()}}
 
-    def __setstate__(self, found: MutableMapping[str, Any]) -> None:
+    def __setstate__(self, found: Mapping[str, Any]) -> None:
+        found = former.with_engine(found)
         self.__dict__.update(found)
-        self._last_step = LastStep()
-        if self._tree is not None and (
-            self._tree.state or any(group.schedule for group in self.param_groups)
-        ):
-            self._ready_tree()
+        kept = found["_engine"]
+        self._engine = ENGINES[kept["kind"]].restored(self, kept)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

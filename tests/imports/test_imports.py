@@ -312,7 +312,7 @@ def test_importing_one_optimizer_imports_no_other(run, world, package):
     assert not {
         "lucidgen.imports.activation",
         "lucidgen.runtime.backends.loops.compiler",
-        "lucidgen.runtime.trees.tree",
+        "lucidgen.runtime.trees.group_state",
     } & {*found}
 
 

@@ -97,7 +97,7 @@ def test_numpy_steps_until_the_loop_is_there(
     parameter.grad = np.ones(3)
     optimizer.step()
     assert compiler.available(rule, "float64") is not None
-    (members,) = optimizer._last_step.groups[0]._members
+    (members,) = optimizer._engine._last_step.groups[0]._members
     assert members.own["cpp"].loops, "the step was a compiled one"
     assert parameter.data.tolist() == [-1.0] * 3
     assert left_over(fresh) == []

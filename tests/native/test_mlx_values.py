@@ -110,7 +110,7 @@ def test_a_state_that_is_kept_gives_what_is_current_and_what_it_gave_stays(by: s
         lambda o, p: copy.deepcopy((o, p))[0].state.popitem()[1],
         lambda o, p: pickle.loads(pickle.dumps((o, p)))[0].state.popitem()[1],
         lambda o, p: o.state_dict()["state"][0],
-        lambda o, p: vars(copy.copy(o))["_states"][p],
+        lambda o, p: copy.copy(o).state[p],
     ],
 )
 def test_a_state_is_safe_by_whatever_way_it_was_read(read: Callable[[Any, Any], Any]) -> None:
@@ -118,7 +118,7 @@ def test_a_state_is_safe_by_whatever_way_it_was_read(read: Callable[[Any, Any], 
     optimizer = optim.AdamW([p], kernel="cpp")
     steps(optimizer, [p], 3)
     array = read(optimizer, p)["exp_avg"]
-    before = np.array(optimizer._states.slots[id(p)].entry["exp_avg"])
+    before = np.array(optimizer.state.slots[id(p)].entry["exp_avg"])
     steps(optimizer, [p], 3)
     assert np.array_equal(np.array(array), before)
 
@@ -215,7 +215,7 @@ def test_large_weights_and_states_stay_in_place_when_nobody_holds_them() -> None
     p = parameter()
     optimizer = optim.AdamW([p], kernel="cpp")
     steps(optimizer, [p], 2)
-    slot = optimizer._states.slots[id(p)]
+    slot = optimizer.state.slots[id(p)]
 
     def where() -> list[int]:
         return mlx_memory.addresses([p.data, *(slot.entry[k] for k in ("exp_avg", "exp_avg_sq"))])
@@ -289,14 +289,14 @@ def test_a_step_that_is_interrupted_changes_nothing(
         steps(optimizer, parameters, taken)
         if fails:
             before = [np.array(p.data) for p in parameters]
-            optimizer._last_step.groups.clear()
+            optimizer._engine._last_step.groups.clear()
             monkeypatch.setattr(owner, name, fail)
             with pytest.raises(KeyboardInterrupt):
                 steps(optimizer, parameters)
             monkeypatch.undo()
             for p, w in zip(parameters, before, strict=True):
                 assert np.array_equal(np.array(p.data), w)
-                assert optimizer._states.slot(p).entry.get("step", 0) == taken
+                assert optimizer.state.slot(p).entry.get("step", 0) == taken
         steps(optimizer, parameters, 2)
         results.append([np.array(p.data) for p in parameters])
     for ours, theirs in zip(*results, strict=True):

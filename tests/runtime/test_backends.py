@@ -83,7 +83,7 @@ def test_a_backend_takes_some_parameters_and_leaves_the_rest(
     optimizer.step()
     assert [p.data.ravel()[0] for p in params] == [1, -0.5, 1]
     assert all("momentum_buffer" in optimizer.state[p] for p in params)
-    assert optimizer._last_step.own["vectors"] == 1
+    assert optimizer._engine._last_step.own["vectors"] == 1
 
 
 def test_step_counts_are_stored_whoever_updates(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,12 +161,12 @@ def test_what_a_backend_keeps_is_there_for_as_long_as_the_arrays_are(
     optimizer = optim.SGD(params, lr=0.5)
     for count in (1, 2, 3):
         optimizer.step()
-        (members,) = optimizer._last_step.groups[0]._members
+        (members,) = optimizer._engine._last_step.groups[0]._members
         assert members.own["vectors"] == count
         assert [s.seen.own.get("vectors") for s in members.slots] == [count, None, count]
     params[0].data = np.zeros(3)
     optimizer.step()
-    (members,) = optimizer._last_step.groups[0]._members
+    (members,) = optimizer._engine._last_step.groups[0]._members
     assert members.own["vectors"] == 1
     assert [s.seen.own.get("vectors") for s in members.slots] == [1, None, 4]
 

@@ -35,7 +35,7 @@ def step(optimizer: Optimizer, params: list[Parameter], make: Any = np.asarray) 
 
 
 def members(optimizer: Optimizer, group: int = 0) -> list[Members]:
-    found: list[Members] = optimizer._last_step.groups[group]._members
+    found: list[Members] = optimizer._engine._last_step.groups[group]._members
     return found
 
 
@@ -192,10 +192,10 @@ def test_only_the_parameter_whose_arrays_are_new_is_looked_at_anew(kernel: str) 
     params = model()
     optimizer = optim.Adam(params, kernel=kernel)
     step(optimizer, params)
-    before = [optimizer._states.slot(p).seen for p in params]
+    before = [optimizer.state.slot(p).seen for p in params]
     params[1].data = params[1].data.copy()
     step(optimizer, params)
-    after = [optimizer._states.slot(p).seen for p in params]
+    after = [optimizer.state.slot(p).seen for p in params]
     assert [a is b for a, b in zip(before, after, strict=True)] == [True, False, True]
 
 
@@ -223,7 +223,7 @@ def test_a_bucket_is_made_once_where_nothing_counts_steps() -> None:
         if turn == 2:
             optimizer.param_groups[0]["lr"] = 0.25
         step(optimizer, params)
-        buckets.append(optimizer._last_step.groups[0]._bucket[2])
+        buckets.append(optimizer._engine._last_step.groups[0]._bucket[2])
     assert buckets[0] is buckets[1]
     assert buckets[1] is not buckets[2]
     assert buckets[2] is buckets[3]
@@ -235,7 +235,7 @@ def test_groups_that_are_gone_leave_nothing_behind() -> None:
     step(optimizer, params)
     del optimizer.param_groups[1:]
     step(optimizer, params)
-    assert len(optimizer._last_step.groups) == 1
+    assert len(optimizer._engine._last_step.groups) == 1
 
 
 def test_copies_and_pickles_take_nothing_of_the_last_step_with_them() -> None:
@@ -243,8 +243,8 @@ def test_copies_and_pickles_take_nothing_of_the_last_step_with_them() -> None:
     optimizer = optim.Adam(params)
     step(optimizer, params)
     for twin in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
-        assert not twin._last_step.groups
-        assert all(slot.seen is None for slot in twin._states.slots.values())
+        assert not twin._engine._last_step.groups
+        assert all(slot.seen is None for slot in twin.state.slots.values())
 
 
 def test_a_step_that_failed_does_not_end_what_is_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import subprocess
 import sys
@@ -9,12 +10,13 @@ import textwrap
 import warnings
 from pathlib import Path
 
+import mlx.core as mx
 import numpy as np
 import pytest
 from record_generation_2 import driven, updated
 
 from lucidgen import Parameter
-from lucidgen.optim import SGD
+from lucidgen.optim import SGD, AdamW
 
 RECORDED = Path(__file__).with_name("recorded")
 
@@ -39,6 +41,34 @@ def test_a_pickle_of_generation_2_goes_on_where_it_stopped(kind):
 def test_a_pickled_tree_of_generation_2_goes_on_where_it_stopped():
     (optimizer, weights), reached = loaded("tree")
     np.testing.assert_array_equal(np.array(updated(optimizer, weights, 3)["a"]), reached)
+
+
+def test_a_pickle_of_generation_2_may_hold_a_type_of_mlx():
+    pickled = b"clucidgen.runtime.parameters\n_mlx_type\n(Vbfloat16\ntR."
+    assert pickle.loads(pickled) is mx.bfloat16
+
+
+@pytest.mark.parametrize("params", [[Parameter(np.ones(2))], None], ids=["parameters", "trees"])
+def test_a_pickle_names_rooms_and_no_modules_within(params):
+    optimizer = AdamW(params, accumulation_steps=1 if params is None else 2, master_weights=True)
+    if params is None:
+        optimizer.init({"w": mx.ones(2)})
+    else:
+        params[0].grad = np.ones(2)
+        optimizer.step()
+    optimizer.kind_of_array = mx.float32
+    named = set()
+
+    class Noting(pickle.Unpickler):
+        def find_class(self, module, name):
+            named.add(f"{module}.{name}")
+            return super().find_class(module, name)
+
+    assert Noting(io.BytesIO(pickle.dumps(optimizer))).load().kind_of_array is mx.float32
+    rooms = {"groups.Group", "groups.Parameter", "groups.States", "step.Accumulation"}
+    expected = rooms if params else {"groups.Group"}
+    ours = {name for name in named if name.startswith("lucidgen.runtime")}
+    assert ours == {f"lucidgen.runtime.{name}" for name in expected}
 
 
 def test_a_generated_optimizer_refuses_a_state_that_it_does_not_know():

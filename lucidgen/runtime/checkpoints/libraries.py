@@ -17,17 +17,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..arrays import as_numpy, is_mlx
+from ..engine import Owner, Target
 from ..groups.settings import as_argument
 from ..rules.calling import call
 from ..rules.rule import Elsewhere, Hyper, Rule, names_of
-from .matching import SavedGroup, Target, parsed
+from .matching import SavedGroup, parsed
 from .restoring import is_same
-
-if TYPE_CHECKING:
-    from .saveable import Saveable
 
 Layout = dict[str, Any]
 
@@ -39,7 +37,7 @@ LIBRARIES = (*WITHOUT_GROUPS, "pytorch_optimizer")
 # -- reading --------------------------------------------------------------------------------------
 
 
-def in_layout(optimizer: Saveable, state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
+def in_layout(optimizer: Owner, state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
     """What another library saved, in torch's layout; anything else as it is."""
     label = type(optimizer).__name__
     if isinstance(state_dict, tuple):
@@ -167,7 +165,7 @@ def _numbered(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def converted(
-    optimizer: Saveable, state_dict: Mapping[str, Any], targets: list[list[Target]]
+    optimizer: Owner, state_dict: Mapping[str, Any], targets: list[list[Target]]
 ) -> Mapping[str, Any]:
     """A state dict under the keys and in the units of an optimizer."""
     rule = optimizer._rule
@@ -197,7 +195,7 @@ def converted(
     }
 
 
-def _elsewhere(optimizer: Saveable, library: Any) -> Elsewhere:
+def _elsewhere(optimizer: Owner, library: Any) -> Elsewhere:
     """How a library saves what this optimizer keeps, if it goes on as the library does."""
     label, own = type(optimizer).__name__, optimizer.dialect
     if library == "torch":  # its keys are ours, but those that are said to differ

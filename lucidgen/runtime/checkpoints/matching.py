@@ -10,21 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..engine import Target
 from ..groups.options import MACHINERY
 from ..groups.settings import STRUCTURE
 
 _LAYOUT = (*STRUCTURE, *MACHINERY, "param_shapes", "updates")
-
-
-@dataclass(frozen=True)
-class Target:
-    """A present parameter. ``handle`` is what the state is kept under."""
-
-    handle: Any
-    name: str | None
-    shape: tuple[int, ...]
-    entry: dict[str, Any]
-    label: str
 
 
 @dataclass(frozen=True)

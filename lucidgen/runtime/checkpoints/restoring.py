@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..arrays import as_real, is_mlx
+from ..engine import Owner, Target
 from ..groups.settings import STRUCTURE, Settings, check_values, is_note, settle
 from ..groups.states import GRAD_SUM, MASTER_WEIGHT
 from ..rules.rule import Rule
-from .matching import SavedGroup, Target
-
-if TYPE_CHECKING:
-    from .saveable import Saveable
+from .matching import SavedGroup
 
 
 def copied(value: Any) -> Any:
@@ -31,7 +29,7 @@ def copied(value: Any) -> Any:
 
 
 def new_values(
-    optimizer: Saveable, present: Mapping[str, Any], saved: SavedGroup, where: str
+    optimizer: Owner, present: Mapping[str, Any], saved: SavedGroup, where: str
 ) -> tuple[dict[str, Any], Settings | None]:
     """The checked values of a loaded group; what was not saved stays as it is."""
     where = f"{where}: saved value"
@@ -63,7 +61,7 @@ def is_same(value: Any, expected: object) -> bool:
 
 
 def new_entry(
-    optimizer: Saveable,
+    optimizer: Owner,
     settings: Settings | None,
     saved: Mapping[str, Any],
     target: Target,
@@ -107,19 +105,19 @@ def new_entry(
     return entry
 
 
-def _beside_the_rule(optimizer: Saveable, found: dict[str, Any], target: Target) -> dict[str, Any]:
+def _beside_the_rule(optimizer: Owner, found: dict[str, Any], target: Target) -> dict[str, Any]:
     """What a saved state has that belongs to no rule, taken out of it."""
     entry = {
         key: _as_array(key, found.pop(key), target.shape, target.label)
         for key in (MASTER_WEIGHT, GRAD_SUM)
         if key in found
     }
-    if optimizer._masters is None:
+    if not optimizer._options.get("master_weights"):
         entry.pop(MASTER_WEIGHT, None)  # the weights are what it was rounded to
     return entry
 
 
-def _states_of_ignored_arguments(optimizer: Saveable, rule: Rule) -> frozenset[str]:
+def _states_of_ignored_arguments(optimizer: Owner, rule: Rule) -> frozenset[str]:
     """The states that other dialects keep for arguments that this one ignores.
 
     Lucid 2 saves the maximum of AMSGrad, which it never uses.
@@ -150,7 +148,7 @@ def _required(settings: Settings, ours: bool) -> list[str]:
 
 
 def _check_complete(
-    optimizer: Saveable,
+    optimizer: Owner,
     settings: Settings,
     found: Mapping[str, Any],
     target: Target,
@@ -167,7 +165,7 @@ def _check_complete(
     )
 
 
-def _fitting_dialects(optimizer: Saveable, found: Mapping[str, Any]) -> str:
+def _fitting_dialects(optimizer: Owner, found: Mapping[str, Any]) -> str:
     """The other dialects whose states these are, in words."""
     fitting = [
         dialect

@@ -4,6 +4,8 @@ Owns which parameters there are, with which checked values, and what is kept for
 steps or checkpoints.
 """
 
+from .parameters import Parameter
 from .settings import Group
+from .states import States
 
-__all__ = ["Group"]
+__all__ = ["Group", "Parameter", "States"]

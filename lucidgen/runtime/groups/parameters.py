@@ -26,6 +26,7 @@ class Parameter:
     >>> p.grad = np.full(3, 0.5)
     """
 
+    __module__ = __package__  # pickles name the room, not the file
     __slots__ = ("__weakref__", "data", "grad")
 
     def __init__(self, data: Any) -> None:

@@ -36,6 +36,7 @@ class Group(dict[str, Any]):
     after so many updates.
     """
 
+    __module__ = __package__  # pickles name the room, not the file
     settings: Settings | None = None
     members = 0  # how many parameters there were when it was last checked
     watch: Callable[[Group, str, Any], Any] | None = None

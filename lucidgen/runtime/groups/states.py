@@ -105,6 +105,8 @@ class Slot:
 class States(MutableMapping[Any, dict[str, Any]]):
     """The state of each parameter. An unknown parameter gets an empty dict, as in torch."""
 
+    __module__ = __package__  # pickles name the room, not the file
+
     def __init__(self, pairs: Mapping[Any, Any] | tuple[tuple[Any, Any], ...] = ()) -> None:
         self.slots: dict[int, Slot] = {}
         for param, entry in pairs.items() if isinstance(pairs, Mapping) else pairs:

@@ -25,6 +25,8 @@ class Accumulation:
     NumPy arrays are kept from one time to the next.
     """
 
+    __module__ = __package__  # pickles name the room, not the file
+
     def __init__(self, waiting: int = 0) -> None:
         self.waiting = waiting
         self._arrays: dict[int, np.ndarray[Any, Any]] = {}

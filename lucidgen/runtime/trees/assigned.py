@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import mlx.core as mx
-
+from ..arrays import is_mlx
 from ..checking import nearest
 from ..groups.states import MASTER_WEIGHT
 from ..step.clipping import GRAD_NORM
@@ -40,9 +39,9 @@ def parsed(member: GroupState, value: Any) -> dict[str, Any]:
     for key in known:
         if key in value:
             array = value[key]
-            if not isinstance(array, mx.array) or array.shape != ():
+            if not is_mlx(array) or array.shape != ():
                 raise TypeError(f"{label}: {key} must be a 0-d MLX array in a state, got {array!r}")
-            found[key] = array.astype(mx.int32 if key == "step" else mx.float32)
+            found[key] = array
     keys = {*known, "started", MASTER_WEIGHT, *(state.key for state in rule.arrays)} - {"lr"}
     entries: dict[str, dict[str, Any]] = {}
     for path, array in leaves(value.get("params", {})):

@@ -58,6 +58,12 @@ class GroupState:
             raise RuntimeError(f"{self.label}: the group was changed during an update")
         return settings
 
+    @property
+    def learning_rate(self) -> Array:
+        """A 0-d array; before there is a state, what it will start with."""
+        found = self.state.get("lr")
+        return mx.array(self.group["lr"], dtype=mx.float32) if found is None else found
+
     # -- set-up -----------------------------------------------------------------------------------
 
     def start(self, arrays: Mapping[str, Array]) -> None:
@@ -208,7 +214,7 @@ class GroupState:
     def load(
         self,
         values: Mapping[str, Any],
-        settings: Settings,
+        settings: Settings | None,
         entries: Mapping[str, dict[str, Any]],
         updates: int | None,
     ) -> None:
@@ -254,7 +260,8 @@ class GroupState:
         entries = _in_order_of(self.entries, state["params"])
         for name, entry in entries.items():
             entries[name] = _in_order_of(self.entries.get(name, {}), entry)
-        state = _in_order_of(self.state, {**state, "params": entries})
+        clock = _clock({key: value for key, value in state.items() if key != "params"})
+        state = _in_order_of(self.state, {**clock, "params": entries})
         self.state.clear()
         self.state.update(state)
         self._stored, self._foreign = self.state["step"], []
@@ -275,9 +282,12 @@ def _type_of(value: Any) -> Any:
     return value.dtype if isinstance(value, mx.array) else mx.float32
 
 
-def _clock(values: dict[str, Any]) -> dict[str, Array]:
+def _clock(values: Mapping[str, Any]) -> dict[str, Array]:
     """Step count and scalar states as 0-d arrays."""
+    kinds = {key: mx.int32 if key == "step" else mx.float32 for key in values}
     return {
-        key: mx.array(value, dtype=mx.int32 if key == "step" else mx.float32)
+        key: value.astype(kinds[key])
+        if isinstance(value, mx.array)
+        else mx.array(value, dtype=kinds[key])
         for key, value in values.items()
     }

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import mlx.core as mx
-
-from ..arrays import is_mlx_module
+from ..arrays import is_mlx, is_mlx_module
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """The (dotted name, array) pairs of a tree of dicts, lists and tuples."""
-    if isinstance(tree, mx.array):
+    if is_mlx(tree):
         yield path, tree
         return
     items: Any = ()
@@ -29,7 +27,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def replaced(tree: Any, new: Mapping[str, Any], path: str = "") -> Any:
     """The tree with the arrays of these names replaced; other leaves stay."""
-    if isinstance(tree, mx.array):
+    if is_mlx(tree):
         return new.get(path, tree)
     if isinstance(tree, Mapping):
         return {

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..groups.selection import Selection, as_selection, routed
-from .idiom import MLXIdiom
+from .engine import TreeEngine
+from .leaves import leaves, parameters_of, replaced
 
 
 class MultiOptimizer:
@@ -48,7 +49,7 @@ class MultiOptimizer:
     def __init__(self, optimizers: Sequence[Any], filters: Sequence[Any] = ()) -> None:
         label = type(self).__name__
         for index, optimizer in enumerate(optimizers):
-            if not isinstance(optimizer, MLXIdiom) or optimizer._tree is None:
+            if not isinstance(getattr(optimizer, "_engine", None), TreeEngine):
                 raise TypeError(
                     f"{label}: optimizer {index} must be an optimizer without parameters, "
                     f"got {type(optimizer).__name__}"
@@ -83,19 +84,15 @@ class MultiOptimizer:
         TypeError, ValueError
             If there are no floating arrays, or an optimizer gets none.
         """
-        from .leaves import leaves, parameters_of
-
         parts = self._parts(dict(leaves(parameters_of(params))), late=False)
         for optimizer, part in zip(self.optimizers, parts, strict=True):
             optimizer.init(part)
 
     def apply_gradients(self, grads: Any, params: Any) -> Any:
         """The updated tree of parameters, unevaluated; parameters without gradient stay."""
-        from .leaves import leaves, parameters_of, replaced
-
         params = parameters_of(params)
         arrays, gradients = dict(leaves(params)), dict(leaves(grads))
-        late = all(optimizer._tree.shapes for optimizer in self.optimizers)
+        late = all(optimizer._engine.shapes for optimizer in self.optimizers)
         new: dict[str, Any] = {}
         for optimizer, part in zip(self.optimizers, self._parts(arrays, late), strict=True):
             own = {name: grad for name, grad in gradients.items() if name in part}
@@ -119,10 +116,12 @@ class MultiOptimizer:
                 f"{type(self).__name__}: the state must be a dict with a list 'states' of "
                 f"{len(self.optimizers)}"
             )
-        trees = [optimizer._ready_tree() for optimizer in self.optimizers]
-        checked = [tree.checked(state) for tree, state in zip(trees, states, strict=True)]
-        for tree, found in zip(trees, checked, strict=True):
-            tree.put(found)
+        checked = [
+            optimizer._engine.checked(optimizer, own)
+            for optimizer, own in zip(self.optimizers, states, strict=True)
+        ]
+        for optimizer, found in zip(self.optimizers, checked, strict=True):
+            optimizer._engine.put(found)
 
     @property
     def param_groups(self) -> list[Any]:

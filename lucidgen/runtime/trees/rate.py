@@ -6,9 +6,12 @@ training step captured whole. Schedulers that write to groups are in ``schedules
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
+
+from ..groups.settings import as_hyper
+from ..rules.rule import Hyper, Rule
 
 Schedule = Callable[[Any], Any]
 
@@ -29,3 +32,14 @@ def value_at(schedule: Schedule, step: Any, label: str) -> Any:
         kind = f"shape {found.shape}" if isinstance(found, mx.array) else type(found).__name__
         raise TypeError(f"{label}: a schedule must return one number, got {kind}")
     return found.astype(mx.float32)
+
+
+def with_first_value(rule: Rule, values: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """The values with the first value of a schedule in its place."""
+    argument = rule.arguments.get("lr")
+    if not is_schedule(values.get("lr")) or not isinstance(argument, Hyper):
+        return dict(values)
+    import mlx.core as mx
+
+    first = value_at(values["lr"], mx.array(0), label)
+    return {**values, "lr": as_hyper(argument, first, label)}

@@ -108,8 +108,7 @@ class Walk:
         parameter = Parameter(np.zeros(1, dtype=np.float32))
         given = arguments(self.setting, subject.main)
         optimizer = subject.cls([parameter], dialect=self.setting.spec.reading, **given)
-        (_, settled, *_), *_ = optimizer._settled(subject.rule)
-        self.settled: Settings = settled
+        self.settled: Settings = optimizer.param_groups[0].settings
 
     def before(self) -> dict[str, Any]:
         """The states that exist, by the names of their series, as the oracle wants them."""
