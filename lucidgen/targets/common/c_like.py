@@ -12,7 +12,7 @@ import sympy
 
 from ...ir.guard import Guard
 from .printer import ATOM, INFIX, NEGATION, Printer
-from .python import tag
+from .python import noted, tag
 from .statements import Assign, Statement
 from .trees import Node, Op
 
@@ -64,12 +64,12 @@ def c_block(
     indent: str,
 ) -> Iterator[str]:
     """The lines of a block. Names in `declared` exist; others are declared where first assigned."""
-    for statement in statements:
+    for statement, note in noted(statements):
         if isinstance(statement, Assign):
             kind = "" if statement.name in declared else f"{printer.real} "
             declared.add(statement.name)
             text = f"{indent}{kind}{statement.name} = {printer.print(statement.value)};"
-            yield text + tag(statement.note).replace("#", "//")
+            yield text + tag(note).replace("#", "//")
             continue
         for name in sorted(_assigned((*statement.then, *statement.otherwise)) - declared):
             declared.add(name)

@@ -15,11 +15,11 @@ from .trees import Op
 
 
 def block(statements: Sequence[Statement], printer: Printer, indent: str = "") -> Iterator[str]:
-    """The lines of a block; each assignment carries the numbers of its equations."""
-    for statement in statements:
+    """The lines of a block; the first of each equation carries its number."""
+    for statement, note in noted(statements):
         if isinstance(statement, Assign):
             text = f"{indent}{statement.name} = {printer.print(statement.value)}"
-            yield text + tag(statement.note)
+            yield text + tag(note)
             continue
         short = _conditional(statement, printer)
         if short:
@@ -43,6 +43,15 @@ def branch(statement: If, printer: Printer, indent: str, word: str = "if") -> It
 def condition(guard: Guard) -> str:
     """A guard as a Python condition."""
     return guard.text("not {}", " and ", " or ")
+
+
+def noted(statements: Sequence[Statement]) -> Iterator[tuple[Statement, tuple[int, ...]]]:
+    """Each statement with what its line says of equations: nothing if the line above says it."""
+    above: tuple[int, ...] = ()
+    for statement in statements:
+        note = statement.note if isinstance(statement, Assign) else ()
+        yield statement, () if note == above else note
+        above = note
 
 
 def tag(note: Sequence[int]) -> str:
