@@ -68,6 +68,11 @@ def test_a_state_exists_where_an_equation_that_is_needed_reads_it() -> None:
     assert len(plainly(program, ["fast"])) == 3
 
 
+def test_what_is_made_in_every_case_is_state_only_where_its_last_value_is_read() -> None:
+    program = made(Eq(m[t], when(fast, m[t - 1], 1) + grad[t]), Eq(g[t], m[t] / 2), step)
+    assert str(program.outputs[1].live) == "fast"
+
+
 def test_what_one_case_needs_is_not_computed_in_the_other() -> None:
     program = made(Eq(m[t], grad[t] / 3), Eq(g[t], when(fast, m[t], grad[t])), step)
     assert plainly(program) == ["g = scaled_grad", "w = -g*lr + w[t - 1]"]

@@ -15,6 +15,7 @@ SIGNS = {
     1 - beta: "positive",
     1 / (1 - beta**t): "positive",
     sqrt(1 - beta): "positive",
+    (1 + beta) ** t: "positive",
     t: "positive",
     1 / t: "positive",
     lr / (1 - beta**t): "nonnegative",
