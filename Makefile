@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 LUCIDGEN := .venv/bin/lucidgen
 
-.PHONY: help setup demo test test-complete test-metal lint build record bench clean
+.PHONY: help setup demo test test-complete test-metal lint build pages record bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test-metal   on a Mac: Apple's compiler and GPU run the Metal kernels"
 	@echo "make setup    make or mend .venv (PYTHON=... chooses the interpreter)"
 	@echo "make build    run the compiler: specs/ to generated/"
+	@echo "make pages    write what README.md and docs/ show of the code and of recorded runs"
 	@echo "make bench    measure the steps next to those of other libraries, for 10 minutes"
 	@echo "              (BENCH='--python PATH' adds what another Python has installed)"
 	@echo "make record   record the reference trajectories again"
@@ -25,6 +26,10 @@ setup:
 
 build: setup
 	@$(LUCIDGEN) build
+
+pages: build
+	@$(PY) tests/conformance/tables.py
+	@$(PY) scripts/architecture.py
 
 demo: build
 	@$(PY) demo/digits.py $(DEMO)

@@ -193,9 +193,10 @@ def host() -> str:
 
 
 def rule() -> str:
-    """The data that the runtime reads."""
-    text = (_package() / "_rules/unbiased.py").read_text()
-    return _fenced("python", text[text.index("\n\n\nUNBIASED_RULES") :].strip())
+    """The data that the runtime reads: what follows the arithmetic on scalars."""
+    path = _package() / "_rules/unbiased.py"
+    scalars = _function(path, "unbiased_scalars")
+    return _fenced("python", path.read_text().split(scalars)[1].strip())
 
 
 def constructor() -> str:
