@@ -15,6 +15,7 @@ in_keras = {"accumulated_grad": v[t], "accumulated_delta_var": u[t]}
 
 Adadelta = OptimizerSpec(
     "Adadelta",
+    reading="torch",
     paper="Zeiler 2012, arXiv:1212.5701, Algorithm 1",
     summary="Steps as large as the recent ones, scaled by the gradient's recent size.",
     arguments=(lr, rho, eps, weight_decay),

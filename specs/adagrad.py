@@ -17,6 +17,7 @@ in_mlx, in_keras, in_optax = {"v": s[t]}, {"accumulator": s[t]}, {"sum_of_square
 
 Adagrad = OptimizerSpec(
     "Adagrad",
+    reading="torch",
     paper="Duchi, Hazan & Singer 2011, JMLR 12, Figure 1 with diagonal matrices; torch's reading",
     summary="Learning rates that fall with the sum of the squared gradients.",
     counts_steps=True,

@@ -40,6 +40,7 @@ amsgrad_in_optax = {**in_optax, "nu_max": v_max[t]}
 
 Adam = OptimizerSpec(
     "Adam",
+    reading="torch",
     paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; "
     "AMSGrad: Reddi et al. 2018, arXiv:1904.09237",
     summary="Adam: adaptive estimates of the gradient's first and second moments.",
@@ -141,6 +142,7 @@ mlx = Adam.dialect(
 
 AdamW = Adam.variant(
     "AdamW",
+    reading="torch",
     arguments=Adam.arguments,
     paper="Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2",
     summary="Adam with decoupled weight decay.",

@@ -23,6 +23,7 @@ in_optax = {"mu": m[t], "nu": u[t]}
 
 Adamax = Adam.variant(
     "Adamax",
+    reading="torch",
     paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 2; torch's reading",
     summary="Adam with the infinity norm of the gradients in place of their second moment.",
     arguments=(lr, betas, eps, weight_decay),

@@ -16,6 +16,7 @@ average = series("average", saved_as="ax", keep=True)
 
 ASGD = OptimizerSpec(
     "ASGD",
+    reading="torch",
     paper="Polyak & Juditsky 1992, SIAM J. Control Optim. 30(4); Xu 2011, arXiv:1107.2490; "
     "torch's reading",
     summary="Averaged stochastic gradient descent.",

@@ -33,6 +33,7 @@ w_decayed = series("w_decayed")
 
 NAdam = Adam.variant(
     "NAdam",
+    reading="torch",
     paper="Dozat 2016, ICLR workshop; torch's reading",
     summary="Adam with Nesterov momentum.",
     notes="The moving average of the gradient keeps beta1; the schedule mu enters the update only.",

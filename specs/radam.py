@@ -29,6 +29,7 @@ w_decayed = series("w_decayed")
 
 RAdam = Adam.variant(
     "RAdam",
+    reading="torch",
     paper="Liu et al. 2020, arXiv:1908.03265, Algorithm 2; torch's reading",
     summary="Adam whose adaptive learning rate is rectified while its variance is unknown.",
     arguments=(lr, betas, eps, weight_decay, decoupled_weight_decay, keyword_only, eps_root),

@@ -40,6 +40,7 @@ in_optax = {"mu": g_avg[t], "nu": v[t], "trace": b[t]}
 
 RMSprop = OptimizerSpec(
     "RMSprop",
+    reading="torch",
     paper="Tieleman & Hinton 2012, Coursera lecture 6.5; centered: Graves 2013, arXiv:1308.0850; "
     "torch's reading",
     summary="Gradients divided by a moving average of their size.",

@@ -24,6 +24,7 @@ s = series("s", saved_as="step_size")
 
 Rprop = OptimizerSpec(
     "Rprop",
+    reading="torch",
     paper="Riedmiller & Braun 1993, Proc. ICNN; without weight backtracking: Igel & Huesken 2000, "
     "iRprop-; torch's reading",
     summary="Resilient propagation: steps that grow while a gradient keeps its sign.",

@@ -15,6 +15,7 @@ b = series("b", saved_as="momentum_buffer")
 
 SGD = OptimizerSpec(
     "SGD",
+    reading="torch",
     paper="Sutskever et al. 2013, Proc. ICML (momentum and Nesterov's form at constant lr)",
     summary="Stochastic gradient descent, optionally with momentum.",
     notes="The momentum buffer starts as the first gradient, without dampening.",

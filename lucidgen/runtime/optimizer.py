@@ -22,7 +22,7 @@ from .groups import options, without_decay
 from .groups.grouping import as_group_dicts
 from .groups.settings import CLIP_VALUE, check_values, settle
 from .rules.generation import GENERATION, adopt
-from .rules.rule import Rule
+from .rules.rule import Rule, reading_of
 from .step.engine import ParameterEngine
 from .step.hooks import Handle, Hook
 from .trees.engine import TreeEngine, is_for_trees
@@ -64,7 +64,7 @@ class Optimizer:
         label = type(self).__name__
         if dialect is None:
             dialect = next(iter(self.rules), "")
-        elif dialect not in self.rules:
+        elif (dialect := reading_of(self.rules, dialect)) not in self.rules:
             raise ValueError(f"{label}: no dialect {dialect!r}; {nearest(dialect, self.rules)}")
         self.dialect = dialect
         rule = self._rule
@@ -319,6 +319,7 @@ class Optimizer:
     def __setstate__(self, found: Mapping[str, Any]) -> None:
         found = former.with_engine(found)
         self.__dict__.update(found)
+        self.dialect = reading_of(self.rules, self.dialect)
         kept = found["_engine"]
         self._engine = ENGINES[kept["kind"]].restored(self, kept)
 

@@ -18,6 +18,9 @@ from .equation import Eq, Moment
 from .errors import Location, Problem, caller
 from .quantities import Argument, At, Flag, Hyper, HyperTuple, Series, keyword_only, symbols_of
 
+#: The default reading of an optimizer whose spec does not say whose it is.
+OWN = "own"
+
 
 @dataclass(frozen=True)
 class Requirement:
@@ -63,6 +66,9 @@ class OptimizerSpec:
         they would have.
     counts_steps : bool
         Whether the state has a step count although no equation reads t, as torch's may have.
+    reading : str
+        The name of these equations among the dialects of the class: "torch" or "paper" where they
+        are that, by default its "own".
     """
 
     name: str
@@ -78,7 +84,7 @@ class OptimizerSpec:
     counts_steps: bool = False
     saved_elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     location: Location = field(default_factory=lambda: caller(2), compare=False)
-    reading: str = "torch"
+    reading: str = OWN
     is_dialect: bool = False
     base: OptimizerSpec | None = None
     problems: tuple[Problem, ...] = ()
@@ -104,13 +110,13 @@ class OptimizerSpec:
         saved_as : mapping
             Other keys for states of the base, by series: `{v: "sum_sq_grad"}`.
         arguments, paper, summary, notes, requires, defaults, ignores, torch_keys, saved_elsewhere,
-        counts_steps
+        counts_steps, reading
             As in OptimizerSpec. `defaults` come on top of the base's; `arguments`, `requires`,
             `torch_keys` and `counts_steps` replace the base's where given; the rest is not
             inherited, and neither are arguments that only dialects of the base use.
         """
         own = {"arguments": self._own_arguments(), **changes}
-        return self._derive(name, self.reading, caller(), own)
+        return self._derive(name, own.pop("reading", OWN), caller(), own)
 
     def dialect(self, reading: str, **changes: Any) -> OptimizerSpec:
         """Another reading of this optimizer under the same class name: `Adam(dialect=reading)`.

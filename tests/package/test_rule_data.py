@@ -48,18 +48,18 @@ def specs() -> tuple[OptimizerSpec, OptimizerSpec]:
 
 def test_each_reading_has_its_own_data_whatever_it_shares(tmp_path: Path) -> None:
     package = build(specs(), tmp_path)
-    torch, keras = (package.First.rules[name] for name in ("torch", "keras"))
-    assert [(h.name, h.default, h.special) for h in torch.hypers] == [
+    own, keras = (package.First.rules[name] for name in ("own", "keras"))
+    assert [(h.name, h.default, h.special) for h in own.hypers] == [
         ("lr", 0.1, None),
         ("decay", 0.0, 0.0),
     ]
     assert [(h.name, h.default) for h in keras.hypers] == [("lr", 0.5)]
-    assert [len(rule.requires) for rule in (torch, keras)] == [1, 0]
+    assert [len(rule.requires) for rule in (own, keras)] == [1, 0]
     assert keras.unsupported == ("decay",)
-    assert (torch.name, torch.dialect) == ("first", "torch")
+    assert (own.name, own.dialect) == ("first", "own")
     assert (keras.name, keras.dialect) == ("first_keras", "keras")
-    assert torch.states == keras.states
-    second = package.Second.rules["torch"]
+    assert own.states == keras.states
+    second = package.Second.rules["own"]
     assert [(f.name, f.default) for f in second.flags] == [("numpy", True), ("maximize", False)]
     assert [(s.name, s.key) for s in second.states] == [("replace", "kept")]
     for cls in (package.First, package.Second):
@@ -85,5 +85,5 @@ def test_two_classes_without_other_readings_share_too(tmp_path: Path) -> None:
     )
     faster = plain.variant("Faster", paper="none", defaults={"lr": 2.0})
     package = build((plain, faster), tmp_path)
-    rates = [package.Plain.rules["torch"].hypers[0], package.Faster.rules["torch"].hypers[0]]
+    rates = [package.Plain.rules["own"].hypers[0], package.Faster.rules["own"].hypers[0]]
     assert [rate.default for rate in rates] == [0.1, 2.0]

@@ -20,6 +20,7 @@ from ..checking import as_count
 from ..engine import Loaded, Owner, Target
 from ..groups.grouping import group_label
 from ..groups.options import Options, checked
+from ..rules.rule import reading_of
 from .libraries import converted, in_layout
 from .matching import check_shape, matched, parsed
 from .restoring import copied, new_entry, new_values
@@ -138,7 +139,7 @@ def _check_class(optimizer: Owner, state_dict: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{label}: the state dict was saved by {saved}; construct a {saved} to load it"
         )
-    dialect = state_dict.get("dialect", optimizer.dialect)
+    dialect = reading_of(optimizer.rules, state_dict.get("dialect", optimizer.dialect))
     if dialect != optimizer.dialect:
         raise ValueError(
             f"{label}: the state dict was saved under the dialect {dialect!r}, this optimizer is "

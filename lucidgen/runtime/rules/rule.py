@@ -17,6 +17,15 @@ HostFunction = Callable[..., dict[str, float | bool]]
 DOMAINS = ("element", "row", "column", "tensor", "scalar")
 
 
+#: The reading of a class whose spec does not say whose it is, and what that was called once.
+OWN, FORMERLY = "own", "torch"
+
+
+def reading_of(rules: Mapping[str, Rule], name: str) -> str:
+    """The reading that a caller, a checkpoint or a pickle means, as older ones call it too."""
+    return OWN if name == FORMERLY and name not in rules and OWN in rules else name
+
+
 @cache
 def names_of(function: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a generated function's parameters, in order."""
