@@ -1,5 +1,6 @@
-"""The targets: each a table of operations, a printer and a template.
+"""The targets: each a printer and a template.
 
-`operations` fixes the order of arithmetic and `statements` the names and branches, for all targets
-alike; a target adds only its language.
+`common.trees` fixes the order of arithmetic and `common.statements` the names and branches, for all
+targets alike; what operations are called is in the table of `lucidgen.operations`. A target adds
+only its language.
 """
