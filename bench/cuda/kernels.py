@@ -113,7 +113,7 @@ class Step:
         RuntimeError
             If the CUDA runtime reports an error.
         """
-        values = Bucket(self.rule, self.settled, t, (), ()).values
+        values = Bucket(self.settled, t, (), ()).values
         kernel, given = self.kernel, np.array(grads, dtype=np.uint64)
         scalars = np.array([values[name] for name in kernel.scalars], dtype=np.float64)
         on = [int(values[name]) for name in (*kernel.conditions, *kernel.choices)]

@@ -9,8 +9,10 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 from handwritten import SGD, Adam, Clipped, NAdam, Slow
+from mlx.utils import tree_map
 
 from lucidgen.runtime import Parameter
+from lucidgen.runtime.trees.tracing import Tracing
 
 
 def tree_of(rng):
@@ -173,6 +175,39 @@ def test_other_hypers_are_refused_after_the_step_was_traced():
     opt.param_groups[0]["lr"] = 0.1
     opt.init(model)
     opt.param_groups[0]["momentum"] = 0.9
+
+
+def test_a_trace_is_remembered_when_a_state_is_assigned():
+    model = {"w": mx.zeros(2)}
+    opt = SGD(lr=1.0)
+    opt.init(model)
+    before = tree_map(mx.array, opt.state)
+
+    def step(g):
+        model.update(opt.apply_gradients({"w": g}, model))
+
+    mx.compile(step, inputs=[model, opt.state], outputs=[model, opt.state])(mx.ones(2))
+    opt.state = before
+    with pytest.raises(RuntimeError, match="momentum cannot change after"):
+        opt.param_groups[0]["momentum"] = 0.9
+
+
+def test_a_trace_is_told_from_a_count_that_somebody_put_there():
+    tracing = Tracing()
+    ours = mx.array(0)
+    tracing.put(ours)
+    tracing.see(ours)
+    tracing.see(mx.array(1) + 1)
+    assert not tracing.has_happened()
+
+    def step(count):
+        tracing.see(count)
+        return count + 1
+
+    captured = mx.compile(step)
+    captured(ours)
+    assert tracing.has_happened()
+    assert tracing.has_happened(), "it stays so"
 
 
 def test_a_dict_with_other_hypers_is_refused_after_the_step_was_traced():

@@ -113,11 +113,11 @@ def chosen(
     return trial.step(kernels, reference, w, rule, arrays, choices, known)
 
 
-def step_for(bucket: Bucket, kernels: str | None, w: Array) -> trial.Step:
-    """The step of a bucket; its choices are static, host conditions included."""
+def step_for(bucket: Bucket, kernels: str | None, w: Array, suffix: str = "step") -> trial.Step:
+    """The step of a bucket, by the rule's function {name}_{suffix}; its choices are static."""
     settings, choices = bucket.settings, tuple(bucket.choices.items())
     known = tuple(name for name in bucket.values if name not in bucket.choices)
-    return chosen(kernels, w, settings.rule, "step", settings.arrays, choices, known)
+    return chosen(kernels, w, settings.rule, suffix, settings.arrays, choices, known)
 
 
 class MLX:

@@ -1,13 +1,15 @@
 """Parameters of a group that are updated alike, and what they have in common.
 
-Owns the arithmetic on scalars for them. Does not touch arrays.
+Owns what is computed with scalars for them: which states start, what the scalar states were, and
+what the rule makes of that. Numbers are floats, or arrays in the graph of a step that is captured
+whole: the arithmetic is given. Does not touch the arrays of parameters.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..rules.calling import evaluate
 from ..rules.rule import Rule
@@ -17,37 +19,93 @@ if TYPE_CHECKING:
     from .states import Seen, Slot
 
 
+class Arithmetic(Protocol):
+    """What numbers are, and how a rule's scalars are computed of them."""
+
+    def number(self, value: Any) -> Any:
+        """A step count or the value of a scalar state, ready to compute with."""
+
+    def completed(
+        self, rule: Rule, values: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, bool]]:
+        """The values with the rule's scalars, and those of them that are static choices."""
+
+
+class Floats:
+    """Python floats, in double; conditions are choices."""
+
+    def number(self, value: Any) -> float:
+        return float(value)
+
+    def completed(
+        self, rule: Rule, values: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, bool]]:
+        if rule.scalars is None:
+            return values, {}
+        found = evaluate(rule.scalars, values)
+        values.update(found)
+        return values, {name: value for name, value in found.items() if isinstance(value, bool)}
+
+
+FLOATS = Floats()
+
+
+def first_updates(
+    settings: Settings, entry: Mapping[str, Any], clock: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The choices ``first_<state>`` that are True: the state is made in this step.
+
+    ``entry`` has a parameter's arrays, ``clock`` its scalar states; they may be one.
+    """
+    return tuple(
+        [
+            f"first_{state.name}"
+            for states, kept in ((settings.arrays, entry), (settings.scalars, clock))
+            for state in states
+            if state.first and kept.get(state.key) is None
+        ]
+    )
+
+
+def old_scalars(settings: Settings, clock: Mapping[str, Any], w: Any) -> tuple[Any, ...]:
+    """The values of the scalar states before a step: as they are kept, or as they start."""
+    found = [(state, clock.get(state.key)) for state in settings.scalars]
+    return tuple([settings.start(state, w) if old is None else old for state, old in found])
+
+
 class Bucket:
     """What the parameters of a group with equal step count, scalars and choices have in common.
 
     ``values`` is everything a step function may name, arrays apart; ``choices`` the part of it that
-    is static, ``scalars`` the new values of the scalar states by key.
+    is static, ``scalars`` the new values of the scalar states by key. ``changed`` are values that
+    are not those of the settings; ``is_first`` says whether it is the first step of the weights,
+    where that is not to be seen from ``t``.
     """
 
     __slots__ = ("choices", "scalars", "settings", "t", "values")
 
     def __init__(
         self,
-        rule: Rule,
         settings: Settings,
-        t: int,
+        t: Any,
         firsts: tuple[str, ...],
-        scalars: tuple[float, ...],
+        scalars: tuple[Any, ...],
+        arithmetic: Arithmetic = FLOATS,
+        *,
+        is_first: bool | None = None,
+        changed: Mapping[str, Any] | None = None,
     ) -> None:
+        rule, states, number = settings.rule, settings.scalars, arithmetic.number
         self.settings = settings
         self.t = t
-        self.choices = settings.choices_at(t, firsts)
-        self.values: dict[str, Any] = {"t": float(t), **settings.values, **self.choices}
-        states = settings.scalars
+        self.choices = settings.choices_at(t == 1 if is_first is None else is_first, firsts)
+        values: dict[str, Any] = {"t": number(t), **settings.values, **self.choices}
+        values.update(changed or {})
         # A scalar state that these choices do not need is still a parameter of the function.
-        self.values.update({state.name: 0.0 for state in rule.scalar_states})
-        self.values.update({state.name: old for state, old in zip(states, scalars, strict=True)})
-        if rule.scalars is not None:
-            found = evaluate(rule.scalars, self.values)
-            self.values.update(found)
-            self.choices.update(
-                {name: value for name, value in found.items() if isinstance(value, bool)}
-            )
+        values.update({s.name: number(0.0) for s in rule.scalar_states if s not in states})
+        values.update({s.name: number(old) for s, old in zip(states, scalars, strict=True)})
+        self.values, conditions = arithmetic.completed(rule, values)
+        self.choices.update(conditions)
         self.scalars = {state.key: self.values[state.name] for state in states}
 
     def scaled(self, factor: Any) -> Bucket:

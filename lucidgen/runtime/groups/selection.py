@@ -1,7 +1,7 @@
 """Choosing parameters: patterns for their names as in a shell, or a function of name and parameter.
 
 Owns what a choice may be, and which group of several takes a parameter of a tree. What is chosen
-for is the business of others: weight decay (``exempt``), groups (``tree``).
+for is the business of others: weight decay (``without_decay``), groups (``trees.engine``).
 """
 
 from __future__ import annotations

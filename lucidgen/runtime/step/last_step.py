@@ -75,7 +75,7 @@ class GroupSeen:
     def _bucket_of(self, settings: Settings, key: Key) -> Bucket:
         """The bucket of these settings and this key: the last one, if it is."""
         if self._bucket is None or self._bucket[0] is not settings or self._bucket[1] != key:
-            self._bucket = settings, key, Bucket(settings.rule, settings, *key)
+            self._bucket = settings, key, Bucket(settings, *key)
         return self._bucket[2]
 
     def remember(self, group: Checked, parts: Sequence[Part]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from .. import arrays
 from ..arrays import is_floating, is_mlx
 from ..backends.numpy_arrays import apart
-from ..groups.bucket import Bucket, Members, Part
+from ..groups.bucket import Bucket, Members, Part, first_updates, old_scalars
 from ..groups.parameters import check_data, describe
 from ..groups.settings import Settings
 from ..groups.states import Slot, States
@@ -70,16 +70,8 @@ def _key(settings: Settings, entry: dict[str, Any], data: Any, is_known: bool) -
     t = entry.get("step", 0) + 1 if settings.rule.counts_steps else 0
     if is_known and not settings.scalars:
         return t, (), ()
-    firsts = [
-        f"first_{state.name}"
-        for state in (*settings.arrays, *settings.scalars)
-        if state.first and entry.get(state.key) is None
-    ]
-    olds = []
-    for state in settings.scalars:
-        found = entry.get(state.key)
-        olds.append(float(settings.start(state, data) if found is None else found))
-    return t, tuple(firsts), tuple(olds)
+    olds = tuple(map(float, old_scalars(settings, entry, data)))
+    return t, first_updates(settings, entry, entry), olds
 
 
 def check_parameter(label: str, settings: Settings, slot: Slot, data: Any) -> None:

@@ -7,8 +7,8 @@ Owns ``GroupState``: the making, changing, saving and loading of
 A parameter whose gradient was missing once keeps its own "step" (and scalar states) from then on.
 ``mx.compile`` hands captured arrays to a traced step by their order, not by their keys: so keys
 never change places.
-The arithmetic of an update is in ``tree_update``; what groups have to do with each other in
-``tree``.
+The arithmetic of an update is in ``update``; what groups have to do with each other in
+``engine``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..groups.settings import CLIP_VALUE, Group, Settings, as_argument, as_bound
 from ..groups.states import MASTER_WEIGHT
 from ..rules.rule import Hyper
 from .rate import is_schedule, value_at
+from .tracing import Tracing
 from .update import Common, Update, marks_start
 
 Array = Any
@@ -40,9 +41,7 @@ class GroupState:
         self.group = group
         self.label = label
         self.state = state
-        self._stored: Array = None  # the step count as this object left it
-        self._foreign: list[Array] = []  # step counts put there by others: mx.compile, a user
-        self._traced = False
+        self._tracing = Tracing()
         group.watch = self._watch
 
     @property
@@ -74,7 +73,8 @@ class GroupState:
         self._set_lr()
         self.state.update(self._scalars())
         self.state["params"] = entries
-        self._stored, self._foreign, self._traced = self.state["step"], [], False
+        self._tracing = Tracing()
+        self._tracing.put(self.state["step"])
 
     def complete(self, arrays: Mapping[str, Array]) -> None:
         """Make what an assigned state lacks for these parameters."""
@@ -126,7 +126,7 @@ class GroupState:
     def _new_lr(self, group: Group, argument: Hyper, value: Any) -> float:
         """A learning rate or a schedule of it, put in place."""
         schedule = value if is_schedule(value) else None
-        if schedule is not group.schedule and self.is_traced():
+        if schedule is not group.schedule and self._tracing.has_happened():
             raise RuntimeError(
                 f"{self.label}: lr is "
                 + ("no schedule" if group.schedule is None else "a schedule")
@@ -143,21 +143,11 @@ class GroupState:
 
     def check_change(self, key: str, old: Any, new: Any) -> None:
         """Refuse a change that a traced step would not notice: of anything but lr."""
-        if key != "lr" and new != old and self.is_traced():
+        if key != "lr" and new != old and self._tracing.has_happened():
             raise RuntimeError(
                 f"{self.label}: {key} cannot change after the step was traced by mx.compile, which "
                 f"has fixed {old!r}; only lr can. Call init(params) and compile anew"
             )
-
-    def is_traced(self) -> bool:
-        """Whether an update ran inside mx.compile: its step count was a placeholder."""
-        for array in self._foreign:
-            try:
-                mx.eval(array)
-            except (RuntimeError, ValueError):
-                self._traced = True
-        self._foreign = []
-        return self._traced
 
     # -- the update -------------------------------------------------------------------------------
 
@@ -165,8 +155,7 @@ class GroupState:
         self, arrays: Mapping[str, Array], gradients: Mapping[str, Array], factor: Array | None
     ) -> dict[str, Array]:
         """The new values of the parameters that have a gradient, times a factor if there is one."""
-        if self.state["step"] is not self._stored:
-            self._foreign.append(self.state["step"])
+        self._tracing.see(self.state["step"])
         if self.group.schedule is not None:
             self.state["lr"] = value_at(self.group.schedule, self.state["step"], self.label)
         for name, entry in self.entries.items():
@@ -179,7 +168,7 @@ class GroupState:
         update = Update(self.common, self.settings, self.state, factor)
         new = {name: update.parameter(name, arrays[name], gradients[name]) for name in gradients}
         update.store()
-        self._stored = self.state["step"]
+        self._tracing.put(self.state["step"])
         return new
 
     def _leave_behind(self, entry: dict[str, Any]) -> None:
@@ -253,7 +242,7 @@ class GroupState:
             started = marks_start(self.rule) and entry.get("step")
             new = {**arrays, **own, **({"started": mx.array(True)} if started else {})}
             self.entries[name] = _in_order_of(present, new)
-        self._stored = self.state["step"]
+        self._tracing.put(self.state["step"])
 
     def assign(self, state: dict[str, Any]) -> None:
         """Put an assigned state, which ``parsed`` has checked, in place."""
@@ -264,7 +253,7 @@ class GroupState:
         state = _in_order_of(self.state, {**clock, "params": entries})
         self.state.clear()
         self.state.update(state)
-        self._stored, self._foreign = self.state["step"], []
+        self._tracing.put(self.state["step"])
 
 
 def _add(present: dict[str, Any], new: Mapping[str, Any]) -> None:

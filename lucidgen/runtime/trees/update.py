@@ -1,7 +1,7 @@
 """One update of one group of a tree: host arithmetic in the graph, then each parameter.
 
 Owns what is computed and in which type; nothing is evaluated, and nothing is stored before all of
-it is known. Which state a group keeps is in ``tree_group``.
+it is known. Which state a group keeps is in ``group_state``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import mlx.core as mx
 
 from ..arrays import is_half
 from ..backends.kernel_choice import gpu_kernels
-from ..backends.mlx import chosen, function_of, required_function
+from ..backends.mlx import function_of, required_function, step_for
 from ..backends.mlx_arrays import computing_type, state_array
+from ..groups.bucket import Bucket, first_updates, old_scalars
 from ..groups.selection import Selection, selects
 from ..groups.settings import Settings
 from ..groups.states import MASTER_WEIGHT
@@ -60,7 +61,7 @@ class Update:
             None if rule.scalars is None else required_function(rule, "scalars")
         )
         self.marks_start = marks_start(rule)
-        self._values: dict[Any, dict[str, Any]] = {}
+        self._buckets: dict[Any, Bucket] = {}
         self._pending: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._advanced: set[int] = set()
 
@@ -76,11 +77,10 @@ class Update:
         settings = self.settings
         if self.no_decay is not None and selects(self.no_decay, name, w):
             settings = self.without_decay
-        choices, values = self._host_values(settings, clock, kind, entry, 0 if started else 1)
+        bucket = self._bucket(settings, clock, kind, entry, self.marks_start and not started)
         arrays = settings.arrays
-        on, known = tuple(choices.items()), tuple(values)
-        step = chosen(self.kernels, w, self.rule, self.suffix, arrays, on, known)
-        given = [_as_array(values[scalar], kind) for scalar in step.scalars]
+        step = step_for(bucket, self.kernels, w, self.suffix)
+        given = [_as_array(bucket.values[scalar], kind) for scalar in step.scalars]
         states = [state_array(state, entry, settings, w) for state in arrays]
         new_w, *new_states = step.run(w, grad, states, given)
         new = {state.key: array for state, array in zip(arrays, new_states, strict=True)}
@@ -98,60 +98,68 @@ class Update:
         for entry, new in self._pending:
             entry.update(new)
 
-    def _host_values(
+    def _bucket(
         self,
         settings: Settings,
         clock: dict[str, Any],
         kind: Any,
         entry: dict[str, Any],
-        t_choice: int,
-    ) -> tuple[dict[str, bool], dict[str, Any]]:
-        """The static choices of a parameter, and everything else its step may name."""
-        missing = [
-            state
-            for state in (*settings.arrays, *settings.scalars)
-            if state.first and state.key not in (entry if state in settings.arrays else clock)
-        ]
-        firsts = tuple(f"first_{state.name}" for state in missing)
-        key = (settings is self.settings, id(clock), kind, firsts, t_choice)
-        choices = settings.choices_at(t_choice if self.marks_start else 0, firsts)
-        choices["scale_grad"] |= self.factor is not None
-        if key not in self._values:
-            self._values[key] = self._computed(settings, clock, kind, choices)
-        return choices, self._values[key]
+        is_first: bool,
+    ) -> Bucket:
+        """The bucket of a parameter, made for the first one that has it."""
+        firsts = first_updates(settings, entry, clock)
+        key = (settings is self.settings, id(clock), kind, firsts, is_first)
+        if key not in self._buckets:
+            self._buckets[key] = self._new_bucket(settings, clock, kind, firsts, is_first)
+        return self._buckets[key]
 
-    def _computed(
-        self, settings: Settings, clock: dict[str, Any], kind: Any, choices: dict[str, bool]
-    ) -> dict[str, Any]:
-        t = clock["step"] + 1
+    def _new_bucket(
+        self,
+        settings: Settings,
+        clock: dict[str, Any],
+        kind: Any,
+        firsts: tuple[str, ...],
+        is_first: bool,
+    ) -> Bucket:
+        t, arithmetic = clock["step"] + 1, InGraph(self.host, kind)
         # In double, which the CPU alone has: RAdam's rho in single precision is off by 1e-4.
         with mx.stream(mx.cpu):
-            values: dict[str, Any] = {**settings.values, "t": t.astype(mx.float64)}
-            # A scalar state that these choices do not need is still a parameter of the function.
-            for state in self.rule.scalar_states:
-                values[state.name] = mx.zeros((), dtype=mx.float64)
-            if "lr" in self.state:
-                values["lr"] = self.state["lr"].astype(mx.float64)
-            for state in settings.scalars:
-                found = clock.get(state.key)
-                if found is None:
-                    found = mx.array(settings.start(state, None), dtype=mx.float32)
-                values[state.name] = found.astype(mx.float64)
-            if self.host is not None:
-                values.update(call(self.host, {**values, **choices}))
-            values = {
-                name: value.astype(kind) if _is_double(value) else value
-                for name, value in values.items()
-            }
-        if self.factor is not None:
-            values["grad_factor"] = self.factor * settings.values["grad_factor"]
+            changed = {n: arithmetic.number(self.state[n]) for n in ("lr",) if n in self.state}
+            olds = old_scalars(settings, clock, None)
+            bucket = Bucket(
+                settings, t, firsts, olds, arithmetic, is_first=is_first, changed=changed
+            )
         if id(clock) not in self._advanced:
             self._advanced.add(id(clock))
-            new = {"step": t}
-            for state in settings.scalars:
-                new[state.key] = _as_array(values[state.name], mx.float32)
-            self._pending.append((clock, new))
-        return values
+            scalars = {key: _as_array(new, mx.float32) for key, new in bucket.scalars.items()}
+            self._pending.append((clock, {"step": t, **scalars}))
+        return bucket if self.factor is None else bucket.scaled(self.factor)
+
+
+class InGraph:
+    """Arithmetic in the graph of a step: arrays in double, and then of the computing type.
+
+    What is known as a float stays one; conditions are arrays, and no choices. It belongs into a
+    stream of the CPU.
+    """
+
+    def __init__(self, host: Callable[..., Any] | None, kind: Any) -> None:
+        self.host, self.kind = host, kind
+
+    def number(self, value: Any) -> Array:
+        if not isinstance(value, mx.array):
+            value = mx.array(value, dtype=mx.float32)  # as it will be kept
+        return value.astype(mx.float64)
+
+    def completed(
+        self, rule: Rule, values: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, bool]]:
+        if self.host is not None:
+            values.update(call(self.host, values))
+        return {
+            name: value.astype(self.kind) if _is_double(value) else value
+            for name, value in values.items()
+        }, {}
 
 
 def _is_double(value: Any) -> bool:

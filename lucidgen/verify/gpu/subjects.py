@@ -21,7 +21,7 @@ from ...runtime import Parameter
 from ...runtime.backends.gpu.call import Call, covering
 from ...runtime.backends.gpu.kernel import ENDINGS, Kernel, header_text, kernel_of
 from ...runtime.backends.mlx import required_function
-from ...runtime.groups.bucket import Bucket
+from ...runtime.groups.bucket import Bucket, first_updates, old_scalars
 from ...runtime.groups.settings import Settings
 from ...runtime.rules.rule import Rule, names_of
 from ...spec.optimizer import OptimizerSpec
@@ -122,13 +122,9 @@ class Walk:
 
     def step(self, t: int, grad: Array) -> Step:
         """The runtime's own call for step t, and what it is called with."""
-        settled, rule = self.settled, self.subject.rule
-        live = (*settled.arrays, *settled.scalars)
-        firsts = tuple(f"first_{s.name}" for s in live if s.first and s.key not in self.entry)
-        olds = tuple(
-            float(self.entry.get(s.key, settled.start(s, self.w))) for s in settled.scalars
-        )
-        bucket = Bucket(rule, settled, t, firsts, olds)
+        settled, entry = self.settled, self.entry
+        olds = old_scalars(settled, entry, self.w)
+        bucket = Bucket(settled, t, first_updates(settled, entry, entry), olds)
         known = tuple(name for name in bucket.values if name not in bucket.choices)
         kernel = self.subject.kernel
         call = covering(kernel, settled.arrays, tuple(bucket.choices.items()), known)
