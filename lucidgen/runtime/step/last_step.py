@@ -164,12 +164,15 @@ class Whole:
         return part
 
     def _have_stayed(self, states: States) -> bool:
-        """Whether all parameters and states are the arrays that were left there."""
-        slots = map(states.slots.get, self.ids)
-        try:
-            if not _same(map(_seen, slots), self.seen):
-                return False
-        except AttributeError:  # there is no slot any more
+        """Whether all parameters and states are the arrays that were left there.
+
+        Of NumPy's arrays that is all there is to know. What was seen of MLX's is forgotten when
+        somebody asks for it; to look costs a visit to each slot, wherever that is in memory.
+        """
+        slots = self.members.slots
+        if not _same(map(states.slots.get, self.ids), slots):
+            return False
+        if self.datas is None and not _same(map(_seen, slots), self.seen):
             return False
         if not _same(map(_data, self.params), self.datas or map(_data, self.seen)):
             return False
