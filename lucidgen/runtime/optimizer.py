@@ -22,7 +22,7 @@ from .groups import options, without_decay
 from .groups.grouping import as_group_dicts
 from .groups.settings import CLIP_VALUE, check_values, settle
 from .rules.generation import GENERATION, adopt
-from .rules.rule import Rule, reading_of
+from .rules.rule import Rule, rate_of, reading_of
 from .step.engine import ParameterEngine
 from .step.hooks import Handle, Hook
 from .trees.engine import TreeEngine, is_for_trees
@@ -76,13 +76,13 @@ class Optimizer:
             self._options = options.checked(own, label)
             no_decay = without_decay.as_no_decay(own.get("no_decay"), rule, label)
         for_trees = is_for_trees(params, label)
-        if rule is not None and is_schedule(arguments.get("lr")):
+        if rule is not None and is_schedule(arguments.get(rate_of(rule))):
             if not for_trees:
                 raise TypeError(
-                    f"{label}: lr is a function of the step only where trees are updated, without "
-                    f"parameters; here let a scheduler of lr_scheduler drive it"
+                    f"{label}: {rate_of(rule)} is a function of the step only where trees are "
+                    f"updated, without parameters; here let a scheduler of lr_scheduler drive it"
                 )
-            schedule = arguments["lr"]
+            schedule = arguments[rate_of(rule)]
             arguments = with_first_value(rule, arguments, label)
         self.defaults: dict[str, Any] = self._checked_defaults(
             {**(defaults or {}), **arguments}, given
@@ -215,7 +215,7 @@ class Optimizer:
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         for group in self.param_groups:
-            group["lr"] = value
+            group[rate_of(self._rule)] = value
 
     @property
     def max_grad_norm(self) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -182,3 +183,45 @@ def test_a_state_goes_on_with_its_schedule(built: Built) -> None:
     schedules[1].load_state_dict(schedules[0].state_dict())
     assert second.param_groups[0]["initial_eta"] == 0.1
     assert second.param_groups[0]["eta"] == 0.025
+
+
+def trees(built: Built, name: str, rate: Any, **arguments: Any) -> tuple[Any, list[Any]]:
+    """An optimizer of a tree after captured steps, and the weights after each."""
+    optimizer = getattr(built(SPEC), name)(learning_rate=rate, **arguments)
+    tree = {"kernel": mx.array([1.0, -2.0]), "bias": mx.array([1.0, -2.0])}
+    optimizer.init(tree)
+    state = [tree, optimizer.state]
+
+    def update() -> None:
+        tree.update(optimizer.apply_gradients({k: w / 2 for k, w in tree.items()}, dict(tree)))
+
+    captured = mx.compile(update, inputs=state, outputs=state)
+    found = []
+    for index in range(4):
+        if index == 3 and not callable(rate):
+            optimizer.learning_rate = 0.5
+        captured()
+        mx.eval(state)
+        found.append({key: w.tolist() for key, w in tree.items()})
+    return optimizer, found
+
+
+@pytest.mark.parametrize("rate", [0.1, lambda step: 0.5 / (step + 1)], ids=["number", "function"])
+def test_a_captured_step_follows_the_rate(built: Built, rate: Any) -> None:
+    _, usual = trees(built, "Usual", rate, no_decay=("bias",))
+    optimizer, unusual = trees(built, "Unusual", rate, no_decay=("bias",))
+    assert unusual == usual
+    assert unusual[-1]["bias"] != unusual[-1]["kernel"]
+    assert optimizer.state["eta"].item() == optimizer.learning_rate.item()
+    assert "lr" not in optimizer.state
+
+
+def test_a_function_of_the_step_is_for_trees_alone(built: Built) -> None:
+    with pytest.raises(TypeError, match="Unusual: eta is a function of the step only where trees"):
+        made(built, "Unusual", eta=lambda step: 0.5)
+
+
+def test_the_learning_rate_of_parameters_is_their_rate(built: Built) -> None:
+    optimizer = made(built, "Unusual")
+    optimizer.learning_rate = 0.5
+    assert optimizer.learning_rate == optimizer.param_groups[0]["eta"] == 0.5

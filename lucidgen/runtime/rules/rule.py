@@ -17,6 +17,11 @@ HostFunction = Callable[..., dict[str, float | bool]]
 DOMAINS = ("element", "row", "column", "tensor", "scalar")
 
 
+def rate_of(rule: Rule | None) -> str:
+    """Under which key groups have their learning rate: as the rule says, else as torch has it."""
+    return (rule.rate if rule is not None else None) or "lr"
+
+
 #: The reading of a class whose spec does not say whose it is, and what that was called once.
 OWN, FORMERLY = "own", "torch"
 

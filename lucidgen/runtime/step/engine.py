@@ -16,6 +16,7 @@ from ..groups.grouping import group_label, new_group, settled
 from ..groups.parameters import describe
 from ..groups.settings import is_note
 from ..groups.states import States
+from ..rules.rule import rate_of
 from . import stepping
 from .accumulation import Accumulation
 from .hooks import Handle, Hook, Hooks
@@ -95,7 +96,7 @@ class ParameterEngine:
         owner.param_groups.append(new_group(owner, given))
 
     def learning_rate(self, owner: Owner) -> Any:
-        return owner.param_groups[0]["lr"]
+        return owner.param_groups[0][rate_of(owner._rule)]
 
     def assign(self, owner: Owner, state: Mapping[Any, Any]) -> None:
         self.state = state if isinstance(state, States) else States(state)

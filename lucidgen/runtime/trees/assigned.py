@@ -26,7 +26,7 @@ def parsed(member: GroupState, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{label}: a state must be a dict, got {type(value).__name__}")
     scalars = [state.key for state in rule.scalar_states]
-    known = ["step", *(["lr"] if "lr" in rule.arguments else []), *scalars]
+    known = ["step", *([rule.rate] if rule.rate else []), *scalars]
     for key in value:
         if key not in (*known, "params", GRAD_NORM):
             raise ValueError(
@@ -42,7 +42,7 @@ def parsed(member: GroupState, value: Any) -> dict[str, Any]:
             if not is_mlx(array) or array.shape != ():
                 raise TypeError(f"{label}: {key} must be a 0-d MLX array in a state, got {array!r}")
             found[key] = array
-    keys = {*known, "started", MASTER_WEIGHT, *(state.key for state in rule.arrays)} - {"lr"}
+    keys = {*known, "started", MASTER_WEIGHT, *(state.key for state in rule.arrays)} - {rule.rate}
     entries: dict[str, dict[str, Any]] = {}
     for path, array in leaves(value.get("params", {})):
         name, _, key = path.rpartition(".")

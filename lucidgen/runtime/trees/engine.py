@@ -79,7 +79,7 @@ class TreeEngine:
             group.settings = settle(rule, group, where)
             if not is_module:
                 group.selection = as_selection(given["params"], f"{where}: params")
-            own = given.get("lr", schedule)
+            own = given.get(rule.rate, schedule)
             group.schedule = own if is_schedule(own) else None
             owner.param_groups.append(group)
         self._watch_schedules(owner)

@@ -2,7 +2,7 @@
 
 Owns ``GroupState``: the making, changing, saving and loading of
 
-    {"step": 0-d, "lr": 0-d, <scalar states>: 0-d, "params": {"layers.0.weight": {<states>}}}
+    {"step": 0-d, <rate>: 0-d, <scalar states>: 0-d, "params": {"layers.0.weight": {<states>}}}
 
 A parameter whose gradient was missing once keeps its own "step" (and scalar states) from then on.
 ``mx.compile`` hands captured arrays to a traced step by their order, not by their keys: so keys
@@ -24,7 +24,7 @@ from ..arrays import is_half
 from ..backends.mlx_arrays import as_mlx, state_array
 from ..groups.settings import CLIP_VALUE, Group, Settings, as_argument, as_bound, as_hyper
 from ..groups.states import MASTER_WEIGHT
-from ..rules.rule import Hyper
+from ..rules.rule import Hyper, rate_of
 from .rate import is_schedule, value_at
 from .tracing import Tracing
 from .update import Common, Update, marks_start
@@ -38,6 +38,7 @@ class GroupState:
     def __init__(self, common: Common, group: Group, state: dict[str, Any], label: str) -> None:
         self.common = common
         self.rule = common.rule
+        self.rate = rate_of(common.rule)
         self.group = group
         self.label = label
         self.state = state
@@ -60,8 +61,8 @@ class GroupState:
     @property
     def learning_rate(self) -> Array:
         """A 0-d array; before there is a state, what it will start with."""
-        found = self.state.get("lr")
-        return mx.array(self.group["lr"], dtype=mx.float32) if found is None else found
+        found = self.state.get(self.rate)
+        return mx.array(self.group[self.rate], dtype=mx.float32) if found is None else found
 
     # -- set-up -----------------------------------------------------------------------------------
 
@@ -78,15 +79,15 @@ class GroupState:
 
     def complete(self, arrays: Mapping[str, Array]) -> None:
         """Make what an assigned state lacks for these parameters."""
-        if "lr" not in self.state:
+        if self.rate not in self.state:
             self._set_lr()
         _add(self.state, self._scalars())
         for name, array in arrays.items():
             _add(self.entries.setdefault(name, {}), self._entry(array))
 
     def _set_lr(self) -> None:
-        if "lr" in self.settings.values:
-            self.state["lr"] = mx.array(self.settings.values["lr"], dtype=mx.float32)
+        if self.rate in self.settings.values:
+            self.state[self.rate] = mx.array(self.settings.values[self.rate], dtype=mx.float32)
 
     def _entry(self, array: Array) -> dict[str, Any]:
         """The states of a parameter that exist before its first step."""
@@ -109,7 +110,7 @@ class GroupState:
     # -- hyperparameters --------------------------------------------------------------------------
 
     def _watch(self, group: Group, key: str, value: Any) -> Any:
-        """Check a value that is about to be set; lr goes to the array state as well."""
+        """Check a value that is about to be set; the rate goes to the array state as well."""
         argument = self.rule.arguments.get(key)
         if key == CLIP_VALUE:
             value = None if value is None else as_bound(value, self.label)
@@ -117,7 +118,7 @@ class GroupState:
             return value
         if argument is None:
             return value
-        if key == "lr" and isinstance(argument, Hyper):
+        if key == self.rate and isinstance(argument, Hyper):
             return self._new_lr(group, argument, value)
         value = as_argument(argument, value, self.label)
         self.check_change(key, group.get(key), value)
@@ -128,7 +129,7 @@ class GroupState:
         schedule = value if is_schedule(value) else None
         if schedule is not group.schedule and self._tracing.has_happened():
             raise RuntimeError(
-                f"{self.label}: lr is "
+                f"{self.label}: {self.rate} is "
                 + ("no schedule" if group.schedule is None else "a schedule")
                 + " in the step that mx.compile has traced. Call init(params) and compile anew"
             )
@@ -136,17 +137,17 @@ class GroupState:
             value = value_at(schedule, self.state.get("step", mx.array(0)), self.label)
         number = as_hyper(argument, value, self.label)
         group.schedule = schedule
-        if "lr" in self.state:
-            self.state["lr"] = mx.array(number, dtype=mx.float32)
+        if self.rate in self.state:
+            self.state[self.rate] = mx.array(number, dtype=mx.float32)
         assert isinstance(number, float)
         return number
 
     def check_change(self, key: str, old: Any, new: Any) -> None:
-        """Refuse a change that a traced step would not notice: of anything but lr."""
-        if key != "lr" and new != old and self._tracing.has_happened():
+        """Refuse a change that a traced step would not notice: of anything but the rate."""
+        if key != self.rate and new != old and self._tracing.has_happened():
             raise RuntimeError(
                 f"{self.label}: {key} cannot change after the step was traced by mx.compile, which "
-                f"has fixed {old!r}; only lr can. Call init(params) and compile anew"
+                f"has fixed {old!r}; only {self.rate} can. Call init(params) and compile anew"
             )
 
     # -- the update -------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ class GroupState:
         """The new values of the parameters that have a gradient, times a factor if there is one."""
         self._tracing.see(self.state["step"])
         if self.group.schedule is not None:
-            self.state["lr"] = value_at(self.group.schedule, self.state["step"], self.label)
+            self.state[self.rate] = value_at(self.group.schedule, self.state["step"], self.label)
         for name, entry in self.entries.items():
             if name not in gradients:
                 self._leave_behind(entry)
@@ -182,10 +183,11 @@ class GroupState:
     def saved_values(self) -> dict[str, Any]:
         """What a state dict has of the group besides its values: the count of updates, and lr."""
         found: dict[str, Any] = {"updates": int(self.state["step"].item())}
-        if "lr" in self.state:
-            lr = self.state["lr"].item()
-            if np.float32(self.group["lr"]) != lr:  # a schedule's, or written there by the user
-                found["lr"] = lr
+        if self.rate in self.state:
+            lr = self.state[self.rate].item()
+            # It may be a schedule's, or written there by the user.
+            if np.float32(self.group[self.rate]) != lr:
+                found[self.rate] = lr
         return found
 
     def saved_entries(self) -> dict[str, dict[str, Any]]:

@@ -36,10 +36,11 @@ def value_at(schedule: Schedule, step: Any, label: str) -> Any:
 
 def with_first_value(rule: Rule, values: Mapping[str, Any], label: str) -> dict[str, Any]:
     """The values with the first value of a schedule in its place."""
-    argument = rule.arguments.get("lr")
-    if not is_schedule(values.get("lr")) or not isinstance(argument, Hyper):
+    rate = rule.rate
+    argument = None if rate is None else rule.arguments[rate]
+    if rate is None or not is_schedule(values.get(rate)) or not isinstance(argument, Hyper):
         return dict(values)
     import mlx.core as mx
 
-    first = value_at(values["lr"], mx.array(0), label)
-    return {**values, "lr": as_hyper(argument, first, label)}
+    first = value_at(values[rate], mx.array(0), label)
+    return {**values, rate: as_hyper(argument, first, label)}

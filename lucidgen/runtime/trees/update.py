@@ -21,7 +21,7 @@ from ..groups.selection import Selection, selects
 from ..groups.settings import Settings
 from ..groups.states import MASTER_WEIGHT
 from ..rules.calling import call
-from ..rules.rule import Rule, names_of
+from ..rules.rule import Rule, names_of, rate_of
 from ..step.masters import master_of
 
 Array = Any
@@ -124,7 +124,8 @@ class Update:
         t, arithmetic = clock["step"] + 1, InGraph(self.host, kind)
         # In double, which the CPU alone has: RAdam's rho in single precision is off by 1e-4.
         with mx.stream(mx.cpu):
-            changed = {n: arithmetic.number(self.state[n]) for n in ("lr",) if n in self.state}
+            rate = rate_of(self.rule)
+            changed = {n: arithmetic.number(self.state[n]) for n in (rate,) if n in self.state}
             olds = old_scalars(settings, clock, None)
             bucket = Bucket(
                 settings, t, firsts, olds, arithmetic, is_first=is_first, changed=changed
