@@ -18,6 +18,7 @@ import typer
 from .. import __version__
 from ..errors import Failure, WrongUsage
 from ..paths import optim_folder, specs_folder
+from ..targets import registry
 from . import show, verify
 from .console import Specs, _short, console, reported
 
@@ -71,6 +72,14 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; show what a build would change.")
     ] = False,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="NAME[,NAME]...",
+            help="Build for these targets only, as in numpy,mlx [default: all].",
+        ),
+    ] = None,
     native: Annotated[
         bool, typer.Option("--native", help="Compile the C++ loops for this machine as well.")
     ] = False,
@@ -91,9 +100,12 @@ def build(
             )
         folder = (into or out or optim_folder()).absolute()
         source = (specs or specs_folder()).absolute()
-        job = Job(source, folder, tuple(names or ()), into is not None, replace)
+        targets = registry.chosen(target) if target else None
+        if native and targets and "cpp" not in targets:
+            raise WrongUsage("--native compiles C++ loops, which --target leaves out: add cpp")
+        job = Job(source, folder, tuple(names or ()), into is not None, replace, targets)
         if check:
-            _check(job, _command(names, specs, out, into))
+            _check(job, _command(names, specs, out, into, target))
         outcome = run(job)
         shown = _short(folder)
         if not outcome.written and not outcome.removed:
@@ -123,9 +135,14 @@ def _compile_loops(folder: Path) -> None:
 
 
 def _command(
-    names: Sequence[str] | None, specs: Path | None, out: Path | None, into: Path | None
+    names: Sequence[str] | None,
+    specs: Path | None,
+    out: Path | None,
+    into: Path | None,
+    target: Sequence[str] | None,
 ) -> str:
-    options = {"--specs": specs, "--out": out, "--into": into}
+    targets = ",".join(target or ())
+    options = {"--specs": specs, "--out": out, "--into": into, "--target": targets}
     given = [part for name, path in options.items() if path for part in (name, str(path))]
     return shlex.join(["lucidgen", "build", *(names or ()), *given])
 

@@ -5,20 +5,21 @@ Owns the words and their layout in plain text and LaTeX; colours and tables are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..ir.lower import lower
+from ..package import render
 from ..package.catalog import Entry
 from ..package.documentation import equation_block, unsupported, value_text
-from ..package.module import compile_file
-from ..package.render import rule_text
+from ..package.module import CompiledRule, compile_file
 from ..passes import stages
 from ..spec.domains import infer_domains
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
 from ..targets.common.plain import equation_lines, text_of
+from ..targets.common.target import Target
 from .cost import Cost, cost
 
 
@@ -123,12 +124,22 @@ def program_text(spec: OptimizerSpec) -> str:
     return "\n\n".join(parts)
 
 
-def code_text(entry: Entry, target: str) -> str:
+def host_text(entry: Entry) -> str:
+    """The arithmetic on scalars that one reading makes once a step."""
+    rule = _rule(entry, ("numpy",))
+    return render.host_text(rule) if rule.host else f"# {rule.title} has no scalars to compute."
+
+
+def code_text(entry: Entry, target: Target) -> str:
     """The code that a target emits for one reading, with its cost behind it."""
-    rules = compile_file(entry.file).rules
-    rule = next(r for r in rules if r.spec is entry.spec)
-    comment = "#" if target in ("numpy", "mlx") else "//"
-    return f"{rule_text(rule, target)}\n{comment} Cost {cost_line(entry.spec)}"
+    rule = _rule(entry, ("numpy", target.name))
+    text = render.rule_text(rule, target)
+    return f"{text}\n{target.comment} Cost {cost_line(entry.spec)}"
+
+
+def _rule(entry: Entry, targets: Iterable[str]) -> CompiledRule:
+    rules = compile_file(entry.file, dict.fromkeys(targets)).rules
+    return next(rule for rule in rules if rule.spec is entry.spec)
 
 
 # Differences

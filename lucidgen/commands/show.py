@@ -7,27 +7,20 @@ Owns the options of the command and what it prints. The texts are made in `descr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import WrongUsage
+from ..errors import WrongUsage, nearest
+from ..targets import registry
 
 if TYPE_CHECKING:
     from ..package.catalog import ScheduleEntry
 
 
-class Stage(StrEnum):
-    """What `show` can print."""
-
-    equations = "equations"
-    program = "program"
-    numpy = "numpy"
-    mlx = "mlx"
-    metal = "metal"
-    cuda = "cuda"
+#: What `show` can print before there is a target.
+STAGES = ("equations", "program", "host")
 
 
 def show(
@@ -36,8 +29,14 @@ def show(
         str | None, typer.Option("--dialect", metavar="NAME", help="Another reading of it.")
     ] = None,
     stage: Annotated[
-        Stage, typer.Option("--stage", help="How far on the way from equations to code.")
-    ] = Stage.equations,
+        str,
+        typer.Option(
+            "--stage",
+            metavar="STAGE",
+            help="How far on the way from equations to code: equations, program, host (the "
+            f"arithmetic on scalars), or a target: {', '.join(registry.BUILT_IN)}.",
+        ),
+    ] = "equations",
     latex: Annotated[bool, typer.Option("--latex", help="Print the equations in LaTeX.")] = False,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw a schedule.")
@@ -57,7 +56,13 @@ def show(
     from .console import console, reported
 
     with reported():
-        if latex and stage is not Stage.equations:
+        stages = (*STAGES, *registry.names())
+        if stage not in stages:
+            raise WrongUsage(
+                f"there is no stage {stage!r}{nearest(stage, stages)}; there are "
+                f"{', '.join(stages)}"
+            )
+        if latex and stage != "equations":
             raise WrongUsage("--latex is for the equations; leave out --stage")
         from ..package.catalog import catalog
         from . import describe
@@ -65,7 +70,7 @@ def show(
         known = catalog(specs)
         schedule = known.find_schedule(name)
         if schedule is not None:
-            if dialect or stage is not Stage.equations:
+            if dialect or stage != "equations":
                 raise WrongUsage(f"{name} is a schedule, which has neither dialects nor stages")
             _show_schedule(schedule, latex, plot, given or ())
             return
@@ -74,13 +79,15 @@ def show(
             raise WrongUsage(f"--plot and --with are for schedules; {entry.name} is an optimizer")
         if latex:
             _print_code(describe.latex_text(entry.spec), "latex")
-        elif stage is Stage.equations:
+        elif stage == "equations":
             console().print(describe.overview(entry))
-        elif stage is Stage.program:
+        elif stage == "program":
             console().print(describe.program_text(entry.spec))
+        elif stage == "host":
+            _print_code(describe.host_text(entry), "python")
         else:
-            text = describe.code_text(entry, stage.value)
-            _print_code(text, "python" if stage in (Stage.numpy, Stage.mlx) else "cpp")
+            target = registry.load(stage)
+            _print_code(describe.code_text(entry, target), target.language)
 
 
 def _show_schedule(

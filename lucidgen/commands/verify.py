@@ -1,37 +1,40 @@
 """`lucidgen verify`: hold emitted code against the equations, and say what that showed.
 
-Owns the options of the command and what it prints. What is checked is in `verify/`.
+Owns the options of the command and what it prints. What is checked is the target's to say; the
+checks are in `verify/`.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
-from enum import StrEnum
+import importlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import Failure
+from ..targets import registry
 
 if TYPE_CHECKING:
     from ..package.catalog import Entry
-    from ..verify.gpu.check import Report
+    from ..targets.common.target import Target
+    from ..verify.report import Report
 
-
-class Target(StrEnum):
-    """What can be verified from the command line."""
-
-    metal = "metal"
-    cuda = "cuda"
+#: How many findings of one rule are printed.
+MOST = 10
 
 
 def verify(
     name: Annotated[str, typer.Argument(help="A class, as in Adam or Adam:lucid2.")],
     target: Annotated[
-        Target, typer.Option("--target", help="Whose code to verify.")
-    ] = Target.metal,
+        str,
+        typer.Option(
+            "--target",
+            metavar="NAME",
+            help=f"Whose code to verify: {', '.join(registry.BUILT_IN)}.",
+        ),
+    ] = "metal",
     specs: Annotated[
         Path | None,
         typer.Option(
@@ -41,92 +44,67 @@ def verify(
 ) -> None:
     """Hold an optimizer's emitted code against its equations, on this machine.
 
-    The texts that MLX makes of Metal or CUDA kernels are compiled for this machine, run over grids
-    under sanitizers, and compared with the equations at 50 digits; so are the complete kernels.
-    All dialects and static choices are tried, in float32, float16 and bfloat16. Metal's texts are
-    read with its address spaces as well.
+    All dialects and static choices are tried. Steps in NumPy, MLX and C++ are run, in float64 and
+    float32, and compared with the equations at 50 digits. The texts that MLX makes of Metal or CUDA
+    kernels are compiled for this machine, run over grids under sanitizers, and compared in the same
+    way, in float32, float16 and bfloat16; so are the complete kernels. Metal's texts are read with
+    its address spaces as well.
     """
     from .console import console, reported
 
     with reported():
         from ..package.catalog import catalog
 
-        reports = _reports(catalog(specs).find(name), target.value)
+        chosen = registry.load(target)
+        entry = catalog(specs).find(name)
         out = console()
-        for report in reports:
-            for line in _lines(report, target.value):
+        failed, passed = [], 0
+        for report in _reports(entry, chosen):
+            for line in _lines(report):
                 out.print(line)
-        failed = [report.title for report in reports if not report.passed]
+            if report.passed:
+                passed += 1
+            else:
+                failed.append(report.title.partition(":")[0])
         if failed:
-            title = _TITLES[target.value]
-            raise Failure(f"{', '.join(failed)}: the {title} kernels are not what they should be")
-        out.print(f"Shown on this machine's processor. {_BEYOND[target.value]}")
-
-
-_TITLES = {"metal": "Metal", "cuda": "CUDA"}
-
-#: What is not shown here.
-_BEYOND = {
-    "metal": "Only a Mac can show that Apple's compiler accepts the texts, and how fast they are: "
-    "`make test-metal` there.",
-    "cuda": "Only an NVIDIA GPU can show what its own functions give, and how fast the kernels "
-    "are: `python bench/cuda` there.",
-}
-
-
-def _reports(entry: Entry, target: str) -> Sequence[Report]:
-    title = _TITLES[target]
-    try:
-        from ..verify.gpu.check import check
-        from ..verify.gpu.host import NoCompiler
-        from ..verify.gpu.rules import NoClang
-        from ..verify.gpu.subjects import subjects
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("mlx"):
-            raise
-        raise Failure(
-            f"verifying {title} kernels needs MLX: python -m pip install 'lucidgen[verify]'"
-        ) from None
-    with tempfile.TemporaryDirectory() as folder:
-        found = list(subjects([entry.main], Path(folder), target))
-        if entry.spec is not entry.main:
-            found = [subject for subject in found if entry.spec.reading in subject.readings]
-        if not found:
             raise Failure(
-                f"{entry.name} has no {title} kernel: {_reason(entry, target)}. It takes the "
-                f"compiled MLX function on {title}"
+                f"{', '.join(failed)}: the {chosen.title} {chosen.product} are not what they "
+                "should be"
             )
-        try:
-            return check(found)
-        except (NoCompiler, NoClang) as error:
-            raise Failure(str(error)) from None
+        if not passed:
+            raise Failure(_absence(entry, chosen))
+        out.print(f"Shown on this machine's processor. {chosen.unshown}".strip())
 
 
-def _reason(entry: Entry, target: str) -> str:
-    """Why a reading has no kernel."""
+def _reports(entry: Entry, target: Target) -> Iterator[Report]:
+    if not target.verifier:
+        raise Failure(
+            f"the target {target.name} says no way to verify its {target.product}; `lucidgen show "
+            f"{entry.name} --stage {target.name}` prints them"
+        )
+    module, _, function = target.verifier.partition(":")
+    check: Any = getattr(importlib.import_module(module), function)
+    found: Iterator[Report] = iter(check(entry))
+    return found
+
+
+def _absence(entry: Entry, target: Target) -> str:
+    """What to say of an optimizer that a target does not serve."""
     from ..package.module import compile_file
 
-    return next(r.without(target) for r in compile_file(entry.file).rules if r.spec is entry.spec)
+    rules = compile_file(entry.file, ("numpy", target.name)).rules
+    reason = next(r.without(target.name) for r in rules if r.spec is entry.spec)
+    product = target.product.removesuffix("s")
+    return f"{entry.name} has no {target.title} {product}: {reason}; another target serves it"
 
 
-_READ = "  read: address spaces, read-only memory, literals, names, number of buffers"
-
-
-def _lines(report: Report, target: str) -> list[str]:
+def _lines(report: Report) -> list[str]:
     """What a report says, in lines."""
-    title = f"{report.title}: {report.choices} combinations of static choices, {report.texts} texts"
-    if report.findings:
-        shown = [f"  wrong: {finding}" for finding in report.findings[:10]]
-        more = len(report.findings) - len(shown)
-        return [title, *shown, *([f"  and {more} more"] if more > 0 else [])]
-    return [
-        title,
-        *([_READ] if target == "metal" else []),
-        f"  run: {report.calls} grids of 1 to 1000 elements, none left its buffers",
-        "  equal: float16 and bfloat16 with float32, all sizes, many tensors in one call, and the "
-        f"complete {'.metal' if target == 'metal' else '.cu'} file",
-        f"  equations: {report.compared} numbers within {report.worst:.3f} of their error bounds",
-    ]
+    if not report.wrong:
+        return [report.title, *report.shown]
+    lines = [f"  wrong: {finding}" for finding in report.wrong[:MOST]]
+    more = len(report.wrong) - len(lines)
+    return [report.title, *lines, *([f"  and {more} more"] if more > 0 else [])]
 
 
 def attach(app: typer.Typer) -> None:

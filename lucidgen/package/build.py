@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Failure, WrongUsage, nearest
+from ..targets import registry
 from .manifest import Manifest, Part, digest, inputs_digests
 from .writing import SCHEDULERS, is_generated, package_paths, replace_files
 
@@ -28,7 +29,8 @@ class Job:
     """What to build: spec files, all or some, into a folder.
 
     `self_contained` asks for a package that brings the runtime along, `replace` for one that takes
-    the place of the Python files in the folder, such as Lucid's own optimizers.
+    the place of the Python files in the folder, such as Lucid's own optimizers. `targets` are the
+    names of those to build for; all by default.
     """
 
     specs: Path
@@ -36,11 +38,13 @@ class Job:
     names: tuple[str, ...] = ()
     self_contained: bool = False
     replace: bool = False
+    targets: tuple[str, ...] | None = None
 
     @property
     def kind(self) -> str:
         """What tells its record from that of another kind of build into the same folder."""
-        return "self-contained" if self.self_contained else "package"
+        kind = "self-contained" if self.self_contained else "package"
+        return " ".join((kind, *registry.chosen(self.targets)))
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,7 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
 
     runtime = render.OWN_RUNTIME if job.self_contained else render.RUNTIME
     try:
-        package = render.package(modules, others=others, runtime=runtime)
+        package = render.package(modules, others=others, targets=job.targets, runtime=runtime)
     except render.FormatError as error:
         raise Failure(str(error)) from None
     after = Manifest(shared=Part.of("", package.shared).files)
@@ -235,7 +239,7 @@ def _compiled(
     from .spec_files import compile_all, fresh_imports, load_all
 
     with fresh_imports(job.specs):
-        return compile_all(load_all(files), others), others
+        return compile_all(load_all(files), others, job.targets), others
 
 
 def _files(job: Job, paths: Sequence[Path], fresh: Collection[str]) -> list[Path]:

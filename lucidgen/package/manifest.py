@@ -21,6 +21,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from ..paths import compiler_folder, specs_folder, templates_folder
+from ..targets import registry
 
 #: Packages whose version shapes the output.
 SHAPING = ("sympy", "mpmath", "ruff", "jinja2")
@@ -91,7 +92,8 @@ def _compiler_digest() -> str:
     # A wheel keeps specs, templates and output in folders with an underscore.
     packed = {package / name for name in ("_specs", "_templates", "_optim")}
     files = [path for path in package.rglob("*.py") if not packed & {*path.parents}]
-    lines = [Source(path).line for path in (*files, *templates.rglob("*.j2"))]
+    added = [path for target in registry.added() for path in registry.sources(target)]
+    lines = [Source(path).line for path in (*files, *templates.rglob("*.j2"), *added)]
     lines += [f"{name} {_version(name)}" for name in SHAPING]
     lines.append(f"python {sys.version_info[:2]}")
     return digest("\n".join(sorted(lines)).encode())

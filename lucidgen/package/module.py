@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,19 +20,16 @@ from ..ir.lower import lower
 from ..ir.program import Output, Program, symbol
 from ..operations import ColumnMean, Reduction, RowMean
 from ..passes import optimize
-from ..passes.capture import capture
 from ..spec.domains import Domain
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, roles_of
-from ..targets import cpp, cuda, metal, mlx, numpy
+from ..targets import registry
 from ..targets.common.cases import compared_with_special
-from ..targets.common.gpu import NoKernel, Tensors
 from ..targets.common.host import HostFunction, HostPrinter, host_function
-from ..targets.common.step_function import StepFunction
+from ..targets.common.target import Target, Unserved
 from ..targets.common.trees import tree_of
-from ..targets.cuda import Kernel as CudaKernel
-from ..targets.metal import Kernel as MetalKernel
+from ..targets.registry import BUILT_IN
 from .documentation import ClassDoc, class_doc, unsupported, value_text
 from .elsewhere import elsewhere_text
 from .rule_data import Fields, Record, RuleData, tuple_text
@@ -44,21 +42,27 @@ LIMITS = ("at_least", "above", "at_most", "below")
 class CompiledRule:
     """One reading of an optimizer, compiled for all targets.
 
-    `name` is that of its functions; a reading that computes what an earlier one computes shares
-    that one's functions and is not `is_own`.
+    A reading that computes what an earlier one, its `twin`, computes shares that one's functions,
+    and their `name`.
     """
 
     spec: OptimizerSpec
     main: OptimizerSpec
     program: Program
     name: str
-    is_own: bool
+    targets: tuple[Target, ...]
+    twin: CompiledRule | None = None
 
     @property
     def title(self) -> str:
         """The reading in words."""
         default = self.spec is self.main
         return self.main.name if default else f'{self.main.name} (dialect "{self.spec.reading}")'
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it has functions of its own."""
+        return self.twin is None
 
     @property
     def dialect(self) -> str:
@@ -72,72 +76,39 @@ class CompiledRule:
         return function if function.results else None
 
     @cached_property
-    def captured(self) -> HostFunction:
-        """The scalar arithmetic as array code."""
-        return host_function(capture(self.program).check())
+    def _codes(self) -> dict[str, Any]:
+        """What each target makes of the program, or the reason why it cannot serve it."""
+        if self.twin is not None:
+            return self.twin._codes
+        return {target.name: self._code(target) for target in self.targets}
 
-    @cached_property
-    def numpy(self) -> StepFunction:
-        """The NumPy step."""
-        return numpy.step_function(self.program)
+    def _code(self, target: Target) -> Any:
+        try:
+            return target.compile(self.program, self.name)
+        except Unserved as reason:
+            return reason
+        except Exception as error:
+            if target.name in BUILT_IN:
+                raise
+            raise RuntimeError(
+                f"the target {target.name} fails for {self.title} "
+                f"({type(error).__name__}: {error}); its package must be mended"
+            ) from error
 
-    @cached_property
-    def mlx(self) -> StepFunction:
-        """The MLX step."""
-        return mlx.step_function(self.program)
-
-    @cached_property
-    def captured_step(self) -> StepFunction | None:
-        """The MLX step with selects, if the host decides anything for it."""
-        asked = {name for let in self.program.body for name in let.guard.support}
-        if not asked & set(self.program.conditions):
-            return None
-        return mlx.step_function(capture(self.program))
-
-    @cached_property
-    def cpp(self) -> cpp.Loop | None:
-        """The C++ loop, if the rule is elementwise."""
-        return cpp.loop(self.program)
-
-    @property
-    def metal(self) -> MetalKernel | None:
-        """The Metal kernel, if the rule has one."""
-        return self._metal if isinstance(self._metal, MetalKernel) else None
-
-    @property
-    def cuda(self) -> CudaKernel | None:
-        """The CUDA kernel, if the rule has one."""
-        return self._cuda if isinstance(self._cuda, CudaKernel) else None
-
-    @property
-    def tensors(self) -> Tensors | None:
-        """What kernels read that is one number per tensor, if there are any and they do."""
-        kernel = self.metal or self.cuda
-        return kernel.tensors if kernel else None
+    def __getitem__(self, target: str) -> Any:
+        """What a target makes of the rule; None if it cannot serve it. Templates use this."""
+        found = self._codes.get(target)
+        return None if isinstance(found, Unserved) else found
 
     def without(self, target: str) -> str:
-        """Why the rule has no kernel of this target; empty if it has."""
-        found = {"metal": self._metal, "cuda": self._cuda}[target]
-        return found if isinstance(found, str) else ""
-
-    @cached_property
-    def _metal(self) -> MetalKernel | str:
-        try:
-            return metal.kernel(self.program, self.name)
-        except NoKernel as reason:
-            return str(reason)
-
-    @cached_property
-    def _cuda(self) -> CudaKernel | str:
-        try:
-            return cuda.kernel(self.program, self.name)
-        except NoKernel as reason:
-            return str(reason)
+        """Why a target cannot serve the rule; empty if it can."""
+        found = self._codes[target]
+        return str(found) if isinstance(found, Unserved) else ""
 
     @property
-    def outputs(self) -> str:
-        """What a step gives, for its docstring."""
-        return ", ".join(self.mlx.outputs)
+    def run(self) -> list[Target]:
+        """The targets that the runtime may run besides NumPy, which serves every rule."""
+        return [t for t in self.targets if t.backend and t.name != "numpy" and self[t.name]]
 
     # Data of the rule
 
@@ -236,8 +207,8 @@ class CompiledRule:
             found["shaped"] = "True"
         if self.host:
             found["scalars"] = f"{self.name}_scalars"
-        if self.numpy.scratch:
-            found["scratch"] = str(self.numpy.scratch)
+        if self["numpy"].scratch:
+            found["scratch"] = str(self["numpy"].scratch)
         return found
 
     @cached_property
@@ -250,9 +221,11 @@ class CompiledRule:
     @property
     def steps(self) -> Fields:
         """Where its steps are, as arguments of `Rule(...)`."""
-        found = {"numpy": f"_numpy.{self.name}_step", "mlx": "_MLX"}
-        others = {"metal": self.metal, "cuda": self.cuda, "cpp": self.cpp}
-        return found | {name: f"_{name.upper()}" for name, code in others.items() if code}
+        found = {"numpy": f"_numpy.{self.name}_step"}
+        if self.run:
+            targets = (f'"{target.name}": _{target.name.upper()}' for target in self.run)
+            found["targets"] = f"{{{', '.join(targets)}}}"
+        return found
 
     def _requirement(self, condition: sympy.Basic) -> str:
         text = _Requirement({}, self.program).print(tree_of(compared_with_special(condition)))
@@ -289,6 +262,7 @@ class CompiledModule:
     file: SpecFile
     rules: tuple[CompiledRule, ...]
     classes: tuple[ClassDoc, ...]
+    targets: tuple[Target, ...]
     schedules: tuple[CompiledSchedule, ...] = ()
 
     @property
@@ -303,9 +277,7 @@ class CompiledModule:
     def complete(self) -> None:
         """Compute everything now, so that nothing can fail while files are rendered."""
         for rule in self.own:
-            _ = rule.host, rule.numpy, rule.mlx, rule.captured_step
-            _ = rule.metal, rule.cuda, rule.cpp
-            _ = rule.captured if rule.host else None
+            _ = rule.host, rule.run
         for rule in self.rules:
             _ = rule.hypers, rule.flags, rule.states, rule.options
 
@@ -315,16 +287,19 @@ class CompiledModule:
         return [rule for rule in self.rules if rule.is_own]
 
     @property
-    def own_loops(self) -> list[CompiledRule]:
-        """The rules that have a C++ loop of their own."""
-        return [rule for rule in self.own if rule.cpp]
+    def run(self) -> list[Target]:
+        """The targets that the runtime may run for any of the rules."""
+        return [t for t in self.targets if any(t in rule.run for rule in self.own)]
+
+    def served(self, target: Target) -> list[CompiledRule]:
+        """The rules that have code of their own in a target."""
+        return [rule for rule in self.own if rule[target.name]]
 
     @cached_property
     def rule_data(self) -> RuleData:
         """The data of the rules, as text."""
-        return RuleData(
-            (rule.record for rule in self.rules), ("_numpy", "_MLX", "_METAL", "_CUDA", "_CPP")
-        )
+        modules = ("_numpy", *(f"_{target.name.upper()}" for target in self.run))
+        return RuleData((rule.record for rule in self.rules), modules)
 
     @property
     def data_classes(self) -> list[str]:
@@ -341,29 +316,22 @@ class CompiledModule:
         return sorted({name for r in self.own if r.host for name in r.host.imports})
 
     @property
-    def captured_imports(self) -> list[str]:
-        """The functions that scalar arithmetic as array code calls."""
-        return sorted({name for r in self.own if r.host for name in r.captured.imports})
-
-    @property
-    def uses_mlx(self) -> bool:
-        """Whether any MLX step calls a function of MLX."""
-        steps = [step for r in self.own for step in (r.mlx, r.captured_step, r.tensors) if step]
-        return any("mx." in line for step in steps for line in step.lines)
-
-    @property
     def schedule_needs(self) -> dict[str, list[str]]:
         """What the code of the schedules imports: by module, the names."""
         return needs(self.schedules)
 
-    def helpers(self, target: str) -> list[str]:
-        """The functions of ours that the kernels of a target call."""
-        kernels = [r.metal if target == "metal" else r.cuda for r in self.own]
-        return list(dict.fromkeys(text for kernel in kernels if kernel for text in kernel.helpers))
 
+def compile_file(file: SpecFile, of: Iterable[str] | None = None) -> CompiledModule:
+    """Compile every optimizer of a spec file in every reading, and every schedule.
 
-def compile_file(file: SpecFile) -> CompiledModule:
-    """Compile every optimizer of a spec file in every reading, and every schedule."""
+    Parameters
+    ----------
+    file : SpecFile
+        What was read.
+    of : iterable of str, optional
+        The targets to compile for, NumPy among them; all by default.
+    """
+    targets = registry.targets(of)
     rules: list[CompiledRule] = []
     classes = []
     for main in file.specs:
@@ -371,11 +339,12 @@ def compile_file(file: SpecFile) -> CompiledModule:
         for spec in main.readings.values():
             program = optimize(lower(spec))
             name = main.name.lower() if spec is main else f"{main.name.lower()}_{spec.reading}"
-            twin = next((r for r in rules[first:] if _same(r.program, program)), None)
-            rules.append(CompiledRule(spec, main, program, twin.name if twin else name, not twin))
+            twin = next((r for r in rules[first:] if r.is_own and _same(r.program, program)), None)
+            name = twin.name if twin else name
+            rules.append(CompiledRule(spec, main, program, name, targets, twin))
         classes.append(class_doc(main, rules[first].program))
     schedules = compile_schedules(file.schedules)
-    return CompiledModule(file, tuple(rules), tuple(classes), schedules)
+    return CompiledModule(file, tuple(rules), tuple(classes), targets, schedules)
 
 
 def _same(a: Program, b: Program) -> bool:

@@ -9,7 +9,7 @@ import importlib
 import subprocess
 import tempfile
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from .. import __version__
-from ..paths import templates_folder
 from ..runtime import GENERATION
+from ..targets import registry
 from ..targets.common.fitting import LINE_LENGTH, fitted
 from .writing import MARK, SCHEDULERS
 
 if TYPE_CHECKING:
+    from ..targets.common.target import Target
     from .module import CompiledModule, CompiledRule
 
 #: The style of generated code, whatever ruff is told elsewhere. Imports are sorted as they are in
@@ -39,15 +40,6 @@ STYLE = (
 )
 #: What a package exports of the runtime.
 RUNTIME_NAMES = ("ExponentialMovingAverage", "MultiOptimizer", "Optimizer", "Options")
-#: Files of every package that are the same whatever its specs.
-FIXED = (
-    *(
-        f"{folder}/__init__.py"
-        for folder in ("_rules", "_numpy", "_mlx", "_metal", "_cuda", "_cpp")
-    ),
-    "_cpp/multi_tensor.h",
-    "_cuda/multi_tensor.cuh",
-)
 #: The schedulers of every package: those that have no equation.
 BY_HAND = (
     *("ChainedScheduler", "ClosedForm", "LRScheduler", "MultiplicativeLR", "ReduceLROnPlateau"),
@@ -80,6 +72,7 @@ def package(
     modules: Sequence[CompiledModule],
     *,
     others: Mapping[str, Sequence[str]] | None = None,
+    targets: Iterable[str] | None = None,
     runtime: str = RUNTIME,
     doc: str = "",
 ) -> Package:
@@ -91,6 +84,8 @@ def package(
         What is rendered.
     others : mapping of str to sequence of str, optional
         Modules that the package holds besides, with their classes.
+    targets : iterable of str, optional
+        Those that the modules are compiled for; all by default.
     runtime : str
         The module that generated code imports the runtime from, as seen from the package's top
         level. A relative one is copied into the package.
@@ -116,8 +111,10 @@ def package(
             **context,
         ),
     }
-    for path in FIXED:
-        shared[path] = _render(path, **context)
+    shared["_rules/__init__.py"] = _render("_rules/__init__.py", **context)
+    for target in registry.targets(targets):
+        for path in target.fixed:
+            shared[path] = _render(path, **context)
     rendered = {m.file.name: _module_files(m, context) for m in modules}
     done = formatted(Package(rendered, shared).files)
     if runtime.startswith("."):
@@ -161,23 +158,20 @@ def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str
         "own_rules": [rule for rule in module.rules if rule.is_own],
         "classes": module.classes,
     }
-    paths = {}
+    files = {}
     if module.classes:
-        paths = {
-            "module.py": f"{file.name}.py",
-            "_rules/module.py": f"_rules/{file.name}.py",
-            "_numpy/module.py": f"_numpy/{file.name}.py",
-            "_mlx/module.py": f"_mlx/{file.name}.py",
-            "_metal/module_step.h": f"_metal/{file.name}_step.h",
-            "_metal/module.metal": f"_metal/{file.name}.metal",
-            "_cuda/module_step.cuh": f"_cuda/{file.name}_step.cuh",
-            "_cuda/module.cu": f"_cuda/{file.name}.cu",
-        }
+        files[f"{file.name}.py"] = _render("module.py", **context)
+        files[f"_rules/{file.name}.py"] = _render("_rules/module.py", **context)
     if module.schedules:
-        paths[f"{SCHEDULERS}/module.py"] = f"{SCHEDULERS}/{file.name}.py"
-    if module.own_loops:
-        paths["_cpp/module.cpp"] = f"_cpp/{file.name}.cpp"
-    return {path: _render(template, **context) for template, path in paths.items()}
+        files[f"{SCHEDULERS}/{file.name}.py"] = _render(f"{SCHEDULERS}/module.py", **context)
+    for target in module.targets:
+        served = module.served(target)
+        own = target.of_module([rule[target.name] for rule in served])
+        for template, path in target.files.items() if served else ():
+            files[path.format(name=file.name)] = _render(
+                template, target=target, **{**context, **own}
+            )
+    return files
 
 
 def _first_line(text: str) -> str:
@@ -185,13 +179,17 @@ def _first_line(text: str) -> str:
     return (text.splitlines() or [""])[0].replace("\\", "\\\\").replace('"""', "'''").strip()
 
 
-def rule_text(rule: CompiledRule, target: str) -> str:
-    """What a target emits for one rule: `numpy`, `mlx`, `metal`, `cuda` or `cpp`."""
-    suffix = {"metal": "metal", "cuda": "cu", "cpp": "cpp"}.get(target)
-    if suffix is not None:
-        return _render(f"_{target}/rule.{suffix}", rule=rule).strip() + "\n"
-    path = f"{target}.py"
-    return formatted({path: _render(f"_{target}/rule.py", rule=rule)})[path].strip() + "\n"
+def rule_text(rule: CompiledRule, target: Target) -> str:
+    """What a target emits for one rule, or why it emits nothing."""
+    text = _render(target.text, rule=rule, target=target)
+    if target.text.endswith(".py"):
+        text = formatted({"rule.py": text})["rule.py"]
+    return text.strip() + "\n"
+
+
+def host_text(rule: CompiledRule) -> str:
+    """The arithmetic on scalars of one rule, in Python."""
+    return formatted({"rule.py": _render("_rules/scalars.py", rule=rule)})["rule.py"].strip() + "\n"
 
 
 def _runtime_files(runtime: str) -> dict[str, str]:
@@ -215,7 +213,7 @@ def _runtime_files(runtime: str) -> dict[str, str]:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates_folder() / "package"),
+        loader=jinja2.FileSystemLoader(registry.template_folders(registry.targets())),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -65,14 +65,16 @@ def load_all(paths: Sequence[Path]) -> list[SpecFile]:
 
 
 def compile_all(
-    files: Sequence[SpecFile], others: Mapping[str, Sequence[str]]
+    files: Sequence[SpecFile],
+    others: Mapping[str, Sequence[str]],
+    targets: Iterable[str] | None = None,
 ) -> list[CompiledModule]:
     """The files compiled, with names that are unique over them and over other modules."""
     problems = list(_clashes(files, others))
     modules = []
     for file in files if not problems else ():
         try:
-            module = compile_file(file)
+            module = compile_file(file, targets)
             module.complete()
             modules.append(module)
             problems.extend(_twins(module))

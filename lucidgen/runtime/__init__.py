@@ -5,7 +5,7 @@ met. All imports within are relative: the package may be copied into another. Th
 front for people; that of generated code is ``rules``.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import former
 from .averaging import ExponentialMovingAverage
@@ -29,8 +29,10 @@ __all__ = [
 former.remember()
 
 
-def __getattr__(name: str) -> Any:
-    """Tell code of generation 2 what to do; nothing else comes here."""
-    if name in former.NAMES:
-        raise former.rebuild(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker shall know what is not here
+
+    def __getattr__(name: str) -> Any:
+        """Tell code of generation 2 what to do; nothing else comes here."""
+        if name in former.NAMES:
+            raise former.rebuild(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

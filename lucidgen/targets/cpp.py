@@ -23,6 +23,7 @@ from .common.canonical import canonical
 from .common.names import is_foreign, renamed
 from .common.statements import code
 from .common.step_function import step_parameters
+from .common.target import Target, Unserved
 
 _OWN = """
 std lucidgen real T i size at arrays scalars part errno Index Table Layout Loop Share Arithmetic
@@ -71,12 +72,18 @@ class Loop:
     lines: tuple[str, ...]
 
 
-def loop(program: Program) -> Loop | None:
-    """The loop of a program; None if it is not elementwise."""
+def loop(program: Program) -> Loop:
+    """The loop of a program.
+
+    Raises
+    ------
+    Unserved
+        If the program is not elementwise: the NumPy step serves.
+    """
     if {i.domain for i in program.inputs} - {Domain.HOST, Domain.ELEMENT} or any(
         let.value.has(Reduction) for let in program.body
     ):
-        return None
+        raise Unserved("it reduces over tensors, rows or columns")
     plain, names = renamed(program, safe)
     arrays = [i for i in program.inputs if i.domain is not Domain.HOST]
     given = step_parameters(program)[len(arrays) :]
@@ -120,3 +127,21 @@ def safe(name: str, taken: Iterable[str] = ()) -> str:
 def _is_reserved(name: str) -> bool:
     own = name in _OWN.split() or bool(re.fullmatch(r"\w+_(array|rule|loop)", name))
     return own or is_foreign(name)
+
+
+def _compile(program: Program, name: str) -> Loop:
+    return loop(program)
+
+
+TARGET = Target(
+    name="cpp",
+    title="C++",
+    compile=_compile,
+    text="_cpp/rule.cpp",
+    files={"_cpp/module.cpp": "_cpp/{name}.cpp"},
+    fixed=("_cpp/__init__.py", "_cpp/multi_tensor.h"),
+    needs=("numpy",),
+    backend="cpp",
+    product="loops",
+    verifier="lucidgen.verify.steps:cpp",
+)

@@ -8,9 +8,9 @@ same function by the runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sympy
 
@@ -22,6 +22,7 @@ from .common.c_like import CPrinter, c_condition
 from .common.canonical import canonical
 from .common.gpu import Language
 from .common.names import is_reserved, safe
+from .common.target import Target
 
 #: What CUDA's own functions do not do, or not for every type.
 HELPERS = {
@@ -109,7 +110,7 @@ def kernel(program: Program, name: str) -> Kernel:
 
     Raises
     ------
-    NoKernel
+    Unserved
         If there is none in any language: the compiled MLX function serves.
     """
     found = gpu.kernel(program, name, LANGUAGE)
@@ -134,3 +135,26 @@ def _standalone(of: gpu.Kernel) -> Standalone:
             )
         ),
     )
+
+
+def _of_module(kernels: Sequence[Kernel]) -> Mapping[str, Any]:
+    return {"helpers": gpu.helpers(kernels)}
+
+
+TARGET = Target(
+    name="cuda",
+    title="CUDA",
+    compile=kernel,
+    text="_cuda/rule.cu",
+    files={
+        "_cuda/module_step.cuh": "_cuda/{name}_step.cuh",
+        "_cuda/module.cu": "_cuda/{name}.cu",
+    },
+    fixed=("_cuda/__init__.py", "_cuda/multi_tensor.cuh"),
+    of_module=_of_module,
+    needs=("mlx",),
+    backend="cuda",
+    verifier="lucidgen.verify.gpu.command:cuda",
+    unshown="Only an NVIDIA GPU can show what its own functions give, and how fast the kernels "
+    "are: `python bench/cuda` there.",
+)

@@ -7,14 +7,16 @@ arrays, static choices are template arguments) is put around the same function b
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..ir.program import Program
 from .common import gpu
 from .common.c_like import CPrinter, c_condition
-from .common.gpu import Language, NoKernel
+from .common.gpu import Language
 from .common.names import safe
+from .common.target import Target, Unserved
 
 #: Metal gives a kernel no more buffers than this.
 MAX_BUFFERS = 31
@@ -65,7 +67,7 @@ def kernel(program: Program, name: str) -> Kernel:
 
     Raises
     ------
-    NoKernel
+    Unserved
         If there is none in any language, or if it would need more buffers than Metal has: the
         compiled MLX function serves.
     """
@@ -75,7 +77,7 @@ def kernel(program: Program, name: str) -> Kernel:
     most = 4 + 2 * found.most_live() + len(found.scalars) + len(found.conditions)
     most = max(most, len(standalone.buffers))
     if most > MAX_BUFFERS:
-        raise NoKernel(f"it would need {most} buffers, and Metal has {MAX_BUFFERS}")
+        raise Unserved(f"it would need {most} buffers, and Metal has {MAX_BUFFERS}")
     return Kernel(**vars(found), standalone=standalone)
 
 
@@ -107,3 +109,26 @@ def _standalone(of: gpu.Kernel) -> Standalone:
 
 def _wrapped(condition: str) -> str:
     return f"({condition})" if " " in condition else condition
+
+
+def _of_module(kernels: Sequence[Kernel]) -> Mapping[str, Any]:
+    return {"helpers": gpu.helpers(kernels)}
+
+
+TARGET = Target(
+    name="metal",
+    title="Metal",
+    compile=kernel,
+    text="_metal/rule.metal",
+    files={
+        "_metal/module_step.h": "_metal/{name}_step.h",
+        "_metal/module.metal": "_metal/{name}.metal",
+    },
+    fixed=("_metal/__init__.py",),
+    of_module=_of_module,
+    needs=("mlx",),
+    backend="metal",
+    verifier="lucidgen.verify.gpu.command:metal",
+    unshown="Only a Mac can show that Apple's compiler accepts the texts, and how fast they are: "
+    "`make test-metal` there.",
+)

@@ -1,22 +1,55 @@
 """The MLX target: pure functions on arrays, for mx.compile.
 
-Owns the shape of a step function.
+Owns the shape of a step function, and what of it a step needs that is captured whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sympy
 
 from ..ir.program import Program
+from ..passes.capture import capture
 from ..spec.domains import Domain, domain_of
+from .common import gpu
+from .common.host import HostFunction, host_function
 from .common.mlx_printer import MLXPrinter
 from .common.python import aliases, block
 from .common.statements import Code, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
+from .common.target import Target
 from .common.trees import Op, reads
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The MLX functions of a rule, ready for a template.
+
+    `captured` is the arithmetic on scalars as array code, if there is any, and `captured_step` the
+    step with selects, if the host decides anything for it: for training steps captured whole.
+    `tensors` computes what kernels read that is one number per tensor.
+    """
+
+    step: StepFunction
+    captured: HostFunction | None
+    captured_step: StepFunction | None
+    tensors: gpu.Tensors | None
+
+
+def steps(program: Program) -> Steps:
+    """The functions of a program."""
+    captured = capture(program).check()
+    asked = {name for let in program.body for name in let.guard.support}
+    decides = asked & set(program.conditions)
+    return Steps(
+        step_function(program),
+        host_function(captured) if host_function(program).results else None,
+        step_function(captured) if decides else None,
+        gpu.tensors(program),
+    )
 
 
 def step_function(program: Program) -> StepFunction:
@@ -62,3 +95,34 @@ def _filled(statement: Statement, states: set[str], varying: set[sympy.Symbol]) 
     if statement.name not in states or reads(statement.value) & varying:
         return statement
     return replace(statement, value=Op("filled", (statement.value,)))
+
+
+def _compile(program: Program, name: str) -> Steps:
+    return steps(program)
+
+
+def _of_module(found: Sequence[Steps]) -> Mapping[str, Any]:
+    """What a module imports: functions for captured scalars, and MLX if any step calls it."""
+    functions = [f for s in found for f in (s.step, s.captured_step, s.tensors) if f]
+    captured = [s.captured for s in found if s.captured]
+    return {
+        "uses_mlx": any("mx." in line for function in functions for line in function.lines),
+        "captured_imports": sorted({name for scalars in captured for name in scalars.imports}),
+    }
+
+
+TARGET = Target(
+    name="mlx",
+    title="MLX",
+    compile=_compile,
+    text="_mlx/rule.py",
+    files={"_mlx/module.py": "_mlx/{name}.py"},
+    fixed=("_mlx/__init__.py",),
+    of_module=_of_module,
+    needs=("numpy",),
+    language="python",
+    comment="#",
+    backend="mlx",
+    product="steps",
+    verifier="lucidgen.verify.steps:mlx",
+)

@@ -17,6 +17,7 @@ from .common.printer import INFIX, Printer
 from .common.python import condition, tag
 from .common.statements import Assign, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
+from .common.target import Target
 from .common.trees import Node, Op, reads
 
 #: What stands before a comment: the function's indent and the mark.
@@ -234,3 +235,22 @@ class _Comment(Printer):
     def listed(self, name: str) -> str:
         """The operation's own name."""
         return name
+
+
+def _compile(program: Program, name: str) -> StepFunction:
+    return step_function(program)
+
+
+TARGET = Target(
+    name="numpy",
+    title="NumPy",
+    compile=_compile,
+    text="_numpy/rule.py",
+    files={"_numpy/module.py": "_numpy/{name}.py"},
+    fixed=("_numpy/__init__.py",),
+    language="python",
+    comment="#",
+    backend="numpy",
+    product="steps",
+    verifier="lucidgen.verify.steps:numpy",
+)

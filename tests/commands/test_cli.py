@@ -300,7 +300,7 @@ def test_a_closed_pipe_is_no_error_to_talk_about():
 
 def test_an_unknown_failure_is_one_message_too(place, monkeypatch):
 
-    def broken(file):
+    def broken(file, targets):
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr(spec_files, "compile_file", broken)

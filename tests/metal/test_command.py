@@ -48,7 +48,7 @@ def test_it_works_for_an_authors_own_specs(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN)
     result = RUNNER.invoke(app, ["verify", "Mine", "--specs", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert "Mine (torch): 2 combinations" in result.output
+    assert "Mine (own): 2 combinations" in result.output
 
 
 def test_an_optimizer_without_kernel_is_said_to_have_none(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_wrong_kernel_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.Monke
     result = RUNNER.invoke(app, ["verify", "Mine", "--specs", str(tmp_path)])
     assert result.exit_code == 1
     assert "wrong: reading the text: it is wrong" in result.output
-    assert "Mine (torch): the Metal kernels are not what they should be" in result.output
+    assert "Mine (own): the Metal kernels are not what they should be" in result.output
 
 
 def test_an_unknown_optimizer_is_wrong_usage() -> None:

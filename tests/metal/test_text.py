@@ -13,7 +13,7 @@ from lucidgen.ir.lower import lower
 from lucidgen.passes import optimize
 from lucidgen.runtime.backends.gpu.kernel import forget, kernel_of
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, sqrt, t, w, when
-from lucidgen.targets.common.gpu import NoKernel
+from lucidgen.targets.common.target import Unserved
 from lucidgen.targets.metal import kernel
 from lucidgen.verify.gpu.check import check
 from lucidgen.verify.gpu.host import DoesNotCompile, Program
@@ -197,7 +197,7 @@ def test_the_last_value_of_a_per_tensor_state_is_left_to_mlx() -> None:
             Eq(w[t], w[t - 1] - scale[t - 1] * grad[t]),
         ),
     )
-    with pytest.raises(NoKernel, match="read the last value of what is one number per tensor"):
+    with pytest.raises(Unserved, match="read the last value of what is one number per tensor"):
         kernel(optimize(lower(spec)), "scaled")
 
 

@@ -27,7 +27,7 @@ INEXACT = ("cbrt", "pow", "exp", "log", "tanh")
 def is_exact(main: OptimizerSpec) -> bool:
     """Whether an optimizer has a loop, and one of operations that all round correctly."""
     rule = getattr(optim, main.name).rules[main.reading]
-    if not rule.cpp:
+    if "cpp" not in rule.targets:
         return False
     source = compiler.build_of(rule, "float32", ["c++"]).source.read_text()
     return not any(f"std::{name}" in source for name in INEXACT)

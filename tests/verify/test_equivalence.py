@@ -160,7 +160,7 @@ def test_the_numpy_step_computes_the_equations(main: OptimizerSpec, spec: Optimi
 @pytest.mark.parametrize(("main", "spec"), READINGS)
 def test_the_mlx_step_computes_the_equations(main: OptimizerSpec, spec: OptimizerSpec) -> None:
     for case in cases(main, spec):
-        module = importlib.import_module(case.rule.mlx)
+        module = importlib.import_module(case.rule.targets["mlx"])
         step = source_of(getattr(module, f"{case.rule.name}_step"))
         found = case.mlx(text(case.rule.scalars), step)
         assert case.worst(found) < TOLERANCE, case.setting
@@ -169,7 +169,7 @@ def test_the_mlx_step_computes_the_equations(main: OptimizerSpec, spec: Optimize
 @pytest.mark.parametrize(("main", "spec"), READINGS)
 def test_the_captured_form_computes_the_equations(main: OptimizerSpec, spec: OptimizerSpec) -> None:
     for case in cases(main, spec):
-        module = importlib.import_module(case.rule.mlx)
+        module = importlib.import_module(case.rule.targets["mlx"])
         host = getattr(module, f"{case.rule.name}_scalars", None)
         captured = getattr(module, f"{case.rule.name}_captured_step", None)
         step = captured or getattr(module, f"{case.rule.name}_step")

@@ -64,10 +64,13 @@ def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
     if kernel not in CHOICES:
         named = "kernel" if named == kernel else named
         raise ValueError(f"{label}: {named} must be one of {', '.join(CHOICES)}, got {kernel!r}")
-    if named == "cpp" and rule is not None and rule.cpp is None:
+    if named == "cpp" and rule is not None and "cpp" not in rule.targets:
+        why = "it reduces over tensors"
+        if rule.elementwise:
+            why = "the package was built without them"
         raise ValueError(
-            f'{label}: kernel="cpp", but the dialect {rule.dialect!r} has no C++ loop: it reduces '
-            f'over tensors; use "auto" or "numpy"'
+            f'{label}: kernel="cpp", but the dialect {rule.dialect!r} has no C++ loop: {why}; use '
+            f'"auto" or "numpy"'
         )
     demand(kernel, label)
     return kernel

@@ -45,7 +45,13 @@ class Step:
 
 def function_of(rule: Rule, suffix: str) -> Callable[..., Any] | None:
     """The function {name}_{suffix} of a rule's MLX module, if it has one."""
-    found = getattr(importlib.import_module(rule.mlx), f"{rule.name}_{suffix}", None)
+    module = rule.targets.get("mlx")
+    if module is None:
+        raise RuntimeError(
+            f"{rule.name}: the package was built without steps for MLX arrays; build it with "
+            f"`lucidgen build --target numpy,mlx`, or for all targets"
+        )
+    found = getattr(importlib.import_module(module), f"{rule.name}_{suffix}", None)
     return found if callable(found) else None
 
 
@@ -53,7 +59,9 @@ def required_function(rule: Rule, suffix: str) -> Callable[..., Any]:
     """The function {name}_{suffix} of a rule's MLX module."""
     function = function_of(rule, suffix)
     if function is None:
-        raise ImportError(f"{rule.mlx} has no function {rule.name}_{suffix}; run `lucidgen build`")
+        raise ImportError(
+            f"{rule.targets['mlx']} has no function {rule.name}_{suffix}; run `lucidgen build`"
+        )
     return function
 
 

@@ -139,9 +139,9 @@ class Rule:
     default. ``torch_keys`` are entries of torch's saved groups that the class has no argument for,
     each with the value that says the same as this rule (``{"decoupled_weight_decay": True}``).
     ``saved_elsewhere`` are the libraries whose states this rule goes on from as they would.
-    ``mlx`` is a module, imported when it is first needed. ``metal``, ``cuda`` and ``cpp`` name
-    files in the same way (`calling.file_of`); what a C++ step is given is what the NumPy step is
-    given, in the same order.
+    ``numpy`` is the step in NumPy, whose parameters name what every step is given. ``targets`` are
+    the other targets that serve the rule, each with the module that is imported when it is first
+    needed, or with a file that is named in the same way (`calling.file_of`).
     ``elementwise`` steps may be called on parts of flattened arrays; ``shaped`` ones need arrays of
     at least two dimensions as they are, since they reduce along rows or columns.
     """
@@ -162,10 +162,7 @@ class Rule:
     scratch: int = 0
     scalars: HostFunction | None = None
     numpy: Callable[..., None]
-    mlx: str
-    metal: str | None = None
-    cuda: str | None = None
-    cpp: str | None = None
+    targets: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def arguments(self) -> dict[str, Hyper | Flag]:

@@ -31,6 +31,10 @@ class CPrinter(Printer):
         "ne": ("!=", 3),
     }
 
+    def declaration(self, name: str) -> str:
+        """The declaration of a variable."""
+        return f"{self.real} {name}"
+
     def print_square(self, base: Node) -> tuple[str, int]:
         """A product: no compiler need be trusted with pow."""
         return self.binary(Op("mul", (base, base)))
@@ -66,14 +70,15 @@ def c_block(
     """The lines of a block. Names in `declared` exist; others are declared where first assigned."""
     for statement, note in noted(statements):
         if isinstance(statement, Assign):
-            kind = "" if statement.name in declared else f"{printer.real} "
-            declared.add(statement.name)
-            text = f"{indent}{kind}{statement.name} = {printer.print(statement.value)};"
+            name = statement.name
+            target = name if name in declared else printer.declaration(name)
+            declared.add(name)
+            text = f"{indent}{target} = {printer.print(statement.value)};"
             yield text + tag(note).replace("#", "//")
             continue
         for name in sorted(_assigned((*statement.then, *statement.otherwise)) - declared):
             declared.add(name)
-            yield f"{indent}{printer.real} {name};"
+            yield f"{indent}{printer.declaration(name)};"
         yield f"{indent}{printer.branch} ({c_condition(statement.guard)}) {{"
         yield from c_block(statement.then, printer, declared, indent + "    ")
         if statement.otherwise:

@@ -24,11 +24,8 @@ from .mlx_printer import MLXPrinter
 from .names import renamed
 from .python import aliases, block
 from .statements import Assign, Code, Statement, code
+from .target import Unserved
 from .trees import Op
-
-
-class NoKernel(ValueError):
-    """A program has no kernel; the message says why, as in "it works on rows or columns"."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +102,16 @@ def kernel(program: Program, name: str, language: Language) -> Kernel:
 
     Raises
     ------
-    NoKernel
+    Unserved
         If the program has rows or columns, or elements that read the last value of a per-tensor
         state: the compiled MLX function serves those.
     """
-    if {Domain.ROW, Domain.COLUMN} & set(program.domains.values()):
-        raise NoKernel("it works on rows or columns")
-    elements = [let for let in program.body if let.domain is Domain.ELEMENT]
-    read = set().union(*(let.value.free_symbols for let in elements))
-    if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):
-        raise NoKernel("its elements read the last value of what is one number per tensor")
-    split = _split(program)
-    plain, names = renamed(split, language.safe)
+    reason = _refusal(program)
+    if reason is not None:
+        raise Unserved(reason)
+    plain, names = renamed(_split(program), language.safe)
     own_names = {new: old for old, new in names.items() if new != old}
     parts = _Parts(plain, name, language)
-    reduced = (s.name for s in parts.scalars if plain.domains[s] is Domain.TENSOR)
     return Kernel(
         name=name,
         program=plain,
@@ -131,8 +123,39 @@ def kernel(program: Program, name: str, language: Language) -> Kernel:
         scalars=tuple(s.name for s in parts.scalars),
         conditions=parts.conditions,
         choices=parts.choices,
-        tensors=_tensors(split, [own_names.get(name, name) for name in reduced]),
+        tensors=tensors(program),
     )
+
+
+def _refusal(program: Program) -> str | None:
+    """Why a program has no kernel in any language; None if it has."""
+    if {Domain.ROW, Domain.COLUMN} & set(program.domains.values()):
+        return "it works on rows or columns"
+    read = set().union(*(let.value.free_symbols for let in _elements(program)))
+    if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):
+        return "its elements read the last value of what is one number per tensor"
+    return None
+
+
+def _elements(program: Program) -> tuple[Let, ...]:
+    return tuple(let for let in program.body if let.domain is Domain.ELEMENT)
+
+
+def tensors(program: Program) -> Tensors | None:
+    """What the kernels of a program read that is one number per tensor, if they read any."""
+    if _refusal(program) is not None:
+        return None
+    split = _split(program)
+    elements = _elements(split)
+    reads = {s for let in elements for s in let.value.free_symbols}
+    reduced = reads - {let.target for let in elements}
+    scalars = (s for s in reduced if split.domains[s] is Domain.TENSOR)
+    return _tensors(split, [s.name for s in sorted(scalars, key=_first_read(elements))])
+
+
+def helpers(kernels: Sequence[Kernel]) -> list[str]:
+    """The functions of ours that some kernels call."""
+    return list(dict.fromkeys(text for kernel in kernels for text in kernel.helpers))
 
 
 def call(name: str, *kinds: Sequence[str]) -> list[str]:
@@ -188,7 +211,7 @@ class _Parts:
         names = code_of.names
         declared = {"w", "grad", *self.states, *(s.name for s in self.scalars)}
         printer = self.language.printer(names)
-        lines = [f"{printer.real} {name} = {source};" for name, source in code_of.aliases]
+        lines = [f"{printer.declaration(name)} = {source};" for name, source in code_of.aliases]
         declared |= {name for name, _ in code_of.aliases}
         lines += c_block(code_of.statements, printer, declared, "")
         lines += [

@@ -73,7 +73,10 @@ def subjects(
     """The rules of some specs that have kernels, emitted to a folder and imported from there."""
     package = build(specs, folder)
     path = Path(package.__path__[0])
-    (source,) = path.glob({"metal": "_metal/*.metal", "cuda": "_cuda/*.cu"}[dialect])
+    sources = list(path.glob({"metal": "_metal/*.metal", "cuda": "_cuda/*.cu"}[dialect]))
+    if not sources:
+        return
+    (source,) = sources
     header = source.with_name(source.stem + ENDINGS[dialect])
     include = f'#include "{header.name}"\n'
     standalone = source.read_text(encoding="utf-8").replace(include, header_text(header))

@@ -84,9 +84,6 @@ ADABELIEF_RULES = {
         scalars=adabelief_scalars,
         scratch=4,
         numpy=_numpy.adabelief_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

@@ -70,10 +70,7 @@ _ADADELTA = Rule(
     scalars=adadelta_scalars,
     scratch=3,
     numpy=_numpy.adadelta_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ADADELTA_RULES = {
     "torch": _ADADELTA,

@@ -67,10 +67,7 @@ _ADAGRAD = Rule(
     scalars=adagrad_scalars,
     scratch=3,
     numpy=_numpy.adagrad_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ADAGRAD_RULES = {
     "torch": _ADAGRAD,

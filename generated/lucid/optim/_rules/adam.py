@@ -268,10 +268,7 @@ _ADAM = Rule(
     scalars=adam_scalars,
     scratch=3,
     numpy=_numpy.adam_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ADAM_RULES = {
     "torch": _ADAM,
@@ -361,10 +358,7 @@ _ADAMW = Rule(
     scalars=adamw_scalars,
     scratch=3,
     numpy=_numpy.adamw_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ADAMW_RULES = {
     "torch": _ADAMW,

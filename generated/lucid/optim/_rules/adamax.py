@@ -120,10 +120,7 @@ _ADAMAX = Rule(
     scalars=adamax_scalars,
     scratch=2,
     numpy=_numpy.adamax_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ADAMAX_RULES = {
     "torch": _ADAMAX,

@@ -94,10 +94,7 @@ _ADAN = Rule(
     scalars=adan_scalars,
     scratch=5,
     numpy=_numpy.adan_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ADAN_RULES = {
     "paper": _ADAN,

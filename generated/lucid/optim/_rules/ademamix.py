@@ -105,9 +105,6 @@ ADEMAMIX_RULES = {
         scalars=ademamix_scalars,
         scratch=3,
         numpy=_numpy.ademamix_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

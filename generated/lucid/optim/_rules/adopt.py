@@ -88,10 +88,7 @@ _ADOPT = Rule(
     scalars=adopt_scalars,
     scratch=4,
     numpy=_numpy.adopt_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ADOPT_RULES = {
     "paper": _ADOPT,

@@ -72,9 +72,6 @@ AGGMO_RULES = {
         scalars=aggmo_scalars,
         scratch=2,
         numpy=_numpy.aggmo_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

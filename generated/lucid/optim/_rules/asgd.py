@@ -91,10 +91,7 @@ _ASGD = Rule(
     scalars=asgd_scalars,
     scratch=2,
     numpy=_numpy.asgd_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ASGD_RULES = {
     "torch": _ASGD,

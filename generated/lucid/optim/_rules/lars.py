@@ -42,8 +42,6 @@ LARS_RULES = {
         elementwise=False,
         scratch=2,
         numpy=_numpy.lars_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
     ),
 }

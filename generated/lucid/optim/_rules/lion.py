@@ -72,9 +72,6 @@ LION_RULES = {
         scalars=lion_scalars,
         scratch=3,
         numpy=_numpy.lion_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

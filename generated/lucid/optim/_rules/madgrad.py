@@ -75,10 +75,7 @@ _MADGRAD = Rule(
     scalars=madgrad_scalars,
     scratch=2,
     numpy=_numpy.madgrad_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 MADGRAD_RULES = {
     "paper": _MADGRAD,

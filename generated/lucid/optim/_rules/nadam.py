@@ -166,10 +166,7 @@ _NADAM = Rule(
     scalars=nadam_scalars,
     scratch=4,
     numpy=_numpy.nadam_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 NADAM_RULES = {
     "torch": _NADAM,

@@ -95,10 +95,7 @@ _QHADAM = Rule(
     scalars=qhadam_scalars,
     scratch=5,
     numpy=_numpy.qhadam_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 QHADAM_RULES = {
     "paper": _QHADAM,

@@ -161,10 +161,7 @@ _RADAM = Rule(
     scalars=radam_scalars,
     scratch=4,
     numpy=_numpy.radam_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 RADAM_RULES = {
     "torch": _RADAM,

@@ -86,10 +86,7 @@ _RMSPROP = Rule(
     scalars=rmsprop_scalars,
     scratch=4,
     numpy=_numpy.rmsprop_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 RMSPROP_RULES = {
     "torch": _RMSPROP,

@@ -54,10 +54,7 @@ _RPROP = Rule(
     ),
     scratch=3,
     numpy=_numpy.rprop_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 RPROP_RULES = {
     "torch": _RPROP,

@@ -95,10 +95,7 @@ _SGD = Rule(
     scalars=sgd_scalars,
     scratch=4,
     numpy=_numpy.sgd_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 SGD_RULES = {
     "torch": _SGD,

@@ -69,9 +69,6 @@ SIGNSGD_RULES = {
         scalars=signsgd_scalars,
         scratch=2,
         numpy=_numpy.signsgd_step,
-        mlx=_MLX,
-        metal=_METAL,
-        cuda=_CUDA,
-        cpp=_CPP,
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

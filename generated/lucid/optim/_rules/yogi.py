@@ -88,10 +88,7 @@ _YOGI = Rule(
     scalars=yogi_scalars,
     scratch=4,
     numpy=_numpy.yogi_step,
-    mlx=_MLX,
-    metal=_METAL,
-    cuda=_CUDA,
-    cpp=_CPP,
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 YOGI_RULES = {
     "paper": _YOGI,

@@ -66,7 +66,7 @@ def kernel_of(rule: Rule, dialect: str) -> Kernel | None:
     ImportError
         If the rule has one and its header does not.
     """
-    module = getattr(rule, dialect)
+    module = rule.targets.get(dialect)
     if module is None:
         return None
     path = file_of(module, ENDINGS[dialect])
@@ -87,7 +87,9 @@ def kernel_of(rule: Rule, dialect: str) -> Kernel | None:
             scalars.append(name)
     tensors = None
     if not rule.elementwise:
-        tensors = getattr(importlib.import_module(rule.mlx), f"{rule.name}_tensors", None)
+        tensors = getattr(
+            importlib.import_module(rule.targets["mlx"]), f"{rule.name}_tensors", None
+        )
     return Kernel(
         name=rule.name,
         dialect=dialect,

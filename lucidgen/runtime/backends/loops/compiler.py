@@ -189,7 +189,7 @@ def _identity(command: list[str]) -> str:
 
 def build_of(rule: Rule, type_: str, command: list[str]) -> Build:
     """The build of a rule for a type: not started."""
-    return _build(file_of(str(rule.cpp), ".cpp"), rule.name, type_, command)
+    return _build(file_of(rule.targets["cpp"], ".cpp"), rule.name, type_, command)
 
 
 def _build(source: Path, rule: str, type_: str, command: list[str]) -> Build:

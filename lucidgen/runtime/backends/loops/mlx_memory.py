@@ -122,7 +122,7 @@ class Loops:
                 step = None
                 if dtype in kept.loops:
                     step = kept.loops[dtype].step
-                elif rule.cpp is not None:
+                elif "cpp" in rule.targets:
                     step = self.step(rule, _TYPES[dtype])
                 if step is not None:
                     calls.append(Call(step, part, dtype, places))

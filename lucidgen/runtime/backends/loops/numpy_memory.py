@@ -59,7 +59,7 @@ class Loops:
         """The compiled steps that there are, or must be, for these parameters."""
         rule, kept = part.bucket.settings.rule, bound(part.members)
         steps: Steps = {}
-        for type_ in kept.types if rule.cpp is not None else ():
+        for type_ in kept.types if "cpp" in rule.targets else ():
             if type_ in kept.loops:
                 steps[type_] = kept.loops[type_].step
             elif type_.isnative and type_.name in compiler.TYPES:

@@ -84,7 +84,7 @@ def _adam(dialect, eps, amsgrad, name="adam", **rest):
         states=states,
         scalars=adam_scalars,
         numpy=numpy_steps.adam_step if amsgrad else numpy_steps.adam_plain_step,
-        mlx=_MLX,
+        targets={"mlx": _MLX},
         scratch=2,
         **rest,
     )
@@ -133,7 +133,7 @@ SGD_RULES = {
         requires=((_nesterov_is_possible, "nesterov needs a momentum above 0 and no dampening"),),
         uses_step=False,
         numpy=numpy_steps.sgd_step,
-        mlx=_MLX,
+        targets={"mlx": _MLX},
         scratch=1,
     )
 }
@@ -155,7 +155,7 @@ NADAM = {
         ),
         scalars=nadam_scalars,
         numpy=numpy_steps.nadam_step,
-        mlx=_MLX,
+        targets={"mlx": _MLX},
         scratch=2,
     ),
     "lucid2": Rule(
@@ -167,7 +167,7 @@ NADAM = {
         ignored=("momentum_decay",),
         scalars=adam_scalars,
         numpy=numpy_steps.adam_plain_step,
-        mlx=_MLX,
+        targets={"mlx": _MLX},
         scratch=2,
     ),
 }
@@ -182,7 +182,7 @@ CLIPPED = {
         uses_step=False,
         elementwise=False,
         numpy=numpy_steps.clipped_step,
-        mlx=_MLX,
+        targets={"mlx": _MLX},
         scratch=1,
     )
 }
@@ -195,7 +195,7 @@ SLOW = {
         flags=(_MAXIMIZE,),
         states=(State(name="mean", key="ax", start=_copy_of_w),),
         numpy=numpy_steps.slow_step,
-        mlx=_MLX,
+        targets={"mlx": _MLX},
         scratch=1,
     )
 }

@@ -1,0 +1,113 @@
+"""Steps on the CPU next to the equations: NumPy, MLX and compiled C++.
+
+Owns the numbers that they are tried on and what is said of the outcome. How a class is driven is in
+`replay`, what rounding may add in `rounding`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import Failure
+from ..ir.lower import lower
+from ..package.catalog import Entry
+from ..passes import optimize
+from .emitted import build, settings
+from .oracle import Setting
+from .replay import Run, replay
+from .report import Report
+
+STEPS = 4
+TYPES = (np.float64, np.float32)
+
+#: Signed zeros, subnormals, and squares that overflow or vanish, for the last parameter's elements.
+HOSTILE = {
+    np.float64: (0.0, -0.0, 1e18, -1e-18, 0.1, -5e-324),
+    np.float32: (0.0, -0.0, 1e18, -1e-18, 0.1, -1e-45),
+}
+
+#: Where a rule reduces, one extreme value would blot out all others.
+TAME = (0.3, -0.7, 1.5, -2.0, 0.1, -0.05)
+
+
+def numpy(entry: Entry) -> Iterator[Report]:
+    """Check the NumPy step of a reading, or of all readings of a class."""
+    return _reports(entry, "numpy")
+
+
+def mlx(entry: Entry) -> Iterator[Report]:
+    """Check the MLX step, uncompiled: what mx.compile fuses computes the same."""
+    try:
+        import mlx.core as mx
+    except ImportError as error:
+        raise Failure(
+            f"verifying MLX steps needs MLX ({error}): python -m pip install 'lucidgen[verify]'"
+        ) from None
+    mx.disable_compile()
+    try:
+        yield from _reports(entry, "mlx")
+    finally:
+        mx.enable_compile()
+
+
+def cpp(entry: Entry) -> Iterator[Report]:
+    """Check the C++ loop, compiled by this machine's compiler."""
+    from ..runtime.backends.loops import compiler
+
+    try:
+        yield from _reports(entry, "cpp")
+    except compiler.Unavailable as error:
+        raise Failure(f"C++ loops cannot be checked: {error}") from None
+
+
+@contextmanager
+def _built(entry: Entry) -> Iterator[Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield getattr(build([entry.main], Path(folder)), entry.main.name)
+
+
+def _reports(entry: Entry, machine: str) -> Iterator[Report]:
+    readings = entry.main.readings.values() if entry.spec is entry.main else [entry.spec]
+    with _built(entry) as cls:
+        for spec in readings:
+            rule = cls.rules[spec.reading]
+            if machine != "numpy" and machine not in rule.targets:
+                continue
+            yield _report(entry, cls, list(settings(spec, entry.main)), machine, rule)
+
+
+def _report(entry: Entry, cls: Any, every: list[Setting], machine: str, rule: Any) -> Report:
+    title = f"{entry.main.name} ({every[0].spec.reading})"
+    program = optimize(lower(every[0].spec))
+    compared, worst, wrong = 0, 0.0, []
+    for seed, setting in enumerate(every):
+        for kind in TYPES:
+            run = Run(cls, setting, program, *_numbers(seed, kind, rule), states={})
+            for finding in replay(run, [machine]):
+                compared += len(finding.comparison.ratios)
+                worst = max(worst, finding.comparison.worst)
+                if finding.comparison.worst > 1:
+                    wrong.append(f"{setting}: {kind.__name__}: {finding}")
+    shown = (
+        f"  run: {STEPS} steps in float64 and float32, on numbers of all sizes",
+        f"  equations: {compared} numbers within {worst:.3f} of their error bounds",
+    )
+    combinations = f"{len(every)} combination{'s' * (len(every) != 1)} of static choices"
+    return Report(f"{title}: {combinations}", shown if compared else (), tuple(wrong))
+
+
+def _numbers(seed: int, kind: Any, rule: Any) -> tuple[Any, list[Any]]:
+    """A parameter, and gradients for it."""
+    rng = np.random.default_rng(seed)
+    edges = np.array(HOSTILE[kind] if rule.elementwise else TAME, kind)
+    columns = []
+    for _ in range(STEPS + 1):
+        mixed = rng.standard_normal(6) * 10.0 ** rng.integers(-6 * rule.elementwise, 3, 6)
+        columns.append(np.stack([mixed.astype(kind), rng.permutation(edges)]))
+    return columns[0], columns[1:]
