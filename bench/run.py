@@ -20,9 +20,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from workers import Worker, workers
 
 import lucidgen.optim
-from lucidgen.commands.cost import cost
 from lucidgen.ir.lower import lower
 from lucidgen.package.catalog import catalog
+from lucidgen.package.cost import cost
 from lucidgen.runtime.backends.loops import compiler
 
 #: This part of the time may pass until a rival is ready for a case; some compile for minutes.

@@ -31,7 +31,7 @@ FORBIDDEN = [
     ("siblings", "lucidgen.targets.common.names", "lucidgen.targets.cpp"),
     ("runtime", "lucidgen.runtime.rules.ieee", "sympy.core"),
     ("runtime", "lucidgen.runtime.arrays", "lucidgen.spec"),
-    ("house", "lucidgen.verify.exact", "lucidgen.commands.cost"),
+    ("house", "lucidgen.verify.exact", "lucidgen.commands.describe"),
     ("house", "lucidgen.ir.ranges", "lucidgen.passes.order"),
     ("runtime-floors", "lucidgen.runtime.step.clipping", "lucidgen.runtime.trees.leaves"),
     ("circles", "lucidgen.package.writing", "lucidgen.package.build"),

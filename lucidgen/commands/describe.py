@@ -12,6 +12,7 @@ from typing import Any
 from ..ir.lower import lower
 from ..package import render
 from ..package.catalog import Entry
+from ..package.cost import Cost, cost
 from ..package.documentation import equation_block, unsupported, value_text
 from ..package.module import CompiledRule, compile_file
 from ..passes import stages
@@ -20,7 +21,6 @@ from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
 from ..targets.common.plain import equation_lines, text_of
 from ..targets.common.target import Target
-from .cost import Cost, cost
 
 
 @dataclass(frozen=True)
@@ -51,29 +51,46 @@ def row(entry: Entry) -> Row:
 def short_cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> str:
     """A cost in numbers: how many arrays are read and written, how many operations there are.
 
-    Of the static choices, those that `on` does not give are off.
+    All is per element, in all passes over the elements. Of the static choices, those that `on` does
+    not give are off.
     """
     found = _cost(spec, on)
     counts = dict(found.operations)
     named = [f"{counts.pop(name)} {name}" for name in ("sqrt", "div") if name in counts]
     operations = " + ".join([*named, f"{sum(counts.values())}{' other' if named else ''}"])
+    passes = "" if found.is_elementwise else f" in {_counted(found.passes, 'pass', 'passes')}"
     return (
         f"{_counted(len(found.reads), 'read')}, {_counted(len(found.writes), 'write')}, "
-        f"{operations} operations"
+        f"{operations} operations{passes}"
     )
 
 
-def cost_line(spec: OptimizerSpec) -> str:
-    """The cost of a reading with its options off, in the branch that does most."""
-    return f"per element, with every option off: {_cost(spec)}"
+def cost_lines(spec: OptimizerSpec) -> list[str]:
+    """The cost of a reading with its options off, in the branch that does most.
+
+    Where not all is done per element in one phase, a line for what each phase does for what.
+    """
+    found = _cost(spec)
+    if found.is_elementwise:
+        return [f"per element, with every option off: {found}"]
+    lines = [
+        f"per element, with every option off: {short_cost(spec)} "
+        f"({found.calls} with one operation a pass)"
+    ]
+    for number, phase in enumerate(found.phases, start=1):
+        works = [f"per {domain.value}: {work}" for domain, work in phase.work.items()]
+        if phase.reductions:
+            works[-1] += f"; giving {', '.join(phase.reductions)}"
+        lines += [f"{'' if i else f'{number}.':<3}{text}" for i, text in enumerate(works)]
+    return lines
 
 
 def _cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
     return cost(lower(spec), on)
 
 
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"
+def _counted(number: int, word: str, several: str = "") -> str:
+    return f"{number} {word if number == 1 else several or f'{word}s'}"
 
 
 def numbered_equations(spec: OptimizerSpec) -> Iterator[str]:
@@ -95,7 +112,7 @@ def overview(entry: Entry) -> str:
     lines += [f"arguments  {_aligned(_signature(entry)) or 'none'}"]
     if len(main.readings) > 1:
         lines.append(f"dialects   {', '.join(main.readings)}")
-    lines.append(f"cost       {cost_line(spec)}")
+    lines.append(f"cost       {_aligned(cost_lines(spec))}")
     return "\n".join(lines)
 
 
@@ -134,7 +151,8 @@ def code_text(entry: Entry, target: Target) -> str:
     """The code that a target emits for one reading, with its cost behind it."""
     rule = _rule(entry, ("numpy", target.name))
     text = render.rule_text(rule, target)
-    return f"{text}\n{target.comment} Cost {cost_line(entry.spec)}"
+    lines = f"\n{target.comment}      ".join(cost_lines(entry.spec))
+    return f"{text}\n{target.comment} Cost {lines}"
 
 
 def _rule(entry: Entry, targets: Iterable[str]) -> CompiledRule:

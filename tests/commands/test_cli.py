@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def test_list_names_every_optimizer_with_its_cost():
     assert "m, v, v_max" in lines["Adam"]
     assert "4 reads, 3 writes, 1 sqrt + 1 div + 10 other operations" in lines["Adam"]
     assert "arXiv:1412.6980" in lines["Adam"]
+    assert "5 reads, 2 writes, 10 operations in 2 passes" in lines["LARS"]
 
 
 def test_list_shows_what_can_be_read_and_what_is_wrong_with_the_rest(place):
@@ -119,6 +121,40 @@ def test_every_stage_of_every_optimizer_can_be_shown(name, stage):
         assert re.search(r"reads .*\bgrad\b", output.splitlines()[-1])
     if stage in ("numpy", "mlx"):
         compile(output, name, "exec")
+
+
+def test_show_says_in_one_line_what_an_element_costs():
+    last = run("show", "Adam")[1].splitlines()[-1]
+    counts = "reads w, grad, m, v; writes w, m, v; 3 add, 1 div, 6 mul, 1 sqrt, 1 sub"
+    assert last == f"cost       per element, with every option off: {counts}"
+
+
+def test_show_says_phase_by_phase_what_a_rule_with_rows_and_columns_costs(tmp_path):
+    shutil.copy(Path(__file__).parents[1] / "specs" / "papers.py", tmp_path)
+    code, output = run("show", "Factored", "--specs", tmp_path)
+    assert code == 0
+    assert output.split("\ncost ")[1].splitlines() == [
+        "      per element, with every option off: 3 reads, 1 write, 1 sqrt + 1 div + 8 other "
+        "operations in 2 passes (10 with one operation a pass)",
+        "           1. per element: reads grad; 2 add, 1 mul; giving row_mean(grad**2), "
+        "column_mean(grad**2)",
+        "           2. per tensor: 1 div, 1 mul, 1 sqrt",
+        "              per row: reads rows; writes rows; 2 add, 1 div, 2 mul",
+        "              per column: reads columns; writes columns; 1 add, 1 div, 2 mul",
+        "              per element: reads w, grad; writes w; 1 div, 3 mul, 1 sqrt, 2 sub",
+    ]
+
+
+def test_code_is_followed_by_the_cost_of_each_phase():
+    code, output = run("show", "LARS", "--stage", "metal")
+    assert code == 0
+    assert output.splitlines()[-4:] == [
+        "// Cost per element, with every option off: 5 reads, 2 writes, 10 operations in 2 passes "
+        "(8 with one operation a pass)",
+        "//      1. per element: reads w, grad; 2 add, 2 mul; giving norm(w), norm(grad)",
+        "//      2. per tensor: 1 add, 1 and, 1 div, 2 gt, 3 mul, 2 sqrt, 1 where",
+        "//         per element: reads w, grad, velocity; writes w, velocity; 2 add, 3 mul, 1 sub",
+    ]
 
 
 def test_show_prints_latex_and_dialects():

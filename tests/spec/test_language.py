@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lucidgen.commands.cost import cost
 from lucidgen.ir.lower import lower
+from lucidgen.package.cost import cost
 from lucidgen.package.documentation import class_doc, unsupported, value_text
 from lucidgen.passes import optimize, stages
 from lucidgen.passes.capture import capture

@@ -1,0 +1,225 @@
+"""What a step costs: reads, writes and operations per element, and what is per row or per tensor.
+
+Owns the count. It counts the same trees that the targets print, phase by phase: the work on a
+reduction's operand is done per element, wherever its result lives. Does not own the words in which
+commands say it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from ..ir.phases import Phase, phases
+from ..ir.program import Program
+from ..operations import OPERATIONS, Square
+from ..passes import optimize, resolve
+from ..spec.domains import Domain, domain_of, join
+from ..targets.common.trees import Node, Op, tree_of
+
+
+@dataclass(frozen=True)
+class Reducing:
+    """What a reduction does with each value that it takes, and with each that it gives."""
+
+    taken: tuple[str, ...] = ("add",)
+    given: tuple[str, ...] = ()
+
+
+REDUCTIONS = {
+    "norm": Reducing(("mul", "add"), ("sqrt",)),
+    "mean": Reducing(given=("div",)),
+    "total": Reducing(),
+    "row_mean": Reducing(given=("div",)),
+    "column_mean": Reducing(given=("div",)),
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done for each value of one domain: arrays read, arrays written, operations by name.
+
+    Of rows, columns and tensors only the inputs and the states are read and written: the few values
+    between can stay in registers.
+    """
+
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    operations: Mapping[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.reads or self.writes or self.operations)
+
+    def __str__(self) -> str:
+        reads = f"reads {', '.join(self.reads)}" if self.reads else ""
+        writes = f"writes {', '.join(self.writes)}" if self.writes else ""
+        counts = ", ".join(f"{number} {name}" for name, number in sorted(self.operations.items()))
+        return "; ".join(filter(None, (reads, writes, counts)))
+
+
+@dataclass(frozen=True)
+class PhaseCost:
+    """The cost of one phase.
+
+    Attributes
+    ----------
+    work : mapping from Domain to Work
+        All that is done, by the domain of the values that it is done for. What a reduction does
+        with each element is in it; its one root or division per result is in the next phase's.
+    reductions : tuple of str
+        The reductions of elements at the end of the phase, as expressions.
+    calls : int
+        The operations and reductions of elements: how often an array library goes over them.
+    """
+
+    work: Mapping[Domain, Work]
+    reductions: tuple[str, ...]
+    calls: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a step, phase by phase (`lucidgen.ir.phases`).
+
+    `once` are operations that stand in a loop but have no array among their operands: compilers
+    take them out of it.
+    """
+
+    phases: tuple[PhaseCost, ...]
+    once: Mapping[str, int]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The arrays of elements that are read; one that several phases read counts in each."""
+        return tuple(name for work in self._loops for name in work.reads)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The arrays of elements that are written, also those for a later phase."""
+        return tuple(name for work in self._loops for name in work.writes)
+
+    @property
+    def operations(self) -> Mapping[str, int]:
+        """The operations per element in all phases, by name."""
+        return sum((Counter(work.operations) for work in self._loops), Counter[str]())
+
+    @property
+    def passes(self) -> int:
+        """How often a step goes over the elements if each phase is one loop, as in C++."""
+        return sum(map(bool, self._loops))
+
+    @property
+    def calls(self) -> int:
+        """How often it does if each operation and each reduction is a call, as in NumPy."""
+        return sum(phase.calls for phase in self.phases)
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether all is done per element, in one phase."""
+        return [set(phase.work) for phase in self.phases] == [{Domain.ELEMENT}]
+
+    @property
+    def _loops(self) -> list[Work]:
+        return [phase.work.get(Domain.ELEMENT, Work()) for phase in self.phases]
+
+    def __str__(self) -> str:
+        return str(Work(self.reads, self.writes, self.operations))
+
+
+def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
+    """The cost of a lowered program under static choices.
+
+    Of those that are not given flags are off, and what the host decides (RAdam's rho > 5) holds.
+
+    >>> from lucidgen.ir.lower import lower
+    >>> from lucidgen.specs.adam import Adam
+    >>> print(cost(lower(Adam)))
+    reads w, grad, m, v; writes w, m, v; 3 add, 1 div, 6 mul, 1 sqrt, 1 sub
+    >>> from lucidgen.specs.lars import LARS
+    >>> for phase in cost(lower(LARS)).phases:
+    ...     print(phase.work[Domain.ELEMENT], phase.reductions)
+    reads w, grad; 2 add, 2 mul ('norm(w)', 'norm(grad)')
+    reads w, grad, velocity; writes w, velocity; 2 add, 3 mul, 1 sub ()
+    """
+    choices = dict.fromkeys(program.choices, False)
+    choices |= dict.fromkeys(program.conditions, True) | dict(on or {})
+    program = resolve(optimize(program), choices)
+    counter = _Counter(program)
+    found = tuple(map(counter.phase, phases(program)))
+    return Cost(found, dict(counter.once))
+
+
+class _Counter:
+    """Counts the phases of one program, whose static choices are made."""
+
+    def __init__(self, program: Program) -> None:
+        self.domains = program.domains
+        #: What the compiler gave names to.
+        self.made = {
+            let.target: let.value for let in program.body if let.target.name not in program.series
+        }
+        self.once: Counter[str] = Counter()
+
+    def phase(self, phase: Phase) -> PhaseCost:
+        """The cost of one phase."""
+        trees = [self.tree(let.value) for let in phase.lets]
+        reductions = [self.tree(reduction) for reduction in phase.reductions]
+        operands = [reduction.args[0] for reduction in reductions]
+        done = Counter(work for tree in (*trees, *operands) for work in self.done(tree))
+        calls = sum(number for (domain, _), number in done.items() if domain is Domain.ELEMENT)
+        for reduction in reductions:
+            done.update((Domain.ELEMENT, name) for name in REDUCTIONS[reduction.name].taken)
+        work = {}
+        for of in Domain:
+            counts = {name: number for (domain, name), number in done.items() if domain is of}
+            work[of] = Work(self.arrays(phase.reads, of), self.arrays(phase.writes, of), counts)
+        self.once.update(work.pop(Domain.HOST).operations)
+        return PhaseCost(
+            {domain: found for domain, found in work.items() if found},
+            tuple(map(self.text, phase.reductions)),
+            calls + len(reductions),
+        )
+
+    def tree(self, expr: sympy.Basic) -> Any:
+        """The tree that the targets print."""
+        return tree_of(expr, lambda e: domain_of(e, self.domains))
+
+    def domain(self, node: Node) -> Domain:
+        """The domain of a tree's value."""
+        if not isinstance(node, Op):
+            return self.domains.get(node, Domain.HOST)
+        inside = join(map(self.domain, node.args))
+        leaves = OPERATIONS[node.name].leaves
+        reduced = Domain(leaves) if leaves else inside
+        return reduced if reduced.rank < inside.rank else inside
+
+    def done(self, node: Node) -> Iterator[tuple[Domain, str]]:
+        """The operations of a tree, each with the domain of the values that it is done for.
+
+        Of a reduction of elements these are what is done with its results.
+        """
+        if not isinstance(node, Op):
+            return
+        inside = join(map(self.domain, node.args))
+        reducing = REDUCTIONS.get(node.name)
+        if reducing is None or inside is not Domain.ELEMENT:
+            for arg in node.args:
+                yield from self.done(arg)
+            names = (node.name,) if reducing is None else reducing.taken
+            yield from ((inside, "mul" if name == "square" else name) for name in names)
+        if reducing is not None:
+            yield from ((self.domain(node), name) for name in reducing.given)
+
+    def arrays(self, symbols: Iterable[sympy.Symbol], domain: Domain) -> tuple[str, ...]:
+        """The names of those that are of a domain."""
+        return tuple(s.name.removesuffix("[t - 1]") for s in symbols if self.domains[s] is domain)
+
+    def text(self, reduction: sympy.Basic) -> str:
+        """A reduction in the author's names."""
+        while reduction.free_symbols & set(self.made):
+            reduction = reduction.xreplace(self.made)
+        return str(reduction.replace(Square, lambda x: x**2)).replace("[t - 1]", "")
