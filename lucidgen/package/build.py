@@ -207,18 +207,23 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
     from . import render
 
     runtime = render.OWN_RUNTIME if job.self_contained else render.RUNTIME
+    # Where a module only goes, what is the same in every package needs no target to be loaded.
+    fixed = {p: d for p, d in before.shared.items() if p not in render.LISTINGS and not modules}
+    if any(on_disk.get(path) != made for path, made in fixed.items()):
+        fixed = {}
+    targets = () if fixed else job.targets
     try:
-        package = render.package(modules, others=others, targets=job.targets, runtime=runtime)
+        package = render.package(modules, others=others, targets=targets, runtime=runtime)
     except render.FormatError as error:
         raise Failure(str(error)) from None
-    after = Manifest(shared=Part.of("", package.shared).files)
+    after = Manifest(shared={**fixed, **Part.of("", package.shared).files})
     kept = before.modules if job.names else {name: before.modules[name] for name in fresh}
     now = inputs_digests(paths)
     made = {m: Part.of(now[m], texts) for m, texts in package.modules.items()}
     # A spec that was changed while it was compiled is not recorded, and so compiled again.
     after.modules = {**kept, **{m: part for m, part in made.items() if now[m] == inputs[m]}}
     unwanted = {*foreign} if job.names else {*foreign, *on_disk}
-    unwanted -= {path for name in fresh for path in before.modules[name].files}
+    unwanted -= {path for name in fresh for path in before.modules[name].files} | fixed.keys()
     extra = tuple(sorted(unwanted - set(package.files)))
     return Plan(package.files, extra, tuple(name for m in modules for name in m.names)), after
 

@@ -45,6 +45,8 @@ BY_HAND = (
     *("ChainedScheduler", "ClosedForm", "LRScheduler", "MultiplicativeLR", "ReduceLROnPlateau"),
     *("SequentialLR", "tabulate"),
 )
+#: The files that list what is in the others.
+LISTINGS = ("__init__.py", f"{SCHEDULERS}/__init__.py")
 RUNTIME = "lucidgen.runtime"
 #: The runtime of a self-contained package, as its top level names it.
 OWN_RUNTIME = "._runtime"
@@ -97,15 +99,15 @@ def package(
     inside = f".{runtime}" if runtime.startswith(".") else runtime
     context = {"header": header, "generation": GENERATION, "runtime": runtime, "inside": inside}
     shared = {
-        "__init__.py": _render(
-            "__init__.py",
+        LISTINGS[0]: _render(
+            LISTINGS[0],
             package_doc=doc or "Optimizers, generated from their equations.",
             modules=optimizers,
             exported=_sorted_names(*RUNTIME_NAMES, SCHEDULERS, listing=optimizers),
             **context,
         ),
-        f"{SCHEDULERS}/__init__.py": _render(
-            f"{SCHEDULERS}/__init__.py",
+        LISTINGS[1]: _render(
+            LISTINGS[1],
             modules=schedulers,
             exported=_sorted_names(*BY_HAND, listing=schedulers),
             **context,
@@ -213,7 +215,7 @@ def _runtime_files(runtime: str) -> dict[str, str]:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(registry.template_folders(registry.targets())),
+        loader=jinja2.FileSystemLoader(registry.template_folders()),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

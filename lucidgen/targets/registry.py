@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -119,10 +119,10 @@ def sources(target: Target) -> list[Path]:
     return [*own, *templates]
 
 
-def template_folders(of: Sequence[Target]) -> list[Path]:
+def template_folders() -> list[Path]:
     """The folders in which templates are looked for, lucidgen's own first."""
-    added = [target.templates for target in of if target.templates]
-    return [templates_folder() / "package", *added]
+    others = [target.templates for target in added() if target.templates]
+    return [templates_folder() / "package", *others]
 
 
 @cache
