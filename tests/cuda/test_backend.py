@@ -35,7 +35,7 @@ def parameters(count: int) -> list[Any]:
 
 @pytest.mark.parametrize("name", ["Adam-amsgrad", "NAdam-weight_decay=0.1"])
 def test_kernels_follow_torchs_trajectories_on_this_machine(name: str) -> None:
-    machine = Machine(at_once=True, dialect=languages.CUDA)
+    machine = Machine(at_once=True, language=languages.CUDA)
     with machine.installed():
         found = run(CASES[name], mlx32, kernel="cuda")
         assert_same(found, Recording("torch"), CASES[name], FLOAT32)
@@ -45,7 +45,7 @@ def test_kernels_follow_torchs_trajectories_on_this_machine(name: str) -> None:
 
 
 def test_a_step_is_as_many_calls_as_kernels_have_arguments_for() -> None:
-    machine = Machine(at_once=True, dialect=languages.CUDA)
+    machine = Machine(at_once=True, language=languages.CUDA)
     params, others = parameters(20), parameters(20)
     with machine.installed():
         lucidgen.optim.AdamW(params).step()

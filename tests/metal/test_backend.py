@@ -25,7 +25,7 @@ class Recorder:
         self.made: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
 
-    def make_kernel(self, _: languages.Dialect, **arguments: Any) -> Any:
+    def make_kernel(self, _: languages.Language, **arguments: Any) -> Any:
         self.made.append(arguments)
 
         def kernel(**call: Any) -> list[Array]:
@@ -201,7 +201,7 @@ def test_the_mlx_idiom_uses_kernels_too(recorder: Recorder) -> None:
 def test_the_trial_may_happen_inside_a_captured_step(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def make_kernel(_: languages.Dialect, **made: Any) -> Any:
+    def make_kernel(_: languages.Language, **made: Any) -> Any:
         def kernel(**call: Any) -> list[Array]:
             calls.append(call)
             named = dict(zip(made["input_names"], call["inputs"], strict=True))

@@ -10,7 +10,7 @@ import pytest
 from lucidgen.paths import specs_folder
 from lucidgen.spec.loader import load
 from lucidgen.verify.emitted import pairwise
-from lucidgen.verify.gpu.check import Report, check
+from lucidgen.verify.gpu.check import Checked, check
 from lucidgen.verify.gpu.subjects import Subject
 from lucidgen.verify.oracle import Setting
 
@@ -47,7 +47,7 @@ def sample(settings: list[Setting]) -> list[Setting]:
     return settings[-1:] if settings[0].spec.is_dialect else pairwise(settings)
 
 
-def assert_passed(reports: list[Report]) -> None:
+def assert_passed(reports: list[Checked]) -> None:
     assert [str(finding) for report in reports for finding in report.findings] == []
     assert reports
     assert all(report.passed for report in reports)

@@ -36,7 +36,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """The calls of kernels that all pass their trials and add one to each array but the grads."""
     found: list[dict[str, Any]] = []
 
-    def make_kernel(_: languages.Dialect, **made: Any) -> Any:
+    def make_kernel(_: languages.Language, **made: Any) -> Any:
         def kernel(**call: Any) -> list[Array]:
             given = dict(zip(made["input_names"], call["inputs"], strict=True))
             names = [name.replace("new_", "") for name in made["output_names"]]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ..rules.calling import call
 from .arguments import Argument, Function, Number, checked, function_state, restore_functions
-from .scheduler import LRScheduler, Slot, checked_optimizer, checked_time, in_role, slot_of
+from .scheduler import LRScheduler, Place, checked_optimizer, checked_time, in_role, place_of
 
 
 class ClosedForm(LRScheduler):
@@ -181,27 +181,27 @@ class ClosedForm(LRScheduler):
 
     # -- momentum ---------------------------------------------------------------------------------
 
-    def _momentum_slot(self) -> Slot:
+    def _momentum_place(self) -> Place:
         name = in_role(self.optimizer, "momentum")
         if name is None:
             raise ValueError(
                 f"{self._label}: {type(self.optimizer).__name__} has neither momentum nor betas "
                 f"to cycle; give cycle_momentum=False"
             )
-        return slot_of(self.optimizer, name, self._label)
+        return place_of(self.optimizer, name, self._label)
 
     def _momenta(self, time: float) -> list[float]:
         """The momentum of each group, if it is driven."""
         function = type(self).momentum
         if function is None or not self.__dict__["cycle_momentum"]:
             return []
-        self._momentum_slot()
+        self._momentum_place()
         groups = range(len(self._groups()))
         return [self._computed(function, time, self._of(index)) for index in groups]
 
     def _write_momenta(self, values: list[float]) -> None:
         for group, value in zip(self._groups() if values else (), values, strict=True):
-            self._momentum_slot().write(group, value)
+            self._momentum_place().write(group, value)
 
     # -- saving -----------------------------------------------------------------------------------
 

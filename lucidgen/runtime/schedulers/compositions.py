@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..checking import as_count
 from .arguments import Points
 from .recursions import ReduceLROnPlateau
-from .scheduler import LRScheduler, checked_optimizer, checked_time, slot_of
+from .scheduler import LRScheduler, checked_optimizer, checked_time, place_of
 
 
 class _Composition(LRScheduler):
@@ -42,10 +42,10 @@ class _Composition(LRScheduler):
     def _reset(self) -> None:
         """Give every group the values that it started with."""
         for hyper in sorted(self._hypers()):
-            slot = slot_of(self.optimizer, hyper, self._label)
+            place = place_of(self.optimizer, hyper, self._label)
             for group in self._groups():
                 if f"initial_{hyper}" in group:
-                    slot.write(group, group[f"initial_{hyper}"])
+                    place.write(group, group[f"initial_{hyper}"])
 
     def _hypers(self) -> set[str]:
         return {hyper for scheduler in self._schedulers for hyper in scheduler._hypers()}

@@ -211,7 +211,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._moved()
 
     def _reduce(self) -> None:
-        groups, slot = self._groups(), self._slot()
+        groups, place = self._groups(), self._place()
         if len(groups) != len(self.min_lrs):
             if self.default_min_lr is None:
                 raise ValueError(
@@ -220,10 +220,10 @@ class ReduceLROnPlateau(LRScheduler):
                 )
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, least in zip(groups, self.min_lrs, strict=True):
-            old = slot.read(group)
+            old = place.read(group)
             new = max(old * self.__dict__["factor"], least)
             if old - new > self.__dict__["eps"]:
-                slot.write(group, new)
+                place.write(group, new)
 
     def get_lr(self) -> list[float]:
         """The values in the groups."""

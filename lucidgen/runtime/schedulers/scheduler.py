@@ -25,7 +25,7 @@ UNSAVED = ("optimizer", "verbose")
 
 
 @dataclass(frozen=True)
-class Slot:
+class Place:
     """Where a hyperparameter is in a group: under a key, and where in a tuple if it is in one."""
 
     key: str
@@ -70,20 +70,20 @@ def _rule_of(optimizer: Any) -> Rule | None:
     return found
 
 
-def slot_of(optimizer: Any, hyper: str, label: str) -> Slot:
+def place_of(optimizer: Any, hyper: str, label: str) -> Place:
     """Where a hyperparameter is in the groups of an optimizer: ``lr``, ``momentum``, ``beta1``."""
-    slot = _slot_in(optimizer, optimizer.param_groups[0], hyper, label)
+    place = _place_in(optimizer, optimizer.param_groups[0], hyper, label)
     for index, group in enumerate(optimizer.param_groups):
-        if slot.key not in group:
-            raise ValueError(f"{label}: group {index} has no {slot.key!r}, which group 0 has")
-    return slot
+        if place.key not in group:
+            raise ValueError(f"{label}: group {index} has no {place.key!r}, which group 0 has")
+    return place
 
 
-def _slot_in(optimizer: Any, group: Mapping[str, Any], hyper: str, label: str) -> Slot:
+def _place_in(optimizer: Any, group: Mapping[str, Any], hyper: str, label: str) -> Place:
     name = type(optimizer).__name__
     elements = dict(_elements(optimizer, group))
     if hyper in group and hyper not in STRUCTURE:
-        inside = [element for element, slot in elements.items() if slot.key == hyper]
+        inside = [element for element, place in elements.items() if place.key == hyper]
         if inside:
             raise ValueError(
                 f"{label}: {hyper} of {name} holds {len(inside)} numbers; "
@@ -91,7 +91,7 @@ def _slot_in(optimizer: Any, group: Mapping[str, Any], hyper: str, label: str) -
             )
         value = group[hyper]
         if not isinstance(value, bool) and (hasattr(value, "__float__")):
-            return Slot(hyper)
+            return Place(hyper)
         raise ValueError(f"{label}: {hyper} of {name} is {value!r}, which is no number")
     if hyper in elements:
         return elements[hyper]
@@ -101,7 +101,7 @@ def _slot_in(optimizer: Any, group: Mapping[str, Any], hyper: str, label: str) -
     )
 
 
-def _elements(optimizer: Any, group: Mapping[str, Any]) -> Iterator[tuple[str, Slot]]:
+def _elements(optimizer: Any, group: Mapping[str, Any]) -> Iterator[tuple[str, Place]]:
     """The names of the elements of tuples: as the optimizer has them, or ``betas`` has beta1."""
     rule = _rule_of(optimizer)
     known = {} if rule is None else {hyper.name: hyper.symbols for hyper in rule.hypers}
@@ -109,7 +109,7 @@ def _elements(optimizer: Any, group: Mapping[str, Any]) -> Iterator[tuple[str, S
         if key not in STRUCTURE and isinstance(value, list | tuple):
             numbered = [f"{key.removesuffix('s')}{i + 1}" for i in range(len(value))]
             for index, name in enumerate(known.get(key, numbered)):
-                yield name, Slot(key, index)
+                yield name, Place(key, index)
 
 
 def checked_optimizer(optimizer: Any, label: str) -> Any:
@@ -208,13 +208,13 @@ class LRScheduler:
             )
         return groups
 
-    def _slot(self) -> Slot:
-        return slot_of(self.optimizer, self.hyper, self._label)
+    def _place(self) -> Place:
+        return place_of(self.optimizer, self.hyper, self._label)
 
     def _present(self) -> list[float]:
         """The values in the groups."""
-        slot = self._slot()
-        return [slot.read(group) for group in self._groups()]
+        place = self._place()
+        return [place.read(group) for group in self._groups()]
 
     def _noted(self) -> list[float]:
         """The values that the groups started with."""
@@ -229,14 +229,14 @@ class LRScheduler:
         return found
 
     def _write(self, values: Sequence[float]) -> None:
-        slot, groups = self._slot(), self._groups()
+        place, groups = self._place(), self._groups()
         if len(values) != len(groups):
             raise ValueError(
                 f"{self._label}: get_lr returned {len(values)} values for {len(groups)} groups"
             )
         numbers = [as_number(value, f"{self._label}: {self.hyper}") for value in values]
         for group, value in zip(groups, numbers, strict=True):
-            slot.write(group, value)
+            place.write(group, value)
         self._last_lr = numbers
 
     def _write_again(self) -> None:

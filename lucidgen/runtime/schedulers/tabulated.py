@@ -14,7 +14,7 @@ import numpy as np
 
 from ..checking import as_count
 from .recursions import ReduceLROnPlateau
-from .scheduler import LRScheduler, slot_of
+from .scheduler import LRScheduler, place_of
 
 
 class _Bare:
@@ -83,9 +83,9 @@ def _from_the_start(scheduler: LRScheduler) -> LRScheduler:
     twin = copy.deepcopy(scheduler, {id(scheduler.optimizer): bare})
     twin.verbose = False
     for hyper in sorted(twin._hypers()):
-        slot = slot_of(bare, hyper, "tabulate")
+        place = place_of(bare, hyper, "tabulate")
         for group in bare.param_groups:
-            slot.write(group, group[f"initial_{hyper}"])
+            place.write(group, group[f"initial_{hyper}"])
     twin._rewind()
     twin._initial_step()
     return twin

@@ -24,7 +24,7 @@ import numpy as np
 
 from ...operations.bounds import FLOAT32
 from ...runtime.backends.gpu.call import FEW
-from ...runtime.backends.gpu.languages import CUDA, DIALECTS, METAL
+from ...runtime.backends.gpu.languages import CUDA, LANGUAGES, METAL
 from ..oracle import Setting, Trajectory
 from ..rounding import Enclosure, Undecided, compare
 from . import cuda_check, cuda_host
@@ -51,7 +51,7 @@ class Finding:
 
 
 @dataclass
-class Report:
+class Checked:
     """What a check of one rule showed."""
 
     title: str
@@ -81,7 +81,7 @@ def check(
     steps: Sequence[int] = STEPS,
     types: Sequence[Any] = TYPES,
     among: Callable[[list[Setting]], Sequence[Setting]] = list,
-) -> list[Report]:
+) -> list[Checked]:
     """Check kernels; all texts are compiled together.
 
     Parameters
@@ -139,13 +139,13 @@ class _Plan:
         types: Sequence[Any],
         settings: Sequence[Setting],
     ) -> None:
-        dialect = DIALECTS[subject.kernel.dialect]
-        self.subject, self.machine = subject, Machine(change=subject.change, dialect=dialect)
+        language = LANGUAGES[subject.kernel.language]
+        self.subject, self.machine = subject, Machine(change=subject.change, language=language)
         self.sizes, self.steps, self.types = sizes, steps, types
         self.settings = settings
-        self.report = Report(subject.title, choices=len(self.settings))
+        self.report = Checked(subject.title, choices=len(self.settings))
         self.sized: set[str] = set()  # texts that were run at every size
-        self.extra = [subject.standalone] if dialect is METAL else []
+        self.extra = [subject.standalone] if language is METAL else []
         self.complete: cuda_host.Program | None = None
         self.cases: dict[cuda_host.Case, None] = {}  # the complete kernels that steps ask for
 
@@ -156,7 +156,7 @@ class _Plan:
 
     def compile_complete(self) -> None:
         """Compile what is no text of MLX's; in Metal, all texts are one program."""
-        if self.machine.dialect is CUDA:
+        if self.machine.language is CUDA:
             try:
                 self.complete = cuda_check.program(self.subject, list(self.cases))
             except ValueError as said:

@@ -15,7 +15,7 @@ from ...package.catalog import Entry
 from ..report import Report
 
 if TYPE_CHECKING:
-    from .check import Report as Checked
+    from .check import Checked
 
 _READ = "  read: address spaces, read-only memory, literals, names, number of buffers"
 

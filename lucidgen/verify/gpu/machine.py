@@ -36,16 +36,16 @@ class Machine:
         self,
         at_once: bool = False,
         change: Callable[[str], str] = lambda source: source,
-        dialect: languages.Dialect = languages.METAL,
+        language: languages.Language = languages.METAL,
     ) -> None:
-        self.at_once, self.change, self.dialect = at_once, change, dialect
+        self.at_once, self.change, self.language = at_once, change, language
         self.texts: dict[Any, str] = {}
         self.parsed: dict[str, Kernel] = {}
         self.program: Program | None = None
         self.last: tuple[Mapping[str, Any], Call] | None = None
 
-    def make_kernel(self, dialect: languages.Dialect, **arguments: Any) -> Callable[..., Any]:
-        """What the runtime takes for a kernel of a dialect."""
+    def make_kernel(self, language: languages.Language, **arguments: Any) -> Callable[..., Any]:
+        """What the runtime takes for a kernel of a language."""
         arguments["source"] = self.change(arguments["source"])
 
         def kernel(**call: Any) -> list[Array]:
@@ -59,7 +59,7 @@ class Machine:
         arrays = tuple((a.dtype, a.ndim, a.size < 8) for a in call["inputs"])
         key = arguments["name"], arguments["source"], str(call["template"]), arrays
         if key not in self.texts:
-            is_metal = self.dialect is languages.METAL
+            is_metal = self.language is languages.METAL
             self.texts[key] = (assembled if is_metal else assembled_cuda)(arguments, call)
         return self.texts[key]
 
@@ -100,9 +100,9 @@ class Machine:
 
     @contextmanager
     def installed(self) -> Iterator[Machine]:
-        """Within it, the runtime takes this machine for a GPU of the dialect."""
+        """Within it, the runtime takes this machine for a GPU of the language."""
         before = languages.running, languages.make_kernel
-        languages.running = lambda: self.dialect
+        languages.running = lambda: self.language
         languages.make_kernel = self.make_kernel
         trial.forget()
         try:

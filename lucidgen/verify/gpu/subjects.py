@@ -68,16 +68,16 @@ class Subject:
 
 
 def subjects(
-    specs: Sequence[OptimizerSpec], folder: Path, dialect: str = "metal"
+    specs: Sequence[OptimizerSpec], folder: Path, language: str = "metal"
 ) -> Iterator[Subject]:
     """The rules of some specs that have kernels, emitted to a folder and imported from there."""
     package = build(specs, folder)
     path = Path(package.__path__[0])
-    sources = list(path.glob({"metal": "_metal/*.metal", "cuda": "_cuda/*.cu"}[dialect]))
+    sources = list(path.glob({"metal": "_metal/*.metal", "cuda": "_cuda/*.cu"}[language]))
     if not sources:
         return
     (source,) = sources
-    header = source.with_name(source.stem + ENDINGS[dialect])
+    header = source.with_name(source.stem + ENDINGS[language])
     include = f'#include "{header.name}"\n'
     standalone = source.read_text(encoding="utf-8").replace(include, header_text(header))
     for main in specs:
@@ -87,7 +87,7 @@ def subjects(
             shared.setdefault(cls.rules[reading].name, []).append(reading)
         for first, *others in shared.values():
             spec, rule = main.readings[first], cls.rules[first]
-            kernel = kernel_of(rule, dialect)
+            kernel = kernel_of(rule, language)
             if kernel is not None:
                 title = f"{main.name} ({', '.join([first, *others])})"
                 program = optimize(lower(spec))

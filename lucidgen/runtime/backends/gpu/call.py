@@ -37,7 +37,7 @@ class Call:
         known: Sequence[str],
     ) -> None:
         self.kernel = kernel
-        self.dialect = languages.DIALECTS[kernel.dialect]
+        self.language = languages.LANGUAGES[kernel.language]
         # Every live state that is an array, in the rule's order, and those that have elements.
         self.states = tuple(s.name for s in states)
         self.live = tuple(s.name for s in states if s.domain == "element")
@@ -55,7 +55,7 @@ class Call:
         if self.kernel.tensors is not None:
             return 1
         others = 2 * len(self.live) + len(self.kernel.constants) + 1
-        return max(1, (self.dialect.buffers - others) // 3)
+        return max(1, (self.language.buffers - others) // 3)
 
     def tensors(self, w: Array, grad: Array, available: Mapping[str, Any]) -> dict[str, Any]:
         """What is one number per tensor, computed in single precision."""
@@ -142,7 +142,7 @@ class Call:
         """The kernel for so many tensors."""
         if tensors not in self._made:
             arguments = text.arguments(self.kernel, self.live, tensors)
-            self._made[tensors] = languages.make_kernel(self.dialect, **arguments)
+            self._made[tensors] = languages.make_kernel(self.language, **arguments)
         return self._made[tensors]
 
 

@@ -42,7 +42,7 @@ class Kernel:
     """
 
     name: str
-    dialect: str
+    language: str
     header: str
     states: tuple[str, ...] = ()
     scalars: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Kernel:
 
 
 @cache
-def kernel_of(rule: Rule, dialect: str) -> Kernel | None:
+def kernel_of(rule: Rule, language: str) -> Kernel | None:
     """The kernel of a rule in a language, "metal" or "cuda"; None if it has none.
 
     Raises
@@ -66,10 +66,10 @@ def kernel_of(rule: Rule, dialect: str) -> Kernel | None:
     ImportError
         If the rule has one and its header does not.
     """
-    module = rule.targets.get(dialect)
+    module = rule.targets.get(language)
     if module is None:
         return None
-    path = file_of(module, ENDINGS[dialect])
+    path = file_of(module, ENDINGS[language])
     header = header_text(path)
     signature = re.search(rf" {rule.name}_step\(\n(.*?\) \{{[^\n]*)$", header, re.DOTALL | re.M)
     if signature is None:
@@ -92,7 +92,7 @@ def kernel_of(rule: Rule, dialect: str) -> Kernel | None:
         )
     return Kernel(
         name=rule.name,
-        dialect=dialect,
+        language=language,
         header=header,
         states=tuple(states[1:]),  # without w
         scalars=tuple(scalars[1:]),  # without grad

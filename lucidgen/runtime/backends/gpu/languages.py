@@ -16,7 +16,7 @@ import mlx.core as mx
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dialect:
+class Language:
     """A language of kernels.
 
     ``name`` is that of the argument ``kernel`` and of the rule's field; ``buffers`` are the most
@@ -80,7 +80,7 @@ def _indented(lines: Sequence[str]) -> str:
     return "".join(f"    {line}\n" for line in lines)
 
 
-METAL = Dialect(
+METAL = Language(
     name="metal",
     title="Metal",
     where="on a Mac",
@@ -93,7 +93,7 @@ METAL = Dialect(
 )
 
 #: A kernel takes 4096 bytes of arguments here, far more than the search for a tensor is worth.
-CUDA = Dialect(
+CUDA = Language(
     name="cuda",
     title="CUDA",
     where="in its build for CUDA",
@@ -105,15 +105,15 @@ CUDA = Dialect(
     number="*{}",
 )
 
-DIALECTS = {dialect.name: dialect for dialect in (METAL, CUDA)}
+LANGUAGES = {language.name: language for language in (METAL, CUDA)}
 
 
-def running() -> Dialect | None:
-    """The dialect of the device that MLX computes on; None on a processor."""
-    return next((dialect for dialect in DIALECTS.values() if dialect.is_running()), None)
+def running() -> Language | None:
+    """The language of the device that MLX computes on; None on a processor."""
+    return next((language for language in LANGUAGES.values() if language.is_running()), None)
 
 
-def make_kernel(dialect: Dialect, **arguments: Any) -> Callable[..., Any]:
+def make_kernel(language: Language, **arguments: Any) -> Callable[..., Any]:
     """An MLX kernel of a text; the one place where a GPU is asked for anything."""
-    made: Any = getattr(mx.fast, f"{dialect.name}_kernel")(**arguments)
+    made: Any = getattr(mx.fast, f"{language.name}_kernel")(**arguments)
     return made  # type: ignore[no-any-return]

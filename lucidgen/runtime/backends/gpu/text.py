@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from .kernel import Kernel
-from .languages import DIALECTS, Dialect
+from .languages import LANGUAGES, Language
 
 
 def arguments(kernel: Kernel, live: Sequence[str], tensors: int = 1) -> dict[str, Any]:
@@ -30,19 +30,19 @@ def arguments(kernel: Kernel, live: Sequence[str], tensors: int = 1) -> dict[str
         conditions, size; its outputs the new w and live states. Of several, each w, each grad, all
         of a state one after the other, scalars, conditions, and where each begins.
     """
-    dialect = DIALECTS[kernel.dialect]
+    language = LANGUAGES[kernel.language]
     states, constants = (_spelled(kernel, names) for names in (live, kernel.constants))
     if tensors == 1:
         inputs = ["w", "grad", *states, *constants, "size"]
         outputs = ["new_w", *(f"new_{state}" for state in states)]
-        first = dialect.one()
+        first = language.one()
     else:
         inputs = [f"{name}_{k}" for name in ("w", "grad") for k in range(tensors)]
         inputs += [*(f"flat_{state}" for state in states), *constants, "starts"]
         outputs = [f"new_w_{k}" for k in range(tensors)]
         outputs += [f"flat_new_{state}" for state in states]
-        first = dialect.many(tensors, states)
-    source = first + "".join(f"    {line}\n" for line in body(kernel, dialect, states))
+        first = language.many(tensors, states)
+    source = first + "".join(f"    {line}\n" for line in body(kernel, language, states))
     digest = sha256(f"{kernel.header}\0{source}".encode()).hexdigest()[:12]
     return {
         "name": f"lucidgen_{kernel.name}_{digest}",
@@ -53,7 +53,7 @@ def arguments(kernel: Kernel, live: Sequence[str], tensors: int = 1) -> dict[str
     }
 
 
-def body(kernel: Kernel, dialect: Dialect, live: Sequence[str]) -> Iterator[str]:
+def body(kernel: Kernel, language: Language, live: Sequence[str]) -> Iterator[str]:
     """What is done to element i, where the states of these names in the text are live.
 
     T is the type of the arrays.
@@ -62,7 +62,7 @@ def body(kernel: Kernel, dialect: Dialect, live: Sequence[str]) -> Iterator[str]
     yield "float w_i = float(w[i]);"
     for state in states:
         yield f"float {state}_i = {f'float({state}[i])' if state in live else '0.0f'};"
-    numbers = [dialect.number.format(name) for name in _spelled(kernel, kernel.constants)]
+    numbers = [language.number.format(name) for name in _spelled(kernel, kernel.constants)]
     truths = [*numbers[len(kernel.scalars) :], *_spelled(kernel, kernel.choices)]
     given = [
         ["w_i", "float(grad[i])", *(f"{state}_i" for state in states)],

@@ -50,26 +50,26 @@ def is_available() -> bool:
     return languages.running() is not None
 
 
-def _absence(dialect: languages.Dialect) -> str:
-    return f"MLX runs on {dialect.title} only {dialect.where}, with the gpu as its default device"
+def _absence(language: languages.Language) -> str:
+    return f"MLX runs on {language.title} only {language.where}, with the gpu as its default device"
 
 
 def refusal(wanted: str, rule: Rule, dtype: Any = None, size: int = 0) -> str | None:
-    """Why no kernel can serve here; None if one can. A dialect may be demanded, or `ANY`."""
-    dialect = languages.running()
-    demanded = languages.DIALECTS.get(wanted, dialect)
-    if dialect is None or demanded is not dialect:
+    """Why no kernel can serve here; None if one can. A language may be demanded, or `ANY`."""
+    language = languages.running()
+    demanded = languages.LANGUAGES.get(wanted, language)
+    if language is None or demanded is not language:
         return _absence(demanded or languages.METAL)
-    if kernel_of(rule, dialect.name) is None:
-        return f"the rule {rule.name!r} has no {dialect.title} kernel"
+    if kernel_of(rule, language.name) is None:
+        return f"the rule {rule.name!r} has no {language.title} kernel"
     if dtype is not None and dtype not in TYPES:
-        return f"{dialect.title} kernels are for float32, float16 and bfloat16, not for {dtype}"
+        return f"{language.title} kernels are for float32, float16 and bfloat16, not for {dtype}"
     return "the array has too many elements for one grid" if size > MOST_ELEMENTS else None
 
 
 def demand(name: str, label: str) -> None:
-    """Refuse a demand for a dialect that MLX does not run on."""
-    demanded = languages.DIALECTS[name]
+    """Refuse a demand for a language that MLX does not run on."""
+    demanded = languages.LANGUAGES[name]
     if languages.running() is not demanded:
         raise RuntimeError(
             f'{label}: kernel="{name}", but {_absence(demanded)}, and here it computes on '
@@ -99,7 +99,7 @@ class Tried:
             call = self._trial[0]
             found = self._tried[tensors] = differences(*self._trial, tensors)
             if found is not None:
-                _warn(call.kernel.name, f"for {tensors} tensors at once: {found}", call.dialect)
+                _warn(call.kernel.name, f"for {tensors} tensors at once: {found}", call.language)
                 self._most = 1
         return self._tried[tensors] is None
 
@@ -113,7 +113,7 @@ def step(
     choices: tuple[tuple[str, bool], ...],
     known: tuple[str, ...],
 ) -> Step:
-    """The step by a kernel; else the reference, unless kernels of a dialect are demanded."""
+    """The step by a kernel; else the reference, unless kernels of a language are demanded."""
     found = refusal(demanded, rule, w.dtype, w.size)
     if found is None:
         tried, found = _tried(reference, w.dtype, rule, arrays, choices, known)
@@ -139,10 +139,10 @@ def _tried(
     known: tuple[str, ...],
 ) -> tuple[Tried | None, str]:
     """A kernel that agrees with the reference, or what is wrong with it."""
-    dialect = languages.running()
-    kernel = kernel_of(rule, dialect.name) if dialect else None
+    language = languages.running()
+    kernel = kernel_of(rule, language.name) if language else None
     asked = () if kernel is None else (*kernel.choices, *kernel.conditions, *wanted(kernel))
-    key = dialect, dtype, rule, arrays, tuple(c for c in choices if c[0] in asked), known
+    key = language, dtype, rule, arrays, tuple(c for c in choices if c[0] in asked), known
     if key not in _outcomes:
         call = None if kernel is None else covering(kernel, arrays, choices, known)
         if call is None:
@@ -201,8 +201,8 @@ def forget() -> None:
 
 
 @cache
-def _warn(name: str, found: str, dialect: languages.Dialect | None) -> None:
-    title = dialect.title if dialect else "GPU"
+def _warn(name: str, found: str, language: languages.Language | None) -> None:
+    title = language.title if language else "GPU"
     warnings.warn(
         f"the {title} kernel of {name!r} is not used, although MLX runs on {title}: {found}. The "
         f"compiled MLX function takes its place",
