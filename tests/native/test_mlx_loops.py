@@ -25,7 +25,7 @@ READINGS = [
     pytest.param(main, spec, id=f"{main.name}-{name}")
     for main in (entry.main for entry in catalog(None).entries)
     for name, spec in main.readings.items()
-    if getattr(optim, main.name).rules[spec.reading].cpp
+    if "cpp" in getattr(optim, main.name).rules[spec.reading].targets
 ]
 
 #: On either side of the size from which on weights stay in place, and shapes that are special.
