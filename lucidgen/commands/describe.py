@@ -1,6 +1,7 @@
 """What the command line says about optimizers: their equations, costs and differences, as text.
 
-Owns the words and their layout in plain text and LaTeX; colours and tables are `cli`'s.
+Owns the words and their layout in plain text and LaTeX; colours are `show`'s, tables
+`tables`'s.
 """
 
 from __future__ import annotations

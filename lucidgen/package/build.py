@@ -2,7 +2,7 @@
 
 Owns the decision what has to be done, the reading of a whole folder of specs, and what may be
 written or removed. Modules that their sources would give again are left alone. What the files hold
-is `emit`'s, how they reach the disk `writing`'s. SymPy is imported only once something must be
+is `render`'s, how they reach the disk `writing`'s. SymPy is imported only once something must be
 compiled.
 """
 

@@ -1,7 +1,7 @@
 """Spec files, compiled: every reading of every optimizer, for all targets.
 
 Owns what a generated module is made of, as strings and lists. How it is laid out is the templates'
-business, which files there are `emit`'s.
+business, which files there are `render`'s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files on disk: which of them are generated, and replacing many of them as if at once.
 
 Owns atomic writing and the mark by which generated files are known. It knows nothing of specs; what
-the files hold is `emit`'s.
+the files hold is `render`'s.
 """
 
 from __future__ import annotations

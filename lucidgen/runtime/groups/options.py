@@ -1,8 +1,8 @@
 """What every optimizer takes besides the arguments of its equations.
 
 Owns the names of these options, their meaning and the checks of their values. What they bring about
-is done elsewhere: clipping in ``clipping``, groups without weight decay in ``exempt``, means over
-batches in ``accumulation``, float32 copies in ``masters``.
+is done elsewhere: clipping in ``clipping``, groups without weight decay in ``without_decay``, means
+over batches in ``accumulation``, float32 copies in ``masters``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The data that generated code hands to the runtime: hyperparameters, flags, states, rules.
 
 Owns the meaning of each field and the derived names of static choices. Does not own the checking of
-values (``groups``) nor the calling of functions (``host``).
+values (``groups``) nor the calling of functions (``calling``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Schedules as functions of the step count, as mlx.optimizers has them: ``lr=cosine_decay(...)``.
 
 Owns what counts as one and its value: a 0-d array in the graph, so that it goes with the step in a
-training step captured whole. Schedulers that write to groups are in ``schedules``.
+training step captured whole. Schedulers that write to groups are in ``schedulers``.
 """
 
 from __future__ import annotations
