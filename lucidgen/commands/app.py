@@ -1,4 +1,4 @@
-"""The command line: `lucidgen build | list | show | diff | new`.
+"""The command line: `lucidgen build | list | show | diff | new | verify`.
 
 Owns the options, what is printed, and the exit code: 1 for a failure, 2 for wrong usage. The work
 is done elsewhere, and imported only by the command that needs it.
@@ -20,7 +20,7 @@ from ..errors import Failure, WrongUsage
 from ..paths import optim_folder, specs_folder
 from ..targets import registry
 from . import show, verify
-from .console import Specs, _short, console, reported
+from .console import Specs, console, reported, short_path
 
 if TYPE_CHECKING:
     from ..package.build import Difference, Job
@@ -107,7 +107,7 @@ def build(
         if check:
             _check(job, _command(names, specs, out, into, target))
         outcome = run(job)
-        shown = _short(folder)
+        shown = short_path(folder)
         if not outcome.written and not outcome.removed:
             console().print(f"{shown} is up to date")
         for path in outcome.removed:
@@ -152,13 +152,15 @@ def _check(job: Job, command: str) -> None:
 
     found = compare(job)
     if not found:
-        console().print(f"{_short(job.out)} is up to date")
+        console().print(f"{short_path(job.out)} is up to date")
         raise typer.Exit(0)
     for difference in found:
         if difference.kind == "stale":
-            _print_difference(difference, f"{_short(job.out)}/{difference.path}")
+            _print_difference(difference, f"{short_path(job.out)}/{difference.path}")
     out = console()
-    out.print(f"{len(found)} file{'s' * (len(found) != 1)} in {_short(job.out)} not up to date:")
+    out.print(
+        f"{len(found)} file{'s' * (len(found) != 1)} in {short_path(job.out)} not up to date:"
+    )
     for difference in found:
         out.print(f"  {difference.kind:<8} {difference.path}")
     out.print("Run this, and commit what it changes:", style="bold")

@@ -50,7 +50,7 @@ def reported() -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted", 130)
     except OSError as error:
-        where = f"{_short(Path(str(error.filename)))}: " if error.filename else ""
+        where = f"{short_path(Path(str(error.filename)))}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}", 1)
     except Exception as error:
         if type(error).__name__ != "SpecError":
@@ -89,7 +89,7 @@ def fail_spec(error: Exception) -> None:
     raise typer.Exit(1)
 
 
-def _short(path: Path) -> str:
+def short_path(path: Path) -> str:
     """A path as seen from here, if it lies below."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -14,6 +14,7 @@ import typer
 
 from ..errors import WrongUsage, nearest
 from ..targets import registry
+from .console import Specs, console, reported
 
 if TYPE_CHECKING:
     from ..package.catalog import ScheduleEntry
@@ -45,16 +46,9 @@ def show(
         list[str] | None,
         typer.Option("--with", metavar="NAME=VALUE", help="An argument of the schedule to draw."),
     ] = None,
-    specs: Annotated[
-        Path | None,
-        typer.Option(
-            "--specs", metavar="DIR", help="Folder of the spec files [default: built-in]."
-        ),
-    ] = None,
+    specs: Specs = None,
 ) -> None:
     """Show an optimizer or a schedule: its equations, or what the compiler makes of them."""
-    from .console import console, reported
-
     with reported():
         stages = (*STAGES, *registry.names())
         if stage not in stages:
@@ -94,7 +88,6 @@ def _show_schedule(
     entry: ScheduleEntry, latex: bool, plot: Path | None, given: Sequence[str]
 ) -> None:
     from . import describe_schedules as describe
-    from .console import console
 
     if plot:
         describe.draw(entry.spec, plot, given)
@@ -109,8 +102,6 @@ def _show_schedule(
 
 def _print_code(text: str, language: str) -> None:
     """Print code in colours on a terminal, and as it is elsewhere."""
-    from .console import console
-
     out = console()
     if out.is_terminal:
         from rich.syntax import Syntax

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import Failure
 from ..targets import registry
+from .console import Specs, console, reported
 
 if TYPE_CHECKING:
     from ..package.catalog import Entry
@@ -35,12 +35,7 @@ def verify(
             help=f"Whose code to verify: {', '.join(registry.BUILT_IN)}.",
         ),
     ] = "metal",
-    specs: Annotated[
-        Path | None,
-        typer.Option(
-            "--specs", metavar="DIR", help="Folder of the spec files [default: built-in]."
-        ),
-    ] = None,
+    specs: Specs = None,
 ) -> None:
     """Hold an optimizer's emitted code against its equations, on this machine.
 
@@ -50,8 +45,6 @@ def verify(
     way, in float32, float16 and bfloat16; so are the complete kernels. Metal's texts are read with
     its address spaces as well.
     """
-    from .console import console, reported
-
     with reported():
         from ..package.catalog import catalog
 
