@@ -5,7 +5,7 @@ Owns columns and layout; what a row says of an optimizer is `describe`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -15,36 +15,63 @@ from ..spec.schedule import value
 from ..targets.common.plain import text_of
 from .describe import row
 
-OPTIMIZERS = ("class", "file", "dialects", "state", "cost per element", "paper")
-SCHEDULES = ("schedule", "file", "value[t]", "paper")
+#: The columns of each table, and those that a narrow terminal does without, the first one first.
+OPTIMIZERS = ("class", "dialects", "state", "cost per element", "file", "paper")
+SCHEDULES = ("schedule", "value[t]", "file", "paper")
+DISPENSABLE = ("paper", "file")
 
 
 def print_tables(found: Catalog) -> None:
-    """Print what there is; where the output is piped, lines stay whole."""
-    optimizers = [
-        (line.name, line.file, line.dialects, line.states, line.cost, line.paper)
+    """Print what there is: as wide as the terminal, or where the output is piped a line a row."""
+    optimizers: list[Sequence[str]] = [
+        (line.name, line.dialects, line.states, line.cost, line.file, line.paper)
         for line in map(row, found.entries)
     ]
-    tables = [_table(OPTIMIZERS, optimizers)] if optimizers else []
-    schedules = [_schedule_row(entry) for entry in found.schedules]
-    tables += [_table(SCHEDULES, schedules)] if schedules else []
-    out = Console()
-    width = out.width if out.is_terminal else 400
-    out = Console(highlight=False, markup=False, emoji=False, width=width)
-    for i, table in enumerate(tables):
-        out.print(*(("\n", table) if i else (table,)), sep="")
+    schedules: list[Sequence[str]] = [_schedule_row(entry) for entry in found.schedules]
+    tables = [table for table in ((OPTIMIZERS, optimizers), (SCHEDULES, schedules)) if table[1]]
+    out = Console(highlight=False, markup=False, emoji=False, soft_wrap=not Console().is_terminal)
+    is_narrow = False
+    for number, (titles, rows) in enumerate(tables):
+        if number:
+            out.print()
+        if out.is_terminal:
+            shown = _fitting(titles, rows, out.width)
+            is_narrow = is_narrow or len(shown) < len(titles)
+            out.print(_table(titles, rows, shown))
+        else:
+            _print_lines(out, titles, rows)
+    if is_narrow:
+        out.print("\nA wider terminal shows more, as does `lucidgen show NAME`.", style="dim")
 
 
 def _schedule_row(entry: ScheduleEntry) -> tuple[str, ...]:
     spec = entry.spec
     right = text_of(spec.by_series[value].right, spec)
-    return spec.name, entry.file.path.name, right, spec.paper
+    return spec.name, right, entry.file.path.name, spec.paper
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def _fitting(titles: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The columns that are shown: all if they fit side by side, else without the dispensable."""
+    needed = [max(map(len, column)) + 2 for column in zip(titles, *rows, strict=True)]
+    shown = list(range(len(titles)))
+    for title in DISPENSABLE:
+        if sum(needed[i] for i in shown) - 2 > width:
+            shown.remove(titles.index(title))
+    return shown
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[int]) -> Table:
+    """A table of some columns; cells that are too long for the terminal go on below."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title in titles:
-        table.add_column(title, overflow="fold")
+    for i in shown:
+        table.add_column(titles[i], overflow="fold", no_wrap=i == 0)
     for line in rows:
-        table.add_row(*line)
+        table.add_row(*(line[i] for i in shown))
     return table
+
+
+def _print_lines(out: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """One line for each row, no longer than what it says: for grep and its kin."""
+    width = max(len(line[0]) for line in (titles, *rows))
+    for first, *rest in (titles, *rows):
+        out.print("  ".join([f"{first:<{width}}", *filter(None, rest)]))

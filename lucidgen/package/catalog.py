@@ -21,16 +21,21 @@ from .spec_files import fresh_imports, load_what_loads
 
 @dataclass(frozen=True)
 class Entry:
-    """One reading of an optimizer, and where it is written."""
+    """One reading of an optimizer, and where it is written.
+
+    `reading` is its name where a user named it; the default reading can do without.
+    """
 
     file: SpecFile
     main: OptimizerSpec
     spec: OptimizerSpec
+    reading: str = ""
 
     @property
     def name(self) -> str:
-        """How a user names it: `Adam`, `Adam:lucid2`."""
-        return self.main.name + ("" if self.spec is self.main else f":{self.spec.reading}")
+        """How a user names it, or named it: `Adam`, `Adam:torch`, `Adam:lucid2`."""
+        reading = self.reading or ("" if self.spec is self.main else self.spec.reading)
+        return f"{self.main.name}:{reading}" if reading else self.main.name
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def _in_dialect(entry: Entry, reading: str) -> Entry:
             f"{entry.main.name} has no dialect {reading!r}{nearest(reading, readings)}; "
             f"it has {', '.join(readings)}"
         )
-    return Entry(entry.file, entry.main, readings[reading])
+    return Entry(entry.file, entry.main, readings[reading], reading)
 
 
 def catalog(specs: Path | None, *, built_in: bool = True) -> Catalog:

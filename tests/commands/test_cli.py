@@ -82,6 +82,37 @@ def test_list_names_every_optimizer_with_its_cost():
     assert "5 reads, 2 writes, 10 operations in 2 passes" in lines["LARS"]
 
 
+@pytest.fixture
+def two_specs(tmp_path, monkeypatch):
+    """A folder with one of our optimizers and one schedule, and nothing else to read."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some").mkdir()
+    for name in ("lion.py", "cycles.py"):
+        shutil.copy(ROOT / "specs" / name, tmp_path / "some")
+    return "some"
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_list_fits_the_terminal(width, two_specs, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # by which rich takes anything for a terminal
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, output = run("list", "--specs", two_specs)
+    lines = re.sub("\x1b\\[[0-9;]*m", "", output).splitlines()
+    assert code == 0
+    assert max(map(len, lines)) <= width
+    assert {"Lion", "CyclicLR", "OneCycleLR"} <= {line.split()[0] for line in lines if line}
+    assert ("arXiv:2302.06675" in output) == (width == 200)
+    assert lines[-1].startswith("A wider terminal") == (width == 60)
+
+
+def test_a_piped_list_has_a_line_for_each_without_filling(two_specs):
+    code, output = run("list", "--specs", two_specs)
+    line = next(line for line in output.splitlines() if line.startswith("Lion"))
+    assert code == 0
+    assert re.fullmatch("Lion +paper  m  3 reads, .* operations  lion.py  Chen et al. .*", line)
+    assert not [line for line in output.splitlines() if line != line.rstrip()]
+
+
 def test_list_shows_what_can_be_read_and_what_is_wrong_with_the_rest(place):
     (place / "specs/broken.py").write_text("1 +\n")
     code, output = run("list", "--specs", "specs")
@@ -217,11 +248,16 @@ def test_diff_of_dialects_shows_state_and_ignored_arguments():
     assert "m[t] = beta1" not in output
 
 
-def test_diff_of_the_same_says_so():
-    for pair in (("Adam", "adam:torch"), ("Adam", "Adam:devlog"), ("SGD", "SGD")):
+def test_diff_of_the_same_says_so_with_the_names_that_were_asked_for():
+    for pair, named in (
+        (("Adam", "adam:torch"), "Adam and Adam:torch are the same"),
+        (("Lion", "Lion:paper"), "Lion and Lion:paper are the same"),
+        (("Adam:torch", "Adam:devlog"), "Adam:torch and Adam:devlog are the same"),
+        (("SGD", "SGD"), "SGD and SGD are the same"),
+    ):
         code, output = run("diff", *pair)
         assert code == 0
-        assert "are the same" in output
+        assert named in output
 
 
 def test_diff_sees_through_a_shift_of_time(place):
