@@ -4,7 +4,8 @@ This module owns what ``sys.modules`` holds under ``lucid.optim`` and the attrib
 It does not change a real Lucid's files or any module of its own: ``lucid.optim`` becomes a new
 module, in which generated names come first and all else (optimizers that are not generated) is the
 real package's. Names imported earlier with ``from`` stay what they were.
-Generated modules are imported when they are first asked for.
+Generated modules are imported when they are first asked for. Whose reading the classes compute can
+be chosen with the switch; what a reading is, is the runtime's business.
 """
 
 import importlib
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
+from ..errors import nearest
 from .aliases import Alias
 
 _NAME = "lucid.optim"
@@ -65,39 +67,94 @@ class _Switched:
     stand_in: ModuleType | None
 
 
-def activate() -> None:
+def activate(*, dialect: str | None = None) -> None:
     """Make ``lucid.optim`` the generated package, whether or not Lucid is installed.
 
-    Calling it again changes nothing. If it fails, everything is as it was.
+    Calling it again without a dialect changes nothing. If it fails, everything is as it was.
+
+    Parameters
+    ----------
+    dialect : str, optional
+        Whose reading all classes compute from now on where they have it and are not told otherwise,
+        by whichever name they were imported: ``"lucid2"`` for scripts that were written for
+        Lucid 2. By default each computes its own default reading.
+
+    Raises
+    ------
+    RuntimeError
+        If the Lucid that is installed is a Lucid 3, whose parameters cannot be updated from here.
+    ValueError
+        If no optimizer has that dialect.
     """
     global _switched
     with _lock:
-        if _switched is not None and sys.modules.get(_NAME) is _switched.package:
-            return
         ours = importlib.import_module(_OURS)
-        before = _before()
-        try:
-            lucid, stand_in = _import_lucid()
-            real = _import_real()
-            if real is ours:
-                return
-            package = _install(lucid, real, ours)
-        except BaseException:
-            before.undo()
-            raise
-        _switched = _Switched(before, package, stand_in)
+        if dialect is not None:
+            _check_dialect(dialect, ours)
+        if _switched is None or sys.modules.get(_NAME) is not _switched.package:
+            _switched = _switch(ours) or _switched
+        if dialect is not None:
+            _prefer(dialect)
+
+
+def _switch(ours: ModuleType) -> _Switched | None:
+    """Put ours in the place of ``lucid.optim``; None if it is there already."""
+    before = _before()
+    try:
+        lucid, stand_in = _import_lucid()
+        _refuse_lucid_3(lucid)
+        real = _import_real()
+        if real is ours:
+            return None
+        return _Switched(before, _install(lucid, real, ours), stand_in)
+    except BaseException:
+        before.undo()
+        raise
 
 
 def deactivate() -> None:
-    """Restore ``lucid.optim`` to what it was before :func:`activate`; else do nothing."""
+    """Restore ``lucid.optim`` to what it was before :func:`activate`; else do nothing.
+
+    Classes compute their own default readings again.
+    """
     global _switched
     with _lock:
+        _prefer(None)
         if _switched is None:
             return
         switched, _switched = _switched, None
         switched.before.restore()
         if switched.stand_in is not None and sys.modules.get("lucid") is switched.stand_in:
             del sys.modules["lucid"]
+
+
+def _check_dialect(dialect: str, ours: ModuleType) -> None:
+    """Refuse a dialect that no optimizer has."""
+    classes = [getattr(ours, name) for name in ours.__all__]
+    known = sorted({reading for found in classes for reading in getattr(found, "rules", ())})
+    if dialect not in known:
+        raise ValueError(
+            f"activate: no optimizer has the dialect {dialect!r}{nearest(dialect, known)}; "
+            f"there are {', '.join(known)}"
+        )
+
+
+def _prefer(dialect: str | None) -> None:
+    """Let classes compute a reading that they were not asked for; None is each one's own."""
+    if dialect is not None or "lucidgen.runtime" in sys.modules:
+        importlib.import_module("lucidgen.runtime").Optimizer.preferred_dialect = dialect
+
+
+def _refuse_lucid_3(lucid: ModuleType) -> None:
+    """Refuse a Lucid whose parameters hold no arrays."""
+    version = str(getattr(lucid, "__version__", ""))
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) >= 3:
+        raise RuntimeError(
+            f"activate: this is Lucid {version}, whose parameters are tensors of its own engine, "
+            f"which optimizers from here cannot read or write; lucid.optim is left as it is. "
+            f"Lucid 2 works, and so do MLX and NumPy parameters with lucidgen.optim"
+        )
 
 
 def _loaded(package: str) -> dict[str, ModuleType]:

@@ -43,6 +43,8 @@ class Optimizer:
 
     rules: ClassVar[Mapping[str, Rule]] = {}
     generation: ClassVar[int] = GENERATION
+    #: The reading that classes which have it compute where none is asked for; None: their first.
+    preferred_dialect: ClassVar[str | None] = None
     #: What updates arrays: what is fastest here, or one of ``kernel_choice.CHOICES``.
     kernel: str = "auto"
     _engine: Engine
@@ -62,8 +64,9 @@ class Optimizer:
     ) -> None:
         given: frozenset[str] | None = self.__dict__.pop("_given", None)
         label = type(self).__name__
-        if dialect is None:
-            dialect = next(iter(self.rules), "")
+        if dialect is None or (given is not None and "dialect" not in given):
+            preferred, first = self.preferred_dialect, next(iter(self.rules), "")
+            dialect = preferred if preferred is not None and preferred in self.rules else first
         elif (dialect := reading_of(self.rules, dialect)) not in self.rules:
             raise ValueError(f"{label}: no dialect {dialect!r}; {nearest(dialect, self.rules)}")
         self.dialect = dialect

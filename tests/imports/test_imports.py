@@ -233,6 +233,68 @@ def test_a_lucid_that_cannot_be_imported_is_reported_and_forgotten(run, world, t
     )
 
 
+@pytest.mark.parametrize("first", ["", "import lucid.optim"])
+def test_a_lucid_3_is_refused_and_left_as_it_is(run, first, tmp_path):
+    optim = tmp_path / "three" / "lucid" / "optim"
+    optim.mkdir(parents=True)
+    (optim.parent / "__init__.py").write_text("__version__ = '3.16.0'\n")
+    (optim / "__init__.py").write_text("class Adam: pass\n")
+    run(
+        "wheel",
+        f"""
+        import sys
+        sys.path.insert(0, {str(optim.parents[1])!r})
+        {first}
+        import lucidgen
+        before = {{name for name in sys.modules if name.startswith("lucid.")}}
+        for _ in range(2):
+            try:
+                lucidgen.activate()
+            except RuntimeError as error:
+                assert "this is Lucid 3.16.0, whose parameters are tensors of its own" in str(error)
+            else:
+                raise AssertionError("no error")
+            assert before == {{name for name in sys.modules if name.startswith("lucid.")}}
+        from lucid.optim import Adam
+        from lucidgen.optim import Adam as ours
+        assert Adam.__module__ == "lucid.optim" and Adam is not ours
+        """,
+    )
+
+
+@pytest.mark.parametrize("world", ["checkout", "wheel+lucid"])
+def test_a_reading_can_be_chosen_for_all(run, world):
+    run(
+        world,
+        """
+        import lucidgen
+        lucidgen.activate(dialect="lucid2")
+        from lucid.optim import ASGD, Adam, Lion
+        from lucidgen import Parameter
+        def reading(kind, **arguments):
+            return kind([Parameter([1.0])], **arguments).dialect
+        assert ASGD([Parameter([1.0])], momentum=0.9).param_groups[0]["momentum"] == 0.9
+        assert reading(Adam) == "lucid2" and reading(Lion) == "paper"
+        assert reading(Adam, dialect="torch") == "torch"
+        lucidgen.activate()
+        assert reading(Adam) == "lucid2"
+        lucidgen.activate(dialect="torch")
+        assert reading(Adam) == "torch"
+        for wrong, answer in (("lucid", "did you mean 'lucid2'?"), ("x", "there are devlog, ")):
+            try:
+                lucidgen.activate(dialect=wrong)
+            except ValueError as error:
+                assert f"no optimizer has the dialect {wrong!r}" in str(error)
+                assert answer in str(error)
+            else:
+                raise AssertionError("no error")
+        lucidgen.activate(dialect="lucid2")
+        lucidgen.deactivate()
+        assert reading(Adam) == "torch"
+        """,
+    )
+
+
 @pytest.mark.parametrize("world", ["checkout+lucid", "wheel+lucid"])
 @pytest.mark.parametrize("first", ["", "lucidgen.activate()"])
 def test_mlx_parameters_step_by_every_route(run, world, first):

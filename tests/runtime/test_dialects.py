@@ -13,8 +13,11 @@ def test_an_argument_that_a_dialect_does_not_have_must_keep_its_default() -> Non
     Adam([Parameter(np.ones(2))], weight_decay=0.0, dialect="paper")
     with pytest.raises(ValueError, match=r"weight_decay=0.1 is not part of the dialect 'paper'"):
         Adam([Parameter(np.ones(2))], weight_decay=0.1, dialect="paper")
-    with pytest.raises(ValueError, match="nesterov=True is not part of the dialect 'lucid2'"):
+    with pytest.raises(ValueError, match="nesterov=True is not part of the dialect 'lucid2'") as e:
         SGD([Parameter(np.ones(2))], momentum=0.9, nesterov=True, dialect="lucid2")
+    having = [d for d, rule in SGD.rules.items() if "nesterov" in rule.arguments]
+    assert str(e.value).endswith("have it: give dialect='torch', for example")
+    assert all(repr(dialect) in str(e.value).partition(";")[2] for dialect in having)
 
 
 def test_an_argument_that_a_dialect_ignores_is_accepted() -> None:

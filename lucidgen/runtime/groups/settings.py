@@ -236,8 +236,10 @@ def check_values(
         elif name in rule.unsupported:
             known = argument_of(rules, name)
             if known is not None and as_argument(known, value, where) != known.default:
+                having = [dialect for dialect in rules if name in rules[dialect].arguments]
                 raise ValueError(
-                    f"{where}: {name}={value!r} is not part of the dialect {rule.dialect!r}"
+                    f"{where}: {name}={value!r} is not part of the dialect {rule.dialect!r}; "
+                    f"{_who_has(having)}"
                 )
         else:
             hint = nearest(name, (*rule.arguments, *rule.ignored, CLIP_VALUE))
@@ -246,6 +248,15 @@ def check_values(
     if missing:
         raise ValueError(f"{where}: {', '.join(map(repr, missing))} missing from the group")
     return checked
+
+
+def _who_has(dialects: list[str]) -> str:
+    """Which dialects have an argument, and how one of them is chosen."""
+    first, *others = [repr(dialect) for dialect in dialects]
+    if not others:
+        return f"the dialect {first} has it: give dialect={first}"
+    listed = f"{', '.join([first, *others[:-1]])} and {others[-1]}"
+    return f"the dialects {listed} have it: give dialect={first}, for example"
 
 
 def settle(rule: Rule, values: Mapping[str, Any], where: str) -> Settings:
