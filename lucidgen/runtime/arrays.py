@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from .checking import shown
+
 
 def as_real(key: str, value: Any, label: str) -> Array:
     """A saved array of any library, if it is one of real numbers."""
     try:
         array = as_numpy(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{label}: the saved {key!r} is no array: {error}") from None
+        raise TypeError(f"{label}: the saved {shown(key)} is no array: {error}") from None
     if array.dtype.kind not in "fiu":
         raise TypeError(
-            f"{label}: the saved {key!r} must be of real numbers, got {value!r} "
+            f"{label}: the saved {shown(key)} must be of real numbers, got {shown(value)} "
             f"(of type {array.dtype}, not a real type)"
         )
     return array
@@ -33,7 +35,7 @@ def is_half(data: Any) -> bool:
     if is_mlx(data):
         mx = sys.modules["mlx.core"]
         return data.dtype in (mx.float16, mx.bfloat16)
-    return isinstance(data, np.ndarray) and data.dtype == np.float16
+    return isinstance(data, np.ndarray) and data.dtype.kind == "f" and data.dtype.itemsize == 2
 
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -44,10 +46,19 @@ Array = np.ndarray[Any, np.dtype[Any]]
 TYPES = {np.dtype(name): i for i, name in enumerate(("float32", "float64", "float16", "uint16"))}
 
 
+def plain(array: Array | np.generic) -> Array:
+    """The array itself, or the data of one of a subclass.
+
+    What a mask or a matrix means to its own operators, steps do not mean: all that comes from
+    outside passes through here, gradients in a step, weights as they become private, and states.
+    """
+    return np.asarray(array)
+
+
 def as_numpy(value: Any) -> Array:
     """An array of any library as a NumPy array (bfloat16, which NumPy lacks, as float32)."""
     if isinstance(value, np.ndarray):
-        return value
+        return plain(value)
     if hasattr(value, "detach") and hasattr(value, "cpu"):  # torch, which is never imported
         value = value.detach().cpu()
         if "bfloat16" in str(value.dtype):
@@ -57,6 +68,31 @@ def as_numpy(value: Any) -> Array:
 
         value = value.astype(mx.float32)
     return np.asarray(value)
+
+
+def as_mlx(value: Any, dtype: Any) -> Any:
+    """An array of any library, copied, as an MLX array of this type.
+
+    MLX reads neither foreign byte orders nor long doubles.
+    """
+    import mlx.core as mx
+
+    if not isinstance(value, mx.array):
+        array = as_numpy(value)
+        kind = np.dtype(np.float64) if array.dtype.kind == "f" else array.dtype
+        if array.dtype.itemsize <= kind.itemsize:
+            kind = array.dtype.newbyteorder("=")
+        with np.errstate(over="ignore"):
+            array = array.astype(kind, copy=False)
+        value = mx.array(array, dtype=mx.float64) if dtype == mx.float64 else mx.array(array)
+    return mx.array(value) if value.dtype == dtype else value.astype(dtype)
+
+
+def zeros_like(array: Any) -> Any:
+    """New zeros like an array, of NumPy or of MLX."""
+    if is_mlx(array):
+        return sys.modules["mlx.core"].zeros_like(array)
+    return np.zeros_like(plain(array))
 
 
 def is_mlx(value: object) -> bool:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import as_real, is_mlx, is_mlx_module
+from .arrays import as_mlx, as_real, is_mlx, is_mlx_module
 from .backends.numpy import CHUNK
-from .checking import as_count, as_number
+from .checking import as_bool, as_count, as_number, listed, shown
 from .groups.parameters import collect, without_repeats
 from .step.hooks import Handle
 
@@ -66,9 +66,7 @@ class ExponentialMovingAverage:
         self._weights: _Parameters | _Module = (
             _Module(source) if is_mlx_module(source) else _Parameters(source, label)
         )
-        if not isinstance(warmup, bool):
-            raise TypeError(f"{label}: warmup must be True or False, got {warmup!r}")
-        self.warmup = warmup
+        self.warmup = as_bool(warmup, f"{label}: warmup")
         #: The averages by name (else by position), the decay and the number of updates.
         self.state: dict[str, Any] = {
             "averages": {key: _wide(data) for key, data in self._weights.get().items()},
@@ -112,7 +110,18 @@ class ExponentialMovingAverage:
         self._weights.settle(averages)
 
     def follow(self, optimizer: Any) -> Handle:
-        """Update after each update of an optimizer, until the returned handle removes this."""
+        """Update after each update of an optimizer, until the returned handle removes this.
+
+        Raises
+        ------
+        TypeError
+            If it is no optimizer.
+        """
+        if not hasattr(optimizer, "register_step_post_hook"):
+            raise TypeError(
+                f"{type(self).__name__}: follow takes an optimizer, got {shown(optimizer)} "
+                f"({type(optimizer).__name__})"
+            )
 
         def update(followed: Any, *_: Any) -> None:
             if not followed.accumulated:
@@ -154,23 +163,22 @@ class ExponentialMovingAverage:
             raise ValueError(f"{label}: {', '.join(map(repr, sorted(missing)))} not in the dict")
         saved = state_dict["averages"]
         if not isinstance(saved, Mapping):
-            raise TypeError(f"{label}: the saved averages must be a dict, got {saved!r}")
-        if not isinstance(state_dict["warmup"], bool):
-            raise TypeError(f"{label}: warmup must be True or False, got {state_dict['warmup']!r}")
+            raise TypeError(f"{label}: the saved averages must be a dict, got {shown(saved)}")
+        warmup = as_bool(state_dict["warmup"], f"{label}: warmup")
         if saved.keys() != own.keys():
             different = sorted(map(str, saved.keys() ^ own.keys()))
-            raise ValueError(f"{label}: the parameters differ: {', '.join(different)}")
+            raise ValueError(f"{label}: the parameters differ: {listed(different)}")
         arrays = {key: as_real(key, array, label) for key, array in saved.items()}
         for key, array in arrays.items():
             if array.shape != tuple(own[key].shape):
                 raise ValueError(
-                    f"{label}: the average of {key!r} was saved with shape {array.shape}, "
+                    f"{label}: the average of {shown(key)} was saved with shape {array.shape}, "
                     f"the parameter has {tuple(own[key].shape)}"
                 )
         made = {key: _like(arrays[key], array) for key, array in own.items()}
         updates = as_count(state_dict["updates"], f"{label}: updates", at_least=0)
         self.decay = state_dict["decay"]
-        self.warmup = state_dict["warmup"]
+        self.warmup = warmup
         self.state["averages"] = made
         self.state["updates"] = self._weights.number(updates)
 
@@ -266,8 +274,7 @@ def _wide(data: Array) -> Array:
 def _like(saved: np.ndarray[Any, Any], own: Array) -> Array:
     """A copy of a saved array as one of the library and type of ``own``."""
     if is_mlx(own):
-        mx = sys.modules["mlx.core"]
-        return mx.array(saved).astype(own.dtype)
+        return as_mlx(saved, own.dtype)
     return np.array(saved, dtype=own.dtype)
 
 

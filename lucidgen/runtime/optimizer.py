@@ -13,19 +13,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from . import checking, former
-from .arrays import make_mlx_types_picklable
+from .arrays import make_mlx_types_picklable, zeros_like
 from .backends.kernel_choice import checked_kernel
-from .checking import nearest
+from .checking import nearest, shown
 from .checkpoints import checkpoint
 from .engine import Engine
 from .groups import options, without_decay
 from .groups.grouping import as_group_dicts
-from .groups.settings import CLIP_VALUE, check_values, settle
+from .groups.settings import CLIP_VALUE, as_argument, check_values, settle
 from .rules.generation import GENERATION, adopt
 from .rules.rule import Rule, rate_of, reading_of
 from .step.engine import ParameterEngine
 from .step.hooks import Handle, Hook
 from .trees.engine import TreeEngine, is_for_trees
+from .trees.leaves import check_model
 from .trees.rate import is_schedule, with_first_value
 
 #: The kinds of engines, by their names in pickles.
@@ -68,7 +69,9 @@ class Optimizer:
             preferred, first = self.preferred_dialect, next(iter(self.rules), "")
             dialect = preferred if preferred is not None and preferred in self.rules else first
         elif (dialect := reading_of(self.rules, dialect)) not in self.rules:
-            raise ValueError(f"{label}: no dialect {dialect!r}; {nearest(dialect, self.rules)}")
+            raise ValueError(
+                f"{label}: no dialect {shown(dialect)}; {nearest(dialect, self.rules)}"
+            )
         self.dialect = dialect
         rule = self._rule
         self.kernel = checked_kernel(kernel, label, rule)
@@ -87,6 +90,8 @@ class Optimizer:
                 )
             schedule = arguments[rate_of(rule)]
             arguments = with_first_value(rule, arguments, label)
+        if defaults is not None and not isinstance(defaults, Mapping):
+            raise TypeError(f"{label}: defaults must be a dict, got {shown(defaults)}")
         self.defaults: dict[str, Any] = self._checked_defaults(
             {**(defaults or {}), **arguments}, given
         )
@@ -161,11 +166,22 @@ class Optimizer:
         handle: Handle = self._engine.add_hook(self, hook, is_before=False)
         return handle
 
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients.
+
+        Parameters
+        ----------
+        set_to_none : bool, default True
+            Whether parameters are left without a gradient; else those that have one get zeros, in
+            new arrays, and the next step counts them.
+        """
+        set_to_none = checking.as_bool(set_to_none, f"{type(self).__name__}: set_to_none")
         for group in self.param_groups:
             for param in group["params"]:
-                if hasattr(param, "zero_grad"):
+                if not set_to_none:
+                    if param.grad is not None:
+                        param.grad = zeros_like(param.grad)
+                elif hasattr(param, "zero_grad"):
                     param.zero_grad()
                 else:
                     param.grad = None
@@ -190,6 +206,7 @@ class Optimizer:
 
     def update(self, model: Any, grads: Any) -> None:
         """Update an mlx.nn.Module from a tree of gradients, unevaluated."""
+        check_model(model, type(self).__name__)
         model.update(self.apply_gradients(grads, model))
 
     # -- state and options ------------------------------------------------------------------------
@@ -217,8 +234,15 @@ class Optimizer:
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
+        rule, rate = self._rule, rate_of(self._rule)
+        where = type(self).__name__
+        argument = None if rule is None else rule.arguments.get(rate)
+        if argument is None:
+            value = checking.as_number(value, f"{where}: {rate}")
+        elif not (isinstance(self._engine, TreeEngine) and is_schedule(value)):
+            value = as_argument(argument, value, where)
         for group in self.param_groups:
-            group[rate_of(self._rule)] = value
+            group[rate] = value
 
     @property
     def max_grad_norm(self) -> float | None:

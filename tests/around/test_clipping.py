@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from typing import Any
 
@@ -106,6 +107,59 @@ def test_a_gradient_of_any_layout_counts_once() -> None:
         optimizer = SGD([a], lr=1.0, max_grad_norm=1.0)
         optimizer.step()
         assert optimizer.grad_norm == pytest.approx(np.linalg.norm(gradient), rel=1e-14)
+
+
+@pytest.mark.parametrize("size", [1000, 50_000, 3_000_001])
+@pytest.mark.parametrize(
+    ("make", "promised"),
+    [
+        (lambda values: values, 1e-10),
+        (lambda values: values.astype(np.float32), 1e-4),
+        (lambda values: mx.array(values.astype(np.float32)), 1e-4),
+    ],
+    ids=["float64", "float32", "mlx"],
+)
+def test_the_norm_is_as_right_as_is_promised_of_however_many_elements(
+    make: Any, promised: float, size: int
+) -> None:
+    # Equal elements are the worst: every addition rounds in the same direction.
+    found = parameters(np.full(size, 1 + 2.0**-10), np.full(9, 0.5), make=make)
+    optimizer = SGD(found, lr=1.0, max_grad_norm=1.0)
+    optimizer.step()
+    exact = math.sqrt(size * (1 + 2.0**-10) ** 2 + 9 * 0.25)
+    assert float(optimizer.grad_norm) == pytest.approx(exact, rel=promised)
+
+
+def test_kernels_for_one_kind_of_arrays_find_the_same_norm() -> None:
+    values = np.random.default_rng(2).standard_normal(70_000).astype(np.float32)
+    for make, kernels in ((np.array, ("numpy", "cpp")), (mx.array, ("mlx", "cpp"))):
+        norms = []
+        for kernel in kernels:
+            optimizer = SGD(parameters(values, make=make), max_grad_norm=1.0, kernel=kernel)
+            optimizer.step()
+            norms.append(float(optimizer.grad_norm))
+        assert norms[0] == norms[1]
+
+
+@pytest.mark.parametrize("make", [np.array, mx.array], ids=["numpy", "mlx"])
+@pytest.mark.parametrize("gradient", [[3.0, 4.0], [np.inf, 1.0], [np.nan, 1.0]])
+def test_an_infinite_limit_only_measures(gradient: list[float], make: Any) -> None:
+    limits = {"max_grad_norm": float("inf"), "max_grad_value": float("inf")}
+    norm = np.linalg.norm(gradient)
+    (mine,), (plain,) = parameters(gradient, make=make), parameters(gradient, make=make)
+    optimizer = SGD([mine], lr=0.1, **limits)
+    optimizer.step()
+    SGD([plain], lr=0.1).step()
+    np.testing.assert_array_equal(np.array(mine.data), np.array(plain.data))
+    np.testing.assert_array_equal(float(optimizer.grad_norm), norm)
+    other = SGD([mine], lr=0.1)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.max_grad_norm == float("inf")
+    if make is mx.array:
+        by_tree = SGD(lr=0.1, **limits)
+        made = by_tree.apply_gradients({"w": plain.grad}, {"w": mx.ones(2)})
+        np.testing.assert_array_equal(np.array(made["w"]), np.array(plain.data))
+        np.testing.assert_array_equal(by_tree.grad_norm.item(), norm)
 
 
 @pytest.mark.parametrize("kernel", ["numpy", "cpp"])

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..checking import shown
 from ..rules.rule import Rule
 from .gpu import ANY
 from .numpy import NumPy
@@ -63,7 +64,9 @@ def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
         kernel, named = os.environ[VARIABLE], VARIABLE
     if kernel not in CHOICES:
         named = "kernel" if named == kernel else named
-        raise ValueError(f"{label}: {named} must be one of {', '.join(CHOICES)}, got {kernel!r}")
+        raise ValueError(
+            f"{label}: {named} must be one of {', '.join(CHOICES)}, got {shown(kernel)}"
+        )
     if named == "cpp" and rule is not None and "cpp" not in rule.targets:
         why = "it reduces over tensors"
         if rule.elementwise:

@@ -10,7 +10,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..arrays import as_numpy
+from ..arrays import as_mlx
 from ..groups.settings import Settings
 from ..rules.rule import State
 
@@ -20,13 +20,6 @@ Array = Any  # mlx.core.array has no usable type information for operators
 def computing_type(dtype: Any) -> Any:
     """The type in which arithmetic on this type is done: float32 for the half types."""
     return mx.float32 if dtype in (mx.float16, mx.bfloat16) else dtype
-
-
-def as_mlx(value: Any, dtype: Any) -> Array:
-    """An array of any library, copied, as an MLX array of this type."""
-    if not isinstance(value, mx.array):
-        value = mx.array(as_numpy(value))
-    return mx.array(value) if value.dtype == dtype else value.astype(dtype)
 
 
 def state_array(state: State, entry: dict[str, Any], settings: Settings, w: Array) -> Array:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, as_numpy
+from ..arrays import Array, as_numpy, plain
 from ..groups.bucket import Members, Part
 from ..groups.settings import Settings
 from ..groups.states import Seen, Slot
@@ -171,11 +171,11 @@ def _fitting(found: Any, w: Array, layout: str) -> Array:
     """The state as an array that a step can update together with w."""
     order: Any = layout
     if isinstance(found, np.ndarray) and found.dtype == w.dtype and found.flags.writeable:
-        flags = found.flags
-        if flags.f_contiguous if order == "F" else flags.c_contiguous:
-            if not shares_memory((found,)):  # somebody else's, in use from now on
-                mark_private(found, None)
-            return found
+        own = plain(found)
+        if own.flags.f_contiguous if order == "F" else own.flags.c_contiguous:
+            if not shares_memory((own,)):  # somebody else's, in use from now on
+                mark_private(own, None)
+            return own
     fitting: Array = np.array(as_numpy(found), dtype=w.dtype, order=order)
     mark_private(fitting, None)
     return fitting

@@ -16,7 +16,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ..checking import as_count
+from ..checking import as_count, listed, shown
 from ..engine import Loaded, Owner, Target
 from ..groups.grouping import group_label
 from ..groups.options import Options, checked
@@ -119,10 +119,10 @@ def _options(optimizer: Owner, state_dict: Mapping[str, Any]) -> tuple[Options, 
     """The checked options of a saved dict, and how many batches wait in it."""
     label, saved = type(optimizer).__name__, state_dict.get("options", {})
     if not isinstance(saved, Mapping):
-        raise TypeError(f"{label}: the saved options must be a dict, got {saved!r}")
+        raise TypeError(f"{label}: the saved options must be a dict, got {shown(saved)}")
     unknown = saved.keys() - _UNSET.keys()
     if unknown:
-        raise ValueError(f"{label}: unknown saved options {', '.join(map(repr, sorted(unknown)))}")
+        raise ValueError(f"{label}: unknown saved options {listed(map(shown, unknown))}")
     found = checked(saved, label)
     for name, value in found.items():
         optimizer._engine.check_change(name, getattr(optimizer, name), value)
@@ -133,15 +133,17 @@ def _check_class(optimizer: Owner, state_dict: Mapping[str, Any]) -> None:
     label, own = type(optimizer).__name__, class_name(optimizer)
     for key in ("class", "dialect"):
         if not isinstance(state_dict.get(key, ""), str):
-            raise TypeError(f"{label}: {key!r} must be a name, got {state_dict[key]!r}")
+            raise TypeError(f"{label}: {key!r} must be a name, got {shown(state_dict[key])}")
     saved = state_dict.get("class", own)
     if saved != own:
+        saved = listed([saved])
         raise ValueError(
             f"{label}: the state dict was saved by {saved}; construct a {saved} to load it"
         )
     dialect = reading_of(optimizer.rules, state_dict.get("dialect", optimizer.dialect))
     if dialect != optimizer.dialect:
         raise ValueError(
-            f"{label}: the state dict was saved under the dialect {dialect!r}, this optimizer is "
-            f"of {optimizer.dialect!r}; construct it with dialect={dialect!r} to resume that run"
+            f"{label}: the state dict was saved under the dialect {shown(dialect)}, this optimizer "
+            f"is of {optimizer.dialect!r}; construct it with dialect={shown(dialect)} to resume "
+            f"that run"
         )

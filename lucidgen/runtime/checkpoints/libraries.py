@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..arrays import as_numpy, is_mlx
+from ..checking import listed, shown
 from ..engine import Owner, Target
 from ..groups.settings import as_argument
 from ..rules.calling import call
@@ -117,7 +118,7 @@ def _of_keras(label: str, variables: Mapping[str, Any], kinds: Sequence[str]) ->
             f"{', '.join(f'_{kind}' for kind in kinds)}"
         )
     if len(set(counts.values())) > 1:
-        raise ValueError(f"{label}: keras has as many variables of each kind, not {counts}")
+        raise ValueError(f"{label}: keras has as many variables of each kind, not {shown(counts)}")
     entries = [
         {"step": step, **shared, **dict(zip(found, values, strict=True))}
         for values in zip(*found.values(), strict=True)
@@ -202,7 +203,7 @@ def _elsewhere(optimizer: Owner, library: Any) -> Elsewhere:
         return optimizer.rules[own].saved_elsewhere.get("torch", Elsewhere())
     if library not in LIBRARIES:
         raise ValueError(
-            f"{label}: the state dict is of {library!r}; known are {', '.join(LIBRARIES)}"
+            f"{label}: the state dict is of {shown(library)}; known are {', '.join(LIBRARIES)}"
         )
     known = [name for name, rule in optimizer.rules.items() if library in rule.saved_elsewhere]
     known.sort(key=lambda name: name != library)
@@ -263,8 +264,8 @@ class _Conversion:
                 continue
             if condition is None or self._called(condition):
                 raise ValueError(
-                    f"{self.label}: the state dict was saved with {key}={saved[key]!r}, but what "
-                    f"is computed here is that of {key}={expected!r}"
+                    f"{self.label}: the state dict was saved with {key}={shown(saved[key])}, but "
+                    f"what is computed here is that of {key}={expected!r}"
                 )
 
     def entry(self, saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,8 +281,8 @@ class _Conversion:
                 found[key] = value
             elif key != "step":
                 raise ValueError(
-                    f"{self.label}: the state dict has {key!r}, where that library keeps "
-                    f"{', '.join(map(repr, self.kept.states))}; was it saved by another optimizer?"
+                    f"{self.label}: the state dict has {shown(key)}, where that library keeps "
+                    f"{listed(map(repr, self.kept.states))}; was it saved by another optimizer?"
                 )
         return found
 
@@ -331,8 +332,8 @@ def _regrouped(label: str, saved: SavedGroup, targets: list[list[Target]]) -> li
     missing = sorted({target.name or "" for target in present} - ids.keys())
     if missing:
         raise ValueError(
-            f"{label}: the parameters differ; not in the state dict: {', '.join(missing)}; in it "
-            f"are {', '.join(sorted(ids))}"
+            f"{label}: the parameters differ; not in the state dict: {listed(missing)}; in it are "
+            f"{listed(sorted(ids))}"
         )
     names = [[target.name or "" for target in group] for group in targets]
     return [replace(saved, ids=[ids[n] for n in group], names=group) for group in names]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..checking import listed, shown
 from ..engine import Target
 from ..groups.options import MACHINERY
 from ..groups.settings import STRUCTURE
@@ -35,16 +36,16 @@ def parsed(
     _dict(state_dict, f"{label}: a state dict")
     for key in ("state", "param_groups"):
         if key not in state_dict:
-            raise ValueError(f"{label}: the state dict has no {key!r}: is it an optimizer's?")
+            raise ValueError(f"{label}: the state dict has no {shown(key)}: is it an optimizer's?")
     saved = _listed(state_dict["param_groups"], f"{label}: 'param_groups'", "dicts", Mapping)
     groups = [_group(group, f"{label}: saved group {i}") for i, group in enumerate(saved)]
     state = _dict(state_dict["state"], f"{label}: 'state'")
     seen = {key for group in groups for key in group.ids}
     stray = [key for key in state if key not in seen]
     if stray:
-        raise ValueError(f"{label}: saved state of {stray!r}, which no saved group lists")
+        raise ValueError(f"{label}: saved state of {shown(stray)}, which no saved group lists")
     for key, entry in state.items():
-        _dict(entry, f"{label}: the saved state of {key!r}")
+        _dict(entry, f"{label}: the saved state of {shown(key)}")
     return groups, state
 
 
@@ -58,7 +59,7 @@ def _group(group: Mapping[str, Any], label: str) -> SavedGroup:
     if names is not None:
         names = _listed(names, f"{label}: 'param_names'", "names", str)
         if len(set(names)) != len(names):
-            raise ValueError(f"{label}: 'param_names' has a name twice: {names!r}")
+            raise ValueError(f"{label}: 'param_names' has a name twice: {shown(names)}")
     if shapes is not None:
         shapes = _listed(shapes, f"{label}: 'param_shapes'", "shapes", tuple | list)
         shapes = [tuple(_listed(s, f"{label}: a shape", "whole numbers", int)) for s in shapes]
@@ -67,25 +68,27 @@ def _group(group: Mapping[str, Any], label: str) -> SavedGroup:
             raise ValueError(f"{label} has {len(ids)} parameters, {len(found)} {kind}")
     updates = group.get("updates")
     if updates is not None and (not isinstance(updates, int) or updates < 0):
-        raise ValueError(f"{label}: 'updates' must be a whole number, got {updates!r}")
+        raise ValueError(f"{label}: 'updates' must be a whole number, got {shown(updates)}")
     values = {key: value for key, value in group.items() if key not in _LAYOUT}
     return SavedGroup(values, ids, names, shapes, updates)
 
 
 def _dict(value: Any, label: str) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
-        raise TypeError(f"{label} must be a dict, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"{label} must be a dict, got {shown(value)} ({type(value).__name__})")
     return value
 
 
 def _listed(value: Any, label: str, of: str, kind: Any) -> list[Any]:
     """The items of a list, each of a kind."""
     if not isinstance(value, list | tuple):
-        raise TypeError(f"{label} must be a list of {of}, got {value!r} ({type(value).__name__})")
+        raise TypeError(
+            f"{label} must be a list of {of}, got {shown(value)} ({type(value).__name__})"
+        )
     for item in value:
         if not isinstance(item, kind):
             raise TypeError(
-                f"{label} must be a list of {of}, but has {item!r} ({type(item).__name__})"
+                f"{label} must be a list of {of}, but has {shown(item)} ({type(item).__name__})"
             )
     return list(value)
 
@@ -118,9 +121,9 @@ def _matched_by_name(
     own_names = {target.name for group in targets for target in group if target.name}
     problems = []
     if own_names - saved_names:
-        problems.append(f"not in the state dict: {', '.join(sorted(own_names - saved_names))}")
+        problems.append(f"not in the state dict: {listed(sorted(own_names - saved_names))}")
     if saved_names - own_names:
-        problems.append(f"only in the state dict: {', '.join(sorted(saved_names - own_names))}")
+        problems.append(f"only in the state dict: {listed(sorted(saved_names - own_names))}")
     if problems:
         raise ValueError(f"{label}: the parameters differ; {'; '.join(problems)}")
     pairs = []
@@ -133,7 +136,7 @@ def _matched_by_name(
         else:
             raise ValueError(
                 f"{label}: no saved group holds just the parameters of group {index} "
-                f"({', '.join(sorted(str(name) for name in names))}); group them as they were saved"
+                f"({listed(sorted(str(name) for name in names))}); group them as they were saved"
             )
     return pairs
 
@@ -144,5 +147,5 @@ def check_shape(saved: SavedGroup, key: Any, target: Target) -> None:
     shape = saved.shapes[saved.ids.index(key)]
     if shape != target.shape:
         raise ValueError(
-            f"{target.label}: has shape {target.shape}, but was saved with shape {shape}"
+            f"{target.label}: has shape {target.shape}, but was saved with shape {shown(shape)}"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..checking import shown
 from .libraries import library_layout
 
 #: The keys on the way to an array: what jax sorts by, and the text of a name.
@@ -59,7 +60,7 @@ def from_optax(opt_state: Any, *, step: int | None = None) -> dict[str, Any]:
         for path, value in leaves:
             entry = entries.setdefault(path, {})
             if key in entry:
-                raise ValueError(f"the state of optax has {key!r} twice for {_name(path)!r}")
+                raise ValueError(f"the state of optax has {shown(key)} twice for {_name(path)!r}")
             entry[key] = value
             if "count" in fields:
                 entry["step"] = fields["count"]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import as_real, is_mlx
+from ..checking import listed, shown
 from ..engine import Owner, Target
 from ..groups.settings import STRUCTURE, Settings, check_values, is_note, settle
 from ..groups.states import GRAD_SUM, MASTER_WEIGHT
@@ -41,8 +42,8 @@ def new_values(
         if key in rule.torch_keys:
             if not is_same(value, rule.torch_keys[key]):
                 raise ValueError(
-                    f"{where}: {key}={value!r}, but {type(optimizer).__name__} computes what torch "
-                    f"does for {key}={rule.torch_keys[key]!r}"
+                    f"{where}: {key}={shown(value)}, but {type(optimizer).__name__} computes what "
+                    f"torch does for {key}={rule.torch_keys[key]!r}"
                 )
             continue
         found[key] = copy.deepcopy(value)
@@ -81,7 +82,7 @@ def new_entry(
     if unknown and not optimizer._steps_by_itself:
         fitting = _fitting_dialects(optimizer, found)
         raise ValueError(
-            f"{label}: saved state {', '.join(map(repr, unknown))}, but "
+            f"{label}: saved state {listed(map(shown, unknown))}, but "
             f"{type(optimizer).__name__} keeps {', '.join(sorted(rule.keys)) or 'no state'}; "
             + (
                 f"construct the optimizer with dialect={fitting}"
@@ -190,7 +191,7 @@ def _as_scalar(key: str, value: Any, label: str) -> float:
     if array.size > 1 and (array == array.flat[0]).all():
         array = array.reshape(-1)[:1]
     if array.size != 1:
-        raise ValueError(f"{label}: the saved {key!r} must be one number, got {value!r}")
+        raise ValueError(f"{label}: the saved {key!r} must be one number, got {shown(value)}")
     return float(array.reshape(()))
 
 
@@ -198,5 +199,7 @@ def _as_array(key: str, value: Any, shape: tuple[int, ...], label: str) -> Any:
     """A copy of a saved array; the backend gives it the parameter's type at the next step."""
     array = as_real(key, value, label)
     if array.shape != shape:
-        raise ValueError(f"{label}: the saved {key!r} has shape {array.shape}, expected {shape}")
+        raise ValueError(
+            f"{label}: the saved {key!r} has shape {shown(array.shape)}, expected {shape}"
+        )
     return copied(value) if is_mlx(value) else np.array(array, order="K")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, is_mlx
+from ..checking import shown
 
 SUFFIX = ".safetensors"
 CHECKSUM = "sha256"
@@ -38,6 +39,8 @@ _LARGEST_HEADER = 100_000_000  # bytes, as other readers have it
 
 def checked_path(path: Any) -> Path:
     """The path of a file whose name says what it is, which is how MLX tells."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"a path must be a string or a Path, got {shown(path)}")
     found = Path(path)
     if found.suffix != SUFFIX:
         raise ValueError(f"{found}: the name of the file must end in {SUFFIX}")
@@ -87,7 +90,7 @@ def _stored(name: str, array: Any) -> tuple[str, Array]:
     part = np.asarray(array, order="C")
     part = part.astype(part.dtype.newbyteorder("<"), copy=False)
     if part.dtype not in _NAMES:
-        raise TypeError(f"{name!r} is an array of {part.dtype}, which a file cannot hold")
+        raise TypeError(f"{shown(name)} is an array of {part.dtype}, which a file cannot hold")
     return _NAMES[part.dtype], part
 
 
@@ -160,7 +163,7 @@ def _part(path: Path, name: str, entry: Any, data: memoryview) -> tuple[str, Arr
         return kind, np.frombuffer(data[start:end], dtype).reshape(shape)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} is damaged, or of a type unknown here: {name!r}: {error}"
+            f"{path} is damaged, or of a type unknown here: {shown(name)}: {error}"
         ) from None
 
 

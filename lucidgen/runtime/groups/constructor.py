@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, Concatenate, ParamSpec, cast
 
-from ..checking import nearest
+from ..checking import nearest, shown
 from . import options
 
 P = ParamSpec("P")
@@ -40,7 +40,7 @@ def constructor(
         for name in kwargs:
             if name not in names:
                 raise TypeError(
-                    f"{type(self).__name__}() has no argument {name!r}; {nearest(name, names)}"
+                    f"{type(self).__name__}() has no argument {shown(name)}; {nearest(name, names)}"
                 )
         self._given = frozenset(signature.bind(self, *args, **kwargs).arguments)
         init(self, *args, **kwargs)

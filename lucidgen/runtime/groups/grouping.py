@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, Protocol
 
+from ..checking import shown
 from ..rules.rule import Rule
 from .parameters import collect, describe, without_repeats
 from .settings import Group, Settings, check_values, settle
@@ -35,7 +36,7 @@ class Grouped(Protocol):
 
 def group_label(of: Grouped, index: int, group: Mapping[str, Any] | None = None) -> str:
     """How errors call a group."""
-    name = "" if group is None or "name" not in group else f" ({group['name']!r})"
+    name = "" if group is None or "name" not in group else f" ({shown(group['name'])})"
     return f"{type(of).__name__}: group {index}{name}"
 
 

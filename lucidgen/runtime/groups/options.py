@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from ..checking import as_count, as_number
+from ..checking import as_bool, as_count, as_number, shown
 from .settings import CLIP_VALUE, as_bound
 
 #: Arguments of torch's optimizers that say how a step runs, not what it computes. There is one way
@@ -24,7 +24,12 @@ class Options(TypedDict, total=False):
     max_grad_norm : float above 0, default None
         Clip gradients to this norm, taken over all gradients of all groups: each is multiplied by
         ``min(1, max_grad_norm / (norm + 1e-6))``. ``optimizer.grad_norm`` is the norm found by the
-        last step. A norm that is infinite or nan makes zeros and nans of the gradients.
+        last step. A norm that is infinite or nan makes zeros and nans of the gradients;
+        ``float("inf")`` clips nothing, and only measures. Squares are taken and added in the type
+        of the gradients (float32 at least; float32 for all MLX arrays), in an order of the
+        library's own. So the norm is right to 1e-4 of itself and mostly to 1e-6, and to 1e-10 for
+        float64 in NumPy, however many elements there are: runs on NumPy and on MLX arrays agree to
+        that, not to the bit. Between kernels for one kind of arrays it makes no difference.
     max_grad_value : float, at least 0, default None
         Clip each element of the gradients to at most this magnitude, after clipping by the norm.
         It is an entry of the groups, which can differ in it.
@@ -75,7 +80,7 @@ def checked(given: Mapping[str, Any], label: str) -> Options:
     for name in MACHINERY:
         value = given.get(name)
         if value is not None and not isinstance(value, bool):
-            raise TypeError(f"{label}: {name} must be True, False or None, got {value!r}")
+            raise TypeError(f"{label}: {name} must be True, False or None, got {shown(value)}")
     if given.get("differentiable"):
         raise ValueError(
             f"{label}: differentiable=True is not possible: a step is no part of a graph"
@@ -89,11 +94,7 @@ def checked(given: Mapping[str, Any], label: str) -> Options:
         count = as_count(given["accumulation_steps"], f"{label}: accumulation_steps")
         found["accumulation_steps"] = count
     if given.get("master_weights") is not None:
-        if not isinstance(given["master_weights"], bool):
-            raise TypeError(
-                f"{label}: master_weights must be True or False, got {given['master_weights']!r}"
-            )
-        found["master_weights"] = given["master_weights"]
+        found["master_weights"] = as_bool(given["master_weights"], f"{label}: master_weights")
     return found
 
 
@@ -101,7 +102,7 @@ def as_max_grad_norm(value: Any, label: str) -> float | None:
     """The checked value of ``max_grad_norm``."""
     if value is None:
         return None
-    number = as_number(value, f"{label}: max_grad_norm")
+    number = as_number(value, f"{label}: max_grad_norm", may_be_infinite=True)
     if number <= 0:
         raise ValueError(
             f"{label}: max_grad_norm must be above 0, got {number!r}; None does not clip"

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import is_floating, is_mlx, is_mlx_module
-from ..checking import warning_level
+from ..arrays import Array, is_floating, is_mlx, is_mlx_module, plain
+from ..checking import shown, warning_level
 
 Named = tuple[str | None, Any]
 
@@ -30,8 +30,10 @@ class Parameter:
     __slots__ = ("__weakref__", "data", "grad")
 
     def __init__(self, data: Any) -> None:
-        if not isinstance(data, np.ndarray) and not is_mlx(data):
-            data = np.array(data, dtype=np.float64)
+        if isinstance(data, np.ndarray):
+            data = plain(data)
+        elif not is_mlx(data):
+            data = _as_array(data)
         if not is_floating(data):
             raise TypeError(
                 f"Parameter needs an array of a floating type, got {data.dtype}; "
@@ -46,6 +48,19 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter({self.data!r})"
+
+
+def _as_array(data: Any) -> Array:
+    """An array of numbers that come in another form."""
+    try:
+        if data is None or isinstance(data, str | bytes):
+            raise TypeError
+        return np.array(data, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Parameter needs an array of a floating type, or numbers, got {shown(data)} "
+            f"({type(data).__name__})"
+        ) from None
 
 
 def describe(index: int, name: str | None) -> str:

@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from types import MethodType
 from typing import Any
 
+from ..checking import shown
+
 #: Patterns, of which one must match a parameter's name; or what is asked with name and parameter.
 Selection = tuple[str, ...] | Callable[[str | None, Any], bool]
 
@@ -24,11 +26,12 @@ def as_selection(value: Any, what: str) -> Selection:
     patterns = (value,) if isinstance(value, str) else value
     if not isinstance(patterns, Iterable):
         raise TypeError(
-            f"{what} must be patterns for names, or a function of name and parameter, got {value!r}"
+            f"{what} must be patterns for names, or a function of name and parameter, got "
+            f"{shown(value)}"
         )
     patterns = tuple(patterns)
     if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
-        raise TypeError(f"{what} must be patterns such as '*.bias', got {value!r}")
+        raise TypeError(f"{what} must be patterns such as '*.bias', got {shown(value)}")
     return patterns
 
 

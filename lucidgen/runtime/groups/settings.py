@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from ..checking import as_number, nearest
+from ..checking import as_bool, as_number, nearest, shown
 from ..rules.calling import call
 from ..rules.rule import Flag, Hyper, Rule, State
 
@@ -101,9 +101,10 @@ class Settings:
         self.values: dict[str, float] = {}
         self.choices: dict[str, bool] = {flag.name: values[flag.name] for flag in rule.flags}
         maximize, bound = self.choices.pop("maximize", False), values.get(CLIP_VALUE)
-        self.choices["scale_grad"] = maximize or bound is not None
+        bound = math.inf if bound is None else bound
+        self.choices["scale_grad"] = maximize or bound < math.inf
         self.values["grad_factor"] = -1.0 if maximize else 1.0
-        self.values["grad_bound"] = math.inf if bound is None else bound
+        self.values["grad_bound"] = bound
         for hyper in rule.hypers:
             value = values[hyper.name]
             elements = value if hyper.is_tuple else (value,)
@@ -155,9 +156,9 @@ def as_hyper(hyper: Hyper, value: Any, where: str) -> float | tuple[float, ...]:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, tuple | list):
-        raise TypeError(f"{label} must be {count} numbers, got {value!r}")
+        raise TypeError(f"{label} must be {count} numbers, got {shown(value)}")
     if len(value) != count:
-        raise ValueError(f"{label} must be {count} numbers, got {len(value)}: {value!r}")
+        raise ValueError(f"{label} must be {count} numbers, got {len(value)}: {shown(value)}")
     numbers = tuple(as_number(x, f"{label}[{i}]") for i, x in enumerate(value))
     for i, number in enumerate(numbers):
         _check_bounds(hyper, number, f"{label}[{i}]")
@@ -174,14 +175,12 @@ def _check_bounds(hyper: Hyper, number: float, label: str) -> None:
 
 def as_flag(flag: Flag, value: Any, where: str) -> bool:
     """The value of a flag."""
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    raise TypeError(f"{where}: {flag.name} must be True or False, got {value!r}")
+    return as_bool(value, f"{where}: {flag.name}")
 
 
 def as_bound(value: Any, where: str) -> float:
     """The value of ``max_grad_value``."""
-    number = as_number(value, f"{where}: {CLIP_VALUE}")
+    number = as_number(value, f"{where}: {CLIP_VALUE}", may_be_infinite=True)
     if number < 0:
         raise ValueError(f"{where}: {CLIP_VALUE} must be at least 0, got {number!r}")
     return number
@@ -222,6 +221,8 @@ def check_values(
     """
     checked: dict[str, Any] = {}
     for name, value in values.items():
+        if not isinstance(name, str):
+            raise TypeError(f"{where}: a key must be a string, got {shown(name)}")
         if name in STRUCTURE:
             continue
         if is_note(rule, name):
@@ -238,31 +239,3 @@ def check_values(
             if known is not None and as_argument(known, value, where) != known.default:
                 having = [dialect for dialect in rules if name in rules[dialect].arguments]
                 raise ValueError(
-                    f"{where}: {name}={value!r} is not part of the dialect {rule.dialect!r}; "
-                    f"{_who_has(having)}"
-                )
-        else:
-            hint = nearest(name, (*rule.arguments, *rule.ignored, CLIP_VALUE))
-            raise ValueError(f"{where}: unknown key {name!r}; {hint}")
-    missing = [name for name in rule.arguments if name not in checked]
-    if missing:
-        raise ValueError(f"{where}: {', '.join(map(repr, missing))} missing from the group")
-    return checked
-
-
-def _who_has(dialects: list[str]) -> str:
-    """Which dialects have an argument, and how one of them is chosen."""
-    first, *others = [repr(dialect) for dialect in dialects]
-    if not others:
-        return f"the dialect {first} has it: give dialect={first}"
-    listed = f"{', '.join([first, *others[:-1]])} and {others[-1]}"
-    return f"the dialects {listed} have it: give dialect={first}, for example"
-
-
-def settle(rule: Rule, values: Mapping[str, Any], where: str) -> Settings:
-    """The settings of checked values, after the constraints across arguments."""
-    settings = Settings(rule, values)
-    for condition, message in rule.requires:
-        if not call(condition, {**settings.values, **settings.choices}):
-            raise ValueError(f"{where}: {message}")
-    return settings

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_numpy, is_mlx
+from ..arrays import as_mlx, as_numpy, is_mlx, plain
 from ..groups.parameters import describe
 from ..groups.states import GRAD_SUM, States
 from .sorting import Checked, check_gradient, check_parameter
@@ -61,7 +61,7 @@ class Accumulation:
         kept = self._arrays.get(id(param))
         kind = np.result_type(grad.dtype, np.float32)
         if kept is None or kept.dtype != kind or kept.shape != grad.shape:
-            kept = self._arrays[id(param)] = np.empty_like(param.data, dtype=kind)
+            kept = self._arrays[id(param)] = np.empty_like(plain(param.data), dtype=kind)
         if old is None:
             np.copyto(kept, grad)
         else:
@@ -105,5 +105,6 @@ def _so_far(param: Any, entry: dict[str, Any]) -> Any:
     if total is None or tuple(total.shape) != tuple(data.shape):
         return None
     if is_mlx(data):
-        return total if is_mlx(total) else sys.modules["mlx.core"].array(as_numpy(total))
+        wide = data.dtype if data.dtype.size >= 4 else sys.modules["mlx.core"].float32
+        return total if is_mlx(total) else as_mlx(total, wide)
     return np.array(as_numpy(total)) if is_mlx(total) else total

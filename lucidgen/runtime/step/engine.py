@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NoReturn
 
+from ..checking import shown
 from ..engine import Loaded, Owner, Target
 from ..groups.grouping import group_label, new_group, settled
 from ..groups.parameters import describe
@@ -40,6 +41,11 @@ class ParameterEngine:
     # -- updates ----------------------------------------------------------------------------------
 
     def step(self, owner: Owner, closure: Callable[[], Any] | None) -> Any:
+        if closure is not None and not callable(closure):
+            raise TypeError(
+                f"{type(owner).__name__}: step takes a function that returns the loss, or nothing, "
+                f"got {shown(closure)}"
+            )
         if self._hooks is None:
             return self._step(owner, closure)
         given = [] if closure is None else [closure]
@@ -99,6 +105,11 @@ class ParameterEngine:
         return owner.param_groups[0][rate_of(owner._rule)]
 
     def assign(self, owner: Owner, state: Mapping[Any, Any]) -> None:
+        if not isinstance(state, States) and not _is_by_parameter(state):
+            raise TypeError(
+                f"{type(owner).__name__}: a state must be a dict that has a dict for each "
+                f"parameter, got {shown(state)}"
+            )
         self.state = state if isinstance(state, States) else States(state)
 
     def check_change(self, key: str, old: Any, new: Any, group: int = 0) -> None:
@@ -164,3 +175,8 @@ class ParameterEngine:
         made.state, made.grad_norm = kept["state"], kept["grad_norm"]
         made._accumulation = kept["accumulation"]
         return made
+
+
+def _is_by_parameter(state: Any) -> bool:
+    """Whether this is a dict of dicts."""
+    return isinstance(state, Mapping) and all(isinstance(own, dict) for own in state.values())

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from ..checking import shown
+
 #: Called with the optimizer and the arguments of step().
 Hook = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -57,7 +59,7 @@ class Hooks:
             if not (isinstance(changed, tuple) and len(changed) == 2):
                 raise TypeError(
                     f"{type(optimizer).__name__}: a hook before step() returns None or new "
-                    f"(args, kwargs), got {changed!r}"
+                    f"(args, kwargs), got {shown(changed)}"
                 )
             args, kwargs = changed
         result = step(*args, **kwargs)

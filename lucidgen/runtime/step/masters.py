@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_numpy, is_half, is_mlx
+from ..arrays import as_mlx, as_numpy, is_half, is_mlx, plain
 from ..backends.numpy_arrays import private
 from ..groups.parameters import Parameter
 from ..groups.states import MASTER_WEIGHT, Slot, States
@@ -91,6 +91,7 @@ class StandIn(Parameter):
         if data is self.seen:
             return
         if isinstance(data, np.ndarray):
+            data = plain(data)
             np.copyto(self.data, data, where=_rounded(self.data, data) != data)
         else:
             self.data = master_of(data, self.data)
@@ -127,12 +128,10 @@ def _wide(data: Any) -> Any:
 def _converted(saved: Any, like: Any) -> Any:
     """A copy of a saved master as an array of the library of ``like``."""
     if isinstance(like, np.ndarray):
-        made = np.empty_like(like, dtype=np.float32)
+        made = np.empty_like(plain(like), dtype=np.float32)
         np.copyto(made, as_numpy(saved), casting="same_kind")
         return made
-    mx = sys.modules["mlx.core"]
-    found = saved if is_mlx(saved) else mx.array(as_numpy(saved))
-    return found.astype(mx.float32)
+    return as_mlx(saved, sys.modules["mlx.core"].float32)
 
 
 def _rounded(master: Any, like: Any) -> Any:

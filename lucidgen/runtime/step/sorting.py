@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import arrays
-from ..arrays import is_floating, is_mlx
+from ..arrays import is_floating, is_mlx, plain
 from ..backends.numpy_arrays import apart
 from ..groups.bucket import Bucket, Members, Part, first_updates, old_scalars
 from ..groups.parameters import check_data, describe
@@ -104,9 +104,9 @@ def _checked_gradient(label: str, grad: Any, data: Any) -> Any:
 def check_gradient(label: str, grad: Any, data: Any) -> Any:
     """The gradient, if it is a floating array of the data's own kind and shape."""
     on_mlx = is_mlx(data)
-    if isinstance(grad, np.generic):
-        grad = np.asarray(grad)
-    if not isinstance(grad, np.ndarray) and not is_mlx(grad):
+    if isinstance(grad, np.ndarray | np.generic):
+        grad = plain(grad)
+    elif not is_mlx(grad):
         raise TypeError(
             f"{label}: .grad must be a numpy.ndarray or an mlx.core.array, got "
             f"{type(grad).__module__}.{type(grad).__name__}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..arrays import is_mlx
-from ..checking import nearest
+from ..checking import nearest, shown
 from ..groups.states import MASTER_WEIGHT
 from ..step.clipping import GRAD_NORM
 from .leaves import leaves
@@ -30,8 +30,8 @@ def parsed(member: GroupState, value: Any) -> dict[str, Any]:
     for key in value:
         if key not in (*known, "params", GRAD_NORM):
             raise ValueError(
-                f"{label}: the state has {key!r}, but must have {', '.join(known)} and params; was "
-                f"it taken from the state of another optimizer?"
+                f"{label}: the state has {shown(key)}, but must have {', '.join(known)} and "
+                f"params; was it taken from the state of another optimizer?"
             )
     if "step" not in value:
         raise ValueError(f"{label}: the state has no 'step'")
@@ -40,14 +40,16 @@ def parsed(member: GroupState, value: Any) -> dict[str, Any]:
         if key in value:
             array = value[key]
             if not is_mlx(array) or array.shape != ():
-                raise TypeError(f"{label}: {key} must be a 0-d MLX array in a state, got {array!r}")
+                raise TypeError(
+                    f"{label}: {key} must be a 0-d MLX array in a state, got {shown(array)}"
+                )
             found[key] = array
     keys = {*known, "started", MASTER_WEIGHT, *(state.key for state in rule.arrays)} - {rule.rate}
     entries: dict[str, dict[str, Any]] = {}
     for path, array in leaves(value.get("params", {})):
         name, _, key = path.rpartition(".")
         if key not in keys:
-            raise ValueError(f"{label}: {path!r} is no state; {nearest(key, sorted(keys))}")
+            raise ValueError(f"{label}: {shown(path)} is no state; {nearest(key, sorted(keys))}")
         entries.setdefault(name, {})[key] = array
     return {**found, "params": entries}
 
@@ -64,16 +66,19 @@ def check_entries(
     for name, entry in entries.items():
         if name not in shapes:
             raise ValueError(
-                f"{label}: the state of {name!r}, which is no parameter; {nearest(name, shapes)}"
+                f"{label}: the state of {shown(name)}, which is no parameter; "
+                f"{nearest(name, shapes)}"
             )
         for state in member.rule.arrays:
             expected = state.shape(tuple(shapes[name]))
             if state.key in entry and entry[state.key].shape != expected:
                 raise ValueError(
-                    f"{label}: parameter {name!r}: its state {state.key!r} has shape "
+                    f"{label}: parameter {shown(name)}: its state {state.key!r} has shape "
                     f"{entry[state.key].shape}, expected {expected}"
                 )
     for name in shapes if complete else ():
         for state in settings.arrays:
             if not state.first and state.key not in entries.get(name, {}):
-                raise ValueError(f"{label}: the state lacks {state.key!r} of parameter {name!r}")
+                raise ValueError(
+                    f"{label}: the state lacks {state.key!r} of parameter {shown(name)}"
+                )

@@ -12,6 +12,7 @@ the states of groups are first needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -25,7 +26,7 @@ from ..groups.settings import Group, check_values, settle
 from ..groups.without_decay import check_names
 from ..step.clipping import GRAD_NORM, factor, mlx_norm
 from .assigned import check_entries, parsed
-from .leaves import leaves, parameters_of, replaced
+from .leaves import leaves, replaced, tree_of
 from .rate import Schedule, is_schedule, with_first_value
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class TreeEngine:
     def init(self, owner: Owner, params: Any) -> None:
         """Make the state for these parameters in place of any there is; one just assigned stays."""
         members, label = self._ready(owner), type(owner).__name__
-        arrays = dict(leaves(parameters_of(params)))
+        arrays = dict(leaves(tree_of(params, f"{label}: params")))
         for name, array in arrays.items():
             _check_array(label, name, array)
         if not arrays:
@@ -167,7 +168,7 @@ class TreeEngine:
     def apply_gradients(self, owner: Owner, grads: Any, params: Any) -> Any:
         """The tree of updated parameters. Those without a gradient stay as they are."""
         members, label = self._ready(owner), type(owner).__name__
-        params = parameters_of(params)
+        params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
         demand(members[0].common.kernel, label)
         if not self.shapes:
             self.init(owner, params)
@@ -179,7 +180,7 @@ class TreeEngine:
         scale, max_grad_norm = None, owner.max_grad_norm
         if max_grad_norm is not None:
             norm = mlx_norm(gradients.values())
-            scale = factor(norm, max_grad_norm)
+            scale = factor(norm, max_grad_norm) if max_grad_norm < math.inf else None
             self.state[GRAD_NORM] = norm
         new: dict[str, Array] = {}
         for member, part in zip(members, parts, strict=True):

@@ -20,8 +20,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..arrays import is_half
-from ..backends.mlx_arrays import as_mlx, state_array
+from ..arrays import as_mlx, is_half
+from ..backends.mlx_arrays import state_array
 from ..groups.settings import CLIP_VALUE, Group, Settings, as_argument, as_bound, as_hyper
 from ..groups.states import MASTER_WEIGHT
 from ..rules.rule import Hyper, rate_of

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..arrays import is_mlx, is_mlx_module
+from ..checking import shown
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -44,6 +45,28 @@ def replaced(tree: Any, new: Mapping[str, Any], path: str = "") -> Any:
     return tree
 
 
-def parameters_of(params: Any) -> Any:
-    """The tree of a module's trainable parameters; any other tree as it is."""
-    return params.trainable_parameters() if is_mlx_module(params) else params
+def tree_of(value: Any, what: str) -> Any:
+    """A tree as it is, and of a module that of its trainable parameters.
+
+    Raises
+    ------
+    TypeError
+        If it is no tree; ``what`` says whose it is.
+    """
+    if is_mlx_module(value):
+        return value.trainable_parameters()
+    if not isinstance(value, Mapping | list | tuple) and not is_mlx(value):
+        raise TypeError(
+            f"{what} must be a tree of MLX arrays (dicts, lists and tuples of them) or an "
+            f"mlx.nn.Module, got {shown(value)} ({type(value).__name__})"
+        )
+    return value
+
+
+def check_model(model: Any, label: str) -> None:
+    """Refuse what cannot be updated by a tree: it must be a module, or a dict."""
+    if not hasattr(model, "update"):
+        raise TypeError(
+            f"{label}: update takes an mlx.nn.Module and a tree of gradients, got {shown(model)} "
+            f"({type(model).__name__}); for a tree of arrays use apply_gradients(grads, params)"
+        )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..checking import shown
 from ..groups.selection import Selection, as_selection, routed
 from .engine import TreeEngine
-from .leaves import leaves, parameters_of, replaced
+from .leaves import check_model, leaves, replaced, tree_of
 
 
 class MultiOptimizer:
@@ -48,6 +49,9 @@ class MultiOptimizer:
 
     def __init__(self, optimizers: Sequence[Any], filters: Sequence[Any] = ()) -> None:
         label = type(self).__name__
+        for name, given in (("optimizers", optimizers), ("filters", filters)):
+            if not isinstance(given, list | tuple):
+                raise TypeError(f"{label}: {name} must be a list, got {shown(given)}")
         for index, optimizer in enumerate(optimizers):
             if not isinstance(getattr(optimizer, "_engine", None), TreeEngine):
                 raise TypeError(
@@ -84,13 +88,15 @@ class MultiOptimizer:
         TypeError, ValueError
             If there are no floating arrays, or an optimizer gets none.
         """
-        parts = self._parts(dict(leaves(parameters_of(params))), late=False)
+        tree = tree_of(params, f"{type(self).__name__}: params")
+        parts = self._parts(dict(leaves(tree)), late=False)
         for optimizer, part in zip(self.optimizers, parts, strict=True):
             optimizer.init(part)
 
     def apply_gradients(self, grads: Any, params: Any) -> Any:
         """The updated tree of parameters, unevaluated; parameters without gradient stay."""
-        params = parameters_of(params)
+        label = type(self).__name__
+        params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
         arrays, gradients = dict(leaves(params)), dict(leaves(grads))
         late = all(optimizer._engine.shapes for optimizer in self.optimizers)
         new: dict[str, Any] = {}
@@ -101,6 +107,7 @@ class MultiOptimizer:
 
     def update(self, model: Any, grads: Any) -> None:
         """Update an mlx.nn.Module from a tree of gradients, unevaluated."""
+        check_model(model, type(self).__name__)
         model.update(self.apply_gradients(grads, model))
 
     @property
