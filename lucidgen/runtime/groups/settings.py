@@ -239,3 +239,31 @@ def check_values(
             if known is not None and as_argument(known, value, where) != known.default:
                 having = [dialect for dialect in rules if name in rules[dialect].arguments]
                 raise ValueError(
+                    f"{where}: {name}={shown(value)} is not part of the dialect {rule.dialect!r}; "
+                    f"{_who_has(having)}"
+                )
+        else:
+            hint = nearest(name, (*rule.arguments, *rule.ignored, CLIP_VALUE))
+            raise ValueError(f"{where}: unknown key {shown(name)}; {hint}")
+    missing = [name for name in rule.arguments if name not in checked]
+    if missing:
+        raise ValueError(f"{where}: {', '.join(map(repr, missing))} missing from the group")
+    return checked
+
+
+def _who_has(dialects: list[str]) -> str:
+    """Which dialects have an argument, and how one of them is chosen."""
+    first, *others = [repr(dialect) for dialect in dialects]
+    if not others:
+        return f"the dialect {first} has it: give dialect={first}"
+    listed = f"{', '.join([first, *others[:-1]])} and {others[-1]}"
+    return f"the dialects {listed} have it: give dialect={first}, for example"
+
+
+def settle(rule: Rule, values: Mapping[str, Any], where: str) -> Settings:
+    """The settings of checked values, after the constraints across arguments."""
+    settings = Settings(rule, values)
+    for condition, message in rule.requires:
+        if not call(condition, {**settings.values, **settings.choices}):
+            raise ValueError(f"{where}: {message}")
+    return settings
