@@ -2,8 +2,8 @@
 
 Owns the decision what has to be done, the reading of a whole folder of specs, and what may be
 written or removed. Modules that their sources would give again are left alone. What the files hold
-is `render`'s, how they reach the disk `writing`'s. SymPy is imported only once something must be
-compiled.
+is `render`'s, how they reach the disk `writing`'s. Spec files are read in the processes of
+`workers`, and SymPy is imported there.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ import keyword
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import Failure, WrongUsage, nearest
 from ..targets import registry
 from .manifest import Manifest, Part, digest, inputs_digests
+from .tasks import Rendered, Task, clashes, spec_error
+from .workers import Workers
 from .writing import SCHEDULERS, is_generated, package_paths, replace_files
-
-if TYPE_CHECKING:
-    from .module import CompiledModule
 
 
 @dataclass(frozen=True)
@@ -203,10 +201,10 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
     inputs, on_disk = inputs_digests(paths), _on_disk(job.out)
     before = Manifest.of(job.out, job.kind)
     fresh = before.fresh(inputs, on_disk)
-    modules, others = _compiled(job, paths, fresh)
     from . import render
 
     runtime = render.OWN_RUNTIME if job.self_contained else render.RUNTIME
+    modules, others = _compiled(job, paths, fresh, runtime)
     # Where a module only goes, what is the same in every package needs no target to be loaded.
     fixed = {p: d for p, d in before.shared.items() if p not in render.LISTINGS and not modules}
     if any(on_disk.get(path) != made for path, made in fixed.items()):
@@ -225,43 +223,43 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
     unwanted = {*foreign} if job.names else {*foreign, *on_disk}
     unwanted -= {path for name in fresh for path in before.modules[name].files} | fixed.keys()
     extra = tuple(sorted(unwanted - set(package.files)))
-    return Plan(package.files, extra, tuple(name for m in modules for name in m.names)), after
+    names = [name for m in modules for name in (*m.optimizers, *m.schedules)]
+    return Plan(package.files, extra, tuple(names)), after
 
 
 def _compiled(
-    job: Job, paths: Sequence[Path], fresh: Collection[str]
-) -> tuple[list[CompiledModule], Mapping[str, Sequence[str]]]:
+    job: Job, paths: Sequence[Path], fresh: Collection[str], runtime: str
+) -> tuple[list[Rendered], Mapping[str, Sequence[str]]]:
     """The modules that must be made, compiled, and those that stay, with their classes."""
-    files = _files(job, paths, fresh)
-    stems = {path.stem for path in files}
-    others = {
-        module: names
-        for module, names in _modules(job.out).items()
-        if _stem(module) not in stems and (job.names or _stem(module) in fresh)
-    }
-    if not files:
-        return [], others
-    from .spec_files import compile_all, fresh_imports, load_all
+    with Workers() as workers:
+        files = _files(job, paths, fresh, workers)
+        stems = {path.stem for path in files}
+        others = {
+            module: names
+            for module, names in _modules(job.out).items()
+            if _stem(module) not in stems and (job.names or _stem(module) in fresh)
+        }
+        answers = workers.answers([Task(path, runtime, job.targets) for path in files])
+    findings = [*(found for answer in answers.values() for found in answer.findings)]
+    findings += clashes(answers, others)
+    if findings:
+        raise spec_error(findings)
+    return [answer.module for answer in answers.values() if answer.module], others
 
-    with fresh_imports(job.specs):
-        return compile_all(load_all(files), others, job.targets), others
 
-
-def _files(job: Job, paths: Sequence[Path], fresh: Collection[str]) -> list[Path]:
+def _files(job: Job, paths: Sequence[Path], fresh: Collection[str], workers: Workers) -> list[Path]:
     """The spec files to compile. A name that is no file's makes all be read, for their classes."""
     stems = {path.stem for path in paths}
     if all(name in stems for name in job.names):
         return [path for path in _chosen(job, paths, {}) if path.stem not in fresh]
-    from .spec_files import fresh_imports, load_what_loads
-
-    with fresh_imports(job.specs):
-        loaded, error = load_what_loads(paths)
-    classes = {spec.name: file.path for file in loaded for spec in file.classes}
+    answers = workers.answers([Task(path) for path in paths])
+    classes = {name: path for path, answer in answers.items() for name, _ in answer.classes}
     try:
         return [path for path in _chosen(job, paths, classes) if path.stem not in fresh]
     except WrongUsage:
-        if error is not None:
-            raise error from None
+        findings = [found for answer in answers.values() for found in answer.findings]
+        if findings:
+            raise spec_error(findings) from None
         raise
 
 

@@ -5,7 +5,7 @@ Owns how the command line finds the spec that a user names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from ..spec.optimizer import OptimizerSpec
 from ..spec.schedule import Schedule
 from .build import spec_paths
 from .spec_files import fresh_imports, load_what_loads
+from .tasks import Answer, spec_error
+from .workers import Workers
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,14 @@ class Catalog:
         files: list[SpecFile] = []
         problems: list[Problem] = []
         for folder in dict.fromkeys(path.resolve() for path in folders):
+            paths = spec_paths(folder)
+            fatal = {} if folder == specs_folder().resolve() else _fatal(paths)
             with fresh_imports(folder):
-                loaded, error = load_what_loads(spec_paths(folder))
+                loaded, error = load_what_loads([path for path in paths if path not in fatal])
             files += loaded
             problems += error.problems if error else ()
+            for answer in fatal.values():
+                problems += spec_error(answer.findings).problems
         return cls(files, SpecError(problems) if problems else None)
 
     @property
@@ -109,6 +115,12 @@ class Catalog:
             f"there is no {kind} {wanted!r}{nearest(wanted, [*optimizers, *schedules])}; "
             f"there are {', '.join(optimizers)}{rest}"
         )
+
+
+def _fatal(paths: Sequence[Path]) -> Mapping[Path, Answer]:
+    """The authors' files that this process must not read, since they would end it."""
+    with Workers() as workers:
+        return workers.fatal(paths)
 
 
 def _in_dialect(entry: Entry, reading: str) -> Entry:

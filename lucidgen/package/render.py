@@ -22,6 +22,7 @@ from .. import __version__
 from ..runtime import GENERATION
 from ..targets import registry
 from ..targets.common.fitting import LINE_LENGTH, fitted
+from .tasks import Rendered
 from .writing import MARK, SCHEDULERS
 
 if TYPE_CHECKING:
@@ -70,8 +71,28 @@ class Package:
         return {path: text for files in parts for path, text in files.items()}
 
 
+def rendered(module: CompiledModule, runtime: str = RUNTIME) -> Rendered:
+    """The files of one module, as templates give them.
+
+    Parameters
+    ----------
+    module : CompiledModule
+        What is rendered.
+    runtime : str
+        The module that generated code imports the runtime from, as seen from the package's top
+        level.
+    """
+    return Rendered(
+        module.file.name,
+        tuple(sorted(c.name for c in module.classes)),
+        tuple(sorted(s.name for s in module.schedules)),
+        _module_files(module, _context(runtime)),
+        tuple(path for target in module.targets for path in target.fixed),
+    )
+
+
 def package(
-    modules: Sequence[CompiledModule],
+    modules: Sequence[Rendered],
     *,
     others: Mapping[str, Sequence[str]] | None = None,
     targets: Iterable[str] | None = None,
@@ -82,22 +103,19 @@ def package(
 
     Parameters
     ----------
-    modules : sequence of CompiledModule
-        What is rendered.
+    modules : sequence of Rendered
+        Its modules, rendered for the same targets and runtime.
     others : mapping of str to sequence of str, optional
         Modules that the package holds besides, with their classes.
     targets : iterable of str, optional
-        Those that the modules are compiled for; all by default.
+        Those of the package if it has no module that says so; all by default.
     runtime : str
-        The module that generated code imports the runtime from, as seen from the package's top
-        level. A relative one is copied into the package.
+        As for the modules; what is relative is copied into the package.
     doc : str
         The first line of the package's docstring.
     """
-    header = f"{MARK} {__version__}; do not edit: change the spec and run `lucidgen build`."
     optimizers, schedulers = _listings(modules, others or {})
-    inside = f".{runtime}" if runtime.startswith(".") else runtime
-    context = {"header": header, "generation": GENERATION, "runtime": runtime, "inside": inside}
+    context = _context(runtime)
     shared = {
         LISTINGS[0]: _render(
             LISTINGS[0],
@@ -113,23 +131,31 @@ def package(
             **context,
         ),
     }
-    shared["_rules/__init__.py"] = _render("_rules/__init__.py", **context)
-    for target in registry.targets(targets):
-        for path in target.fixed:
-            shared[path] = _render(path, **context)
-    rendered = {m.file.name: _module_files(m, context) for m in modules}
-    done = formatted(Package(rendered, shared).files)
+    fixed = [path for module in modules for path in module.fixed]
+    if not modules:
+        fixed = [path for target in registry.targets(targets) for path in target.fixed]
+    for path in dict.fromkeys(("_rules/__init__.py", *fixed)):
+        shared[path] = _render(path, **context)
+    by_name = {module.name: module.files for module in modules}
+    done = formatted(Package(by_name, shared).files)
     if runtime.startswith("."):
         shared |= (copied := _runtime_files(runtime))
         done |= copied
     return Package(
-        {name: {path: done[path] for path in files} for name, files in rendered.items()},
+        {name: {path: done[path] for path in files} for name, files in by_name.items()},
         {path: done[path] for path in shared},
     )
 
 
+def _context(runtime: str) -> dict[str, Any]:
+    """What all templates are given."""
+    header = f"{MARK} {__version__}; do not edit: change the spec and run `lucidgen build`."
+    inside = f".{runtime}" if runtime.startswith(".") else runtime
+    return {"header": header, "generation": GENERATION, "runtime": runtime, "inside": inside}
+
+
 def _listings(
-    modules: Sequence[CompiledModule], others: Mapping[str, Sequence[str]]
+    modules: Sequence[Rendered], others: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """The modules with optimizers and those with schedulers, with their classes."""
     inside = f"{SCHEDULERS}."
@@ -137,8 +163,8 @@ def _listings(
     schedulers = {
         m.removeprefix(inside): list(names) for m, names in others.items() if m.startswith(inside)
     }
-    optimizers |= {m.file.name: sorted(c.name for c in m.classes) for m in modules if m.classes}
-    schedulers |= {m.file.name: sorted(s.name for s in m.schedules) for m in modules if m.schedules}
+    optimizers |= {m.name: list(m.optimizers) for m in modules if m.optimizers}
+    schedulers |= {m.name: list(m.schedules) for m in modules if m.schedules}
     return dict(sorted(optimizers.items())), dict(sorted(schedulers.items()))
 
 
@@ -290,5 +316,6 @@ __all__ = [
     "Package",
     "formatted",
     "package",
+    "rendered",
     "rule_text",
 ]

@@ -1,20 +1,22 @@
-"""Reading and compiling many spec files: everything that is wrong with any of them, at once.
+"""Reading and compiling a spec file: what becomes of it, or everything that is wrong with it.
 
-Owns what happens to the interpreter while authors' files run in it, and names that must be unique
-across files.
+Owns what happens to the interpreter while authors' files run in it. In which process that is, and
+what if it ends there, is `workers`' business.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from ..spec.errors import Location, Problem, SpecError
 from ..spec.loader import SpecFile, load
+from . import render
 from .module import CompiledModule, compile_file
+from .tasks import Answer, Finding, Rendered, Task
 
 
 @contextmanager
@@ -56,53 +58,42 @@ def load_what_loads(paths: Sequence[Path]) -> tuple[list[SpecFile], SpecError | 
     return loaded, SpecError(problems) if problems else None
 
 
-def load_all(paths: Sequence[Path]) -> list[SpecFile]:
-    """The spec files, or SpecError with everything that is wrong with any of them."""
-    loaded, error = load_what_loads(paths)
-    if error is not None:
-        raise error
-    return loaded
-
-
-def compile_all(
-    files: Sequence[SpecFile],
-    others: Mapping[str, Sequence[str]],
-    targets: Iterable[str] | None = None,
-) -> list[CompiledModule]:
-    """The files compiled, with names that are unique over them and over other modules."""
-    problems = list(_clashes(files, others))
-    modules = []
-    for file in files if not problems else ():
+def answer(task: Task) -> Answer:
+    """Read the spec file of a task in this process, and compile it if that is asked for."""
+    with fresh_imports(task.path.parent):
+        loaded, error = load_what_loads([task.path])
+        if error is not None:
+            return _refusal(error.problems)
+        file = loaded[0]
+        classes = tuple((spec.name, spec.location.line) for spec in file.classes)
+        if not task.runtime:
+            return Answer(classes=classes)
         try:
-            module = compile_file(file, targets)
-            module.complete()
-            modules.append(module)
-            problems.extend(_twins(module))
-        except SpecError as error:
-            problems.extend(error.problems)
-        except Exception as error:
-            location = file.classes[0].location
-            text = f"{file.path.name} cannot be compiled: {type(error).__name__}: {error}"
+            return Answer(classes=classes, module=_rendered(file, task))
+        except SpecError as wrong:
+            return _refusal(wrong.problems)
+        except Exception as failure:
+            text = f"{file.path.name} cannot be compiled: {type(failure).__name__}: {failure}"
             remedy = "If this does not say what to change, it is a bug in lucidgen."
-            problems.append(Problem(location, text, remedy))
-    if problems:
-        raise SpecError(problems)
-    return modules
+            return _refusal([Problem(file.classes[0].location, text, remedy)])
 
 
-def _clashes(files: Sequence[SpecFile], others: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
-    """Classes that cannot stand in one package."""
-    owners = {name: f"{module}.py" for module, names in others.items() for name in names}
-    modules = {*others, *(file.name for file in files)}
-    for file in files:
-        for spec in file.classes:
-            if spec.name in modules:
-                text = f"the class {spec.name} and the module {spec.name}.py hide each other"
-                yield Problem(spec.location, text, "Rename the file, as in my_adam.py.")
-            if spec.name in owners:
-                text = f"the class {spec.name} is defined in {owners[spec.name]} too"
-                yield Problem(spec.location, text, "Give one of the two another name.")
-            owners[spec.name] = file.path.name
+def _refusal(problems: Sequence[Problem]) -> Answer:
+    return Answer(
+        tuple(
+            Finding(p.location.file, p.location.line, p.what, p.remedy, p.equation)
+            for p in problems
+        )
+    )
+
+
+def _rendered(file: SpecFile, task: Task) -> Rendered:
+    module = compile_file(file, task.targets)
+    module.complete()
+    twins = list(_twins(module))
+    if twins:
+        raise SpecError(twins)
+    return render.rendered(module, task.runtime)
 
 
 def _twins(module: CompiledModule) -> Iterator[Problem]:

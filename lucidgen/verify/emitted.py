@@ -116,7 +116,7 @@ def build(specs: Sequence[OptimizerSpec], folder: Path) -> ModuleType:
     source.write_text("")
     package = folder / name
     module = compile_file(SpecFile(source, "Optimizers.", tuple(specs)))
-    for path, text in render.package([module]).files.items():
+    for path, text in render.package([render.rendered(module)]).files.items():
         (package / path).parent.mkdir(parents=True, exist_ok=True)
         (package / path).write_text(text, encoding="utf-8")
     sys.path.insert(0, str(folder))

@@ -29,7 +29,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
             name = f"authors_optim_{next(numbers)}"
             path = folder / "mine.py"
             path.write_text(textwrap.dedent(spec))
-            for file, text in render.package([compile_file(load(path))]).files.items():
+            for file, text in render.package(
+                [render.rendered(compile_file(load(path)))]
+            ).files.items():
                 target = folder / name / file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text)

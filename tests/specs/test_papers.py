@@ -28,7 +28,7 @@ NAMES = [spec.name for spec in FILE.specs]
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The optimizers of papers.py as a package."""
     root = tmp_path_factory.mktemp("papers")
-    for path, text in render.package([compile_file(FILE)]).files.items():
+    for path, text in render.package([render.rendered(compile_file(FILE))]).files.items():
         (root / "made_from_papers" / path).parent.mkdir(parents=True, exist_ok=True)
         (root / "made_from_papers" / path).write_text(text)
     sys.path.insert(0, str(root))
