@@ -57,6 +57,15 @@ class Names:
         return self.free(f"_{number}")
 
 
+def rebuilt(expr: sympy.Basic, args: Iterable[sympy.Basic]) -> sympy.Basic:
+    """An expression with other arguments; with the same ones it is not made anew.
+
+    SymPy compares and sorts arguments each time, which takes long for `Max` and `Min`.
+    """
+    args = tuple(args)
+    return expr if args == expr.args else expr.func(*args)
+
+
 UNBOUNDED = Bounds()
 
 Kind = Literal["step", "hyper", "scaling", "weight", "grad", "state"]

@@ -6,6 +6,8 @@ Owns that expression and the names in it. Where its numbers come from is the run
 
 from __future__ import annotations
 
+from functools import cache
+
 import sympy
 
 from .program import symbol
@@ -17,6 +19,7 @@ FACTOR, BOUND = symbol("grad_factor"), symbol("grad_bound")
 SCALE_GRAD = "scale_grad"
 
 
+@cache
 def scaled_gradient() -> sympy.Expr:
     """The gradient that the equations read where `scale_grad` holds: scaled, then clipped.
 

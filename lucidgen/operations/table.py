@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import sympy
@@ -43,6 +44,7 @@ def add(row: Operation) -> None:
     if row.name in OPERATIONS or row.head in HEADS:
         raise ValueError(f"the table has a row for {row.name!r} or its head already")
     OPERATIONS[row.name] = row
+    called_in.cache_clear()
     if row.head is not None:
         HEADS[row.head] = row.name
 
@@ -61,13 +63,15 @@ def names(where: Where) -> list[str]:
     return [row.written for row in in_language(where) if row.written.isidentifier()]
 
 
-def called_in(language: str) -> set[str]:
+@cache
+def called_in(language: str) -> frozenset[str]:
     """The functions of a language that texts call, which nothing else there may be called.
 
     >>> sorted(called_in("schedule") - called_in("cuda"))
     ['abs', 'bisect_right', 'copysign', 'cos', 'floor', 'max', 'min']
     """
-    return {name for row in OPERATIONS.values() for name in calls(row.texts.get(language, ""))}
+    texts = (row.texts.get(language, "") for row in OPERATIONS.values())
+    return frozenset(name for text in texts for name in calls(text))
 
 
 def calls(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir.program import Program
+from ..ir.program import Program, rebuilt
 from ..ir.ranges import range_of
 from ..operations import Group
 from ..spec.domains import Domain, domain_of
@@ -50,7 +50,7 @@ class _Gatherer:
     def visit(self, expr: sympy.Basic) -> sympy.Basic:
         if not expr.args or isinstance(expr, Group) or self.is_host(expr):
             return expr
-        expr = expr.func(*map(self.visit, expr.args))
+        expr = rebuilt(expr, map(self.visit, expr.args))
         if expr.is_Pow and expr.base.is_Mul and self.is_host(expr.exp) and not expr.exp.is_Integer:
             return self.split_power(expr)
         return self.collect(expr) if expr.is_Mul else expr

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import sympy
 
 from ..ir.guard import Guard
-from ..ir.program import Let, Names, Program
+from ..ir.program import Let, Names, Program, rebuilt
 from ..operations import Group
 from ..spec.domains import Domain, domain_of, join
 
@@ -76,7 +76,7 @@ class _Hoister:
         """The expression with its arguments visited, its own shape untouched."""
         if expr.is_Atom:
             return self.visit(expr, reader)
-        return expr.func(*(self.visit(arg, reader) for arg in expr.args))
+        return rebuilt(expr, (self.visit(arg, reader) for arg in expr.args))
 
     def visit_parts(self, expr: sympy.Add | sympy.Mul, reader: Let) -> sympy.Basic:
         """A sum or product: what is of a lower domain is put together first, lowest first."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir.program import Let, Names, Program
+from ..ir.program import Let, Names, Program, rebuilt
 from ..operations import Group, Square
 from ..spec.domains import Domain, domain_of
 
@@ -37,7 +37,7 @@ def _visit(
 ) -> sympy.Basic:
     if expr.is_Atom or isinstance(expr, Group):
         return expr
-    expr = expr.func(*(_visit(arg, let, before, program, names) for arg in expr.args))
+    expr = rebuilt(expr, (_visit(arg, let, before, program, names) for arg in expr.args))
     if not (expr.is_Pow and expr.exp.is_Rational):
         return expr
     base, exponent = expr.base, expr.exp

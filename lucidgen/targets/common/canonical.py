@@ -5,7 +5,7 @@ Owns the comparison of what is left under each combination. Does not own how C++
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
 from itertools import product
 
 from ...ir.guard import Guard
@@ -17,15 +17,19 @@ def canonical(program: Program, choices: tuple[str, ...]) -> tuple[str, ...]:
     """Each choice as a condition: off where it makes no difference to what is computed."""
     rows = list(product((False, True), repeat=len(choices)))
     others = dict.fromkeys(program.choices, False)
-    body = partial(_computed, program)
-    reduced = {row: list(row) for row in rows}
+
+    @cache
+    def computed(row: tuple[bool, ...]) -> tuple[object, ...]:
+        """What the program does under these choices."""
+        on = others | dict(zip(choices, row, strict=True))
+        lets = tuple(i for i, let in enumerate(program.body) if let.guard.holds(on))
+        return lets, tuple(o.after for o in program.outputs if o.live.holds(on))
+
+    reduced = {row: row for row in rows}
     for row in rows:
         for i, on in enumerate(row):
-            less = [*reduced[row][:i], False, *reduced[row][i + 1 :]]
-            same = body(others | dict(zip(choices, less, strict=True))) == body(
-                others | dict(zip(choices, reduced[row], strict=True))
-            )
-            if on and same:
+            less = (*reduced[row][:i], False, *reduced[row][i + 1 :])
+            if on and computed(less) == computed(reduced[row]):
                 reduced[row] = less
     found = []
     for i in range(len(choices)):
@@ -35,13 +39,6 @@ def canonical(program: Program, choices: tuple[str, ...]) -> tuple[str, ...]:
                 guard |= _row(choices, row)
         found.append(c_condition(guard) if guard else "false")
     return tuple(found)
-
-
-def _computed(program: Program, on: dict[str, bool]) -> tuple[object, ...]:
-    """What the program does under these choices."""
-    lets = tuple(i for i, let in enumerate(program.body) if let.guard.holds(on))
-    live = tuple(o.after for o in program.outputs if o.live.holds(on))
-    return lets, live
 
 
 def _row(choices: tuple[str, ...], row: tuple[bool, ...]) -> Guard:

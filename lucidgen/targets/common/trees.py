@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from typing import TypeAlias
 
 import sympy
@@ -58,6 +58,20 @@ def tree_of(
 
 def _fold(name: str, a: Node, b: Node) -> Node:
     return Op(name, (a, b))
+
+
+@lru_cache(maxsize=4096)
+def _text(expr: sympy.Basic) -> str:
+    """An expression as SymPy prints it: the last resort of an order."""
+    return str(expr)
+
+
+@lru_cache(maxsize=4096)
+def _look(term: sympy.Basic) -> tuple[bool, bool, int, str]:
+    """How a term looks, whatever its domain: what is simple, or holds a last value, is less."""
+    no_memory = not any("[t - 1]" in s.name for s in term.free_symbols)
+    size = sum(1 for _ in sympy.preorder_traversal(term))
+    return not isinstance(term, sympy.Symbol), no_memory, size, _text(term)
 
 
 def walk(node: Node) -> Iterator[Op]:
@@ -149,22 +163,12 @@ class _Reader:
 
     def term_key(self, term: sympy.Basic) -> tuple[object, ...]:
         """Arrays first, a state's last value before new ones, names before what is made of them."""
-        no_memory = not any("[t - 1]" in s.name for s in term.free_symbols)
-        size = sum(1 for _ in sympy.preorder_traversal(term))
-        is_symbol = isinstance(term, sympy.Symbol)
-        return (
-            bool(term.is_Number),
-            -self.domain(term).rank,
-            not is_symbol,
-            no_memory,
-            size,
-            str(term),
-        )
+        return bool(term.is_Number), -self.domain(term).rank, *_look(term)
 
     def factor_key(self, factor: sympy.Expr) -> tuple[object, ...]:
         """Numbers, then scalars, then arrays; t first and names before what is made of them."""
         is_symbol = isinstance(factor, sympy.Symbol)
         rank = self.domain(factor).rank
-        text = str(factor)
+        text = _text(factor)
         own = text.removesuffix("_scale")
         return (not factor.is_Number, rank, text != "t", not is_symbol, own, text)
