@@ -16,6 +16,11 @@ def _column(bit: int, number: int) -> int:
     return sum(1 << row for row in range(1 << number) if row >> bit & 1)
 
 
+def _all(number: int) -> int:
+    """The truth table of what holds whatever a number of choices are."""
+    return (1 << (1 << number)) - 1
+
+
 @dataclass(frozen=True)
 class Guard:
     """A condition over static choices, as a truth table: bit i answers for the i-th assignment.
@@ -36,14 +41,12 @@ class Guard:
     @classmethod
     def always(cls, choices: tuple[str, ...]) -> Guard:
         """The guard that always holds."""
-        return cls(choices, (1 << (1 << len(choices))) - 1)
+        return cls(choices, _all(len(choices)))
 
     @classmethod
     def of(cls, name: str, choices: tuple[str, ...]) -> Guard:
         """The guard that one choice holds."""
-        bit = choices.index(name)
-        rows = range(1 << len(choices))
-        return cls(choices, sum(1 << row for row in rows if row >> bit & 1))
+        return cls(choices, _column(choices.index(name), len(choices)))
 
     def __and__(self, other: Guard) -> Guard:
         return Guard(self.choices, self.table & other.table)
@@ -52,7 +55,7 @@ class Guard:
         return Guard(self.choices, self.table | other.table)
 
     def __invert__(self) -> Guard:
-        return Guard(self.choices, self.table ^ Guard.always(self.choices).table)
+        return Guard(self.choices, self.table ^ _all(len(self.choices)))
 
     def __bool__(self) -> bool:
         return self.table != 0
@@ -60,15 +63,15 @@ class Guard:
     @property
     def is_always(self) -> bool:
         """Whether it holds under every assignment."""
-        return self == Guard.always(self.choices)
+        return self.table == _all(len(self.choices))
 
     def implies(self, other: Guard) -> bool:
         """Whether other holds wherever this one does."""
-        return not self & ~other
+        return not self.table & ~other.table
 
     def excludes(self, other: Guard) -> bool:
         """Whether the two never hold together."""
-        return not self & other
+        return not self.table & other.table
 
     def given(self, name: str, value: bool) -> Guard:
         """The guard once a choice is made: it no longer depends on it."""

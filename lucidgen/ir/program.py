@@ -190,6 +190,7 @@ class Program:
         """
         written: dict[sympy.Symbol, Guard] = {i.symbol: self.always for i in self.inputs}
         names = [i.symbol.name for i in self.inputs]
+        conditions, never = {*self.conditions}, ~self.always
         if len(set(names)) != len(names):
             raise InvalidProgram(f"{self.name}: two inputs of one name")
         for let in self.lets:
@@ -200,21 +201,21 @@ class Program:
                     raise InvalidProgram(
                         f"{self.name}: {let.target} reads {read} where it is not defined"
                     )
-            for name in let.guard.support:
-                if name in self.conditions and symbol(name) not in written:
+            for name in let.guard.support if conditions else ():
+                if name in conditions and symbol(name) not in written:
                     raise InvalidProgram(f"{self.name}: {let.target} waits for {name}")
             if self.domains[let.target] is not let.domain:
                 raise InvalidProgram(f"{self.name}: {let.target} is of two domains")
-            if not let.guard.excludes(written.get(let.target, ~self.always)):
+            if not let.guard.excludes(written.get(let.target, never)):
                 raise InvalidProgram(f"{self.name}: {let.target} is assigned twice")
             found = domain_of(let.value, self.domains)
             if found.join(let.domain) is not let.domain:
                 raise InvalidProgram(f"{self.name}: {let.target} is {found}, not {let.domain}")
-            written[let.target] = written.get(let.target, ~self.always) | let.guard
+            written[let.target] = written.get(let.target, never) | let.guard
         for output in self.outputs:
             if output.after == output.before or output.after in {i.symbol for i in self.inputs}:
                 raise InvalidProgram(f"{self.name}: the output {output.after} is an input")
-            if not output.live.implies(written.get(output.after, ~self.always)):
+            if not output.live.implies(written.get(output.after, never)):
                 raise InvalidProgram(f"{self.name}: the output {output.after} is not defined")
         return self
 

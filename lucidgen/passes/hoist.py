@@ -45,6 +45,10 @@ class _Hoister:
     names: Names
     made: dict[sympy.Expr, Let] = field(default_factory=dict)
     before: list[Let] = field(default_factory=list)
+    known: dict[sympy.Symbol, Domain] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = dict(self.program.domains)
 
     @property
     def overwritten(self) -> set[sympy.Symbol]:
@@ -57,8 +61,7 @@ class _Hoister:
         return [let for let in self.made.values() if let.domain is Domain.HOST]
 
     def domain(self, expr: sympy.Basic) -> Domain:
-        known = self.program.domains | {let.target: let.domain for let in self.made.values()}
-        return domain_of(expr, known)
+        return domain_of(expr, self.known)
 
     def visit(self, expr: sympy.Basic, reader: Let) -> sympy.Basic:
         """The expression with names for its parts of lower domains."""
@@ -110,6 +113,7 @@ class _Hoister:
         guard = known.guard | self.conditions_only(reader.guard, expr)
         note = tuple(sorted({*known.note, *reader.note}))
         self.made[expr] = replace(known, guard=guard, note=note)
+        self.known[known.target] = domain
         return known.target
 
     def conditions_only(self, guard: Guard, expr: sympy.Expr) -> Guard:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from weakref import WeakKeyDictionary
 
 import sympy
 from sympy.core.relational import Relational
@@ -31,12 +32,18 @@ MAX_NODES = 400
 #: Constants beyond this cannot be written as a double.
 LARGEST = 10**300
 
+#: The specs in which nothing is wrong, each with the dialects that it had then: whoever needs a
+#: sound spec may ask for it again.
+_sound: WeakKeyDictionary[OptimizerSpec, tuple[str, ...]] = WeakKeyDictionary()
+
 
 def check(spec: OptimizerSpec) -> None:
     """Raise SpecError with everything that is wrong with a spec or one of its dialects."""
-    problems = [p for reading in spec.readings.values() for p in problems_of(reading)]
+    readings = [r for r in spec.readings.values() if _sound.get(r) != tuple(r.dialects)]
+    problems = [problem for reading in readings for problem in problems_of(reading)]
     if problems:
         raise SpecError(problems)
+    _sound.update((reading, tuple(reading.dialects)) for reading in readings)
 
 
 def problems_of(spec: OptimizerSpec) -> list[Problem]:

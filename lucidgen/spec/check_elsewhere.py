@@ -64,7 +64,7 @@ def _unfit(spec: OptimizerSpec, said: Meaning) -> Iterator[tuple[str, str]]:
     """What a line says that does not fit the spec."""
     if isinstance(said, Kept):
         yield from _unknown("state", [said.at.series.name], [s.name for s in spec.states])
-        read = {symbol for equation in spec.equations for symbol in equation.right.free_symbols}
+        read = {symbol for equation in spec.equations for symbol in equation.symbols}
         used = [symbol.name for symbol in spec.hypers if symbol in read]
         symbols = sorted(symbol.name for symbol in said.factor.free_symbols)
         yield from _unknown("hyperparameter in its equations", symbols, used)

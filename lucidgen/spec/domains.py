@@ -33,7 +33,9 @@ class Domain(Enum):
         >>> Domain.HOST.join(Domain.ROW), Domain.ROW.join(Domain.COLUMN)
         (<Domain.ROW: 'row'>, <Domain.ELEMENT: 'element'>)
         """
-        if self.rank == other.rank and self is not other:
+        if self is other:
+            return self
+        if self.rank == other.rank:
             return Domain.ELEMENT
         return self if self.rank > other.rank else other
 
@@ -52,8 +54,13 @@ def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain
     """The domain of an expression, given that of its symbols (others are host scalars)."""
     if isinstance(expr, sympy.Symbol):
         return known.get(expr, Domain.HOST)
-    inside = join(domain_of(arg, known) for arg in expr.args)
-    leaves = OPERATIONS[HEADS[expr.func]].leaves if expr.func in HEADS else None
+    inside = Domain.HOST
+    for arg in expr.args:
+        inside = inside.join(domain_of(arg, known))
+        if inside is Domain.ELEMENT:
+            break  # there is nothing above
+    name = HEADS.get(type(expr))
+    leaves = OPERATIONS[name].leaves if name else None
     if leaves:
         reduced = Domain(leaves)
         return reduced if reduced.rank < inside.rank else inside

@@ -31,7 +31,7 @@ class Eq:
         Its value, of series at t and t - 1, hyperparameters, t, and rational numbers.
     """
 
-    __slots__ = ("left", "location", "right")
+    __slots__ = ("_symbols", "left", "location", "right")
 
     def __init__(self, left: Any, right: Any) -> None:
         self.left: sympy.Expr = sympy.sympify(left)
@@ -41,6 +41,7 @@ class Eq:
                 f"the right side of Eq({left}, ...) is {right!r}, which is no expression"
             )
         self.location = caller()
+        self._symbols: frozenset[sympy.Symbol] | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Eq) and (self.left, self.right) == (other.left, other.right)
@@ -69,6 +70,13 @@ class Eq:
     def key(self) -> tuple[str, Moment]:
         """What tells it from the other equations of a spec: its left side."""
         return (self.series.name if self.series else str(self.left)), self.moment
+
+    @property
+    def symbols(self) -> frozenset[sympy.Symbol]:
+        """What the right side reads; to find it takes a walk through the expression, once."""
+        if self._symbols is None:
+            self._symbols = frozenset(self.right.free_symbols)
+        return self._symbols
 
     def renamed(self, others: Mapping[Series, Series]) -> Eq:
         """The same equation, written in the same place, of other series."""

@@ -220,8 +220,8 @@ class OptimizerSpec:
 
     def uses(self, argument: Argument) -> bool:
         """Whether any equation reads the argument."""
-        symbols = set(symbols_of(argument))
-        return any(equation.right.free_symbols & symbols for equation in self.equations)
+        symbols = symbols_of(argument)
+        return any(not equation.symbols.isdisjoint(symbols) for equation in self.equations)
 
     def by_moment(self, moment: Moment) -> dict[Series, Eq]:
         """The equations of one kind, by the series that they define."""

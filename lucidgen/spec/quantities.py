@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import sympy
@@ -80,8 +81,13 @@ class At(Quantity):
     @property
     def shift(self) -> int | None:
         """k in `x[t + k]`, or None for an absolute index and for anything stranger."""
-        shift = self.index - t
-        return int(shift) if isinstance(shift, sympy.Integer) else None
+        return _shift(self.index)
+
+
+@cache
+def _shift(index: sympy.Expr) -> int | None:
+    shift = index - t
+    return int(shift) if isinstance(shift, sympy.Integer) else None
 
 
 class Hyper(Quantity):

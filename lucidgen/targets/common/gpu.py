@@ -11,6 +11,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 
 import sympy
@@ -141,6 +142,7 @@ def _elements(program: Program) -> tuple[Let, ...]:
     return tuple(let for let in program.body if let.domain is Domain.ELEMENT)
 
 
+@lru_cache(maxsize=2)  # each target asks for those of the same program
 def tensors(program: Program) -> Tensors | None:
     """What the kernels of a program read that is one number per tensor, if they read any."""
     if _refusal(program) is not None:
@@ -241,6 +243,7 @@ def _called(statements: Sequence[Statement]) -> set[str]:
 # What is one number per tensor
 
 
+@lru_cache(maxsize=2)
 def _split(program: Program) -> Program:
     """The program with every reduction in a let of its own, outside the element lets."""
     names = Names(program)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import sympy
@@ -68,6 +69,7 @@ class HostFunction:
     imports: frozenset[str]
 
 
+@lru_cache(maxsize=2)  # each target asks for that of the same program
 def host_function(program: Program) -> HostFunction:
     """The host arithmetic of a program as Python."""
     statements = code(program, program.host)
