@@ -34,6 +34,8 @@ FORBIDDEN = [
     ("house", "lucidgen.verify.exact", "lucidgen.commands.describe"),
     ("house", "lucidgen.ir.ranges", "lucidgen.passes.order"),
     ("runtime-floors", "lucidgen.runtime.step.clipping", "lucidgen.runtime.trees.leaves"),
+    ("backends", "lucidgen.runtime.backends.numpy", "lucidgen.runtime.backends.loops.compiler"),
+    ("backends", "lucidgen.runtime.backends.gpu.trial", "lucidgen.runtime.backends.mlx"),
     ("circles", "lucidgen.package.writing", "lucidgen.package.build"),
     ("circles", "lucidgen.runtime.groups.parameters", "lucidgen.runtime.groups.grouping"),
 ]

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 
 from . import checking, former
 from .arrays import make_mlx_types_picklable, zeros_like
-from .backends.kernel_choice import checked_kernel
 from .checking import nearest, shown
 from .checkpoints import checkpoint
 from .engine import Engine
 from .groups import options, without_decay
 from .groups.grouping import as_group_dicts
 from .groups.settings import CLIP_VALUE, as_argument, check_values, settle
+from .kernel_choice import checked_kernel
 from .rules.generation import GENERATION, adopt
 from .rules.rule import Rule, rate_of, reading_of
 from .step.engine import ParameterEngine

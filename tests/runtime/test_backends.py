@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter, optim
-from lucidgen.runtime.backends import kernel_choice
+from lucidgen.runtime import kernel_choice
 from lucidgen.runtime.backends.numpy import NumPy
 from lucidgen.runtime.backends.numpy_arrays import bind, keep
 from lucidgen.runtime.groups.bucket import Part
@@ -57,8 +57,8 @@ class Refusing:
 
 
 def use(patch: pytest.MonkeyPatch, *backends: Any) -> None:
-    def chosen(kernel: str, kind: type) -> Iterator[Any]:
-        return iter(backends)
+    def chosen(kernel: str, kind: type) -> list[Callable[[], Any]]:
+        return [lambda it=it: it for it in backends]
 
     patch.setattr(kernel_choice, "backends", chosen)
 
@@ -172,7 +172,7 @@ def test_what_a_backend_keeps_is_there_for_as_long_as_the_arrays_are(
 
 
 def names(kernel: str, kind: type) -> list[str]:
-    found = [type(backend) for backend in kernel_choice.backends(kernel, kind)]
+    found = [type(backend()) for backend in kernel_choice.backends(kernel, kind)]
     return [f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}" for cls in found]
 
 
@@ -193,5 +193,5 @@ def test_a_choice_says_which_kernels_on_a_gpu_are_wanted() -> None:
 
 @pytest.mark.parametrize("kernel", ["auto", "cpp"])
 def test_loops_are_demanded_by_cpp_alone(kernel: str) -> None:
-    loops: Any = next(iter(kernel_choice.backends(kernel, np.ndarray)))
+    loops: Any = kernel_choice.backends(kernel, np.ndarray)[0]()
     assert loops.demanded is (kernel == "cpp")

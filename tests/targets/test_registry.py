@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lucidgen.errors import Failure, WrongUsage
-from lucidgen.runtime.backends.kernel_choice import CHOICES
+from lucidgen.runtime.kernel_choice import CHOICES
 from lucidgen.targets import registry
 
 ROOT = Path(__file__).parents[2]

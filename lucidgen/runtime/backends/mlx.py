@@ -124,7 +124,7 @@ def chosen(
 def step_for(bucket: Bucket, kernels: str | None, w: Array, suffix: str = "step") -> trial.Step:
     """The step of a bucket, by the rule's function {name}_{suffix}; its choices are static."""
     settings, choices = bucket.settings, tuple(bucket.choices.items())
-    known = tuple(name for name in bucket.values if name not in bucket.choices)
+    known = tuple([name for name in bucket.values if name not in bucket.choices])
     return chosen(kernels, w, settings.rule, suffix, settings.arrays, choices, known)
 
 
@@ -151,15 +151,15 @@ class MLX:
     def _updated(self, part: Part) -> list[New]:
         """What a step makes of the parameters of a part, in their order; nothing is evaluated."""
         bucket, settings = part.bucket, part.bucket.settings
-        entries = list(zip(part.slots, part.grads, strict=True))
         alike: dict[Any, list[int]] = {}
-        for index, (slot, _) in enumerate(entries):
+        for index, slot in enumerate(part.slots):
             w = slot.param.data
             alike.setdefault((w.dtype, w.size > trial.MOST_ELEMENTS), []).append(index)
         found: dict[int, New] = {}
         for indices in alike.values():
             members = []
-            for slot, grad in (entries[index] for index in indices):
+            for index in indices:
+                slot, grad = part.slots[index], part.grads[index]
                 if slot.seen is None:
                     w, entry = slot.param.data, slot.entry
                     states = [state_array(state, entry, settings, w) for state in settings.arrays]
@@ -174,7 +174,7 @@ class MLX:
             else:
                 new = [New(step.run(slot.param.data, g, old, values)) for slot, g, old in members]
             found.update(zip(indices, new, strict=True))
-        return [found[index] for index in range(len(entries))]
+        return [found[index] for index in range(len(part.slots))]
 
 
 class Call:

@@ -69,7 +69,7 @@ class Call:
         self.part, self.work = part, work
         rule, values = part.bucket.settings.rule, part.bucket.values
         self.own, self.common = step_names(rule)
-        if not values.keys() >= set(self.common):
+        if not all(map(values.__contains__, self.common)):
             known = dict.fromkeys(("w", "grad", *self.own))
             raise unknown_name(rule.numpy, {**values, **known})
 
@@ -101,11 +101,9 @@ class Call:
 
         Scalars are 0-d arrays: NumPy takes them in a third of the time that a Python float costs.
         """
-        values, kind = self.part.bucket.values, computing_type(dtype)
-        return tuple(
-            np.array(values[name], kind) if type(values[name]) is float else values[name]
-            for name in self.common
-        )
+        kind, values = computing_type(dtype), self.part.bucket.values
+        given = [values[name] for name in self.common]
+        return tuple([np.array(x, kind) if type(x) is float else x for x in given])
 
     def _chunks(self, seen: Seen) -> Chunks:
         """What the step function is called with, chunk by chunk; it holds as the arrays do."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -69,12 +70,9 @@ def is_private(array: Array, param: Any) -> bool:
     return owner is param or (isinstance(owner, _Identity) and owner.token == id(param))
 
 
-def shares_memory(gradients: Iterable[Array]) -> bool:
+def shares_memory(gradients: Sequence[Array]) -> bool:
     """Whether a gradient is data or states of a parameter, of whatever optimizer, or a view."""
-    gradients = list(gradients)
-    seen = set(map(id, gradients))
-    seen.update(map(id, map(_base, gradients)))
-    return not _made.keys().isdisjoint(seen)
+    return not _made.keys().isdisjoint(map(id, chain(gradients, map(_base, gradients))))
 
 
 def apart(gradient: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..rules.calling import evaluate
@@ -44,7 +45,7 @@ class Floats:
             return values, {}
         found = evaluate(rule.scalars, values)
         values.update(found)
-        return values, {name: value for name, value in found.items() if isinstance(value, bool)}
+        return values, {name: value for name, value in found.items() if type(value) is bool}
 
 
 FLOATS = Floats()
@@ -65,6 +66,12 @@ def first_updates(
             if state.first and kept.get(state.key) is None
         ]
     )
+
+
+@cache
+def _no_firsts(rule: Rule) -> dict[str, bool]:
+    """The choices of first updates, where none happens."""
+    return {f"first_{state.name}": False for state in rule.states if state.first}
 
 
 def old_scalars(settings: Settings, clock: Mapping[str, Any], w: Any) -> tuple[Any, ...]:
@@ -98,12 +105,19 @@ class Bucket:
         rule, states, number = settings.rule, settings.scalars, arithmetic.number
         self.settings = settings
         self.t = t
-        self.choices = settings.choices_at(t == 1 if is_first is None else is_first, firsts)
+        self.choices = {
+            **_no_firsts(rule),
+            **settings.choices,
+            **dict.fromkeys(firsts, True),
+            "first_w": t == 1 if is_first is None else is_first,
+        }
         values: dict[str, Any] = {"t": number(t), **settings.values, **self.choices}
-        values.update(changed or {})
-        # A scalar state that these choices do not need is still a parameter of the function.
-        values.update({s.name: number(0.0) for s in rule.scalar_states if s not in states})
-        values.update({s.name: number(old) for s, old in zip(states, scalars, strict=True)})
+        if changed is not None:
+            values.update(changed)
+        olds = dict(zip(states, scalars, strict=True))
+        for state in rule.scalar_states:
+            # One that these choices do not need is still a parameter of the function.
+            values[state.name] = number(olds.get(state, 0.0))
         self.values, conditions = arithmetic.completed(rule, values)
         self.choices.update(conditions)
         self.scalars = {state.key: self.values[state.name] for state in states}

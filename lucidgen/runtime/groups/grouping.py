@@ -126,7 +126,7 @@ def settle_again(of: Grouped, rule: Rule, group: Group, label: str) -> None:
 
 
 def settled(of: Grouped, rule: Rule) -> list[tuple[str, Settings, Any, Any, list[Any]]]:
-    """Every group as ``stepping`` wants it, checked again where it was written to."""
+    """Every group as a step wants it, checked again where it was written to."""
     for index, group in enumerate(of.param_groups):
         if type(group) is not Group:
             group = of.param_groups[index] = Group({**of.defaults, **group})

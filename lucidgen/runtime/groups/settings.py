@@ -118,14 +118,6 @@ class Settings:
         """The same without weight decay."""
         return Settings(self.rule, {**self.given, **self.rule.without_decay})
 
-    def choices_at(self, is_first: bool, firsts: tuple[str, ...]) -> dict[str, bool]:
-        """The choices of a step, with the first updates that happen in it."""
-        choices = {f"first_{state.name}": False for state in self.rule.states if state.first}
-        choices.update(self.choices)
-        choices.update(dict.fromkeys(firsts, True))
-        choices["first_w"] = is_first
-        return choices
-
     def start(self, state: State, w: Any) -> Any:
         """The first value of a state for weights w: an array like w, or a number."""
         if state.start is None:

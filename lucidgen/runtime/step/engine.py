@@ -1,28 +1,38 @@
 """Updates of parameters that hold gradients: ``step()``, as in torch.
 
-Owns ``ParameterEngine``: the states by parameter, and in which order accumulated gradients, masters
-of half-precision weights and hooks come into a step. What one step does is in ``stepping``; trees
-of arrays have an engine of their own (``trees.engine``).
+Owns ``ParameterEngine``: the states by parameter, and the order of things in a step. Nothing
+changes before every group, parameter and gradient is known to be good and every backend is
+prepared. Names no backend: ``kernel_choice`` says which are asked. Which parameters are updated
+alike is in ``sorting``, what is known of them already in ``last_step``; trees of arrays have an
+engine of their own (``trees.engine``).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, ClassVar, NoReturn
 
+import numpy as np
+
+from .. import kernel_choice
+from ..backends.protocol import Call
 from ..checking import shown
 from ..engine import Loaded, Owner, Target
+from ..groups.bucket import Part
 from ..groups.grouping import group_label, new_group, settled
 from ..groups.parameters import describe
 from ..groups.settings import is_note
 from ..groups.states import States
 from ..rules.rule import rate_of
-from . import stepping
+from . import clipping
 from .accumulation import Accumulation
 from .hooks import Handle, Hook, Hooks
 from .last_step import LastStep
 from .masters import Masters
+from .sorting import Checked
 
 
 class ParameterEngine:
@@ -66,14 +76,30 @@ class ParameterEngine:
         stepped = groups
         if self._masters is not None:
             stepped, states = self._masters.stand_in(groups, states), self._masters.states
-        self.grad_norm = stepping.step(
-            stepped, states, self._last_step, owner.kernel, owner.max_grad_norm
-        )
+        self.grad_norm = self._update(owner, stepped, states)
         if self._masters is not None:
             self._masters.store(stepped, self.state)
         if sums.waiting:
             sums.clear(groups, self.state)
         return loss
+
+    def _update(self, owner: Owner, groups: Sequence[Checked], states: States) -> Any:
+        """Check all, then prepare, then store; the norm of all gradients, if they are clipped."""
+        last, norm, max_grad_norm = self._last_step, None, owner.max_grad_norm
+        sorted_ = last.parts(groups, states)
+        parts = list(chain.from_iterable(sorted_))
+        if max_grad_norm is not None:
+            norm = _norm(parts)
+            factor = clipping.factor(norm, max_grad_norm)
+            if type(factor) is not float or factor != 1:
+                for part in parts:
+                    part.bucket = part.bucket.scaled(factor)
+        for call in _prepared(parts, owner.kernel, last.own):
+            call.run()
+        for part in parts:
+            _advance(part)
+        last.remember(groups, sorted_)
+        return norm
 
     def add_hook(self, owner: Owner, hook: Hook, is_before: bool) -> Handle:
         if owner._rule is None:
@@ -180,3 +206,37 @@ class ParameterEngine:
 def _is_by_parameter(state: Any) -> bool:
     """Whether this is a dict of dicts."""
     return isinstance(state, Mapping) and all(isinstance(own, dict) for own in state.values())
+
+
+def _prepared(parts: Sequence[Part], kernel: str, own: dict[str, Any]) -> list[Call]:
+    """The calls that update all parts: each backend takes what it can, in its turn."""
+    on_mlx = [part for part in parts if part.kind is not np.ndarray]
+    on_numpy = [part for part in parts if part.kind is np.ndarray] if on_mlx else parts
+    calls: list[Call] = []
+    for rest in filter(None, (on_mlx, on_numpy)):
+        for backend in kernel_choice.backends(kernel, rest[0].kind):
+            made, rest = backend().prepare(rest, own)
+            calls += made
+            if not rest:
+                break
+    return calls
+
+
+def _advance(part: Part) -> None:
+    """Store the step count and the scalar states."""
+    bucket = part.bucket
+    new = {**bucket.scalars, "step": bucket.t} if bucket.t else bucket.scalars
+    entries = part.entries or [slot.entry for slot in part.slots]
+    for key, value in new.items():
+        for entry in entries:
+            entry[key] = value
+
+
+def _norm(parts: Sequence[Part]) -> Any:
+    """The norm of all gradients: of MLX arrays alone an array, which nobody waits for."""
+    on_numpy = [grad for part in parts if part.kind is np.ndarray for grad in part.grads]
+    on_mlx = [grad for part in parts if part.kind is not np.ndarray for grad in part.grads]
+    of_mlx = clipping.mlx_norm(on_mlx) if on_mlx else 0.0
+    if on_mlx and not on_numpy:
+        return of_mlx
+    return math.hypot(clipping.numpy_norm(on_numpy), float(of_mlx))

@@ -14,7 +14,7 @@ what the step computes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from operator import attrgetter, is_, itemgetter
 from typing import Any
 
@@ -28,6 +28,8 @@ from .sorting import BucketOf, Checked, Key, sort
 
 _data, _seen, _entry = attrgetter("data"), attrgetter("seen"), attrgetter("entry")
 _dtype, _shape = attrgetter("dtype"), attrgetter("shape")
+
+_FLOAT = frozenset((float,))
 
 
 class LastStep:
@@ -80,11 +82,16 @@ class GroupSeen:
 
     def remember(self, group: Checked, parts: Sequence[Part]) -> None:
         """Note what is there after a step."""
-        if self._whole is not None and self._whole.has_stayed():
+        whole = self._whole
+        if whole is not None and whole.has_stayed():
             return
         self._members = [_as_left(part) for part in parts]
-        if len(parts) == 1 and self._members[0].slots:
+        if len(parts) != 1 or not self._members[0].slots:
+            self._whole = None
+        elif whole is None:
             self._whole = Whole(group[1], self._members[0], parts[0])
+        else:
+            whole.follow(self._members[0])
 
 
 def _are_in(slots: Sequence[Slot], members: Members) -> bool:
@@ -120,17 +127,25 @@ class Whole:
     """
 
     def __init__(self, settings: Settings, members: Members, part: Part) -> None:
-        self.rule, self.arrays, self.scalars = settings.rule, settings.arrays, settings.scalars
-        self.kind, self.members = part.kind, members
+        self.rule, self.arrays = settings.rule, settings.arrays
+        self.kind = part.kind
         self.params = [slot.param for slot in members.slots]
         self.ids = list(map(id, self.params))
         self.entries = list(map(_entry, members.slots))
+        self.grad_dtypes = list(map(_dtype, part.grads))
+        self.keys = [state.key for state in self.arrays]
+        names = ["step"] if self.rule.counts_steps else []
+        self.clock = list(map(itemgetter, [*names, *(s.key for s in settings.scalars)]))
+        self.follow(members)
+
+    def follow(self, members: Members) -> None:
+        """Take the arrays that these parameters have now."""
+        self.members = members
         self.seen: list[Any] = list(members.seen or ())
         self.datas = list(map(_data, self.seen)) if self.kind is np.ndarray else None
-        self.grad_dtypes = list(map(_dtype, part.grads))
         self.dtypes, self.shapes = list(map(_dtype, self.seen)), list(map(_shape, self.seen))
-        columns = zip(*(seen.sources for seen in self.seen), strict=True)
-        self.sources = [(column[0][0], [array for _, array in column]) for column in columns]
+        columns = zip(*[seen.sources for seen in self.seen], strict=True)
+        self.columns = [[array for _, array in column] for column in columns]
 
     def has_stayed(self) -> bool:
         """Whether a step has left the arrays where they were, as far as the first one tells."""
@@ -149,8 +164,7 @@ class Whole:
             settings.rule is self.rule
             and settings.arrays is self.arrays
             and len(params) == len(self.params)
-            and _same(params, self.params)
-            and self._have_stayed(states)
+            and self._have_stayed(params, states)
             and list(map(_dtype, grads)) == self.grad_dtypes
             and list(map(_shape, grads)) == self.shapes
             and not (self.kind is np.ndarray and shares_memory(grads))
@@ -163,41 +177,38 @@ class Whole:
         part.entries, part.grad_dtypes = self.entries, self.grad_dtypes
         return part
 
-    def _have_stayed(self, states: States) -> bool:
-        """Whether all parameters and states are the arrays that were left there.
+    def _have_stayed(self, params: Sequence[Any], states: States) -> bool:
+        """Whether these are the parameters, with the arrays that were left there.
 
         Of NumPy's arrays that is all there is to know. What was seen of MLX's is forgotten when
         somebody asks for it; to look costs a visit to each slot, wherever that is in memory.
         """
-        slots = self.members.slots
-        if not _same(map(states.slots.get, self.ids), slots):
+        slots, datas = self.members.slots, self.datas
+        found = [params, map(states.slots.get, self.ids), map(_data, self.params)]
+        found += [map(dict.get, self.entries, repeat(key)) for key in self.keys]
+        if datas is not None:
+            return _same(chain(*found), chain(self.params, slots, datas, *self.columns))
+        datas = list(map(_data, self.seen))
+        if not _same(
+            chain(*found, map(_seen, slots)),
+            chain(self.params, slots, datas, *self.columns, self.seen),
+        ):
             return False
-        if self.datas is None and not _same(map(_seen, slots), self.seen):
-            return False
-        if not _same(map(_data, self.params), self.datas or map(_data, self.seen)):
-            return False
-        for key, arrays in self.sources:
-            if not _same(map(dict.get, self.entries, repeat(key)), arrays):
-                return False
-        if self.kind is np.ndarray:
-            return True
-        datas = list(map(_data, self.seen))  # MLX's arrays change in place by becoming others
+        # MLX's arrays change in place by becoming others.
         return list(map(_dtype, datas)) == self.dtypes and list(map(_shape, datas)) == self.shapes
 
     def _key(self) -> Key | None:
         """What the bucket depends on, if it is the same for all."""
-        names = ["step"] if self.rule.counts_steps else []
-        names += [state.key for state in self.scalars]
         values = []
         try:
-            for name in names:
-                found = list(map(itemgetter(name), self.entries))
+            for value_of in self.clock:
+                found = list(map(value_of, self.entries))
                 if found.count(found[0]) != len(found):
                     return None
                 values.append(found[0])
         except KeyError:
             return None
         t = values.pop(0) + 1 if self.rule.counts_steps else 0
-        if type(t) is not int or not all(type(value) is float for value in values):
+        if type(t) is not int or not _FLOAT.issuperset(map(type, values)):
             return None
         return t, (), tuple(values)

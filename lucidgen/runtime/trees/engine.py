@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ..arrays import is_floating, is_mlx_module
-from ..backends.kernel_choice import demand
 from ..checking import nearest
 from ..engine import Loaded, Owner, Target
 from ..groups.grouping import group_label, settle_again
 from ..groups.selection import Selection, as_selection, is_selection, routed
 from ..groups.settings import Group, check_values, settle
 from ..groups.without_decay import check_names
+from ..kernel_choice import demand
 from ..step.clipping import GRAD_NORM, factor, mlx_norm
 from .assigned import check_entries, parsed
 from .leaves import leaves, replaced, tree_of

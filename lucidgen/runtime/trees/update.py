@@ -13,13 +13,13 @@ from typing import Any
 import mlx.core as mx
 
 from ..arrays import is_half
-from ..backends.kernel_choice import gpu_kernels
 from ..backends.mlx import function_of, required_function, step_for
 from ..backends.mlx_arrays import computing_type, state_array
 from ..groups.bucket import Bucket, first_updates, old_scalars
 from ..groups.selection import Selection, selects
 from ..groups.settings import Settings
 from ..groups.states import MASTER_WEIGHT
+from ..kernel_choice import gpu_kernels
 from ..rules.calling import call
 from ..rules.rule import Rule, names_of, rate_of
 from ..step.masters import master_of

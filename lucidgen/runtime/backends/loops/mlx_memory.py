@@ -230,7 +230,7 @@ class Call:
             for slot in self.slots
         ]
         sizes = [w.size for w in self.weights]
-        return Table(self.bucket.settings.rule, found, sizes, "C" * len(sizes))
+        return Table(self.bucket, found, sizes, "C" * len(sizes))
 
     def run(self) -> None:
         """The step, and what is remembered of it."""

@@ -95,7 +95,7 @@ def _loop(part: Part, type_: Any, step: compiler.Step) -> Loop:
                 found[i] = addresses
         seen: list[Any] = [part.slots[i].seen for i in found]
         table = Table(
-            rule, list(found.values()), [s.data.size for s in seen], [s.order for s in seen]
+            part.bucket, list(found.values()), [s.data.size for s in seen], [s.order for s in seen]
         )
         places = None if len(found) == len(part.slots) else list(found)
         kept.loops[type_] = Loop(step, table, places)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ctypes import addressof
 from functools import cache
 from operator import attrgetter
@@ -24,7 +24,6 @@ from ...arrays import TYPES
 from ...cpython import data_offset
 from ...groups.bucket import Bucket, Members
 from ...rules.calling import step_names
-from ...rules.rule import Rule
 from .compiler import Step
 
 _dtype, _strides = attrgetter("dtype"), attrgetter("strides")
@@ -61,16 +60,8 @@ def threads() -> int:
     return os.cpu_count() or 1
 
 
-def _packed(values: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, Any]:
-    """The named values as C arrays: numbers, and choices."""
-    found = [values[name] for name in names]
-    numbers = [float(value) for value in found if type(value) is not bool]
-    choices = [value for value in found if type(value) is bool]
-    return (ctypes.c_double * len(numbers))(*numbers), (ctypes.c_int * len(choices))(*choices)
-
-
 class Table:
-    """What a compiled step is given for some parameters.
+    """What a compiled step is given for the parameters of a bucket, and of those that follow it.
 
     ``arrays`` are the addresses of each one's arrays, w first; ``orders`` say how they lie in
     memory.
@@ -78,12 +69,19 @@ class Table:
 
     def __init__(
         self,
-        rule: Rule,
+        bucket: Bucket,
         addresses: Sequence[tuple[int, ...]],
         sizes: Sequence[int],
         orders: Sequence[str],
     ) -> None:
-        self.names, self.orders = step_names(rule)[1], orders
+        names = step_names(bucket.settings.rule)[1]
+        self.numbers = [name for name in names if name not in bucket.choices]
+        self.choices = [name for name in names if name in bucket.choices]
+        self.packed = (
+            (ctypes.c_double * len(self.numbers))(),
+            (ctypes.c_int * len(self.choices))(),
+        )
+        self.orders = orders
         self.starts = np.zeros(len(sizes) + 1, dtype=np.int64)
         np.cumsum(sizes, out=self.starts[1:])
         self.arrays = np.array(addresses, dtype=np.intp)
@@ -93,16 +91,19 @@ class Table:
         self.layouts: Any = None
         self.made: dict[Any, tuple[int, Any]] = {}
         self.bucket: Bucket | None = None
-        self.packed: tuple[Any, Any] = (None, None)
+        self.grads = np.empty(len(sizes), dtype=np.intp)
         self.table = _Table(
             *(len(sizes), self.starts.ctypes.data, self.arrays.ctypes.data),
-            *(None, data_offset(), None, None),
+            *(self.grads.ctypes.data, data_offset(), None, None),
         )
 
     def pack(self, bucket: Bucket) -> None:
         """Take the scalars and choices of a bucket."""
         if bucket is not self.bucket:
-            self.bucket, self.packed = bucket, _packed(bucket.values, self.names)
+            self.bucket, values = bucket, bucket.values
+            numbers, choices = self.packed
+            numbers[:] = [values[name] for name in self.numbers]
+            choices[:] = [values[name] for name in self.choices]
 
     def run(self, step: Step, grads: Sequence[Any], dtypes: list[Any] | None = None) -> None:
         """One call of a step, with these gradients, and their types if they are known.
@@ -111,10 +112,9 @@ class Table:
         """
         table = self.table
         if table.data_offset >= 0:
-            found = np.fromiter(map(id, grads), np.intp, len(grads))
+            self.grads[:] = list(map(id, grads))
         else:
-            found = np.array([grad.ctypes.data for grad in grads], dtype=np.intp)
-        table.grads = found.ctypes.data
+            self.grads[:] = [grad.ctypes.data for grad in grads]
         dtypes, strides = dtypes or list(map(_dtype, grads)), list(map(_strides, grads))
         if dtypes != self.dtypes or strides != self.strides:
             self.types = np.array([TYPES[dtype] for dtype in dtypes], dtype=np.int8)
@@ -122,8 +122,7 @@ class Table:
             self.dtypes, self.strides = dtypes, strides
             table.types = self.types.ctypes.data
             table.layouts = None if self.layouts is None else self.layouts.ctypes.data
-        scalars, choices = self.packed
-        step(addressof(table), scalars, choices, threads())
+        step(addressof(table), *self.packed, threads())
 
     def _layouts(self, grads: Sequence[Any]) -> Any:
         """The layouts of these gradients; None if all are laid out like their weights."""

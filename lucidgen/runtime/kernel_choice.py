@@ -8,18 +8,17 @@ whether a demand for a GPU can be met; what takes part in no step is not importe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
-from ..checking import shown
-from ..rules.rule import Rule
-from .gpu import ANY
-from .numpy import NumPy
-from .protocol import Backend
+from .backends.gpu import ANY
+from .backends.protocol import Backend
+from .checking import shown
+from .rules.rule import Rule
 
 
 class Loops(Enum):
@@ -85,7 +84,7 @@ def demand(kernel: str, label: str) -> None:
     if language is None or language == ANY:
         return
     try:
-        from .gpu import trial
+        from .backends.gpu import trial
     except ImportError as error:
         raise RuntimeError(f'{label}: kernel="{kernel}" needs MLX: {error}') from error
     trial.demand(language, label)
@@ -96,37 +95,47 @@ def gpu_kernels(kernel: str) -> str | None:
     return _choice(kernel).gpu
 
 
-def backends(kernel: str, kind: type) -> Iterable[Backend]:
-    """What may update arrays of a kind, in the order in which it is asked; the last takes all."""
-    return _on_numpy(_choice(kernel)) if kind is np.ndarray else _on_mlx(_choice(kernel))
+@cache
+def backends(kernel: str, kind: type) -> tuple[Callable[[], Backend], ...]:
+    """What may update arrays of a kind, in the order in which it is asked; the last takes all.
+
+    Each is imported, and made, when it is first called for: where loops do everything, that is the
+    first alone.
+    """
+    choice = _choice(kernel)
+    if kind is np.ndarray:
+        return *_of_loops(choice.numpy_loops, _numpy_loops), _numpy
+    return *_of_loops(choice.mlx_loops, _mlx_loops), partial(_mlx, choice.gpu)
+
+
+def _of_loops(wanted: Loops, make: Callable[[bool], Backend]) -> list[Callable[[], Backend]]:
+    return [] if wanted is Loops.NEVER else [partial(make, wanted is Loops.DEMANDED)]
 
 
 @cache
-def _on_numpy(choice: Choice) -> tuple[Backend, ...]:
-    if choice.numpy_loops is Loops.NEVER:
-        return (NumPy(),)
-    from .loops import numpy_memory
+def _numpy_loops(demanded: bool) -> Backend:
+    from .backends.loops import numpy_memory
 
-    return numpy_memory.Loops(choice.numpy_loops is Loops.DEMANDED), NumPy()
-
-
-def _on_mlx(choice: Choice) -> Iterator[Backend]:
-    """Each is imported when it is asked: where loops do everything, that is the first alone."""
-    if choice.mlx_loops is not Loops.NEVER:
-        yield _mlx_loops(choice.mlx_loops)
-    yield _mlx(choice.gpu)
+    return numpy_memory.Loops(demanded)
 
 
 @cache
-def _mlx_loops(wanted: Loops) -> Backend:
-    from .loops import mlx_memory
+def _numpy() -> Backend:
+    from .backends import numpy
 
-    return mlx_memory.Loops(wanted is Loops.DEMANDED)
+    return numpy.NumPy()
+
+
+@cache
+def _mlx_loops(demanded: bool) -> Backend:
+    from .backends.loops import mlx_memory
+
+    return mlx_memory.Loops(demanded)
 
 
 @cache
 def _mlx(gpu: str | None) -> Backend:
-    from . import mlx
+    from .backends import mlx
 
     return mlx.MLX(gpu)
 
