@@ -122,16 +122,15 @@ def build(
 
 def _compile_loops(folder: Path) -> None:
     """Compile what would be compiled at the first steps of the optimizers of a package."""
-    from ..runtime.backends.loops import compiler
+    from ..runtime.backends.loops import cache, compiler
 
     try:
         with console(stderr=True).status("compiling C++ loops"):
             made = compiler.compile_ahead(folder)
     except (compiler.Unavailable, OSError) as error:
         raise Failure(f"no C++ loops were compiled: {error}") from None
-    number, cache = len(made), compiler.cache_folder()
-    found = f"compiled {number} C++ loops" if number else "all C++ loops are compiled already"
-    console().print(f"{found}; they are kept in {cache}")
+    found = f"compiled {len(made)} C++ loops" if made else "all C++ loops are compiled already"
+    console().print(f"{found}; they are kept in {cache.cache_folder()}")
 
 
 def _command(

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from lucidgen import Parameter, optim
-from lucidgen.runtime.backends.loops import compiler
+from lucidgen.runtime.backends.loops import cache, compiler
 
 SOURCES = Path(__file__).parents[2] / "generated" / "lucid" / "optim" / "_cpp"
 SCRIPT = """
@@ -31,15 +31,21 @@ print(parameter.data.tolist())
 """
 
 
-@pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache, and a process in which nothing was compiled yet."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def start_afresh(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """An empty cache, which is returned, and a process in which nothing was compiled yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     monkeypatch.delenv("LUCIDGEN_KERNEL", raising=False)
     monkeypatch.delenv("CXX", raising=False)
     for name in ("_builds", "_steps", "_warned"):
         monkeypatch.setattr(compiler, name, type(getattr(compiler, name))())
-    yield compiler.cache_folder()
+    monkeypatch.setattr(cache, "_told", [])
+    return cache.cache_folder()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache, and a process in which nothing was compiled yet."""
+    yield start_afresh(monkeypatch, tmp_path)
     for build in compiler._builds.values():
         build.is_done(wait=True)
 
@@ -337,3 +343,100 @@ def test_a_build_compiles_loops_when_asked_to(fresh: Path, tmp_path: Path) -> No
     assert failed.returncode == 1
     assert "no C++ loops were compiled: CXX names 'no-such-compiler'" in failed.stderr
     assert build("--native", "--check").returncode == 2
+
+
+# Whoever can write where loops are kept could have this process run anything.
+
+
+def forget() -> None:
+    """What another process would not know either."""
+    compiler._builds.clear()
+    compiler._steps.clear()
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A loop that was compiled, where a group may write to what is made."""
+    before = os.umask(0o002)
+    try:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            folder = start_afresh(monkeypatch, tmp_path_factory.mktemp("compiled"))
+            train(1, "cpp")
+    finally:
+        os.umask(before)
+    (made,) = folder.iterdir()
+    return made
+
+
+@pytest.fixture
+def copied(compiled: Path, fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A loop in the cache, by a compiler that copies one that was compiled before."""
+    copy = f'while [ "$1" != -o ]; do shift; done\ncat "{compiled}" > "$2"'
+    monkeypatch.setenv("CXX", str(script(tmp_path, "copying-c++", copy)))
+    train(1, "cpp")
+    forget()
+    (made,) = fresh.iterdir()
+    return made
+
+
+def test_what_is_compiled_is_nobody_elses_to_write(compiled: Path) -> None:
+    for path in (compiled, compiled.parent, compiled.parents[1]):
+        assert path.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("how", ["group", "world", "link"])
+def test_a_loop_that_others_can_have_written_is_compiled_again(copied: Path, how: str) -> None:
+    if how == "link":
+        target = copied.with_name("evil")
+        copied.rename(target)
+        copied.symlink_to(target)
+    else:
+        copied.chmod(0o720 if how == "group" else 0o702)
+    expected = "no file but a link" if how == "link" else "can be written to by others, by its mode"
+    with pytest.warns(RuntimeWarning, match=expected) as seen:
+        assert train(3, "cpp") == train(3, "numpy")
+    assert len(seen) == 1
+    assert not copied.is_symlink()
+    assert copied.stat().st_mode & 0o022 == 0
+    forget()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(1, "cpp")
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(copied: Path) -> None:
+    copied.unlink()  # this process still has it in its memory
+    copied.write_bytes(b"would crash, or worse")
+    copied.parent.chmod(0o770)
+    with pytest.warns(RuntimeWarning, match=r"can be written to by others.*XDG_CACHE_HOME") as seen:
+        assert train(3, "cpp") == train(3, "numpy")
+    forget()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(1, "cpp")
+    assert len(seen) == 1
+    assert Path(seen[0].filename).samefile(__file__)
+    assert [path.name for path in copied.parent.iterdir()] == [copied.name]
+    assert copied.read_bytes() == b"would crash, or worse"
+    with pytest.raises(compiler.Unavailable, match="can be written to by others"):
+        compiler.compile_ahead(SOURCES.parent)
+
+
+def test_who_owns_a_loop_and_who_can_replace_its_folder_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def about(user: int) -> os.stat_result:
+        return os.stat_result((0o100700, 0, 0, 1, user, 0, 0, 0, 0, 0))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert cache._mistrusted(tmp_path, about(1000)) is None
+    assert cache._mistrusted(tmp_path, about(0)) is None
+    assert "belongs to somebody else, user 1001" in str(cache._mistrusted(tmp_path, about(1001)))
+    monkeypatch.undo()
+    folder = tmp_path / "open" / "native"
+    folder.mkdir(parents=True, mode=0o700)
+    folder.parent.chmod(0o1777)  # as /tmp, where nobody can replace what is another's
+    assert cache.mistrusted_folder(folder) is None
+    folder.parent.chmod(0o777)
+    assert "which everybody can write to" in str(cache.mistrusted_folder(folder))
+    assert cache.mistrusted_folder(tmp_path / "not" / "there") is None

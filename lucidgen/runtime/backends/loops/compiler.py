@@ -1,8 +1,8 @@
 """Compiling the C++ loops of a rule with the system's compiler, and keeping what was compiled.
 
-Owns the search for a compiler, the cache in the user's cache folder and the loading. A step that
-may wait calls `demanded`; others call `available`, which starts the compiler in the background and
-answers with None until it is done. Does not own what a loop is called with (``pointer_table``).
+Owns the search for a compiler and the loading. A step that may wait calls `demanded`; others call
+`available`, which starts the compiler in the background and answers with None until it is done.
+Does not own where loops are kept (``cache``), nor what one is called with (``pointer_table``).
 
 Nothing here can hang or be left half done. The compiler writes to a file of its own, which gets its
 final name when it is complete: two processes may compile the same at once, and one that is killed
@@ -21,7 +21,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from typing import Any
 from ...checking import warning_level
 from ...rules.calling import file_of
 from ...rules.rule import Rule
+from . import cache
 
 #: A step: table, scalars, choices, number of threads.
 Step = Callable[..., None]
@@ -46,6 +47,7 @@ FLAGS = (
 
 #: Compiles for this processor or, if the compiler has no name for it, for any of its kind.
 _SCRIPT = """
+umask 077
 exec </dev/null >"$3" 2>&1
 new=$1; final=$2; log=$3; shift 3
 if "$@" -march=native -o "$new" || "$@" -mcpu=native -o "$new" || "$@" -o "$new"
@@ -79,13 +81,14 @@ class Build:
 
     def start(self, compiler: list[str]) -> None:
         """Start the compiler, unless its work is there already."""
-        if self.target.exists():
+        if cache.is_usable(self.target):
             return
         import tempfile  # seldom needed, and slow to import
 
         folder = self.target.parent
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for own in (folder.parent, folder):
+                own.mkdir(parents=True, exist_ok=True, mode=0o700)
             _remove_old(folder)
             handle, new = tempfile.mkstemp(".tmp", f"{self.target.name}.", folder)
             os.close(handle)
@@ -115,6 +118,9 @@ class Build:
 
     def load(self) -> Step:
         """The function, once the compiler has come to an end."""
+        why = cache.mistrusted_file(self.target)
+        if why is not None:
+            raise Unavailable(f"the compiled loop {why}")
         if not self.target.exists():
             said = self.log.read_text(errors="replace") if self.log.exists() else ""
             self.log.unlink(missing_ok=True)
@@ -141,13 +147,6 @@ def _remove_old(folder: Path, seconds: float = 86400) -> None:
             continue
 
 
-def cache_folder() -> Path:
-    """Where compiled loops are kept: in the user's cache folder."""
-    own = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(named) if os.path.isabs(named) else own) / "lucidgen" / "native"
-
-
 def compiler() -> list[str]:
     """The system's C++ compiler, as a command: CXX, or the first one that is on the path."""
     if os.environ.get("CXX", "").strip():
@@ -163,7 +162,7 @@ def compiler() -> list[str]:
     raise Unavailable("there is no C++ compiler (c++, g++ or clang++) on the path")
 
 
-@cache
+@lru_cache
 def _processor() -> str:
     """What tells this processor from another for which code may have been compiled."""
     words = {"flags", "Features", "model name", "CPU part"}
@@ -205,7 +204,7 @@ def _build(source: Path, rule: str, type_: str, command: list[str]) -> Build:
         type_,
     ]
     digest = sha256("\0".join(parts).encode()).hexdigest()[:24]
-    target = cache_folder() / f"{rule}_{type_}_{digest}.so"
+    target = cache.safe_folder() / f"{rule}_{type_}_{digest}.so"
     return Build(source, rule, type_, target, target.with_suffix(".log"))
 
 
@@ -278,16 +277,18 @@ def compile_ahead(folder: Path, types: Iterable[str] = ("float32", "float64")) -
     Raises
     ------
     Unavailable
-        If there is no compiler, or it fails.
+        If there is no compiler, or it fails; or if others can write where loops are kept.
     """
-    command = compiler()
+    command, why = compiler(), cache.mistrusted_folder(cache.cache_folder())
+    if why is not None:
+        raise Unavailable(f"the folder of compiled steps {why}")
     builds = [
         _build(source, rule, type_, command)
         for source in sorted((folder / "_cpp").glob("*.cpp"))
         for rule in re.findall(r"^LUCIDGEN_STEPS\((\w+)\)", source.read_text("utf-8"), re.MULTILINE)
         for type_ in types
     ]
-    wanted = list({b.target: b for b in builds if not b.target.exists()}.values())
+    wanted = list({b.target: b for b in builds if not cache.is_usable(b.target)}.values())
     running: list[Build] = []
     for build in wanted:
         if len(running) >= (os.cpu_count() or 1):
