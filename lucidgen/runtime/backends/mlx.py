@@ -26,7 +26,7 @@ from ..groups.bucket import Bucket, Part
 from ..groups.states import Seen
 from ..rules.calling import unknown_name
 from ..rules.rule import Rule, State, names_of
-from .gpu import ANY, packing, trial
+from .gpu import ANY, languages, packing, trial
 from .gpu.packing import New
 from .mlx_arrays import computing_type, state_array
 
@@ -43,6 +43,7 @@ class Step:
         self.run = run
 
 
+@cache
 def function_of(rule: Rule, suffix: str) -> Callable[..., Any] | None:
     """The function {name}_{suffix} of a rule's MLX module, if it has one."""
     module = rule.targets.get("mlx")
@@ -116,7 +117,7 @@ def chosen(
     ``kernels`` is what ``kernel_choice`` says of kernels on a GPU.
     """
     reference = compiled(rule, suffix, arrays, choices, known)
-    if kernels is None or (kernels == ANY and not trial.is_available()):
+    if kernels is None or (kernels == ANY and languages.running() is None):
         return reference
     return trial.step(kernels, reference, w, rule, arrays, choices, known)
 

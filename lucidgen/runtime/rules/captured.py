@@ -19,8 +19,9 @@ def __getattr__(name: str) -> Any:
     of_floats, of_arrays = getattr(ieee, name), getattr(mx, name)
 
     def function(*args: Any) -> Any:
-        if any(isinstance(arg, mx.array) for arg in args):
-            return of_arrays(*args)
+        for arg in args:
+            if isinstance(arg, mx.array):
+                return of_arrays(*args)
         return of_floats(*args)
 
     function.__name__ = function.__qualname__ = name

@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ..arrays import is_floating, is_mlx_module
+from ..backends.gpu import ANY
 from ..checking import nearest
 from ..engine import Loaded, Owner, Target
 from ..groups.grouping import group_label, settle_again
 from ..groups.selection import Selection, as_selection, is_selection, routed
 from ..groups.settings import Group, check_values, settle
 from ..groups.without_decay import check_names
-from ..kernel_choice import demand
+from ..kernel_choice import demand, gpu_kernels
 from ..step.clipping import GRAD_NORM, factor, mlx_norm
 from .assigned import check_entries, parsed
 from .leaves import leaves, replaced, tree_of
@@ -107,7 +108,7 @@ class TreeEngine:
             from .update import Common
 
             has_masters = bool(owner._options.get("master_weights"))
-            common = Common(rule, label, owner.kernel, self._no_decay, has_masters)
+            common = Common(rule, label, gpu_kernels(owner.kernel), self._no_decay, has_masters)
             states = [self.state]
             if len(groups) > 1:
                 states = self.state.setdefault("groups", [{} for _ in groups])
@@ -169,7 +170,9 @@ class TreeEngine:
         """The tree of updated parameters. Those without a gradient stay as they are."""
         members, label = self._ready(owner), type(owner).__name__
         params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
-        demand(members[0].common.kernel, label)
+        kernels = members[0].common.kernels
+        if kernels is not None and kernels != ANY:
+            demand(kernels, label)
         if not self.shapes:
             self.init(owner, params)
         arrays, gradients = dict(leaves(params)), dict(leaves(grads))

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import mlx.core as mx
 
 from ..arrays import is_half
+from ..backends.gpu.trial import MOST_ELEMENTS, Step
 from ..backends.mlx import function_of, required_function, step_for
 from ..backends.mlx_arrays import computing_type, state_array
 from ..groups.bucket import Bucket, first_updates, old_scalars
 from ..groups.selection import Selection, selects
 from ..groups.settings import Settings
 from ..groups.states import MASTER_WEIGHT
-from ..kernel_choice import gpu_kernels
 from ..rules.calling import call
 from ..rules.rule import Rule, names_of, rate_of
 from ..step.masters import master_of
@@ -33,11 +34,12 @@ class Common:
 
     rule: Rule
     label: str
-    kernel: str = "auto"
+    kernels: str | None = None  # on a GPU: what ``kernel_choice`` says of them
     no_decay: Selection | None = None
     has_masters: bool = False  # in float32, of half-precision parameters
 
 
+@cache
 def marks_start(rule: Rule) -> bool:
     """Whether a function of the rule asks for a parameter's first step."""
     functions = (function_of(rule, name) for name in ("step", "captured_step", "scalars"))
@@ -53,7 +55,7 @@ class Update:
         rule = common.rule
         self.factor = factor  # what gradients are multiplied by, if they are clipped to a norm
         self.state, self.settings, self.rule = state, settings, rule
-        self.kernels, self.no_decay = gpu_kernels(common.kernel), common.no_decay
+        self.kernels, self.no_decay = common.kernels, common.no_decay
         self.has_masters = common.has_masters
         self.without_decay = settings if self.no_decay is None else settings.without_decay()
         self.suffix = "step" if function_of(rule, "captured_step") is None else "captured_step"
@@ -62,6 +64,7 @@ class Update:
         )
         self.marks_start = marks_start(rule)
         self._buckets: dict[Any, Bucket] = {}
+        self._steps: dict[Any, tuple[Step, list[Array]]] = {}
         self._pending: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._advanced: set[int] = set()
 
@@ -79,8 +82,7 @@ class Update:
             settings = self.without_decay
         bucket = self._bucket(settings, clock, kind, entry, self.marks_start and not started)
         arrays = settings.arrays
-        step = step_for(bucket, self.kernels, w, self.suffix)
-        given = [_as_array(bucket.values[scalar], kind) for scalar in step.scalars]
+        step, given = self._step(bucket, w, kind)
         states = [state_array(state, entry, settings, w) for state in arrays]
         new_w, *new_states = step.run(w, grad, states, given)
         new = {state.key: array for state, array in zip(arrays, new_states, strict=True)}
@@ -97,6 +99,15 @@ class Update:
             self._pending.append((self.state, {"step": self.state["step"] + 1}))
         for entry, new in self._pending:
             entry.update(new)
+
+    def _step(self, bucket: Bucket, w: Array, kind: Any) -> tuple[Step, list[Array]]:
+        """The step of a bucket for weights like these, and its scalars: found for the first."""
+        key = (id(bucket), w.dtype, w.size > MOST_ELEMENTS)
+        if key not in self._steps:
+            step = step_for(bucket, self.kernels, w, self.suffix)
+            given = [_as_array(bucket.values[scalar], kind) for scalar in step.scalars]
+            self._steps[key] = step, given
+        return self._steps[key]
 
     def _bucket(
         self,
@@ -157,14 +168,10 @@ class InGraph:
     ) -> tuple[dict[str, Any], dict[str, bool]]:
         if self.host is not None:
             values.update(call(self.host, values))
-        return {
-            name: value.astype(self.kind) if _is_double(value) else value
-            for name, value in values.items()
-        }, {}
-
-
-def _is_double(value: Any) -> bool:
-    return isinstance(value, mx.array) and value.dtype == mx.float64
+        for name, value in values.items():
+            if isinstance(value, mx.array) and value.dtype == mx.float64:
+                values[name] = value.astype(self.kind)
+        return values, {}
 
 
 def _as_array(value: Any, kind: Any) -> Array:
