@@ -43,7 +43,6 @@ class Step:
         self.run = run
 
 
-@cache
 def function_of(rule: Rule, suffix: str) -> Callable[..., Any] | None:
     """The function {name}_{suffix} of a rule's MLX module, if it has one."""
     module = rule.targets.get("mlx")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import mlx.core as mx
@@ -38,8 +38,22 @@ class Common:
     no_decay: Selection | None = None
     has_masters: bool = False  # in float32, of half-precision parameters
 
+    @cached_property
+    def suffix(self) -> str:
+        """Which function of the rule's MLX module is the step."""
+        return "step" if function_of(self.rule, "captured_step") is None else "captured_step"
 
-@cache
+    @cached_property
+    def host(self) -> Callable[..., Any] | None:
+        """The rule's arithmetic on scalars, if it has some."""
+        return None if self.rule.scalars is None else required_function(self.rule, "scalars")
+
+    @cached_property
+    def marks_start(self) -> bool:
+        """Whether the first step of each parameter is noted."""
+        return marks_start(self.rule)
+
+
 def marks_start(rule: Rule) -> bool:
     """Whether a function of the rule asks for a parameter's first step."""
     functions = (function_of(rule, name) for name in ("step", "captured_step", "scalars"))
@@ -58,11 +72,7 @@ class Update:
         self.kernels, self.no_decay = common.kernels, common.no_decay
         self.has_masters = common.has_masters
         self.without_decay = settings if self.no_decay is None else settings.without_decay()
-        self.suffix = "step" if function_of(rule, "captured_step") is None else "captured_step"
-        self.host: Callable[..., Any] | None = (
-            None if rule.scalars is None else required_function(rule, "scalars")
-        )
-        self.marks_start = marks_start(rule)
+        self.suffix, self.host, self.marks_start = common.suffix, common.host, common.marks_start
         self._buckets: dict[Any, Bucket] = {}
         self._steps: dict[Any, tuple[Step, list[Array]]] = {}
         self._pending: list[tuple[dict[str, Any], dict[str, Any]]] = []
