@@ -19,6 +19,7 @@ from sympy.core.relational import (
     StrictLessThan,
     Unequality,
 )
+from sympy.logic.boolalg import BooleanFunction
 
 from ..operations import When
 from ..spec.check import check
@@ -47,6 +48,30 @@ def choice(name: str) -> sympy.Symbol:
 def before(name: str) -> sympy.Symbol:
     """The symbol of a series' value before the step."""
     return symbol(f"{name}[t - 1]")
+
+
+def with_choices(expr: sympy.Basic) -> sympy.Basic:
+    """An expression whose conditions ask for static choices by their names, and compare the rest.
+
+    >>> from lucidgen.specs.adam import Adam
+    >>> from lucidgen.spec import when
+    >>> weight_decay = Adam.hypers[-1]
+    >>> with_choices(when(weight_decay, weight_decay, 1))
+    when(use_weight_decay, weight_decay, 1)
+    """
+    if not isinstance(expr, When):
+        return expr.func(*map(with_choices, expr.args)) if expr.args else expr
+    condition, *branches = expr.args
+    return When(_named(condition), *map(with_choices, branches))
+
+
+def _named(condition: sympy.Basic) -> sympy.Basic:
+    """A condition in which flags and special values are choices."""
+    if isinstance(condition, Flag | Hyper):
+        return choice(condition.name if isinstance(condition, Flag) else f"use_{condition.name}")
+    if isinstance(condition, BooleanFunction):
+        return condition.func(*map(_named, condition.args))
+    return with_choices(condition)
 
 
 def lower(spec: OptimizerSpec) -> Program:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import sympy
 
 from ..ir.guard import Guard
-from ..ir.lower import lower
+from ..ir.lower import lower, with_choices
 from ..ir.program import Output, Program, symbol
 from ..operations import ColumnMean, Reduction, RowMean
 from ..passes import optimize
@@ -27,6 +27,7 @@ from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, roles_of
 from ..targets import registry
 from ..targets.common.cases import compared_with_special
 from ..targets.common.host import HostFunction, HostPrinter, host_function
+from ..targets.common.printer import INFIX
 from ..targets.common.target import Target, Unserved
 from ..targets.common.trees import tree_of
 from ..targets.registry import BUILT_IN
@@ -165,21 +166,10 @@ class CompiledRule:
             fields["live"] = f"lambda on: {_condition(output.live)}"
         start = self.spec.by_moment("start").get(series)
         if start is not None:
-            fields["start"] = self._start(start.right)
+            fields["start"] = self._functions.start(start.right)
         if series in self.spec.by_moment("first"):
             fields["first"] = "True"
         return fields
-
-    def _start(self, value: sympy.Expr) -> str:
-        """The start of a state as a function of what it reads; `w` is the parameter."""
-        return self._function(value.xreplace({at: symbol("w") for at in value.atoms(At)}))
-
-    def _function(self, value: sympy.Expr) -> str:
-        """A number as a function of the hyperparameters that it reads."""
-        value = value.xreplace({s: symbol(s.name) for s in value.atoms(Hyper)})
-        parameters = ", ".join(sorted(s.name for s in value.free_symbols))
-        text = HostPrinter({}, self.program).print(tree_of(value))
-        return f"lambda {parameters}: {text}" if parameters else f"lambda: {text}"
 
     @property
     def options(self) -> dict[str, str]:
@@ -192,13 +182,16 @@ class CompiledRule:
             found["unsupported"] = tuple_text(f'"{name}"' for name in missing)
         if self.spec.requires:
             found["requires"] = tuple_text(
-                f"({self._requirement(r.condition)}, {json.dumps(r.message, ensure_ascii=False)})"
+                f"({self._functions.condition(r.condition)}, "
+                f"{json.dumps(r.message, ensure_ascii=False)})"
                 for r in self.spec.requirements
             )
         if self.spec.torch_keys:
             found["torch_keys"] = repr(dict(self.spec.torch_keys))
         if self.spec.saved_elsewhere:
-            found["saved_elsewhere"] = elsewhere_text(self.spec, self._function, self._requirement)
+            functions = self._functions
+            text = elsewhere_text(self.spec, functions.number, functions.condition)
+            found["saved_elsewhere"] = text
         if not self._uses_step:
             found["uses_step"] = "False"
         if not self._is_elementwise:
@@ -210,6 +203,16 @@ class CompiledRule:
         if self["numpy"].scratch:
             found["scratch"] = str(self["numpy"].scratch)
         return found
+
+    @cached_property
+    def _functions(self) -> _Functions:
+        return _Functions(self.program)
+
+    @property
+    def called(self) -> set[str]:
+        """The functions that all of that calls."""
+        _ = self.record
+        return self._functions.called
 
     @cached_property
     def record(self) -> Record:
@@ -227,10 +230,6 @@ class CompiledRule:
             found["targets"] = f"{{{', '.join(targets)}}}"
         return found
 
-    def _requirement(self, condition: sympy.Basic) -> str:
-        text = _Requirement({}, self.program).print(tree_of(compared_with_special(condition)))
-        return f"lambda {', '.join(sorted(s.name for s in condition.free_symbols))}: {text}"
-
     @property
     def _uses_step(self) -> bool:
         reads = {s for let in self.program.lets for s in let.value.free_symbols}
@@ -239,6 +238,42 @@ class CompiledRule:
     @property
     def _is_elementwise(self) -> bool:
         return not any(let.value.has(Reduction) for let in self.program.body)
+
+
+class _Functions:
+    """Expressions over arguments as functions in Python, and what these call."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.called: set[str] = set()
+
+    def number(self, value: sympy.Expr) -> str:
+        """A number as a function of the hyperparameters that it reads."""
+        return self._function(value, HostPrinter)
+
+    def condition(self, condition: sympy.Basic) -> str:
+        """A condition as a function of the arguments that it reads."""
+        return self._function(compared_with_special(condition), _Requirement)
+
+    def start(self, value: sympy.Expr) -> str:
+        """The start of a state as a function of what it reads; `w` is the parameter."""
+        return self._function(
+            with_choices(value.xreplace(dict.fromkeys(value.atoms(At), symbol("w")))), _Start
+        )
+
+    def _function(self, value: sympy.Basic, printer: type[HostPrinter]) -> str:
+        value = value.xreplace({s: symbol(s.name) for s in value.atoms(Hyper)})
+        parameters = ", ".join(sorted(s.name for s in value.free_symbols))
+        own, tree = printer({}, self.program), tree_of(value)
+        self.called |= own.functions_in(tree)
+        return f"lambda{' ' * bool(parameters)}{parameters}: {own.print(tree)}"
+
+
+class _Start(HostPrinter):
+    """Starts of states, of numbers and of arrays: conditions are joined by what both have."""
+
+    infix: ClassVar[Mapping[str, tuple[str, int]]] = {**INFIX, "and": ("&", 5), "or": ("|", 5)}
+    texts: ClassVar[Mapping[str, str]] = {"not": "logical_not"}
 
 
 class _Requirement(HostPrinter):
@@ -312,8 +347,9 @@ class CompiledModule:
 
     @property
     def host_imports(self) -> list[str]:
-        """The functions that scalar arithmetic calls."""
-        return sorted({name for r in self.own if r.host for name in r.host.imports})
+        """The functions that scalar arithmetic and the rules' data call."""
+        scalars = {name for r in self.own if r.host for name in r.host.imports}
+        return sorted(scalars.union(*(rule.called for rule in self.rules)))
 
     @property
     def schedule_needs(self) -> dict[str, list[str]]:

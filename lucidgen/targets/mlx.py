@@ -56,9 +56,8 @@ def step_function(program: Program) -> StepFunction:
     """The body of a program as a pure function: new w and states from old."""
     statements = code(program, program.body)
     printer = MLXPrinter(statements.names)
-    states = {statements.names[o.after] for o in program.outputs if o.domain is Domain.ELEMENT}
-    varying = _varying(program)
-    filled = tuple(_filled(s, states, varying) for s in statements.statements)
+    fill = _Fill(program, statements)
+    filled = tuple(map(fill.visit, statements.statements))
     lines = [*aliases(statements), *_unneeded(program, statements), *block(filled, printer)]
     outputs = tuple(
         statements.names[output.after]
@@ -76,25 +75,40 @@ def _unneeded(program: Program, statements: Code) -> Iterator[str]:
             yield f"{new} = {old}"
 
 
-def _varying(program: Program) -> set[sympy.Symbol]:
-    """The symbols that have the parameter's shape in every case."""
-    known = {i.symbol: i.domain for i in program.inputs if i.domain is Domain.ELEMENT}
+class _Fill:
+    """Spreads states that become less than they are, such as one number, over their own shape."""
+
+    def __init__(self, program: Program, statements: Code) -> None:
+        arrays = [o for o in program.outputs if o.domain.rank >= Domain.ROW.rank]
+        #: By the name of a new value, what is of its shape.
+        self.like = {
+            statements.names[o.after]: program.outputs[0].before
+            if o.domain is Domain.ELEMENT
+            else o.before
+            for o in arrays
+        }
+        self.domains = _least(program)
+
+    def visit(self, statement: Statement) -> Statement:
+        """The statement with such states filled."""
+        if isinstance(statement, If):
+            then, otherwise = map(self.visit, statement.then), map(self.visit, statement.otherwise)
+            return If(statement.guard, tuple(then), tuple(otherwise))
+        wide = {statement.domain, Domain.ELEMENT}
+        read = {self.domains.get(symbol) for symbol in reads(statement.value)}
+        if statement.name not in self.like or read & wide:
+            return statement
+        return replace(statement, value=Op("filled", (statement.value, self.like[statement.name])))
+
+
+def _least(program: Program) -> dict[sympy.Symbol, Domain]:
+    """The domain of every array that is of it in every case."""
+    known = {i.symbol: i.domain for i in program.inputs}
     for target in dict.fromkeys(let.target for let in program.body):
         cases = [let for let in program.body if let.target == target]
-        if all(domain_of(let.value, known) is Domain.ELEMENT for let in cases):
-            known[target] = Domain.ELEMENT
-    return set(known)
-
-
-def _filled(statement: Statement, states: set[str], varying: set[sympy.Symbol]) -> Statement:
-    """The statement with states that become a mere scalar spread over the parameter's shape."""
-    if isinstance(statement, If):
-        then = tuple(_filled(s, states, varying) for s in statement.then)
-        otherwise = tuple(_filled(s, states, varying) for s in statement.otherwise)
-        return If(statement.guard, then, otherwise)
-    if statement.name not in states or reads(statement.value) & varying:
-        return statement
-    return replace(statement, value=Op("filled", (statement.value,)))
+        if all(domain_of(let.value, known) is let.domain for let in cases):
+            known[target] = cases[0].domain
+    return known
 
 
 def _compile(program: Program, name: str) -> Steps:

@@ -110,20 +110,11 @@ class _Writer:
 
     def assign(self, statement: Assign) -> Iterator[str]:
         name, value = statement.name, statement.value
-        if statement.domain is not Domain.ELEMENT:
-            text = self.printer.print(value)
+        if not isinstance(value, Op):
+            yield from self.assign_name(statement, self.printer.print(value))
+        elif statement.domain is not Domain.ELEMENT:
             place = f"{name}[...]" if name in self.in_place else name
-            yield f"{place} = {text}{tag(statement.note)}"
-        elif not isinstance(value, Op):
-            text = self.printer.print(value)
-            if name in self.stored and text in self.in_place:
-                # Another state, which may be overwritten before this one is stored.
-                yield self.copy(self.home(name), text)
-                yield f"{name} = {self.home(name)}"
-                return
-            if name not in self.in_place:
-                self.bound.setdefault(name, set()).update(self.arrays_in(value))
-            yield self.copy(name, text) if name in self.in_place else f"{name} = {text}"
+            yield f"{place} = {self.printer.print(value)}{tag(statement.note)}"
         else:
             target = name if name in self.in_place else self.home(name)
             lines: list[str] = []
@@ -133,6 +124,23 @@ class _Writer:
             elif target != name:
                 lines[-1] = f"{name} = {lines[-1]}"
             yield from lines
+
+    def assign_name(self, statement: Assign, text: str) -> Iterator[str]:
+        """The assignment of what has a name or is a number: a copy where it lasts, else a name."""
+        name, note = statement.name, tag(statement.note)
+        is_element = statement.domain is Domain.ELEMENT
+        arrays = self.arrays_in(statement.value)
+        if name in self.in_place:
+            yield self.copy(name, text) if is_element else f"{name}[...] = {text}{note}"
+        elif name not in self.stored or arrays.isdisjoint(self.in_place):
+            self.bound.setdefault(name, set()).update(arrays)
+            yield f"{name} = {text}{'' if is_element else note}"
+        # Another array that is updated in place, maybe before this one is stored.
+        elif is_element:
+            yield self.copy(self.home(name), text)
+            yield f"{name} = {self.home(name)}"
+        else:
+            yield f"{name} = np.copy({text}){note}"
 
     def copy(self, target: str, source: str) -> str:
         return f"np.copyto({target}, {source})"

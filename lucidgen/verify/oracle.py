@@ -171,17 +171,33 @@ class Trajectory:
     t: int = 0
 
     def __post_init__(self) -> None:
-        self.w = real(self.w)
+        self.w = _real(self.w)
         self.states = {name: _real(value) for name, value in self.states.items()}
 
     def step(self, grad: Any) -> None:
         """Move the parameter and the live states by one step."""
-        moment = _Moment(self, real(grad))
+        moment = _Moment(self, _real(grad))
         live = self.setting.states()
         new_w = moment.now("w")
         new = {series.name: moment.now(series.name) for series in live}
         self.w, self.t = new_w, self.t + 1
         self.states |= new
+
+    def last(self, name: str) -> Value:
+        """The value of a series before the next step: what the state holds, or how it starts."""
+        return _Moment(self, real(np.zeros(np.shape(self.w)))).last(name)
+
+
+def spread(value: Value, domain: Domain, shape: tuple[int, ...]) -> Value:
+    """A value with an entry for each element, row or column of a parameter of some shape."""
+    shapes = {
+        Domain.ELEMENT: shape,
+        Domain.ROW: (*shape[:-1], 1),
+        Domain.COLUMN: (*shape[:-2], 1, *shape[-1:]),
+    }
+    if domain not in shapes:
+        return value
+    return np.broadcast_to(np.asarray(value, dtype=object), shapes[domain])
 
 
 def _real(value: Any) -> Value:
@@ -215,10 +231,8 @@ class _Moment:
         return self.done[name]
 
     def shaped(self, name: str, value: Value) -> Value:
-        """The value with an entry for every element, if the series varies over the elements."""
-        if self.domains[name] is not Domain.ELEMENT:
-            return value
-        return np.broadcast_to(np.asarray(value, dtype=object), np.shape(self.before.w))
+        """The value with as many entries as the series has."""
+        return spread(value, self.domains[name], np.shape(self.before.w))
 
     def last(self, name: str) -> Value:
         """The value of a series before the step: what the state holds, or its start."""
@@ -227,7 +241,9 @@ class _Moment:
         if name in self.before.states:
             return self.before.states[name]
         start = self.starts.get(name)
-        return self.shaped(name, evaluate(start.right, self.leaf) if start else real(0))
+        return self.shaped(
+            name, evaluate(self.setting.value(start), self.leaf) if start else real(0)
+        )
 
     def leaf(self, symbol: sympy.Symbol) -> Value:
         """The value of a symbol of an equation."""

@@ -18,11 +18,13 @@ from ..spec.functions import (
     Max,
     Min,
     Rational,
+    column_mean,
     exp,
     group,
     log,
     mean,
     norm,
+    row_mean,
     sign,
     sqrt,
     tanh,
@@ -61,6 +63,7 @@ class Author:
 
     pick: Pick
     elements: list[Any] = field(default_factory=lambda: [grad[t], w[t - 1]])
+    reduced: list[Any] = field(default_factory=list)
     scalars: list[Any] = field(default_factory=lambda: [lr, beta1, beta2, eps, decay, free])
 
     def number(self) -> Any:
@@ -148,43 +151,93 @@ class Author:
                 lambda: x - mean(y),
                 lambda: mean(y) * a + x,
                 lambda: x * Min(1, 1 / (1 + Abs(total(y)))),
+                lambda: x / (1 + row_mean(y**2)),
+                lambda: a * x - column_mean(y),
+                lambda: x * self.pick([*self.reduced, a]),
+                lambda: x + self.pick([*self.reduced, b]),
                 lambda: decay * x + y,
                 lambda: power * x + y,
                 lambda: (1 - lr * decay) * x,
             ]
         )()
 
+    def reduction(self) -> Any:
+        """What is one number per tensor, row or column."""
+        x, y = self.element(0), self.element(1)
+        return self.pick(
+            [
+                lambda: norm(x),
+                lambda: norm(y) / (1 + norm(x)),
+                lambda: mean(x * y),
+                lambda: when(self.condition(), norm(x), self.pick([*self.reduced, mean(y)])),
+                lambda: self.pick([*self.reduced, norm(x)]),
+                lambda: row_mean(x**2),
+                lambda: column_mean(Abs(x)),
+            ]
+        )()
+
+    def copied(self, known: Sequence[Any]) -> Any:
+        """Another name of something, perhaps of something else in another case."""
+        x, y = self.pick(known), self.pick(known)
+        flags = [early, late, decay]
+        return self.pick([x, x, when(self.pick(flags), x, y), when(self.condition(), x, y)])
+
     def spec(self) -> OptimizerSpec:
-        """A spec of a few scalar and element series, in any order."""
+        """A spec of a few series of every domain, in any order."""
         equations: list[Eq] = []
         for index in range(self.pick([0, 1, 1, 2])):
             self.define(series(f"s{index}"), self.scalars, lambda: self.scalar(), equations)
         count = self.pick([1, 2, 3, 4])
         own = [series(f"x{index}", keep=self.pick([False, False, True])) for index in range(count)]
         self.elements += [x[t - 1] for x in own]
+        for index in range(self.pick([0, 0, 1, 2])):
+            self.define(series(f"n{index}"), self.reduced, lambda: self.reduction(), equations)
         for x in own:
-            self.define(x, self.elements, lambda: self.element(), equations)
+            copies = self.pick([False, False, False, True])
+            value = (lambda: self.copied(self.elements)) if copies else (lambda: self.element())
+            self.define(x, self.elements, value, equations, averaged=not copies)
+        moved = series("moved", keep=self.pick([False, True]))  # what w is after the step
+        if self.pick([False, False, False, True]):
+            equations.append(Eq(moved[t], self.copied([w[t], w[t], w[t - 1], grad[t]])))
+            self.elements.append(moved[t - 1])
+        for index, known in enumerate((self.scalars, self.reduced, self.elements)):
+            if known and self.pick([False, True]):
+                x, of = series(f"c{index}"), self.copied(known)
+                equations.append(Eq(x[t], of))
+                known += [x[t - 1], x[t - 1], x[t]]
         equations.append(Eq(w[t], w[t - 1] - lr * self.element()))
         if self.pick([False, False, False, True]):
             equations.append(Eq(w[1], w[0] - lr * grad[1] / 2))
         return OptimizerSpec("Random", self.used(equations), self.shuffled(equations))
 
     def define(
-        self, x: Series, known: list[Any], value: Callable[[], Any], equations: list[Eq]
+        self,
+        x: Series,
+        known: list[Any],
+        value: Callable[[], Any],
+        equations: list[Eq],
+        averaged: bool = True,
     ) -> None:
         """An equation for a series, with a start or a first update now and then."""
         right = value()
-        if self.pick([True, True, False]):
+        if averaged and self.pick([True, True, False]):
             right = beta1 * x[t - 1] + (1 - beta1) * right
         equations.append(Eq(x[t], right))
         known += [x[t], x[t - 1]]
         if right.has(x[t - 1]):
             begin = self.pick(["zero", "zero", "start", "first"])
             if begin == "start":
-                equations.append(Eq(x[0], self.pick([sympy.Integer(1), lr, 1 - beta1, free])))
+                equations.append(Eq(x[0], self.start(known is self.elements)))
             elif begin == "first":
                 first = self.scalars[0] if known is self.scalars else grad[1]
+                first = norm(first) if known is self.reduced else first
                 equations.append(Eq(x[1], self.pick([first, first / 2])))
+
+    def start(self, of_elements: bool) -> Any:
+        """How a state starts: from hyperparameters, and from the parameter if it is like that."""
+        starts = [sympy.Integer(1), lr, 1 - beta1, free, sign(free), Max(free, lr), sqrt(eps) / 2]
+        of_w = [w[0], sign(w[0]), Max(w[0], free), when(w[0] > 0, lr, -w[0]), sqrt(Abs(w[0]))]
+        return self.pick([*starts, *of_w, *of_w] if of_elements else starts)
 
     def used(self, equations: Sequence[Eq]) -> tuple[Any, ...]:
         """The arguments that some equation reads."""

@@ -24,7 +24,7 @@ from ..operations.reals import INFINITY, REALS, Value, real
 from ..spec.domains import Domain, domain_of
 from ..spec.quantities import At, Hyper
 from ..targets.common.trees import Node, Op, tree_of
-from .oracle import Setting
+from .oracle import Setting, spread
 
 
 class Undecided(ArithmeticError):
@@ -150,8 +150,8 @@ class Enclosure:
         shape = np.shape(self.w)
         for output in self.program.outputs:
             name = output.after.name
-            if name in found and output.domain is Domain.ELEMENT:
-                found[name] = np.broadcast_to(np.asarray(found[name], dtype=object), shape)
+            if name in found:
+                found[name] = spread(found[name], output.domain, shape)
         self.w, self.t = found.pop("w"), self.t + 1
         self.states |= found
 
@@ -179,18 +179,17 @@ class Enclosure:
         equation = self.setting.spec.by_moment("start").get(series)
         value = approximations(real(0))
         if equation is not None:
-            tree = tree_of(equation.right)
-            where = Domain.ELEMENT if equation.right.atoms(At) else Domain.HOST
-            known = dict.fromkeys(equation.right.atoms(At), self.w)
-            known |= {h: self.hyper(h) for h in equation.right.atoms(Hyper)}
+            right = self.setting.value(equation)
+            tree = tree_of(right)
+            where = Domain.ELEMENT if right.atoms(At) else Domain.HOST
+            known = dict.fromkeys(right.atoms(At), self.w)
+            known |= {h: self.hyper(h) for h in right.atoms(Hyper)}
             program = _domains_of(self.program, known, where)
             value = _value(tree, known, program, where, self.kind)
         if domain is Domain.HOST:
             return value
         stored = np.frompyfunc(self.kind.stored, 1, 1)(value)
-        if domain is not Domain.ELEMENT:
-            return stored
-        return np.broadcast_to(np.asarray(stored, dtype=object), np.shape(self.w))
+        return spread(stored, domain, np.shape(self.w))
 
 
 def _domains_of(program: Program, known: Mapping[sympy.Symbol, Any], array: Domain) -> Program:

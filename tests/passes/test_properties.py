@@ -21,14 +21,16 @@ from lucidgen.operations.bounds import FLOAT64
 from lucidgen.operations.reals import REALS, real
 from lucidgen.passes import optimize, resolve, stages
 from lucidgen.passes.capture import capture
+from lucidgen.runtime.rules import Rule
 from lucidgen.spec import OptimizerSpec, SpecError
 from lucidgen.spec.check import check
 from lucidgen.verify import programs
 from lucidgen.verify.emitted import build
-from lucidgen.verify.oracle import Setting
+from lucidgen.verify.oracle import Setting, Trajectory
 from lucidgen.verify.random_specs import VALUES, random_spec
 from lucidgen.verify.replay import Run, replay
 from lucidgen.verify.rounding import Enclosure
+from lucidgen.verify.symbolic import FORMS, TOLERANCE, SymbolicStep
 
 
 @pytest.fixture(autouse=True)
@@ -63,15 +65,16 @@ def chosen(draw: st.DrawFn, spec: OptimizerSpec) -> Setting:
     return Setting(spec, hypers, flags, draw(st.booleans()))
 
 
-def arrays(draw: st.DrawFn, size: int) -> np.ndarray:
+def arrays(draw: st.DrawFn) -> np.ndarray:
+    """A matrix, small but with rows and columns."""
     numbers = st.sampled_from([0.0, 1.0, -1.0, 0.5, 1e-6]) | st.floats(-10, 10, width=32)
-    return np.array([draw(numbers) for _ in range(size)], np.float32)
+    return np.array([[draw(numbers) for _ in range(2)] for _ in range(2)], np.float32)
 
 
 def builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None:
     spec = data.draw(specs())
     setting = data.draw(chosen(spec))
-    start, *grads = (arrays(data.draw, 3) for _ in range(4))
+    start, *grads = (arrays(data.draw) for _ in range(4))
     program = optimize(lower(spec))
     try:
         cls = build([spec], folder).Random
@@ -86,6 +89,19 @@ def builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None
             excluded += finding.comparison.excluded
             compared += len(finding.comparison.ratios)
     event("more compared than excluded" if compared > excluded else "mostly excluded")
+    on_symbols(cls.rules["own"], setting, grads)
+
+
+def on_symbols(rule: Rule, setting: Setting, grads: list[np.ndarray]) -> None:
+    """Two steps of the emitted Python compute what the equations say, but for rounding."""
+    path = Trajectory(setting, np.array([[0.5, -1.5], [0.25, 2.0]]))
+    for grad in grads[:2]:
+        exact = real(grad.astype(np.float64))
+        step = SymbolicStep(rule, path, exact)
+        if all(REALS.isfinite(x) for value in step.truth.values() for x in np.ravel(value)):
+            for form in FORMS:
+                assert step.worst(step.computed(form)) < TOLERANCE, f"{form}: {setting}"
+        path.step(exact)
 
 
 of_data = given(data=st.data())
@@ -104,8 +120,9 @@ def inputs_of(draw: st.DrawFn, program: Program, setting: Setting) -> dict[str, 
         if given_.kind == "hyper":
             found[name] = real(setting.hypers[name])
         elif given_.kind != "step":
-            array = real(arrays(draw, 3).astype(np.float64))
-            found[name] = array if given_.domain.value == "element" else array[0]
+            array = real(arrays(draw).astype(np.float64))
+            parts = {"element": array, "row": array[:, :1], "column": array[:1]}
+            found[name] = parts.get(given_.domain.value, array[0, 0])
     return found
 
 

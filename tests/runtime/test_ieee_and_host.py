@@ -2,11 +2,14 @@
 
 import math
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
-from lucidgen.runtime.rules import ieee
+from lucidgen.runtime.groups.settings import Settings
+from lucidgen.runtime.rules import Hyper, Rule, State, ieee
 from lucidgen.runtime.rules.calling import call, evaluate
+from lucidgen.runtime.trees.update import InGraph
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,48 @@ def test_maximum_and_minimum_propagate_nan():
         assert math.isnan(function(math.nan, 1.0))
         assert math.isnan(function(1.0, math.nan))
     assert ieee.maximum(1.0, 2.0) == ieee.minimum(2.0, 3.0) == 2.0
+
+
+@pytest.mark.parametrize("array", [np.array, mx.array])
+def test_arrays_give_arrays_of_their_own_library(array):
+    x = array([-1.0, 0.25])
+    found = {
+        "sign": ieee.sign(x),
+        "sqrt": ieee.sqrt(ieee.maximum(x, 0.0)),
+        "minimum": ieee.minimum(0.0, x),
+        "power": ieee.power(x, 2),
+        "where": ieee.where(ieee.logical_not(x > 0), x, 1.0),
+    }
+    assert {type(value) for value in found.values()} == {type(x)}
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "sign": [-1.0, 1.0],
+        "sqrt": [0.0, 0.5],
+        "minimum": [-1.0, 0.0],
+        "power": [1.0, 0.0625],
+        "where": [-1.0, 1.0],
+    }
+
+
+@pytest.mark.parametrize("array", [np.array, mx.array])
+def test_a_start_that_divides_by_zero_is_infinite(array):
+    starts = (lambda lr: 1 / lr, lambda lr, w: lr**-2 * w, lambda lr, w: abs(w) / lr)
+    rule = Rule(name="a", dialect="own", hypers=(Hyper(name="lr", default=0.0, symbols=("lr",)),),
+                numpy=lambda w, grad: None)  # fmt: skip
+    settings = Settings(rule, {"lr": 0.0})
+    for start in starts:
+        made = settings.start(State(name="m", key="m", start=start), array([1.0, 2.0]))
+        assert np.all(np.array(made) == math.inf)
+
+
+def test_a_captured_step_that_divides_by_zero_is_infinite():
+    def scalars(t, eps):
+        return {"x": t * eps**-2, "y": 1 / (1 + 1 / eps)}
+
+    with mx.stream(mx.cpu):
+        given = {"t": mx.array(2.0, dtype=mx.float64), "eps": 0.0}
+        found, _ = InGraph(scalars, mx.float32).completed(None, given)
+    assert (found["x"].item(), found["y"].item()) == (math.inf, 0.0)
+    assert found["x"].dtype == mx.float32
 
 
 def test_a_function_gets_exactly_what_it_names():

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, SupportsIndex
 
 import numpy as np
 
+from ..arrays import is_mlx
 from ..checking import as_bool, as_number, nearest, shown
-from ..rules.calling import call
+from ..rules.calling import call_in_ieee
 from ..rules.rule import Flag, Hyper, Rule, State
 
 #: What a group may hold besides the arguments of its class.
@@ -122,7 +123,10 @@ class Settings:
         """The first value of a state for weights w: an array like w, or a number."""
         if state.start is None:
             return 0.0
-        return call(state.start, {"w": w, **self.values, **self.choices})
+        array: Any = type(w)
+        number = partial(array, dtype=w.dtype) if is_mlx(w) else np.float64
+        with np.errstate(all="ignore"):
+            return call_in_ieee(state.start, {"w": w, **self.values, **self.choices}, number)
 
 
 @cache
@@ -256,6 +260,6 @@ def settle(rule: Rule, values: Mapping[str, Any], where: str) -> Settings:
     """The settings of checked values, after the constraints across arguments."""
     settings = Settings(rule, values)
     for condition, message in rule.requires:
-        if not call(condition, {**settings.values, **settings.choices}):
+        if not call_in_ieee(condition, {**settings.values, **settings.choices}):
             raise ValueError(f"{where}: {message}")
     return settings

@@ -65,21 +65,44 @@ def step_names(rule: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return names[2:count], names[count:]
 
 
+def call_in_ieee(
+    function: Callable[..., Any],
+    available: Mapping[str, Any],
+    number: Callable[[Any], Any] = np.float64,
+) -> Any:
+    """Call a generated function; where Python raises (1/0, overflow), with IEEE's answers.
+
+    Parameters
+    ----------
+    function : callable
+        A function of numbers, and of arrays perhaps.
+    available : mapping
+        Values by name, in which numbers are Python's.
+    number : callable
+        Makes of a Python number one of the same value whose arithmetic is IEEE's.
+    """
+    try:
+        return call(function, available)
+    except (ZeroDivisionError, OverflowError):
+        with np.errstate(all="ignore"):
+            return call(function, _wrapped(available, number))
+
+
+def _wrapped(available: Mapping[str, Any], number: Callable[[Any], Any]) -> dict[str, Any]:
+    return {
+        name: number(value) if type(value) in (float, int) else value
+        for name, value in available.items()
+    }
+
+
 def evaluate(function: Callable[..., Any], available: Mapping[str, Any]) -> dict[str, float | bool]:
     """Host arithmetic: Python floats, or IEEE results where Python raises or leaves the reals."""
-    try:
-        found = call(function, available)
-    except (ZeroDivisionError, OverflowError):
-        found = None
-    if found is not None and _PLAIN.issuperset(map(type, found.values())):
+    found = call_in_ieee(function, available)
+    if _PLAIN.issuperset(map(type, found.values())):
         return found  # type: ignore[no-any-return]
-    if found is None or any(isinstance(value, complex) for value in found.values()):
-        wrapped = {
-            name: np.float64(value) if type(value) in (float, int) else value
-            for name, value in available.items()
-        }
+    if any(isinstance(value, complex) for value in found.values()):
         with np.errstate(all="ignore"):
-            found = call(function, wrapped)
+            found = call(function, _wrapped(available, np.float64))
     return {
         name: bool(value) if isinstance(value, bool | np.bool_) else float(value)
         for name, value in found.items()

@@ -21,7 +21,7 @@ from ..groups.bucket import Bucket, first_updates, old_scalars
 from ..groups.selection import Selection, selects
 from ..groups.settings import Settings
 from ..groups.states import MASTER_WEIGHT
-from ..rules.calling import call
+from ..rules.calling import call_in_ieee
 from ..rules.rule import Rule, names_of, rate_of
 from ..step.masters import master_of
 
@@ -177,11 +177,15 @@ class InGraph:
         self, rule: Rule, values: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, bool]]:
         if self.host is not None:
-            values.update(call(self.host, values))
+            values.update(call_in_ieee(self.host, values, _as_double))
         for name, value in values.items():
             if isinstance(value, mx.array) and value.dtype == mx.float64:
                 values[name] = value.astype(self.kind)
         return values, {}
+
+
+def _as_double(value: float) -> Array:
+    return mx.array(value, dtype=mx.float64)
 
 
 def _as_array(value: Any, kind: Any) -> Array:

@@ -22,5 +22,5 @@ class MLXPrinter(Printer):
         "and": ("&", 5),
         "or": ("|", 5),
     }
-    #: What the MLX target adds: a number spread over the parameter's shape.
-    texts: ClassVar[Mapping[str, str]] = {"filled": "mx.full(w.shape, {0}, w.dtype)"}
+    #: What the MLX target adds: a number spread over the shape of an array.
+    texts: ClassVar[Mapping[str, str]] = {"filled": "mx.full({1}.shape, {0}, {1}.dtype)"}
