@@ -1,7 +1,7 @@
 """Steps of optimizers side by side: ours, those of other libraries, and the memory's own speed.
 
 `make bench`, or `python bench`, measures everything that is installed, shows tables, and writes
-JSON and a picture. Libraries that live under other Pythons join by `--python`. Owns the command
+JSON and a picture; it measures what importing and building cost as well. Libraries that live under other Pythons join by `--python`. Owns the command
 line; the other modules of this folder say what they own.
 """
 

@@ -10,6 +10,7 @@ import os
 import time
 from typing import Any
 
+import building
 import contest
 import machine
 import results
@@ -56,6 +57,7 @@ def run(given: argparse.Namespace, console: Console) -> dict[str, Any]:
     return {
         "machine": about | {"load_after": machine.load()},
         "startup": startup.measured(1 if given.quick else startup.REPEATS),
+        "building": building.measured(quick=given.quick),
         "minutes": round((time.monotonic() - start) / 60, 2),
         "cases": [results.of_case(outcome, libraries) for outcome in outcomes],
     }

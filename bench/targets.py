@@ -49,6 +49,13 @@ STARTUP = (
     ("first step, MLX", 50),
 )
 
+#: Milliseconds, with all built-in specs.
+BUILDING = (
+    ("cold build", 6000),
+    ("rebuild of one spec", 3000),
+    ("check of nothing changed", 1000),
+)
+
 
 def verdicts(results: dict[str, Any]) -> list[Verdict]:
     """Everything that is asked for, in order; what was not measured does not pass."""
@@ -68,8 +75,9 @@ def verdicts(results: dict[str, Any]) -> list[Verdict]:
         mine = rows.get((SHAPES[0], ours))
         seen = mine["peak_beyond"] if mine else None
         found.append(Verdict(f"memory of {ours}, in parameters", SHAPES[0], limit, seen))
-    for what, limit in STARTUP:
-        found.append(Verdict(f"ms of {what}", "", limit, results["startup"].get(what)))
+    for kind, limits in (("startup", STARTUP), ("building", BUILDING)):
+        for what, limit in limits:
+            found.append(Verdict(f"ms of {what}", "", limit, results.get(kind, {}).get(what)))
     for case in results["cases"]:
         for rival, off in case["disagree"].items():
             what = f"{case['optimizer']} of {rival} is another update"

@@ -28,6 +28,12 @@ def test_a_quick_run_measures_everyone_who_is_installed(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["machine"]["cores"] >= 1
     assert len(found["startup"]) == 4
+    assert min(found["building"].values()) > 0
+    assert set(found["building"]) == {
+        "cold build",
+        "rebuild of one spec",
+        "check of nothing changed",
+    }
     assert {case["optimizer"] for case in found["cases"]} == {"AdamW", "SGD"}
     for case in found["cases"]:
         rivals = {row["rival"]: row for row in case["rivals"]}
@@ -51,7 +57,7 @@ def test_a_rival_that_computes_something_else_is_found() -> None:
     subprocess.run([sys.executable, "-c", program], cwd=BENCH, check=True)
 
 
-def recorded(**times: float) -> dict[str, Any]:
+def recorded(build_ms: float = 900.0, **times: float) -> dict[str, Any]:
     """Results in which everything is as quick as asked for."""
     case = {"optimizer": "AdamW", "left_out": {}, "disagree": {}, "numbers": 1}
     row = {
@@ -67,7 +73,10 @@ def recorded(**times: float) -> dict[str, Any]:
     startup = dict.fromkeys(
         [f"{what}, {on}" for what in ("import", "first step") for on in ("NumPy", "MLX")], 10
     )
-    return {"cases": cases, "startup": startup}
+    building = dict.fromkeys(
+        ("cold build", "rebuild of one spec", "check of nothing changed"), build_ms
+    )
+    return {"cases": cases, "startup": startup, "building": building}
 
 
 @pytest.mark.parametrize(
@@ -78,6 +87,8 @@ def recorded(**times: float) -> dict[str, Any]:
         ({"torch fused": 1.2}, 1),
         ({"mlx.optimizers compiled": 3.9}, 1),
         ({"Lucid, MLX": 9.0}, 1),
+        ({"build_ms": 7000.0}, 3),
+        ({"build_ms": 2000.0}, 1),
     ],
 )
 def test_the_check_fails_where_a_run_does_not_show_what_is_asked(
