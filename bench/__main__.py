@@ -1,8 +1,9 @@
 """Steps of optimizers side by side: ours, those of other libraries, and the memory's own speed.
 
 `make bench`, or `python bench`, measures everything that is installed, shows tables, and writes
-JSON and a picture; it measures what importing and building cost as well. Libraries that live under other Pythons join by `--python`. Owns the command
-line; the other modules of this folder say what they own.
+JSON and a picture; it measures what importing and building cost as well. Libraries that live under
+other Pythons join by `--python`. Owns the command line; the other modules of this folder say what
+they own.
 """
 
 from __future__ import annotations

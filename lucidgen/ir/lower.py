@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sympy
 from sympy.core.relational import (
@@ -72,6 +73,12 @@ def _named(condition: sympy.Basic) -> sympy.Basic:
     if isinstance(condition, BooleanFunction):
         return condition.func(*map(_named, condition.args))
     return with_choices(condition)
+
+
+@lru_cache(maxsize=4096)
+def _made(head: type[sympy.Basic], *args: sympy.Basic) -> sympy.Basic:
+    """An expression of the program's symbols; readings of one class have most of them in common."""
+    return head(*args)
 
 
 def lower(spec: OptimizerSpec) -> Program:
@@ -157,7 +164,7 @@ class _Lowering:
         if isinstance(expr, When):
             condition, *branches = expr.args
             return When(self.condition(condition), *map(self.translate, branches))
-        return expr.func(*map(self.translate, expr.args)) if expr.args else expr
+        return _made(expr.func, *map(self.translate, expr.args)) if expr.args else expr
 
     def condition(self, expr: sympy.Basic) -> sympy.Basic:
         """A condition; what the host can decide becomes a choice."""
