@@ -42,12 +42,16 @@ def test_a_file_that_ends_its_process_is_named_and_nothing_is_written(place, pro
     (place / "specs/exits.py").write_text(EXITS)
     (place / "specs/killed.py").write_text(KILLED)
     (place / "specs/system_exit.py").write_text("\nraise SystemExit(0)\n")
+    (place / "specs/inexact.py").write_text(PLAIN.replace("m[t - 1] / 2", "0.5 * m[t - 1]"))
     code, output = run()
     assert code == 1
     assert f"specs/exits.py{SAID[EXITS]}" in output
+    assert (
+        "specs/inexact.py:10: the float 0.5 in an equation is not exact\n    in  m[t] = " in output
+    )
     assert f"specs/killed.py{SAID[KILLED]}" in output
     assert "specs/system_exit.py:2: SystemExit: 0" in output
-    assert output.rstrip().endswith("error: 3 problems in 3 spec files"), "plain.py is well"
+    assert output.rstrip().endswith("error: 4 problems in 4 spec files"), "plain.py is well"
     assert contents() == before
 
 
