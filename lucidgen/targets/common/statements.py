@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sympy
 
@@ -52,7 +53,8 @@ class Code:
     statements: tuple[Statement, ...]
 
 
-def code(program: Program, lets: Sequence[Let]) -> Code:
+@lru_cache(maxsize=8)  # targets ask for the same host and body of a program
+def code(program: Program, lets: tuple[Let, ...]) -> Code:
     """Statements for some lets of a program: its host, its body, or a part of one."""
     names, aliases = _names(program, lets)
     same = {(name, name) for name in names.values()} | set(aliases)
