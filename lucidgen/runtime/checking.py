@@ -24,6 +24,11 @@ def shown(value: object) -> str:
         text = repr(value)
     except Exception:  # of somebody else's class, of a number of too many digits, nested too deeply
         return f"<{type(value).__name__}>"
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """A text, or its beginning and its end."""
     if len(text) <= _LONGEST:
         return text
     half = _LONGEST // 2

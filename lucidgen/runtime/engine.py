@@ -131,7 +131,7 @@ class Engine(Protocol):
         updates: Sequence[int | None],
         accumulated: int,
     ) -> None:
-        """Put what was checked in place; nothing fails.
+        """Put what was checked in place. What cannot be kept is refused, and nothing changes.
 
         ``updates`` are the counts of updates of each group, where they were saved.
         """

@@ -13,13 +13,15 @@ before it changes anything. Dicts of torch and of Lucid 2 load as well; torch is
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from ..checking import as_count, listed, shown
+from ..checking import as_count, listed, shown, warning_level
 from ..engine import Loaded, Owner, Target
 from ..groups.grouping import group_label
 from ..groups.options import Options, checked
+from ..groups.states import MASTER_WEIGHT
 from ..rules.rule import reading_of
 from .libraries import converted, in_layout
 from .matching import check_shape, matched, parsed
@@ -86,30 +88,43 @@ def class_name(optimizer: Owner) -> str:
 
 def load(optimizer: Owner, state_dict: Mapping[str, Any]) -> None:
     """Check a saved dict against an optimizer, then load it."""
-    label = type(optimizer).__name__
-    state_dict = in_layout(optimizer, state_dict)
-    parsed(label, state_dict)
-    _check_class(optimizer, state_dict)
-    engine = optimizer._engine
-    targets = engine.targets(optimizer)
-    ours = "class" in state_dict
-    state_dict = converted(optimizer, state_dict, targets)
-    groups, state = parsed(label, state_dict)
-    pairs = matched(label, groups, targets)
-    new_groups: list[Loaded] = []
-    new_states: list[tuple[Target, dict[str, Any]]] = []
-    for index, (present, matches) in enumerate(zip(optimizer.param_groups, pairs, strict=True)):
-        saved, ids = matches
-        where = group_label(optimizer, index, present)
-        values, settings = new_values(optimizer, present, saved, where)
-        for name, value in values.items():
-            engine.check_change(name, present.get(name), value, group=index)
-        new_groups.append((values, settings))
-        for target, key in zip(targets[index], ids, strict=True):
-            entry = state.get(key) or {}
-            check_shape(saved, key, target)
-            new_states.append((target, new_entry(optimizer, settings, entry, target, ours)))
-    new_options, waiting = _options(optimizer, state_dict)
+    label, engine = type(optimizer).__name__, optimizer._engine
+    try:
+        state_dict = in_layout(optimizer, state_dict)
+        parsed(label, state_dict)
+        _check_class(optimizer, state_dict)
+        targets = engine.targets(optimizer)
+        ours = "class" in state_dict
+        state_dict = converted(optimizer, state_dict, targets)
+        groups, state = parsed(label, state_dict)
+        pairs = matched(label, groups, targets)
+        new_groups: list[Loaded] = []
+        new_states: list[tuple[Target, dict[str, Any]]] = []
+        dropped = 0
+        for index, (present, matches) in enumerate(zip(optimizer.param_groups, pairs, strict=True)):
+            saved, ids = matches
+            where = group_label(optimizer, index, present)
+            values, settings = new_values(optimizer, present, saved, where)
+            for name, value in values.items():
+                engine.check_change(name, present.get(name), value, group=index)
+            new_groups.append((values, settings))
+            for target, key in zip(targets[index], ids, strict=True):
+                entry = state.get(key) or {}
+                check_shape(saved, key, target)
+                made = new_entry(optimizer, settings, entry, target, ours)
+                new_states.append((target, made))
+                dropped += MASTER_WEIGHT in entry and MASTER_WEIGHT not in made
+        new_options, waiting = _options(optimizer, state_dict)
+    except RecursionError:
+        raise ValueError(f"{label}: the state dict is nested too deeply") from None
+    if dropped:
+        warnings.warn(
+            f"{label}: the state dict has float32 masters of {dropped} parameters, and they are "
+            f"dropped: the weights go on as they are, rounded. Construct the optimizer with "
+            f"master_weights=True to go on from the masters",
+            UserWarning,
+            stacklevel=warning_level(),
+        )
     updates = [saved.updates for saved, _ in pairs]
     engine.load(optimizer, new_groups, new_states, updates, waiting)
     optimizer._options.update(new_options)

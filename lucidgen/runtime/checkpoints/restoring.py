@@ -20,6 +20,9 @@ from ..groups.states import GRAD_SUM, MASTER_WEIGHT
 from ..rules.rule import Rule
 from .matching import SavedGroup
 
+#: From here on a float counts no further, and steps compute with floats.
+_UNCOUNTABLE = 2**53
+
 
 def copied(value: Any) -> Any:
     if is_mlx(value):
@@ -180,8 +183,11 @@ def _fitting_dialects(optimizer: Owner, found: Mapping[str, Any]) -> str:
 
 def _as_count(value: Any, label: str) -> int:
     number = _as_scalar("step", value, label)
-    if not 0 <= number < float("inf") or number != int(number):
-        raise ValueError(f"{label}: the saved step must be a whole number, got {number!r}")
+    if not 0 <= number < _UNCOUNTABLE or number != int(number):
+        raise ValueError(
+            f"{label}: the saved step must be a whole number, got {number!r}"
+            + (", which floats do not count" if number >= _UNCOUNTABLE else "")
+        )
     return int(number)
 
 

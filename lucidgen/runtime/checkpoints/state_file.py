@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, is_mlx
-from .tensor_file import CHECKSUM, checked_path, read, write
+from ..checking import shortened, shown
+from .tensor_file import CHECKSUM, checked_path, opened, write
 
 #: The key of the metadata.
 KEY = "lucidgen"
@@ -82,7 +84,21 @@ def load(path: Any) -> dict[str, Any]:
         If it cannot be read.
     """
     path = checked_path(path)
-    arrays, metadata = read(path)
+    with opened(path) as file:
+        document = _document(path, file.metadata)
+        arrays = file.arrays()
+    try:
+        state = {
+            index: {key: _as_loaded(value, arrays) for key, value in entry.items()}
+            for index, entry in document["state"]
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    return {**document, "state": state}
+
+
+def _document(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What the metadata of a file says of the state."""
     if KEY not in metadata:
         raise ValueError(
             f"{path} holds no state that an optimizer saved here: its metadata has no {KEY!r}"
@@ -90,17 +106,20 @@ def load(path: Any) -> dict[str, Any]:
     if CHECKSUM not in metadata:
         raise ValueError(f"{path} is damaged: it has no checksum")
     try:
-        document = json.loads(metadata[KEY])
+        document: dict[str, Any] = json.loads(metadata[KEY])
         version = document.pop("version")
         if version != VERSION:
-            raise ValueError(f"it is of version {version}, known here is {VERSION}")
-        state = {
-            index: {key: _as_loaded(value, arrays) for key, value in entry.items()}
-            for index, entry in document["state"]
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: the state in it cannot be read: {error}") from None
-    return {**document, "state": state}
+            raise ValueError(f"it is of version {shown(version)}, known here is {VERSION}")
+        if not isinstance(document.get("state"), list):
+            raise ValueError("it has no list of states")
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _unreadable(path, error) from None
+    return document
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+    return ValueError(f"{path}: the state in it cannot be read: {shortened(said)}")
 
 
 def _as_loaded(value: Any, arrays: Mapping[str, Array]) -> Any:

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
+from dataclasses import dataclass
+from io import BufferedReader
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, is_mlx
-from ..checking import shown
+from ..checking import shortened, shown
 
 SUFFIX = ".safetensors"
 CHECKSUM = "sha256"
@@ -35,6 +38,7 @@ _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 _BFLOAT16 = "BF16"
 _BITS = np.dtype("<u2")  # of a bfloat16
 _LARGEST_HEADER = 100_000_000  # bytes, as other readers have it
+_CHUNK = 1 << 20  # bytes that the checksum is told at once
 
 
 def checked_path(path: Any) -> Path:
@@ -72,7 +76,7 @@ def write(path: Path, arrays: Mapping[str, Any], metadata: Mapping[str, str]) ->
         }
         parts.append(part)
         end += part.nbytes
-    checksum = _checksum(table, metadata, parts)
+    checksum = _checksum(table, metadata, (part.data for part in parts))
     header = json.dumps({"__metadata__": {**metadata, CHECKSUM: checksum}, **table}).encode()
     header += b" " * (-len(header) % 8)
     with _replacing(path) as file:
@@ -94,10 +98,11 @@ def _stored(name: str, array: Any) -> tuple[str, Array]:
     return _NAMES[part.dtype], part
 
 
-def _checksum(table: Any, metadata: Mapping[str, str], parts: list[Array]) -> str:
+def _checksum(table: Any, metadata: Mapping[str, str], parts: Iterable[Any]) -> str:
+    """Of what the header says, and of the bytes of all arrays in its order."""
     found = hashlib.sha256(json.dumps([table, dict(metadata)], sort_keys=True).encode())
     for part in parts:
-        found.update(part.data)
+        found.update(part)
     return found.hexdigest()
 
 
@@ -118,8 +123,20 @@ def _replacing(path: Path) -> Iterator[Any]:
 # -- reading --------------------------------------------------------------------------------------
 
 
-def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """The arrays of a file and its metadata; bfloat16 comes as float32.
+@dataclass(frozen=True)
+class _Part:
+    """Where the elements of an array lie in the file, and what they are."""
+
+    kind: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[TensorFile]:
+    """A file whose header was read, and is as it must be; its arrays wait.
 
     Raises
     ------
@@ -128,56 +145,107 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     OSError
         If it cannot be read.
     """
-    content = path.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > _LARGEST_HEADER:
-        raise ValueError(f"{path} is no safetensors file: it does not start with a header's length")
-    if len(content) < 8 + length:
-        raise ValueError(f"{path} is damaged: it ends within its header")
-    try:
-        table = json.loads(content[8 : 8 + length])
-    except ValueError as error:
-        raise ValueError(f"{path} is no safetensors file, or damaged: {error}") from None
-    if not isinstance(table, dict):
-        raise ValueError(f"{path} is no safetensors file: its header is no JSON object")
-    metadata = table.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict):
-        raise ValueError(f"{path} is no safetensors file: its metadata is no JSON object")
-    data = memoryview(content)[8 + length :]
-    parts = {name: _part(path, name, entry, data) for name, entry in table.items()}
-    _check_places(path, table, len(data))
-    if CHECKSUM in metadata:
-        rest = {key: value for key, value in metadata.items() if key != CHECKSUM}
-        if metadata[CHECKSUM] != _checksum(table, rest, [part for _, part in parts.values()]):
-            raise ValueError(f"{path} is damaged: its checksum does not fit what it holds")
-    return {name: _opened(kind, part) for name, (kind, part) in parts.items()}, metadata
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path} is no file")
+    with path.open("rb") as file:
+        yield TensorFile(path, file)
 
 
-def _part(path: Path, name: str, entry: Any, data: memoryview) -> tuple[str, Array]:
-    """The type and the elements of an array, as they lie in the file."""
-    try:
-        kind, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        dtype = _BITS if kind == _BFLOAT16 else _TYPES[kind]
-        if not 0 <= start <= end:
-            raise ValueError(f"it lies from byte {start} to {end}")
-        return kind, np.frombuffer(data[start:end], dtype).reshape(shape)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged, or of a type unknown here: {shown(name)}: {error}"
-        ) from None
+class TensorFile:
+    """A file that is open for reading.
 
+    The header alone says whether the file has the size that it must have, so that nothing else is
+    read of one that has not; and memory is taken for what fits the checksum, and for nothing else.
+    """
 
-def _check_places(path: Path, table: Mapping[str, Any], size: int) -> None:
-    """Refuse arrays that overlap, leave gaps, or lie beyond the file's end."""
-    places = sorted(tuple(entry["data_offsets"]) for entry in table.values())
-    for (_, end), (start, _) in pairwise([(0, 0), *places, (size, size)]):
-        if start != end:
+    def __init__(self, path: Path, file: BufferedReader) -> None:
+        self._path, self._file = path, file
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or length > _LARGEST_HEADER:
             raise ValueError(
-                f"{path} is damaged: an array ends at byte {end}, the next is at {start}"
+                f"{path} is no safetensors file: it does not start with a header's length"
             )
+        if size < 8 + length:
+            raise ValueError(f"{path} is damaged: it ends within its header")
+        self._table = self._header(file.read(length))
+        #: What is noted in the file besides arrays.
+        self.metadata: dict[str, str] = self._table.pop("__metadata__", None) or {}
+        if not _is_of_strings(self.metadata):
+            raise ValueError(
+                f"{path} is no safetensors file: its metadata is no JSON object of strings"
+            )
+        self._parts = {name: self._part(name, entry) for name, entry in self._table.items()}
+        self._start = 8 + length
+        self._check_places(size - self._start)
+
+    def _header(self, text: bytes) -> dict[str, Any]:
+        path = self._path
+        try:
+            table = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is no safetensors file, or damaged: {error}") from None
+        if not isinstance(table, dict):
+            raise ValueError(f"{path} is no safetensors file: its header is no JSON object")
+        return table
+
+    def _part(self, name: str, entry: Any) -> _Part:
+        """What the header says of an array, if it makes sense."""
+        try:
+            kind, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+            dtype = _BITS if kind == _BFLOAT16 else _TYPES[kind]
+            if not all(type(number) is int and number >= 0 for number in (*shape, start, end)):
+                raise ValueError("its shape and its place must be whole numbers")
+            if end - start != math.prod(shape) * dtype.itemsize:
+                raise ValueError(f"it lies from byte {shown(start)} to {shown(end)}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self._path} is damaged, or of a type unknown here: {shown(name)}: "
+                f"{shortened(str(error))}"
+            ) from None
+        return _Part(kind, dtype, shape, start, end)
+
+    def _check_places(self, size: int) -> None:
+        """Refuse arrays that overlap, leave gaps, or lie beyond the file's end."""
+        places = sorted((part.start, part.end) for part in self._parts.values())
+        for (_, end), (start, _) in pairwise([(0, 0), *places, (size, size)]):
+            if start != end:
+                raise ValueError(
+                    f"{self._path} is damaged: an array ends at byte {end}, the next is at {start}"
+                )
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays, once the checksum was found to fit; bfloat16 comes as float32.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged.
+        """
+        if CHECKSUM in self.metadata:
+            rest = {key: value for key, value in self.metadata.items() if key != CHECKSUM}
+            chunks = chain.from_iterable(map(self._chunks, self._parts.values()))
+            if self.metadata[CHECKSUM] != _checksum(self._table, rest, chunks):
+                raise ValueError(
+                    f"{self._path} is damaged: its checksum does not fit what it holds"
+                )
+        return {name: self._read(part) for name, part in self._parts.items()}
+
+    def _chunks(self, part: _Part) -> Iterator[bytes]:
+        self._file.seek(self._start + part.start)
+        for start in range(part.start, part.end, _CHUNK):
+            yield self._file.read(min(_CHUNK, part.end - start))
+
+    def _read(self, part: _Part) -> Array:
+        self._file.seek(self._start + part.start)
+        made = np.empty(part.shape, part.dtype)
+        if made.nbytes and self._file.readinto(made.reshape(-1).view(np.uint8)) != made.nbytes:
+            raise ValueError(f"{self._path} is damaged: it has become shorter")
+        if part.kind != _BFLOAT16:
+            return made
+        return (made.astype(np.uint32) << 16).view(np.float32)
 
 
-def _opened(kind: str, part: Array) -> Array:
-    if kind != _BFLOAT16:
-        return part
-    return (part.astype(np.uint32) << 16).view(np.float32)
+def _is_of_strings(metadata: Any) -> bool:
+    return isinstance(metadata, dict) and all(isinstance(v, str) for v in metadata.values())

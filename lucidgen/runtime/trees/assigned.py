@@ -14,6 +14,7 @@ from ..arrays import is_mlx
 from ..checking import nearest, shown
 from ..groups.states import MASTER_WEIGHT
 from ..step.clipping import GRAD_NORM
+from .counts import as_count
 from .leaves import leaves
 
 if TYPE_CHECKING:
@@ -38,20 +39,24 @@ def parsed(member: GroupState, value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in known:
         if key in value:
-            array = value[key]
-            if not is_mlx(array) or array.shape != ():
-                raise TypeError(
-                    f"{label}: {key} must be a 0-d MLX array in a state, got {shown(array)}"
-                )
-            found[key] = array
+            found[key] = _as_number(key, value[key], label)
     keys = {*known, "started", MASTER_WEIGHT, *(state.key for state in rule.arrays)} - {rule.rate}
     entries: dict[str, dict[str, Any]] = {}
     for path, array in leaves(value.get("params", {})):
         name, _, key = path.rpartition(".")
         if key not in keys:
             raise ValueError(f"{label}: {shown(path)} is no state; {nearest(key, sorted(keys))}")
+        if key in known:
+            array = _as_number(key, array, f"{label}: parameter {shown(name)}")
         entries.setdefault(name, {})[key] = array
     return {**found, "params": entries}
+
+
+def _as_number(key: str, array: Any, label: str) -> Any:
+    """A 0-d array, the step count in the type that it is kept in."""
+    if not is_mlx(array) or array.shape != ():
+        raise TypeError(f"{label}: {key} must be a 0-d MLX array in a state, got {shown(array)}")
+    return as_count(array, label) if key == "step" else array
 
 
 def check_entries(

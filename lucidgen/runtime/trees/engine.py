@@ -338,9 +338,14 @@ class TreeEngine:
         accumulated: int,
     ) -> None:
         loaded = {target.handle: entry for target, entry in entries}
-        for member, (values, settings), count in zip(self._members, groups, updates, strict=True):
+        states = []
+        for member, (_, settings), count in zip(self._members, groups, updates, strict=True):
             own = {name: loaded[name] for name in member.entries}
-            member.load(values, settings, own, count)
+            assert settings is not None
+            states.append(member.loaded(settings, own, count))
+        for member, (values, settings), state in zip(self._members, groups, states, strict=True):
+            assert settings is not None
+            member.load(values, settings, state)
         self.accumulated = accumulated
 
     def kept(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from ..backends.mlx_arrays import state_array
 from ..groups.settings import CLIP_VALUE, Group, Settings, as_argument, as_bound, as_hyper
 from ..groups.states import MASTER_WEIGHT
 from ..rules.rule import Hyper, rate_of
+from .counts import check_count
 from .rate import is_schedule, value_at
 from .tracing import Tracing
 from .update import Common, Update, marks_start
@@ -100,11 +101,13 @@ class GroupState:
             if not state.first
         }
 
-    def _scalars(self) -> dict[str, Any]:
+    def _scalars(self) -> dict[str, Array]:
+        """The scalar states before the first step, as arrays."""
+        return _clock(self._first_scalars(self.settings))
+
+    def _first_scalars(self, settings: Settings) -> dict[str, float]:
         return {
-            state.key: mx.array(self.settings.start(state, None), dtype=mx.float32)
-            for state in self.settings.scalars
-            if not state.first
+            state.key: settings.start(state, None) for state in settings.scalars if not state.first
         }
 
     # -- hyperparameters --------------------------------------------------------------------------
@@ -144,7 +147,7 @@ class GroupState:
 
     def check_change(self, key: str, old: Any, new: Any) -> None:
         """Refuse a change that a traced step would not notice: of anything but the rate."""
-        if key != self.rate and new != old and self._tracing.has_happened():
+        if key != self.rate and not _are_equal(new, old) and self._tracing.has_happened():
             raise RuntimeError(
                 f"{self.label}: {key} cannot change after the step was traced by mx.compile, which "
                 f"has fixed {old!r}; only {self.rate} can. Call init(params) and compile anew"
@@ -191,59 +194,88 @@ class GroupState:
         return found
 
     def saved_entries(self) -> dict[str, dict[str, Any]]:
-        """The state of each parameter as ``state[param]`` would have it, step count included."""
+        """The state of each parameter as ``state[param]`` would have it, step count included.
+
+        It is empty for one that has not begun and waits for its weights.
+        """
         clock_keys = [state.key for state in self.rule.scalar_states]
         if self.rule.counts_steps:
             clock_keys.insert(0, "step")
-        found = {}
+        begun = [s for s in self.rule.arrays if s.live is None and not s.first]
+        found: dict[str, dict[str, Any]] = {}
         for name, entry in self.entries.items():
             clock = entry if "step" in entry else self.state
             states = {key: value for key, value in entry.items() if key not in ("started", "step")}
+            if any(state.key not in entry for state in begun):
+                found[name] = {}
+                continue
             found[name] = {**{key: clock[key] for key in clock_keys if key in clock}, **states}
         return found
 
-    def load(
-        self,
-        values: Mapping[str, Any],
-        settings: Settings | None,
-        entries: Mapping[str, dict[str, Any]],
-        updates: int | None,
-    ) -> None:
-        """Put checked values and entries in place.
+    def loaded(
+        self, settings: Settings, entries: Mapping[str, dict[str, Any]], updates: int | None
+    ) -> dict[str, Any]:
+        """The state, made of checked entries for a group of these settings; nothing changes.
 
         The shared step count is the saved number of updates; where that was not saved, the
-        commonest step count.
+        commonest step count. A parameter without an entry begins afresh, and counts by itself.
+
+        Raises
+        ------
+        ValueError
+            If an array cannot hold a count.
         """
-        dict.update(self.group, values)
-        self.group.settings = settings
         keys = ("step", *(state.key for state in self.rule.scalar_states))
         clocks = {
-            name: tuple((key, entry[key]) for key in keys if key in entry)
+            name: {key: entry[key] for key in keys if key in entry}
             for name, entry in entries.items()
         }
         fitting = [
-            clock
-            for clock in clocks.values()
-            if updates is None or dict(clock).get("step", updates) == updates
+            tuple(clock.items())
+            for name, clock in clocks.items()
+            if entries[name] and (updates is None or clock.get("step", updates) == updates)
         ]
-        shared = Counter(fitting).most_common(1)[0][0] if fitting else ()
-        clock = _clock({"step": updates or 0, **dict(shared)})
-        for key in keys:
-            if key not in clock:
-                self.state.pop(key, None)
-        self.state.update(clock)
-        self._set_lr()
+        common = dict(Counter(fitting).most_common(1)[0][0]) if fitting else {}
+        shared = {"step": updates or 0, **common}
+        check_count(shared["step"], self.label)
+        params = {}
         for name, entry in entries.items():
-            own = {} if clocks[name] == shared else _clock({"step": 0, **dict(clocks[name])})
+            clock = {"step": 0 if self.rule.counts_steps else shared["step"], **clocks[name]}
+            if not entry:
+                clock |= self._first_scalars(settings)
+            check_count(clock["step"], f"{self.label}: parameter {name!r}")
             present = self.entries[name]
-            arrays = {
+            new = {
                 key: as_mlx(value, _type_of(present.get(key, value)))
                 for key, value in entry.items()
                 if key not in keys
             }
-            started = marks_start(self.rule) and entry.get("step")
-            new = {**arrays, **own, **({"started": mx.array(True)} if started else {})}
-            self.entries[name] = _in_order_of(present, new)
+            new |= {} if clock == shared else _clock(clock)
+            if not entry:
+                new |= self._zeros(settings, present)
+            elif marks_start(self.rule) and clock["step"]:
+                new["started"] = mx.array(True)
+            params[name] = _in_order_of(present, new)
+        return {**_clock(shared), "params": params}
+
+    def _zeros(self, settings: Settings, present: Mapping[str, Array]) -> dict[str, Array]:
+        """The states that begin as zeros; others need the weights, and are made when they begin."""
+        return {
+            state.key: mx.zeros_like(present[state.key])
+            for state in settings.arrays
+            if state.start is None and not state.first and state.key in present
+        }
+
+    def load(self, values: Mapping[str, Any], settings: Settings, state: dict[str, Any]) -> None:
+        """Put checked values and the state that ``loaded`` made of entries in place."""
+        dict.update(self.group, values)
+        self.group.settings = settings
+        for key in ("step", *(state.key for state in self.rule.scalar_states)):
+            if key not in state:
+                self.state.pop(key, None)
+        self.entries.update(state.pop("params"))
+        self.state.update(state)
+        self._set_lr()
         self._tracing.put(self.state["step"])
 
     def assign(self, state: dict[str, Any]) -> None:
@@ -256,6 +288,14 @@ class GroupState:
         self.state.clear()
         self.state.update(state)
         self._tracing.put(self.state["step"])
+
+
+def _are_equal(new: Any, old: Any) -> bool:
+    """Whether two values are; what schedulers note may be arrays, of which nobody can say."""
+    try:
+        return bool(new == old)
+    except (TypeError, ValueError):
+        return False
 
 
 def _add(present: dict[str, Any], new: Mapping[str, Any]) -> None:

@@ -1,0 +1,35 @@
+"""Step counts as arrays: what they can hold.
+
+Owns the refusal of a count that an array of int32 cannot hold together with the next one, and the
+reading of counts that come as arrays of other types. What counts mean is in ``group_state``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..checking import shown
+
+_MOST = 2**31 - 2
+
+
+def check_count(count: int, label: str) -> None:
+    """Refuse a count that is too large."""
+    if count > _MOST:
+        raise ValueError(
+            f"{label}: a step count must be at most {_MOST} in an MLX array, got {shown(count)}"
+        )
+
+
+def as_count(array: Any, label: str) -> Any:
+    """A 0-d array of a count as one of int32. Only other types are evaluated and checked."""
+    import mlx.core as mx
+
+    if array.dtype == mx.int32:
+        return array
+    count = array.item()
+    if isinstance(count, complex | bool) or not 0 <= count < math.inf or count != int(count):
+        raise ValueError(f"{label}: step must be a whole number in a state, got {shown(count)}")
+    check_count(int(count), label)
+    return mx.array(int(count), dtype=mx.int32)
