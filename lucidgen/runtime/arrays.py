@@ -70,6 +70,26 @@ def as_numpy(value: Any) -> Array:
     return np.asarray(value)
 
 
+def needed_mlx(what: str) -> Any:
+    """The module ``mlx.core``, for what cannot do without it and may be the first to ask.
+
+    Raises
+    ------
+    ImportError
+        If it is not there, or does not load: with what to install.
+    """
+    try:
+        import mlx.core as mx
+    except (ImportError, OSError) as error:
+        is_missing = isinstance(error, ModuleNotFoundError) and error.name == "mlx"
+        said = "is not installed" if is_missing else f"is installed but does not load ({error})"
+        package = "mlx"
+        if sys.platform == "linux":  # where "mlx" alone lacks a part
+            package = '"mlx[cpu]", or for a GPU of NVIDIA "mlx[cuda13]"'
+        raise ImportError(f"{what} needs MLX, which {said}; install {package}") from error
+    return mx
+
+
 def as_mlx(value: Any, dtype: Any) -> Any:
     """An array of any library, copied, as an MLX array of this type.
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arrays import needed_mlx
 from .backends.gpu import ANY
 from .backends.protocol import Backend
 from .checking import shown
@@ -84,9 +85,11 @@ def demand(kernel: str, label: str) -> None:
     if language is None or language == ANY:
         return
     try:
-        from .backends.gpu import trial
+        needed_mlx(f'{label}: kernel="{kernel}"')
     except ImportError as error:
-        raise RuntimeError(f'{label}: kernel="{kernel}" needs MLX: {error}') from error
+        raise RuntimeError(str(error)) from error
+    from .backends.gpu import trial
+
     trial.demand(language, label)
 
 

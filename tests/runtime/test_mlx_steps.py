@@ -243,3 +243,57 @@ def test_mlx_is_not_imported_for_numpy_parameters():
         check=True,
         env={"PYTHONPATH": f"{here}:{here.parents[1]}"},
     )
+
+
+IDIOM = """
+import sys
+sys.path += sys.argv[1:]
+import numpy as np
+from lucidgen import Parameter
+from lucidgen.optim import SGD, Adam
+
+p = Parameter(np.ones(2))
+p.grad = np.ones(2)
+opt = SGD([p], lr=0.5)
+opt.step()  # NumPy does without
+opt.load_state_dict(opt.state_dict())
+for use in (
+    lambda: Adam().init({}),
+    lambda: Adam().update({}, {}),
+    lambda: Adam().learning_rate,
+    lambda: Adam(lr=lambda step: 0.1),
+    lambda: Adam([p], kernel="metal"),
+):
+    try:
+        use()
+    except (ImportError, RuntimeError) as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("what", ["missing", "broken"])
+def test_without_a_working_mlx_its_idiom_says_what_to_install(tmp_path, numpy_alone, what):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    here, said = Path(__file__).parents[2], "is not installed"
+    if what == "broken":
+        said = "is installed but does not load (libmlx.so: cannot open shared object file)"
+        (tmp_path / "mlx").mkdir()
+        (tmp_path / "mlx" / "__init__.py").touch()
+        text = "raise ImportError('libmlx.so: cannot open shared object file')"
+        (tmp_path / "mlx" / "core.py").write_text(text)
+    folders = [str(here), str(here / "generated"), str(numpy_alone), str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", IDIOM, *folders], capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    package = '"mlx[cpu]", or for a GPU' if sys.platform == "linux" else "mlx"
+    assert [line.partition(" needs MLX, ")[0] for line in done.stdout.splitlines()] == [
+        *["Adam: a tree of arrays"] * 3,
+        "Adam: a schedule that is a function",
+        'Adam: kernel="metal"',
+    ]
+    for line in done.stdout.splitlines():
+        assert f"needs MLX, which {said}; install {package}" in line

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from ..arrays import is_floating, is_mlx_module
+from ..arrays import is_floating, is_mlx_module, needed_mlx
 from ..backends.gpu import ANY
 from ..checking import nearest
 from ..engine import Loaded, Owner, Target
@@ -104,6 +104,7 @@ class TreeEngine:
             if group.settings is None:
                 settle_again(owner, rule, group, where)
         if not self._members:
+            needed_mlx(f"{label}: a tree of arrays")
             from .group_state import GroupState
             from .update import Common
 

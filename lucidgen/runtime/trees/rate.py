@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
+from ..arrays import needed_mlx
 from ..groups.settings import as_hyper
 from ..rules.rule import Hyper, Rule
 
@@ -23,8 +24,7 @@ def is_schedule(value: Any) -> bool:
 
 def value_at(schedule: Schedule, step: Any, label: str) -> Any:
     """The value for the update after ``step`` updates: a 0-d float32 array."""
-    import mlx.core as mx
-
+    mx = needed_mlx(f"{label}: a schedule that is a function")
     found = schedule(step)
     if isinstance(found, Real):
         found = mx.array(float(found))
@@ -40,7 +40,6 @@ def with_first_value(rule: Rule, values: Mapping[str, Any], label: str) -> dict[
     argument = None if rate is None else rule.arguments[rate]
     if rate is None or not is_schedule(values.get(rate)) or not isinstance(argument, Hyper):
         return dict(values)
-    import mlx.core as mx
-
+    mx = needed_mlx(f"{label}: a schedule that is a function")
     first = value_at(values[rate], mx.array(0), label)
     return {**values, rate: as_hyper(argument, first, label)}
