@@ -121,6 +121,11 @@ REFUSED = {
         lambda saved: saved.update(options={5: 1, "\ud800": 2}),
         r"unknown saved options .*'\\ud800'",
     ),
+    "batches that nobody counted": (
+        KINDS,
+        lambda saved: saved.update(options={"accumulated": 10**400}),
+        "accumulated must be a count, got 1000",
+    ),
     "an infinite shape": (KINDS, in_group("param_shapes", [[2, 3], [7] * 9999]), "with shape"),
 }
 
@@ -181,6 +186,9 @@ def test_counts_of_an_assigned_state_may_be_of_any_type_that_holds_them():
             run.optimizer.state = {**state, "step": wrong}
     own = {**state["params"]["a"], "step": mx.array([1, 2])}
     with pytest.raises(TypeError, match="parameter 'a': step must be a 0-d MLX array"):
+        run.optimizer.state = {**state, "params": {**state["params"], "a": own}}
+    own = {**state["params"]["a"], "master_weight": mx.zeros(5)}
+    with pytest.raises(ValueError, match=r"'master_weight' has shape \(5,\), expected \(2, 3\)"):
         run.optimizer.state = {**state, "params": {**state["params"], "a": own}}
     assert run.everything() == before
     run.optimizer.state = {**state, "step": mx.array(2, dtype=mx.uint64)}

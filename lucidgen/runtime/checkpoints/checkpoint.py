@@ -25,7 +25,7 @@ from ..groups.states import MASTER_WEIGHT
 from ..rules.rule import reading_of
 from .libraries import converted, in_layout
 from .matching import check_shape, matched, parsed
-from .restoring import copied, new_entry, new_values
+from .restoring import UNCOUNTABLE, copied, new_entry, new_values
 
 #: The options that are saved, and what they are if they are not.
 _UNSET: dict[str, Any] = {"max_grad_norm": None, "accumulation_steps": 1, "accumulated": 0}
@@ -141,7 +141,10 @@ def _options(optimizer: Owner, state_dict: Mapping[str, Any]) -> tuple[Options, 
     found = checked(saved, label)
     for name, value in found.items():
         optimizer._engine.check_change(name, getattr(optimizer, name), value)
-    return found, as_count(saved.get("accumulated", 0), f"{label}: accumulated", at_least=0)
+    accumulated = as_count(saved.get("accumulated", 0), f"{label}: accumulated", at_least=0)
+    if accumulated >= UNCOUNTABLE:
+        raise ValueError(f"{label}: accumulated must be a count, got {shown(accumulated)}")
+    return found, accumulated
 
 
 def _check_class(optimizer: Owner, state_dict: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from ..rules.rule import Rule
 from .matching import SavedGroup
 
 #: From here on a float counts no further, and steps compute with floats.
-_UNCOUNTABLE = 2**53
+UNCOUNTABLE = 2**53
 
 
 def copied(value: Any) -> Any:
@@ -183,10 +183,10 @@ def _fitting_dialects(optimizer: Owner, found: Mapping[str, Any]) -> str:
 
 def _as_count(value: Any, label: str) -> int:
     number = _as_scalar("step", value, label)
-    if not 0 <= number < _UNCOUNTABLE or number != int(number):
+    if not 0 <= number < UNCOUNTABLE or number != int(number):
         raise ValueError(
             f"{label}: the saved step must be a whole number, got {number!r}"
-            + (", which floats do not count" if number >= _UNCOUNTABLE else "")
+            + (", which floats do not count" if number >= UNCOUNTABLE else "")
         )
     return int(number)
 

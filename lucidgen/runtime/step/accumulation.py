@@ -80,7 +80,7 @@ class Accumulation:
                 if isinstance(total, np.ndarray):
                     np.divide(total, self.waiting, out=total)
                 elif total is not None:
-                    total = total / self.waiting
+                    total = total / float(self.waiting)
                 if total is not None:
                     entry[GRAD_SUM] = total
                 grads.append(total)

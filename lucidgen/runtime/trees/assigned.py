@@ -74,12 +74,13 @@ def check_entries(
                 f"{label}: the state of {shown(name)}, which is no parameter; "
                 f"{nearest(name, shapes)}"
             )
-        for state in member.rule.arrays:
-            expected = state.shape(tuple(shapes[name]))
-            if state.key in entry and entry[state.key].shape != expected:
+        shape = tuple(shapes[name])
+        expected = {state.key: state.shape(shape) for state in member.rule.arrays}
+        for key, of in (expected | {MASTER_WEIGHT: shape}).items():
+            if key in entry and entry[key].shape != of:
                 raise ValueError(
-                    f"{label}: parameter {shown(name)}: its state {state.key!r} has shape "
-                    f"{entry[state.key].shape}, expected {expected}"
+                    f"{label}: parameter {shown(name)}: its state {key!r} has shape "
+                    f"{entry[key].shape}, expected {of}"
                 )
     for name in shapes if complete else ():
         for state in settings.arrays:
