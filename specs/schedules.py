@@ -9,6 +9,7 @@ from lucidgen.spec import (
     cos,
     floor,
     hyper,
+    keyword_only,
     log,
     pi,
     series,
@@ -127,6 +128,28 @@ CosineAnnealingLR = Schedule(
     equations=(Eq(value[t], eta_min + (base - eta_min) * (1 + cos(pi * t / T_max)) / 2),),
 )
 
+swa_lr = hyper("swa_lr", required, doc="The value that it comes to, and keeps.")
+anneal_epochs = whole("anneal_epochs", 10, at_least=0, doc="Steps to get there; 0 is at once.")
+strategy = choice("anneal_strategy", "cos", "linear", doc="The shape of the way.")
+way, left = series("way"), series("left")
+
+SWALR = Schedule(
+    "SWALR",
+    summary="Goes from the value that it finds to another one, and keeps that.",
+    notes="For averages of weights: step it in place of the scheduler beside it from where the "
+    "average begins. It goes on from what that one left.",
+    paper="Izmailov et al. 2018, arXiv:1803.05407",
+    example="swa_lr=0.05, anneal_epochs=20",
+    arguments=(swa_lr, anneal_epochs, strategy),
+    equations=(
+        Eq(way[t], when(t < anneal_epochs, t / anneal_epochs, 1)),
+        Eq(left[t], when(strategy["cos"], (1 + cos(pi * way[t])) / 2, 1 - way[t])),
+        Eq(value[t], base * left[t] + swa_lr * (1 - left[t])),
+    ),
+    settles=True,
+    torch_keys={"_anneal_strategy": strategy},
+)
+
 # Restarts
 
 T_0 = whole("T_0", at_least=1, doc="The number of steps until the first restart.")
@@ -173,8 +196,9 @@ CosineAnnealingWarmRestarts = Schedule(
 
 # Warmup
 
-model_size = hyper("model_size", required, above=0, doc="The width of the model.")
-warmup = hyper("warmup_steps", required, above=0, doc="The number of steps up to the top.")
+d_model = whole("d_model", None, at_least=1, doc="The width of the model, as Lucid 3 calls it.")
+model_size = whole("model_size", None, at_least=1, otherwise=d_model, doc="The width of the model.")
+warmup = hyper("warmup_steps", 4000, above=0, doc="The number of steps up to the top.")
 scale_factor = hyper("factor", 1.0, above=0, doc="A factor on all of it.")
 step = series("step_number")
 
@@ -184,7 +208,7 @@ NoamScheduler = Schedule(
     notes="The value does not depend on the optimizer's own.",
     paper="Vaswani et al. 2017, arXiv:1706.03762, equation (3)",
     example="model_size=512, warmup_steps=40",
-    arguments=(model_size, warmup, scale_factor),
+    arguments=(model_size, warmup, scale_factor, keyword_only, d_model),
     equations=(
         Eq(step[t], Max(t, 1)),
         Eq(

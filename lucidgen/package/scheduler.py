@@ -245,6 +245,8 @@ class CompiledSchedule:
             found["requires"] = f"({', '.join(pairs)},)"
         if not self.spec.chainable:
             found["chainable"] = "False"
+        if self.spec.settles:
+            found["settles"] = "True"
         if self.spec.until is not None:
             found["until"] = f'"{self.spec.until}"'
         if self.spec.torch_keys:

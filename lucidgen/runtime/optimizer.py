@@ -48,6 +48,8 @@ class Optimizer:
     preferred_dialect: ClassVar[str | None] = None
     #: What updates arrays: what is fastest here, or one of ``kernel_choice.CHOICES``.
     kernel: str = "auto"
+    #: Whether it has made a step; called as torch's optimizers call it.
+    _opt_called: bool = False
     _engine: Engine
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -142,6 +144,7 @@ class Optimizer:
 
         NumPy parameters are updated in place, MLX parameters get new arrays.
         """
+        self._opt_called = True
         return self._engine.step(self, closure)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
@@ -202,6 +205,7 @@ class Optimizer:
 
     def apply_gradients(self, grads: Any, params: Any) -> Any:
         """The updated tree of parameters, unevaluated; parameters without gradient stay."""
+        self._opt_called = True
         return self._engine.apply_gradients(self, grads, params)
 
     def update(self, model: Any, grads: Any) -> None:

@@ -35,8 +35,16 @@ from .schedule import (
 #: Names that the base class, the generated code or the runtime use themselves.
 RESERVED = {
     *("t", "base", "value", "momentum", "start", "self", "optimizer", "last_epoch", "verbose"),
-    *("hyper", "arguments", "requires", "chainable", "until", "function", "step", "base_lrs"),
-    *("get_lr", "get_last_lr", "last_lr", "state_dict", "load_state_dict", "generation"),
+    *("hyper", "arguments", "requires", "chainable", "settles", "until", "step", "base_lrs"),
+    *(
+        "function",
+        "get_lr",
+        "get_last_lr",
+        "last_lr",
+        "state_dict",
+        "load_state_dict",
+        "generation",
+    ),
     *("torch_keys", "optional", "pi"),
 }
 #: Names that the package exports besides.

@@ -226,6 +226,9 @@ class Schedule:
         Whether a value that was changed from outside, by another scheduler or by hand, is carried
         on: the equation goes on from it, as if the group had started with another base. Else
         the change is overwritten.
+    settles : bool
+        What becomes of a change where nothing of the base is left to go on from: it is overwritten,
+        or else kept.
     until : whole-number argument, optional
         The last legal step.
     torch_keys : mapping
@@ -242,6 +245,7 @@ class Schedule:
     example: str = ""
     requires: tuple[tuple[Any, str], ...] = ()
     chainable: bool = True
+    settles: bool = False
     until: Whole | None = None
     torch_keys: Mapping[str, Any] = field(default_factory=dict)
     location: Location = field(default_factory=lambda: caller(2), compare=False)

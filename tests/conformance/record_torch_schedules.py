@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from schedule_cases import CASES, RATES, ScheduleCase, fingerprint, plain, run
 
 FOLDER = Path(__file__).parent / "recorded"
 SAVED_AT = 37
+#: All schedulers, wherever torch has them.
+SCHEDULERS = SimpleNamespace(**vars(torch.optim.lr_scheduler), SWALR=torch.optim.swa_utils.SWALR)
 
 
 def optimizer_of(case: ScheduleCase) -> torch.optim.Optimizer:
@@ -28,9 +31,9 @@ def optimizer_of(case: ScheduleCase) -> torch.optim.Optimizer:
 
 
 def saved(case: ScheduleCase) -> dict[str, Any] | None:
-    """What the scheduler of a case saves after some calls."""
+    """What the scheduler of a case saves after some calls, without the object of a function."""
     optimizer = optimizer_of(case)
-    scheduler = case.make(torch.optim.lr_scheduler, optimizer)
+    scheduler = case.make(SCHEDULERS, optimizer)
     if not hasattr(scheduler, "state_dict"):
         return None
     for call in range(SAVED_AT):
@@ -46,7 +49,7 @@ def main() -> None:
     arrays = {}
     states = {}
     for name, case in CASES.items():
-        arrays[name] = np.array(run(case, torch.optim.lr_scheduler, optimizer_of(case)))
+        arrays[name] = np.array(run(case, SCHEDULERS, optimizer_of(case)))
         states[name] = saved(case)
     version = torch.__version__.partition("+")[0]
     about = {"library": "torch", "version": version, "cases": fingerprint(), "saved_at": SAVED_AT}

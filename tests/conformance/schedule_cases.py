@@ -68,6 +68,38 @@ class Together:
         return self.schedulers[-1].get_last_lr()
 
 
+class OneAfterTheOther:
+    """A scheduler for some steps, and another one in its place from then on."""
+
+    def __init__(self, first: Any, calls: int, second: Any) -> None:
+        self.first, self.calls, self.second = first, calls, second
+
+    def step(self) -> None:
+        """Step the one or the other."""
+        self.calls -= 1
+        (self.second if self.calls < 0 else self.first).step()
+
+    def get_last_lr(self) -> list[float]:
+        """What the one that has stepped wrote."""
+        return (self.second if self.calls < 0 else self.first).get_last_lr()
+
+
+def then(first: Make, calls: int, second: Make) -> Make:
+    """A scheduler after another, both made at once: how torch's users average weights."""
+    return lambda m, o: OneAfterTheOther(first(m, o), calls, second(m, o))
+
+
+class Slope:
+    """A function with a state of its own, which is saved."""
+
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+
+    def __call__(self, t: float) -> float:
+        """The factor at t."""
+        return 1 / (1 + self.slope * t)
+
+
 def together(*parts: Make) -> Make:
     """Schedulers over one optimizer without a composition."""
     return lambda m, o: Together(*[part(m, o) for part in parts])
@@ -86,6 +118,8 @@ cosine = of("CosineAnnealingLR", T_max=50, eta_min=0.0005)
 restarts = of("CosineAnnealingWarmRestarts", T_0=10, T_mult=2, eta_min=0.0001)
 steps = of("StepLR", step_size=30, gamma=0.5)
 changed = {20: 0.5, 21: 1.25, 90: 3.0}
+
+swa = of("SWALR", swa_lr=0.02, anneal_epochs=30)
 
 CASES = {
     "lambda": ScheduleCase(of("LambdaLR", lr_lambda=lambda t: 0.97**t)),
@@ -129,6 +163,27 @@ CASES = {
     "cyclic-per-group": ScheduleCase(
         of("CyclicLR", base_lr=[0.01, 0.001], max_lr=[0.2, 0.1], step_size_up=16)
     ),
+    "one-cycle-linear-to-the-end": ScheduleCase(
+        of("OneCycleLR", max_lr=0.3, total_steps=200, pct_start=0.4, anneal_strategy="linear")
+    ),
+    "lambda-object": ScheduleCase(of("LambdaLR", lr_lambda=Slope(0.1))),
+    "multiplicative-object": ScheduleCase(of("MultiplicativeLR", lr_lambda=Slope(0.001))),
+    "cyclic-object": ScheduleCase(of("CyclicLR", **CYCLE, scale_fn=Slope(0.5))),
+    "cyclic-object-adam": ScheduleCase(
+        of("CyclicLR", **CYCLE, scale_fn=Slope(0.5), base_momentum=[0.7, 0.75]), "Adam"
+    ),
+    "swa": ScheduleCase(swa),
+    "swa-linear": ScheduleCase(
+        of("SWALR", swa_lr=[0.5, 0.001], anneal_epochs=40, anneal_strategy="linear"), "Adam"
+    ),
+    "swa-at-once": ScheduleCase(of("SWALR", swa_lr=0.02, anneal_epochs=0)),
+    "swa-after-a-product": ScheduleCase(
+        then(of("MultiplicativeLR", lr_lambda=lambda t: 0.98), 25, swa)
+    ),
+    "swa-at-once-after-a-cosine": ScheduleCase(
+        then(cosine, 25, of("SWALR", swa_lr=0.02, anneal_epochs=0))
+    ),
+    "changed-by-hand-swa": ScheduleCase(swa, changes=changed),
     "plateau": ScheduleCase(of("ReduceLROnPlateau", patience=4), metric=saw),
     "plateau-cooldown": ScheduleCase(
         of("ReduceLROnPlateau", patience=2, cooldown=5, factor=0.5, min_lr=[1e-3, 1e-5]),

@@ -174,6 +174,7 @@ def test_what_is_not_generated_falls_through(run, world, first):
         weight = lucid.nn.Parameter([1.0, 2.0])
         for optimizer in (Adam([weight], lr=0.1), ada.Adamax([weight], lr=0.1)):
             scheduler = StepLR(optimizer, step_size=1, gamma=0.5)
+            optimizer.step()
             scheduler.step()
             assert optimizer.param_groups[0]["lr"] == 0.05
         """,

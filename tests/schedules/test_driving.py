@@ -422,3 +422,118 @@ def test_a_plateau_can_reduce_another_hyperparameter():
         scheduler.step(np.float32(1.0))
     assert rates(optimizer, "weight_decay") == [0.2]
     assert rates(optimizer) == [0.1]
+
+
+class Slope:
+    """A function with a state."""
+
+    def __init__(self, slope):
+        self.slope = slope
+
+    def __call__(self, t):
+        return 1 / (1 + self.slope * t)
+
+
+def test_the_function_of_a_cycle_is_saved_as_torch_does():
+    def made(scale_fn):
+        return CyclicLR(sgd(0.1, 0.2), 0.1, 0.5, 4, scale_fn=scale_fn, scale_mode="iterations")
+
+    assert made(None).state_dict()["_scale_fn_custom"] is None
+    assert made(lambda t: 0.5).state_dict()["_scale_fn_custom"] is None
+    assert made([Slope(1.0), lambda t: 0.5]).state_dict()["_scale_fn_custom"] == [
+        {"slope": 1.0},
+        None,
+    ]
+    scheduler, other = made(Slope(0.25)), made(Slope(0.5))
+    assert scheduler.state_dict()["_scale_fn_custom"] == {"slope": 0.25}
+    other.load_state_dict(json.loads(json.dumps(scheduler.state_dict())))
+    scheduler.step()
+    other.step()
+    assert other.get_last_lr() == scheduler.get_last_lr() == [0.1 + 0.4 * 0.25 * 0.8] * 2
+
+
+def test_functions_are_attributes_under_torchs_names_and_their_own():
+    slope = Slope(0.5)
+    assert CyclicLR(sgd(), 0.1, 0.5, scale_fn=slope)._scale_fn_custom is slope
+    assert CyclicLR(sgd(), 0.1, 0.5, scale_fn=slope).scale_fn is slope
+    for kind in (LambdaLR, MultiplicativeLR):
+        assert kind(sgd(), slope).lr_lambdas is kind(sgd(), slope).lr_lambda is slope
+        copied = pickle.loads(pickle.dumps(kind(sgd(), slope)))
+        assert copied.lr_lambda.slope == 0.5
+    with pytest.raises(AttributeError, match="'LambdaLR' object has no attribute 'lr_lamda'"):
+        LambdaLR(sgd(), slope).lr_lamda  # noqa: B018
+
+
+def test_a_pickle_with_the_function_under_its_former_name_loads():
+    for kind in (LambdaLR, MultiplicativeLR):
+        scheduler = kind(sgd(), Slope(0.5))
+        former = copy.deepcopy(scheduler.__dict__)
+        former["lr_lambda"] = former.pop("lr_lambdas")
+        made = kind.__new__(kind)
+        made.__setstate__(former)
+        made.step()
+        scheduler.step()
+        assert made.get_last_lr() == scheduler.get_last_lr()
+
+
+def test_the_states_of_parts_are_under_the_name_of_lucid_3_too():
+    def made():
+        optimizer = sgd()
+        chain = ChainedScheduler([ExponentialLR(optimizer, 0.9), StepLR(optimizer, 2, 0.5)])
+        return SequentialLR(optimizer, [LinearLR(optimizer), chain], [2])
+
+    scheduler = made()
+    for _ in range(5):
+        scheduler.step()
+    state = json.loads(json.dumps(scheduler.state_dict()))
+    assert state["schedulers"] == state["_schedulers"]
+    assert "schedulers" not in state["schedulers"][1]
+    for name in ("schedulers", "_schedulers"):
+        other = made()
+        other.load_state_dict({key: value for key, value in state.items() if key != name})
+        assert other.state_dict() == scheduler.state_dict()
+    with pytest.raises(ValueError, match="6 child states under 'schedulers', and 2 under"):
+        made().load_state_dict({**state, "schedulers": state["schedulers"] * 3})
+    with pytest.raises(ValueError, match="the state has 6 child states, here there are 2"):
+        made().load_state_dict({**state, **dict.fromkeys(("schedulers", "_schedulers"), [{}] * 6)})
+
+
+def test_the_width_of_a_model_has_two_names():
+    rates_of = [
+        rates(NoamScheduler(sgd(), **arguments).optimizer)
+        for arguments in (
+            {"model_size": 64, "warmup_steps": 4000},
+            {"d_model": 64, "warmup_steps": 4000},
+            {"model_size": 64},
+        )
+    ]
+    assert rates_of[0] == rates_of[1] == rates_of[2]
+    scheduler = NoamScheduler(sgd(), 64, 9)
+    state = {key: v for key, v in scheduler.state_dict().items() if key != "d_model"}
+    NoamScheduler(sgd(), d_model=32, warmup_steps=5).load_state_dict(state)
+    with pytest.raises(ValueError, match="NoamScheduler: give model_size, or d_model"):
+        NoamScheduler(sgd(), warmup_steps=4)
+
+
+def test_going_back_gives_back_the_momentum_of_a_later_turn():
+    optimizer = sgd()
+    parts = [LinearLR(optimizer), OneCycleLR(optimizer, 0.5, 30)]
+    scheduler = SequentialLR(optimizer, parts, [5])
+    before = optimizer.param_groups[0]["momentum"]
+    scheduler.step(9)
+    assert optimizer.param_groups[0]["momentum"] != before
+    scheduler.step(2)
+    assert optimizer.param_groups[0]["momentum"] == before
+
+
+def test_a_later_turn_that_multiplies_can_be_gone_to():
+    def made(optimizer):
+        parts = [LinearLR(optimizer), MultiplicativeLR(optimizer, lambda t: 1 - 1 / (2 + t))]
+        return SequentialLR(optimizer, [*parts, StepLR(optimizer, 9)], [3, 6])
+
+    walking, jumping = sgd(0.1, weight_decay=0.1), sgd(0.1, weight_decay=0.1)
+    walker, jumper = made(walking), made(jumping)
+    for step in range(1, 9):
+        walker.step()
+        jumper.step(step)
+        assert rates(jumping) == pytest.approx(rates(walking), rel=1e-14)

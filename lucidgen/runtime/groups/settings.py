@@ -26,7 +26,7 @@ STRUCTURE = ("params", "param_names", "name")
 CLIP_VALUE = "max_grad_value"
 
 #: What torch's learning rate schedulers note down in the groups that they drive.
-SCHEDULER_NOTES = ("max_lr", "min_lr", "base_momentum", "max_momentum")
+SCHEDULER_NOTES = ("max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
 
 
 class Group(dict[str, Any]):

@@ -107,13 +107,18 @@ class Choice:
 class Function:
     """A function of one number, or None if it is ``optional``.
 
-    Its own attributes are saved if it is an object, under ``saved_as``; the code of a function is
-    not.
+    A scheduler has it, and saves it, as ``saved_as``: the attributes of an object, since the code
+    of a function cannot be saved. What is not ``optional`` is saved for each group, as in torch.
     """
 
     name: str
     optional: bool = False
     saved_as: str = ""
+
+    @property
+    def saved_for_each(self) -> bool:
+        """Whether the state of one function for all groups is saved for each of them."""
+        return not self.optional
 
     def checked(self, value: Any, label: str, groups: int) -> Any:
         """The function, or the list of functions, one for each group."""
@@ -136,7 +141,8 @@ Argument = Number | Points | Choice | Function | Flag
 def _one_for_each(found: list[Any], label: str, groups: int) -> list[Any]:
     if len(found) != groups:
         raise ValueError(
-            f"{label} holds {len(found)} values, one for each parameter group is needed: {groups}"
+            f"{label} must have one value for each parameter group, of which there are {groups}; "
+            f"got {len(found)}"
         )
     return found
 
@@ -151,19 +157,42 @@ def checked(argument: Argument, value: Any, label: str, groups: int) -> Any:
     return argument.checked(value, label, groups)
 
 
-def function_state(value: Any, groups: int) -> list[Any]:
+def of_group(value: Any, index: int) -> Any:
+    """A group's own part of an argument that has one for each group."""
+    return value[index] if isinstance(value, list) else value
+
+
+def of_groups(values: list[Any], first: int, end: int, label: str) -> list[Any]:
+    """The values for some groups of an argument that has one for each group."""
+    if len(values) < end:
+        raise ValueError(
+            f"{label} must have one value for each parameter group, of which there are {end} now; "
+            f"it has {len(values)}: append what the new ones shall have"
+        )
+    return values[first:end]
+
+
+def function_state(argument: Function, value: Any, groups: int) -> Any:
     """What is saved of functions, as in torch: the attributes of objects, else None."""
-    functions = value if isinstance(value, list) else [value] * groups
-    return [
-        None if f is None or isinstance(f, types.FunctionType) else dict(getattr(f, "__dict__", {}))
-        for f in functions
-    ]
+    if isinstance(value, list):
+        return [_attributes(function) for function in value]
+    return (
+        [_attributes(value) for _ in range(groups)]
+        if argument.saved_for_each
+        else _attributes(value)
+    )
 
 
-def restore_functions(value: Any, saved: Any, groups: int) -> None:
+def _attributes(function: Any) -> dict[str, Any] | None:
+    if function is None or isinstance(function, types.FunctionType):
+        return None
+    return dict(getattr(function, "__dict__", {}))
+
+
+def restore_functions(value: Any, saved: Any) -> None:
     """Give the functions the attributes that were saved of them."""
-    functions = value if isinstance(value, list) else [value] * groups
-    states = saved if isinstance(saved, list) else [saved] * groups
-    for function, state in zip(functions, states, strict=True):
+    states = saved if isinstance(saved, list) else [saved]
+    functions = value if isinstance(value, list) else [value] * len(states)
+    for function, state in zip(functions, states, strict=False):
         if state and function is not None:
             function.__dict__.update(state)

@@ -7,12 +7,22 @@ classes bring ``value``, and ``start`` and ``momentum`` where they have them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..rules.calling import call
-from .arguments import Argument, Function, Number, checked, function_state, restore_functions
-from .scheduler import LRScheduler, Place, checked_optimizer, checked_time, in_role, place_of
+from .arguments import (
+    Argument,
+    Function,
+    Number,
+    Points,
+    checked,
+    function_state,
+    of_group,
+    of_groups,
+    restore_functions,
+)
+from .scheduler import Bare, LRScheduler, Place, checked_optimizer, checked_time, in_role, place_of
 
 
 class ClosedForm(LRScheduler):
@@ -28,6 +38,8 @@ class ClosedForm(LRScheduler):
     #: Conditions on arguments, and what is wrong where one fails.
     requires: ClassVar[tuple[tuple[Callable[..., bool], str], ...]] = ()
     chainable: ClassVar[bool] = True
+    #: Whether a change is overwritten where nothing of the base is left; else it is kept.
+    settles: ClassVar[bool] = False
     #: The argument that is the last legal step.
     until: ClassVar[str] = ""
     #: Entries of what torch saves: the argument that they hold, or None.
@@ -53,46 +65,64 @@ class ClosedForm(LRScheduler):
                 # Lucid 2 has LambdaLR(lr_lambda, optimizer).
                 optimizer, arguments[argument.name] = arguments[argument.name], optimizer
         self.optimizer = checked_optimizer(optimizer, self._label)
-        self.__dict__.update(self._checked_arguments(arguments))
+        values = self._checked_arguments(arguments, len(self._groups()))
+        self.__dict__.update({_attribute(a): values[a.name] for a in self.arguments})
         self._bases: list[float] = []
         super().__init__(self.optimizer, last_epoch, verbose, hyper=hyper)
 
     # -- arguments --------------------------------------------------------------------------------
 
-    def _checked_arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _checked_arguments(self, values: Mapping[str, Any], groups: int) -> dict[str, Any]:
         """All arguments with legal values; these ones, and else those that there are."""
-        groups = len(self._groups())
         found: dict[str, Any] = {}
         for argument in self.arguments:
             value = values[argument.name] if argument.name in values else self._own(argument)
             found[argument.name] = checked(argument, value, self._label, groups)
         for argument in self.arguments:
             if isinstance(argument, Number) and argument.otherwise and found[argument.name] is None:
-                try:
-                    found[argument.name] = call(argument.otherwise, found)
-                except TypeError:
-                    others = " and ".join(argument.otherwise.__code__.co_varnames)
-                    raise ValueError(f"{self._label}: give {argument.name}, or {others}") from None
+                others = argument.otherwise.__code__.co_varnames
+                if any(found[other] is None for other in others):
+                    listed = " and ".join(others)
+                    raise ValueError(f"{self._label}: give {argument.name}, or {listed}")
+                found[argument.name] = call(argument.otherwise, found)
         for index in range(groups):
-            own = {name: _of_group(value, index) for name, value in found.items()}
+            own = {name: of_group(value, index) for name, value in found.items()}
             for condition, message in self.requires:
                 if not call(condition, own):
                     raise ValueError(f"{self._label}: {message}")
         return found
 
     def _own(self, argument: Argument) -> Any:
-        return self.__dict__[argument.name]
+        return self.__dict__[_attribute(argument)]
 
     def _of(self, index: int) -> dict[str, Any]:
         """The arguments' values for one group."""
-        return {a.name: _of_group(self.__dict__[a.name], index) for a in self.arguments}
+        return {a.name: of_group(self._own(a), index) for a in self.arguments}
+
+    def __getattr__(self, name: str) -> Any:
+        """A function that was given, by the name of its argument."""
+        for argument in self.arguments:
+            if isinstance(argument, Function) and name == argument.name:
+                return self._own(argument)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        functions = {a.name: a.saved_as for a in self.arguments if isinstance(a, Function)}
+        self.__dict__.update({functions.get(key, key): value for key, value in state.items()})
 
     # -- values -----------------------------------------------------------------------------------
 
     def _noted(self) -> list[float]:
         if self.start is None:
             return super()._noted()
-        return [float(call(self.start, self._of(i))) for i in range(len(self._groups()))]
+        return self._starts_of(self._groups())
+
+    def _starts_of(self, groups: Sequence[Any]) -> list[float]:
+        if self.start is None:
+            return super()._starts_of(groups)
+        everything = self.optimizer.param_groups
+        first = len(everything) - len(groups) if groups else 0
+        return [float(call(self.start, self._of(first + i))) for i in range(len(groups))]
 
     def _at(self, time: float, index: int, base: float) -> float:
         """The value of a group at a time."""
@@ -127,7 +157,7 @@ class ClosedForm(LRScheduler):
         # Nothing of the base is left to go on from. As in torch, begin with the first one again;
         # what is there besides is added.
         value = self._at(time, index, first)
-        if present == offset:
+        if present == offset or self.settles:
             return value, first
         value += present - offset
         offset, slope = self._line(time, index)
@@ -148,24 +178,25 @@ class ClosedForm(LRScheduler):
         ValueError
             If there is no such step; then nothing changes.
         """
-        if epoch is not None:
-            self._move(checked_time(epoch, self._label), self.base_lrs)
-            return
-        time = self._time + 1
-        found = [self._carried(time, i, now) for i, now in enumerate(self._present())]
-        self._move(time, [base for _, base in found], [value for value, _ in found])
+        goal = None if epoch is None else checked_time(epoch, self._label)
+        with self._step_of_all_groups():
+            if goal is not None:
+                self._move(goal, self.base_lrs)
+                return
+            time = self._time + 1
+            found = [self._carried(time, i, now) for i, now in enumerate(self._present())]
+            self._move(time, [base for _, base in found], [value for value, _ in found])
 
     def _move(self, time: float, bases: list[float], values: list[float] | None = None) -> None:
-        """Be at a time, with these bases; on an error nothing changes."""
+        """Be at a time, with these bases."""
         if values is None:
             values = [self._at(time, i, base) for i, base in enumerate(bases)]
         momenta = self._momenta(time)
-        with self._undone_on_error():
-            self._write(values)
-            self._write_momenta(momenta)
-            self._set_time(time)
-            self._bases = list(bases)
-            self._moved()
+        self._write(values)
+        self._write_momenta(momenta)
+        self._set_time(time)
+        self._bases = list(bases)
+        self._moved()
 
     def _initial_step(self) -> None:
         self._step_count = 0
@@ -178,6 +209,44 @@ class ClosedForm(LRScheduler):
         super()._write_again()
         if self.last_epoch >= 0:
             self._write_momenta(self._momenta(self._time))
+
+    # -- groups that come later -------------------------------------------------------------------
+
+    def _take_in(self) -> None:
+        groups = len(self.optimizer.param_groups)
+        self._of_groups(0, groups)
+        super()._take_in()
+
+    def _join(self, starts: list[float], present: list[float]) -> None:
+        super()._join(starts, present)
+        self._bases = [*self._bases, *(present if self.chainable else starts)]
+
+    def _fresh(self, bare: Bare, first: int) -> ClosedForm:
+        made = super()._fresh(bare, first)
+        assert isinstance(made, ClosedForm)
+        made.__dict__.update(self._of_groups(first, first + len(bare.param_groups)))
+        return made
+
+    def _of_groups(self, first: int, end: int) -> dict[str, Any]:
+        """The attributes for some groups of the arguments that have a value for each."""
+        names = [_attribute(a) for a in self.arguments if not isinstance(a, Points)]
+        values = {name: self.__dict__[name] for name in names}
+        lists = {name: value for name, value in values.items() if isinstance(value, list)}
+        return {
+            name: of_groups(value, first, end, f"{self._label}: {name}")
+            for name, value in lists.items()
+        }
+
+    def _walk(self, time: float) -> None:
+        if time:
+            self._move(time, self._bases)
+
+    def _absorb(self, fresh: LRScheduler, groups: int) -> None:
+        missing = groups - len(self._last_lr)
+        super()._absorb(fresh, groups)
+        if missing > 0:
+            assert isinstance(fresh, ClosedForm)
+            self._bases[-missing:] = fresh._bases[-missing:]
 
     # -- momentum ---------------------------------------------------------------------------------
 
@@ -199,6 +268,9 @@ class ClosedForm(LRScheduler):
         groups = range(len(self._groups()))
         return [self._computed(function, time, self._of(index)) for index in groups]
 
+    def _reset_momentum(self) -> None:
+        self._write_momenta(self._momenta(0))
+
     def _write_momenta(self, values: list[float]) -> None:
         for group, value in zip(self._groups() if values else (), values, strict=True):
             self._momentum_place().write(group, value)
@@ -209,14 +281,12 @@ class ClosedForm(LRScheduler):
         found = super()._saved()
         for argument in self.arguments:
             if isinstance(argument, Function):
-                value = found.pop(argument.name)
-                found[argument.saved_as] = function_state(value, len(self._groups()))
+                key, groups = argument.saved_as, len(self._last_lr)
+                found[key] = function_state(argument, self._own(argument), groups)
         return found
 
     def _known_keys(self) -> set[str]:
-        functions = {a.name: a.saved_as for a in self.arguments if isinstance(a, Function)}
-        keys = {functions.get(key, key) for key in super()._known_keys()}
-        return keys | set(self.torch_keys)
+        return super()._known_keys() | set(self.torch_keys)
 
     def _checked_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         found = super()._checked_state(state)
@@ -227,11 +297,17 @@ class ClosedForm(LRScheduler):
                 found[name] = found[key]
             del found[key]
         own = {a.name: a for a in self.arguments if not isinstance(a, Function)}
-        missing = [name for name in own if name not in found]
+        missing = [
+            name
+            for name, argument in own.items()
+            if name not in found and not getattr(argument, "optional", False)
+        ]
         # Lucid 2 saves no arguments, and torch not all of those whose consequences it saves.
         if missing and not derived and "_group_count" not in state:
             raise ValueError(f"{self._label}: the state lacks {', '.join(map(repr, missing))}")
-        found |= self._checked_arguments({k: v for k, v in found.items() if k in own})
+        given = {key: value for key, value in found.items() if key in own}
+        checked_values = self._checked_arguments(given, len(found["_last_lr"]))
+        found |= {key: value for key, value in checked_values.items() if key in own}
         if "_bases" not in found:
             found["_bases"] = self._bases_of(found)
         return found
@@ -242,7 +318,9 @@ class ClosedForm(LRScheduler):
         if time < 0:
             return bases
         other: ClosedForm = object.__new__(type(self))
-        other.__dict__.update({**self.__dict__, **found})
+        functions = {a.saved_as for a in self.arguments if isinstance(a, Function)}
+        other.__dict__.update(self.__dict__)
+        other.__dict__.update({k: value for k, value in found.items() if k not in functions})
         for index, present in enumerate(found["_last_lr"]):
             offset, slope = other._line(time, index)
             expected = offset + slope * bases[index]
@@ -251,15 +329,13 @@ class ClosedForm(LRScheduler):
         return bases
 
     def _restore(self, found: Mapping[str, Any]) -> None:
-        groups = len(self._groups())
         attributes = dict(found)
         for argument in self.arguments:
             if isinstance(argument, Function) and argument.saved_as in attributes:
-                saved = attributes.pop(argument.saved_as)
-                restore_functions(self._own(argument), saved, groups)
+                restore_functions(self._own(argument), attributes.pop(argument.saved_as))
         super()._restore(attributes)
 
 
-def _of_group(value: Any, index: int) -> Any:
-    """A group's own part of an argument that has one for each group."""
-    return value[index] if isinstance(value, list) else value
+def _attribute(argument: Argument) -> str:
+    """The attribute that holds an argument: that of its name, or for functions torch's."""
+    return argument.saved_as if isinstance(argument, Function) else argument.name

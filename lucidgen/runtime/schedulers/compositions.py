@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..checking import as_count
 from .arguments import Points
 from .recursions import ReduceLROnPlateau
-from .scheduler import LRScheduler, checked_optimizer, checked_time, place_of
+from .scheduler import Bare, LRScheduler, checked_optimizer, checked_time, place_of
 
 
 class _Composition(LRScheduler):
@@ -38,6 +38,8 @@ class _Composition(LRScheduler):
         self.verbose = False
         self.hyper = found[0].hyper
         self._schedulers: list[LRScheduler] = found
+        for scheduler in found:
+            scheduler._is_part = True
 
     def _reset(self) -> None:
         """Give every group the values that it started with."""
@@ -46,6 +48,8 @@ class _Composition(LRScheduler):
             for group in self._groups():
                 if f"initial_{hyper}" in group:
                     place.write(group, group[f"initial_{hyper}"])
+        for scheduler in self._all():
+            scheduler._reset_momentum()
 
     def _hypers(self) -> set[str]:
         return {hyper for scheduler in self._schedulers for hyper in scheduler._hypers()}
@@ -71,27 +75,86 @@ class _Composition(LRScheduler):
         self._last_lr = self._present()
         self._moved()
 
+    # -- groups that come later -------------------------------------------------------------------
+
+    def _take_in(self) -> None:
+        known, groups = len(self._last_lr), self.optimizer.param_groups
+        bare = Bare(self.optimizer, groups[known:])
+        fresh = self._fresh(bare, known)
+        fresh._start_anew()
+        fresh._walk(self._time)
+        for group, driven in zip(groups[known:], bare.param_groups, strict=True):
+            for key, value in driven.items():
+                if key not in group or group[key] != value:
+                    group[key] = value
+        for own, other in zip(self._all(), fresh._all(), strict=True):
+            own._absorb(other, len(groups))
+
+    def _join(self, starts: list[float], present: list[float]) -> None:
+        self._last_lr = [*self._last_lr, *present]
+
+    def _absorb(self, fresh: LRScheduler, groups: int) -> None:
+        missing = groups - len(self._last_lr)
+        if missing > 0:
+            self._join([], fresh._last_lr[-missing:])
+
+    def _fresh(self, bare: Bare, first: int) -> _Composition:
+        made = super()._fresh(bare, first)
+        assert isinstance(made, _Composition)
+        made._schedulers = [scheduler._fresh(bare, first) for scheduler in self._schedulers]
+        return made
+
+    def _start_anew(self) -> None:
+        for scheduler in self._schedulers:
+            scheduler._start_anew()
+        del self._last_lr
+        self._begin()
+
+    # -- saving -----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """As for any scheduler; the parts' states are under ``_schedulers`` as in torch.
+
+        The same list is under ``schedulers``, where Lucid 3 has it.
+        """
+        found = self._state()
+        return {**found, "schedulers": found["_schedulers"]}
+
     def _saved(self) -> dict[str, Any]:
-        found = super()._saved()
-        found["_schedulers"] = [scheduler.state_dict() for scheduler in self._schedulers]
-        return found
+        parts = [scheduler._state() for scheduler in self._schedulers]
+        return {**super()._saved(), "_schedulers": parts}
 
     def _checked_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        found = super()._checked_state(state)
+        found = super()._checked_state(_with_parts_of_torch(state, self._label))
         saved = found["_schedulers"]
         if len(saved) != len(self._schedulers):
             raise ValueError(
-                f"{self._label}: the state is that of {len(saved)} schedulers, "
-                f"here there are {len(self._schedulers)}"
+                f"{self._label}: the state has {len(saved)} child states, "
+                f"here there are {len(self._schedulers)} schedulers"
             )
         pairs = zip(self._schedulers, saved, strict=True)
-        found["_schedulers"] = [own._checked_state(state) for own, state in pairs]
+        found["_schedulers"] = [own._checked_state(part) for own, part in pairs]
         return found
 
     def _restore(self, found: Mapping[str, Any]) -> None:
         for own, state in zip(self._schedulers, found["_schedulers"], strict=True):
             own._restore(state)
         super()._restore({k: v for k, v in found.items() if k != "_schedulers"})
+
+
+def _with_parts_of_torch(state: Any, label: str) -> Any:
+    """A state whose parts are under torch's name, wherever they were; two lists must be one."""
+    if not isinstance(state, Mapping) or "schedulers" not in state:
+        return state
+    rest = {key: value for key, value in state.items() if key != "schedulers"}
+    parts = state["schedulers"]
+    torchs: Any = rest.setdefault("_schedulers", parts)
+    if parts != torchs:
+        raise ValueError(
+            f"{label}: the state has {len(parts)} child states under 'schedulers', and "
+            f"{len(torchs)} under '_schedulers', which differ; leave one out"
+        )
+    return rest
 
 
 class ChainedScheduler(_Composition):
@@ -117,21 +180,29 @@ class ChainedScheduler(_Composition):
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Any = None) -> None:
         self._set_schedulers(schedulers, optimizer)
+        self._begin()
+
+    def _begin(self) -> None:
         self.last_epoch, self._fraction, self._step_count = self._schedulers[0].last_epoch, 0.0, 1
         self._last_lr = self._present()
 
     def step(self, epoch: float | None = None) -> None:
         """Let every scheduler make a step, or go to step ``epoch``, starting from the beginning."""
         steps = None if epoch is None else as_count(epoch, f"{self._label}: epoch", at_least=0)
-        with self._undone_on_error():
-            if steps is not None:
+        with self._step_of_all_groups():
+            if steps is None:
+                self._walk(1)
+            else:
                 self._reset()
                 self._rewind()
                 self._initial_step()
-            for _ in range(1 if steps is None else steps):
-                for scheduler in self._schedulers:
-                    scheduler.step()
-                self._done(self._time + 1)
+                self._walk(steps)
+
+    def _walk(self, time: float) -> None:
+        for _ in range(int(time)):
+            for scheduler in self._schedulers:
+                scheduler.step()
+            self._done(self._time + 1)
 
     def _initial_step(self) -> None:
         for scheduler in self._schedulers:
@@ -179,46 +250,74 @@ class SequentialLR(_Composition):
                 f"one less than schedulers"
             )
         self._milestones = list(Points("milestones").checked(steps, label, 0)) if steps else []
+        self._begin()
+        if last_epoch >= 0:
+            self._go_to(last_epoch + 1)
+
+    def _begin(self) -> None:
         self.last_epoch, self._fraction, self._step_count = -1, 0.0, 0
         self._last_lr = self._present()
-        self._reset()
-        self._rewind()
-        self._initial_step()
-        if last_epoch >= 0:
-            self.step(last_epoch + 1)
+        with self._undone_on_error():
+            self._reset()
+            self._rewind()
+            self._initial_step()
 
     def step(self, epoch: float | None = None) -> None:
         """Let the scheduler whose turn it is make a step, or go to step ``epoch``."""
-        time = self._time + 1 if epoch is None else checked_time(epoch, self._label)
-        index = bisect_right(self._milestones, time)
-        scheduler = self._schedulers[index]
-        begin = self._milestones[index - 1] if index else 0
-        with self._undone_on_error():
-            if epoch is not None:
-                self._end_turns_before(index)
-                scheduler.step(time - begin)
-            elif index and begin == time:
-                scheduler._restart()
+        goal = None if epoch is None else checked_time(epoch, self._label)
+        with self._step_of_all_groups():
+            if goal is None:
+                self._make_step()
             else:
-                scheduler.step()
-            self._done(time)
+                self._go_to(goal)
+
+    def _turn(self, time: float) -> tuple[int, float]:
+        """Whose turn it is, and since when."""
+        index = bisect_right(self._milestones, time)
+        return index, self._milestones[index - 1] if index else 0
+
+    def _make_step(self) -> None:
+        time = self._time + 1
+        index, begin = self._turn(time)
+        if index and begin == time:
+            self._schedulers[index]._restart()
+        else:
+            self._schedulers[index].step()
+        self._done(time)
+
+    def _go_to(self, time: float) -> None:
+        index, begin = self._turn(time)
+        self._end_turns_before(index)
+        self._be_in_turn(index, time - begin)
+        self._done(time)
+
+    def _be_in_turn(self, index: int, time: float) -> None:
+        """Let a scheduler be at a time of its own; all but the first begin anew for that."""
+        scheduler = self._schedulers[index]
+        if index:
+            scheduler._take_turn(time)
+        else:
+            scheduler.step(time)
+
+    def _walk(self, time: float) -> None:
+        if time:
+            self._go_to(time)
 
     def _end_turns_before(self, index: int) -> None:
         """Leave what the schedulers of earlier turns left: other hyperparameters, and momenta."""
         self._reset()
         begin = 0
-        for scheduler, end in zip(self._schedulers[:index], self._milestones[:index], strict=True):
+        for earlier, end in enumerate(self._milestones[:index]):
             if end > begin:
-                scheduler.step(end - begin - 1)
+                self._be_in_turn(earlier, end - begin - 1)
             begin = end
 
     def _write_again(self) -> None:
         self._reset()
-        for scheduler in self._schedulers[: bisect_right(self._milestones, self._time) + 1]:
+        for scheduler in self._schedulers[: self._turn(self._time)[0] + 1]:
             scheduler._write_again()
         self._write(self._last_lr)
 
     def _initial_step(self) -> None:
-        scheduler = self._schedulers[bisect_right(self._milestones, 0)]
-        scheduler._initial_step()
+        self._schedulers[self._turn(0)[0]]._initial_step()
         self._done(0)

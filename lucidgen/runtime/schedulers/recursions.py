@@ -10,8 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..checking import as_number
-from .arguments import Choice, Function, Number, checked, function_state, restore_functions
-from .scheduler import LRScheduler, checked_optimizer, checked_time, in_role
+from .arguments import (
+    Choice,
+    Function,
+    Number,
+    checked,
+    function_state,
+    of_group,
+    of_groups,
+    restore_functions,
+)
+from .scheduler import Bare, LRScheduler, checked_optimizer, checked_time, in_role
 
 
 class MultiplicativeLR(LRScheduler):
@@ -43,35 +52,40 @@ class MultiplicativeLR(LRScheduler):
         hyper: str | None = None,
     ) -> None:
         self.optimizer = checked_optimizer(optimizer, self._label)
-        self.lr_lambda = checked(self._argument, lr_lambda, self._label, len(self._groups()))
+        self.lr_lambdas = checked(self._argument, lr_lambda, self._label, len(self._groups()))
         super().__init__(optimizer, last_epoch, verbose, hyper=hyper)
 
     def get_lr(self) -> list[float]:
         """The values at ``last_epoch``: those in the groups, times the factors."""
-        return self._times(self.last_epoch)
+        return [value * self._factor(i, self.last_epoch) for i, value in enumerate(self._present())]
 
     def step(self, epoch: float | None = None) -> None:
         """Multiply by the next factor, or go to step ``epoch`` through all factors up to it."""
-        if epoch is None:
-            super().step()
-            return
-        time = int(checked_time(epoch, self._label))
-        values = [
-            math.prod((self._factor(i, k) for k in range(1, time + 1)), start=base)
-            for i, base in enumerate(self.base_lrs)
-        ]
-        with self._undone_on_error():
-            self._write(values)
-            self._set_time(time)
-            self._moved()
+        goal = None if epoch is None else int(checked_time(epoch, self._label))
+        with self._step_of_all_groups():
+            if goal is None:
+                self._go(self._time + 1)
+            else:
+                self._go_from(self.base_lrs, goal)
 
-    def _times(self, time: float) -> list[float]:
-        return [value * self._factor(i, time) for i, value in enumerate(self._present())]
+    @property
+    def lr_lambda(self) -> Any:
+        """The function, or the list of functions, that was given."""
+        return self.lr_lambdas
 
     def _factor(self, index: int, time: float) -> float:
-        functions = self.lr_lambda
-        function = functions[index] if isinstance(functions, list) else functions
+        function = of_group(self.lr_lambdas, index)
         return as_number(function(time), f"{self._label}: lr_lambda({time})")
+
+    def _go_from(self, starts: Sequence[float], time: int) -> None:
+        """Be at a time, with what all factors up to it make of the values at the start."""
+        values = [
+            math.prod((self._factor(i, k) for k in range(1, time + 1)), start=start)
+            for i, start in enumerate(starts)
+        ]
+        self._write(values)
+        self._set_time(time)
+        self._moved()
 
     def _initial_step(self) -> None:
         self._step_count = 0
@@ -82,18 +96,47 @@ class MultiplicativeLR(LRScheduler):
     def _restart(self) -> None:
         self._go(0)
 
-    def _saved(self) -> dict[str, Any]:
-        found = super()._saved()
-        found["lr_lambdas"] = function_state(found.pop("lr_lambda"), len(self._groups()))
-        return found
+    def _take_turn(self, time: float) -> None:
+        self._restart()
+        self._go_from(self._present(), int(time))
 
-    def _known_keys(self) -> set[str]:
-        return {*super()._known_keys(), "lr_lambdas"} - {"lr_lambda"}
+    def _take_in(self) -> None:
+        groups, known, place = self._new_groups(), len(self._last_lr), self._place()
+        fresh = self._fresh(Bare(self.optimizer, groups), known)
+        fresh._start_anew()
+        fresh._walk(self._time)
+        super()._take_in()
+        self._last_lr[known:] = fresh._last_lr
+        for group, value in zip(groups, fresh._last_lr, strict=True):
+            place.write(group, value)
+
+    def _fresh(self, bare: Bare, first: int) -> MultiplicativeLR:
+        made = super()._fresh(bare, first)
+        assert isinstance(made, MultiplicativeLR)
+        if isinstance(self.lr_lambdas, list):
+            end = first + len(bare.param_groups)
+            made.lr_lambdas = of_groups(self.lr_lambdas, first, end, f"{self._label}: lr_lambdas")
+        return made
+
+    def _walk(self, time: float) -> None:
+        if time:
+            self._go_from(self._present(), int(time))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({_FORMER.get(key, key): value for key, value in state.items()})
+
+    def _saved(self) -> dict[str, Any]:
+        groups = len(self._last_lr)
+        saved = function_state(self._argument, self.lr_lambdas, groups)
+        return {**super()._saved(), "lr_lambdas": saved}
 
     def _restore(self, found: Mapping[str, Any]) -> None:
-        groups = len(self._groups())
-        restore_functions(self.lr_lambda, found.get("lr_lambdas"), groups)
+        restore_functions(self.lr_lambdas, found.get("lr_lambdas"))
         super()._restore({k: v for k, v in found.items() if k != "lr_lambdas"})
+
+
+#: How attributes are called in older pickles.
+_FORMER = {"lr_lambda": "lr_lambdas"}
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -192,6 +235,7 @@ class ReduceLROnPlateau(LRScheduler):
             ) from None
         time = self._time + 1 if epoch is None else checked_time(epoch, self._label)
         with self._undone_on_error():
+            self._take_in()
             self._see(current, time)
 
     def _see(self, current: float, time: float) -> None:
@@ -210,13 +254,18 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = self._present()
         self._moved()
 
+    def _take_in(self) -> None:
+        groups = self._new_groups()
+        self._last_lr = [*self._last_lr, *map(self._place().read, groups)]
+
     def _reduce(self) -> None:
         groups, place = self._groups(), self._place()
         if len(groups) != len(self.min_lrs):
             if self.default_min_lr is None:
                 raise ValueError(
-                    f"{self._label}: min_lr was given for {len(self.min_lrs)} parameter groups, "
-                    f"of which there are {len(groups)} now; set min_lrs"
+                    f"{self._label}: min_lrs must have one value for each parameter group, of "
+                    f"which there are {len(groups)} now; it has {len(self.min_lrs)}: append what "
+                    f"the new ones shall have"
                 )
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, least in zip(groups, self.min_lrs, strict=True):

@@ -7,6 +7,7 @@ subclass's business: ``closed_form`` has those that are generated from an equati
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,11 +18,12 @@ from ..checking import as_count, as_number, nearest
 from ..groups.settings import STRUCTURE
 from ..rules.generation import GENERATION, adopt
 from ..rules.rule import Rule
+from .order import warn_if_first, watch
 
 #: Entries of saved schedulers that hold nothing: torch's, and Lucid 2's count of groups.
 EMPTY = ("_get_lr_called_within_step", "_is_initial", "_group_count", "verbose", "class")
 #: Attributes that are not saved.
-UNSAVED = ("optimizer", "verbose")
+UNSAVED = ("optimizer", "verbose", "_is_part")
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,18 @@ def _elements(optimizer: Any, group: Mapping[str, Any]) -> Iterator[tuple[str, P
                 yield name, Place(key, index)
 
 
+class Bare:
+    """Some groups of an optimizer without their parameters, to be driven in its place."""
+
+    def __init__(self, optimizer: Any, groups: Sequence[Any]) -> None:
+        self.rules = getattr(optimizer, "rules", {})
+        self.dialect = getattr(optimizer, "dialect", None)
+        self.param_groups = [
+            {key: copy.copy(value) for key, value in group.items() if key != "params"}
+            for group in groups
+        ]
+
+
 def checked_optimizer(optimizer: Any, label: str) -> Any:
     """The optimizer, if it is something that a scheduler can drive."""
     groups = getattr(optimizer, "param_groups", None)
@@ -119,6 +133,7 @@ def checked_optimizer(optimizer: Any, label: str) -> Any:
         raise TypeError(
             f"{label}: {type(optimizer).__name__} is no optimizer: it has no param_groups"
         )
+    watch(optimizer)
     return optimizer
 
 
@@ -132,6 +147,10 @@ def checked_time(epoch: Any, label: str) -> float:
 
 class LRScheduler:
     """Base of all schedulers: they write a hyperparameter of each group, by default the rate.
+
+    A group that is added to the optimizer later is taken in at the next step: its own value is its
+    base, and it gets what it would have if it had been there from the start. Arguments that were
+    given as a list, one for each group, need a value for it first.
 
     A class of your own defines ``get_lr``, which returns the values at ``last_epoch``, one for each
     group, from ``base_lrs``.
@@ -157,6 +176,8 @@ class LRScheduler:
     """
 
     generation: ClassVar[int] = GENERATION
+    #: Whether it belongs to a composition.
+    _is_part: bool = False
     #: What must be in a state that is loaded.
     essential: ClassVar[tuple[str, ...]] = ("last_epoch", "base_lrs", "_last_lr")
 
@@ -177,11 +198,16 @@ class LRScheduler:
         self.hyper = hyper or in_role(optimizer, "rate") or "lr"
         self.last_epoch = as_count(last_epoch, f"{self._label}: last_epoch", at_least=-1)
         self._fraction = 0.0
-        self.base_lrs = self._noted()
-        self._last_lr: list[float] = self._present()
-        self._initial_step()
-        for group, base in zip(self._groups(), self.base_lrs, strict=True):
-            group.setdefault(self._note, base)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the first step with all groups that there are, and note with what they started."""
+        with self._undone_on_error():
+            self.base_lrs = self._noted()
+            self._last_lr: list[float] = self._present()
+            self._initial_step()
+            for group, base in zip(self._groups(), self.base_lrs, strict=True):
+                group.setdefault(self._note, base)
 
     # -- groups -----------------------------------------------------------------------------------
 
@@ -199,14 +225,20 @@ class LRScheduler:
         return self.last_epoch + self._fraction if self._fraction else self.last_epoch
 
     def _groups(self) -> Sequence[Any]:
+        """The groups that are driven: those that there were at the last step."""
         groups: Sequence[Any] = self.optimizer.param_groups
-        count = len(self.__dict__.get("base_lrs", groups))
-        if len(groups) != count:
+        count = len(self.__dict__.get("_last_lr", groups))
+        if len(groups) < count:
             raise ValueError(
                 f"{self._label}: made for {count} parameter groups, of which there are "
-                f"{len(groups)} now; make it anew when all groups are there"
+                f"{len(groups)} now; make it anew"
             )
-        return groups
+        return groups[:count]
+
+    def _new_groups(self) -> Sequence[Any]:
+        """The groups that came since."""
+        found: Sequence[Any] = self.optimizer.param_groups[len(self._groups()) :]
+        return found
 
     def _place(self) -> Place:
         return place_of(self.optimizer, self.hyper, self._label)
@@ -218,15 +250,21 @@ class LRScheduler:
 
     def _noted(self) -> list[float]:
         """The values that the groups started with."""
-        found = []
-        for index, (group, present) in enumerate(zip(self._groups(), self._present(), strict=True)):
+        for index, group in enumerate(self._groups()):
             if self._note not in group and self.last_epoch >= 0:
                 raise KeyError(
                     f"{self._label}: group {index} has no {self._note!r}, the value that it "
                     f"started with; resuming with last_epoch={self.last_epoch} needs it"
                 )
-            found.append(as_number(group.get(self._note, present), self._note))
-        return found
+        return self._starts_of(self._groups())
+
+    def _starts_of(self, groups: Sequence[Any]) -> list[float]:
+        """The values that some groups started with: as noted, else those that they have."""
+        place = self._place()
+        return [
+            as_number(group[self._note], self._note) if self._note in group else place.read(group)
+            for group in groups
+        ]
 
     def _write(self, values: Sequence[float]) -> None:
         place, groups = self._place(), self._groups()
@@ -260,14 +298,24 @@ class LRScheduler:
 
     def step(self, epoch: float | None = None) -> None:
         """Write the values of the next step, or those of step ``epoch``."""
-        self._go(self._time + 1 if epoch is None else checked_time(epoch, self._label))
+        time = self._time + 1 if epoch is None else checked_time(epoch, self._label)
+        with self._step_of_all_groups():
+            self._go(time)
+
+    @contextmanager
+    def _step_of_all_groups(self) -> Iterator[None]:
+        """A step from outside: with the groups that came since the last one, or not at all."""
+        warn_if_first(self)
+        with self._undone_on_error():
+            if len(self.optimizer.param_groups) != len(self._last_lr):
+                self._take_in()
+            yield
 
     def _go(self, time: float) -> None:
-        """Be at a time: write its values; on an error nothing changes."""
-        with self._undone_on_error():
-            self._set_time(time)
-            self._write(self.get_lr())
-            self._moved()
+        """Be at a time: write its values."""
+        self._set_time(time)
+        self._write(self.get_lr())
+        self._moved()
 
     @contextmanager
     def _undone_on_error(self) -> Iterator[None]:
@@ -282,6 +330,8 @@ class LRScheduler:
                 scheduler.__dict__.clear()
                 scheduler.__dict__.update(own)
             for group, before in zip(self.optimizer.param_groups, groups, strict=True):
+                for key in [key for key in group if key not in before]:
+                    del group[key]
                 for key in before:
                     if group[key] is not before[key]:
                         group[key] = before[key]
@@ -314,25 +364,75 @@ class LRScheduler:
         """Start anew from the groups' first values, in the middle of a run."""
         self.step(0)
 
+    def _take_turn(self, time: float) -> None:
+        """Restart and go on to a time, which is counted from there."""
+        self.step(time)
+
+    def _reset_momentum(self) -> None:
+        """Write the momentum of step 0, if it is driven."""
+
     def _hypers(self) -> set[str]:
         """The hyperparameters that are driven."""
         return {self.hyper}
+
+    # -- groups that come later -------------------------------------------------------------------
+
+    def _take_in(self) -> None:
+        """Take in the groups that came since the last step, as they are."""
+        groups = self._new_groups()
+        place, starts = self._place(), self._starts_of(groups)
+        present = [place.read(group) for group in groups]
+        for group, start in zip(groups, starts, strict=True):
+            group.setdefault(self._note, start)
+        self._join(starts, present)
+
+    def _join(self, starts: list[float], present: list[float]) -> None:
+        """Note that there are more groups: what they started with, and what they have."""
+        self.base_lrs = [*self.base_lrs, *starts]
+        self._last_lr = [*self._last_lr, *present]
+
+    def _fresh(self, bare: Bare, first: int) -> LRScheduler:
+        """A copy that drives these groups, which are the optimizer's from the first one on."""
+        made = copy.copy(self)
+        made.optimizer, made.verbose = bare, False
+        return made
+
+    def _start_anew(self) -> None:
+        """Be as if just made."""
+        del self._last_lr
+        self._rewind()
+        self._begin()
+
+    def _walk(self, time: float) -> None:
+        """Go from the first step to a time as steps without changes in between do."""
+        for _ in range(math.floor(time)):
+            self.step()
+
+    def _absorb(self, fresh: LRScheduler, groups: int) -> None:
+        """Take over of a fresh copy what this scheduler lacks of so many groups."""
+        missing = groups - len(self._last_lr)
+        if missing > 0:
+            self._join(fresh.base_lrs[-missing:], fresh._last_lr[-missing:])
 
     # -- saving -----------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on, in torch's layout; the class is noted besides."""
-        return {**self._saved(), "class": self._label}
+        return self._state()
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load what ``state_dict`` returned, here, in torch or in Lucid 2.
 
-        The groups get the values of that step. A failed load changes nothing.
+        The groups get the values of that step; those that came after it was saved are taken in at
+        the next one. A failed load changes nothing.
         """
         found = self._checked_state(state_dict)
         with self._undone_on_error():
             self._restore(found)
             self._write_again()
+
+    def _state(self) -> dict[str, Any]:
+        return {**self._saved(), "class": self._label}
 
     def _saved(self) -> dict[str, Any]:
         return {
@@ -364,13 +464,19 @@ class LRScheduler:
                 f"not of {self.hyper}"
             )
         found = {key: value for key, value in state.items() if key not in EMPTY}
+        groups = len(self.optimizer.param_groups)
         for key in ("base_lrs", "_last_lr"):
             if key in found:
                 found[key] = [as_number(x, f"{self._label}: {key}") for x in found[key]]
-                if len(found[key]) != len(self._groups()):
+                if not 0 < len(found[key]) <= groups:
                     raise ValueError(
                         f"{self._label}: the state is that of {len(found[key])} parameter groups, "
-                        f"here there are {len(self._groups())}"
+                        f"here there are {groups}"
+                    )
+                if len(found[key]) != len(found["_last_lr"]):
+                    raise ValueError(
+                        f"{self._label}: the state has {len(found['_last_lr'])} last values, and "
+                        f"{len(found[key])} base_lrs; there must be one of each for every group"
                     )
         return found
 

@@ -14,19 +14,7 @@ import numpy as np
 
 from ..checking import as_count
 from .recursions import ReduceLROnPlateau
-from .scheduler import LRScheduler, place_of
-
-
-class _Bare:
-    """An optimizer's groups without their parameters."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self.rules = getattr(optimizer, "rules", {})
-        self.dialect = getattr(optimizer, "dialect", None)
-        self.param_groups = [
-            {key: copy.copy(value) for key, value in group.items() if key != "params"}
-            for group in optimizer.param_groups
-        ]
+from .scheduler import Bare, LRScheduler, place_of
 
 
 def tabulate(scheduler: LRScheduler, steps: int, group: int = 0) -> Callable[[Any], Any]:
@@ -79,13 +67,13 @@ def tabulate(scheduler: LRScheduler, steps: int, group: int = 0) -> Callable[[An
 
 def _from_the_start(scheduler: LRScheduler) -> LRScheduler:
     """A copy of a scheduler before its second step, on groups of its own."""
-    bare = _Bare(scheduler.optimizer)
+    bare = Bare(scheduler.optimizer, scheduler.optimizer.param_groups)
     twin = copy.deepcopy(scheduler, {id(scheduler.optimizer): bare})
     twin.verbose = False
     for hyper in sorted(twin._hypers()):
         place = place_of(bare, hyper, "tabulate")
         for group in bare.param_groups:
-            place.write(group, group[f"initial_{hyper}"])
-    twin._rewind()
-    twin._initial_step()
+            if f"initial_{hyper}" in group:
+                place.write(group, group[f"initial_{hyper}"])
+    twin._start_anew()
     return twin
