@@ -19,7 +19,7 @@ from ..ir.program import Program
 from ..spec.domains import Domain, domain_of, infer_domains
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Argument, At, Bounds, Flag, HyperTuple
+from ..spec.quantities import Argument, At, Bounds, Flag, HyperTuple, roles_of
 from ..spec.schedule import Schedule
 from ..targets.common.cases import Case, cases
 from ..targets.common.trees import Node, Op, tree_of, with_pi
@@ -51,7 +51,10 @@ class DialectDoc:
 
 @dataclass(frozen=True)
 class ClassDoc:
-    """Everything that a class's documentation says; `equations` are lines of LaTeX."""
+    """Everything that a class's documentation says.
+
+    `equations` are lines of LaTeX, `rate` is the argument that is the learning rate, "" for none.
+    """
 
     name: str
     summary: str
@@ -64,6 +67,7 @@ class ClassDoc:
     equations: tuple[str, ...]
     arguments: tuple[ArgumentDoc, ...]
     positional: tuple[ArgumentDoc, ...]
+    rate: str
     dialects: tuple[DialectDoc, ...]
 
     @property
@@ -92,6 +96,7 @@ def class_doc(spec: OptimizerSpec, program: Program) -> ClassDoc:
         equations=equation_block(spec, spec.equations),
         arguments=arguments,
         positional=arguments[: spec.positional],
+        rate=_rate(spec),
         dialects=tuple(_dialect(spec, other) for other in spec.readings.values()),
     )
 
@@ -126,6 +131,11 @@ def bounds_text(bounds: Bounds) -> str:
         ("below", bounds.below),
     )
     return " and ".join(f"{word} {limit:g}" for word, limit in words if limit is not None)
+
+
+def _rate(spec: OptimizerSpec) -> str:
+    rate = roles_of(spec.parameters).get("rate")
+    return "" if rate is None else rate.name
 
 
 # Equations

@@ -97,6 +97,12 @@ def test_the_rules_say_the_roles(built: Built) -> None:
     assert roles["Usual"] == {"rate": "lr", "decay": "weight_decay", "momentum": "momentum"}
 
 
+def test_the_documentation_calls_the_rate_by_its_name(built: Built) -> None:
+    package = built(SPEC)
+    for name, rate in (("Usual", "lr"), ("Unusual", "eta"), ("Misleading", "scale")):
+        assert f"``{rate}`` may be a function of the step count" in getattr(package, name).__doc__
+
+
 def test_no_decay_leaves_out_what_is_the_decay(built: Built) -> None:
     usual, unusual = (made(built, name, no_decay=("bias",)) for name in ("Usual", "Unusual"))
     assert [group["lambda_"] for group in unusual.param_groups] == [0.5, 0.0]
