@@ -11,9 +11,13 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__F16C__) && defined(__FLT16_MANT_DIG__) && !defined(__AVX512FP16__)
+// The two instructions by the compiler's own names: <immintrin.h> has thousands more, and reading it
+// takes as long as all the rest of compiling a loop.
+#if defined(__F16C__) && defined(__FLT16_MANT_DIG__) && !defined(__AVX512FP16__) && \
+    defined(__has_builtin)
+#if __has_builtin(__builtin_ia32_vcvtph2ps256) && __has_builtin(__builtin_ia32_vcvtps2ph256)
 #define LUCIDGEN_STAGES_HALF
-#include <immintrin.h>
+#endif
 #endif
 
 namespace lucidgen {
@@ -113,11 +117,16 @@ void convert(To* to, const From* from, Index size) {
 }
 
 #ifdef LUCIDGEN_STAGES_HALF
+using EightHalves = short __attribute__((vector_size(16)));
+using EightFloats = float __attribute__((vector_size(32)));
+
 inline void convert(float* to, const float16* from, Index size) {
     Index i = 0;
     for (; i + 8 <= size; i += 8) {
-        const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
-        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(some));
+        EightHalves halves;
+        std::memcpy(&halves, from + i, sizeof halves);
+        const EightFloats floats = __builtin_ia32_vcvtph2ps256(halves);
+        std::memcpy(to + i, &floats, sizeof floats);
     }
     for (; i < size; ++i) {
         to[i] = float(from[i]);
@@ -127,8 +136,10 @@ inline void convert(float* to, const float16* from, Index size) {
 inline void convert(float16* to, const float* from, Index size) {
     Index i = 0;
     for (; i + 8 <= size; i += 8) {
-        const __m128i some = _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), some);
+        EightFloats floats;
+        std::memcpy(&floats, from + i, sizeof floats);
+        const EightHalves halves = __builtin_ia32_vcvtps2ph256(floats, 0);  // to the nearest
+        std::memcpy(to + i, &halves, sizeof halves);
     }
     for (; i < size; ++i) {
         to[i] = float16(from[i]);
