@@ -21,6 +21,9 @@ from .step.hooks import Handle
 
 Array = Any
 
+#: An array of int32 counts them in the MLX idiom.
+_MOST_UPDATES = 2**31 - 2
+
 
 class ExponentialMovingAverage:
     r"""The exponential moving average of weights.
@@ -177,6 +180,10 @@ class ExponentialMovingAverage:
                 )
         made = {key: _like(arrays[key], array) for key, array in own.items()}
         updates = as_count(state_dict["updates"], f"{label}: updates", at_least=0)
+        if updates > _MOST_UPDATES:
+            raise ValueError(
+                f"{label}: updates must be at most {_MOST_UPDATES}, got {shown(updates)}"
+            )
         self.decay = state_dict["decay"]
         self.warmup = warmup
         self.state["averages"] = made

@@ -6,6 +6,7 @@ import tracemalloc
 import warnings
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 import pytest
 
@@ -120,6 +121,16 @@ REFUSED = {
         KINDS,
         lambda saved: saved.update(options={5: 1, "\ud800": 2}),
         r"unknown saved options .*'\\ud800'",
+    ),
+    "an array for a name": (
+        KINDS,
+        lambda saved: saved.update({"class": np.zeros(3)}),
+        "'class' must be a name, got array",
+    ),
+    "an array for a library": (
+        KINDS,
+        lambda saved: (saved.pop("class"), saved.update(library=np.zeros(3))),
+        "'library' must be a name, got array",
     ),
     "batches that nobody counted": (
         KINDS,
@@ -330,11 +341,13 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
         Run("numpy", SGD).optimizer.load(tmp_path / "pipe.safetensors")
 
 
-def test_averages_refuse_in_words_as_well():
-    average = ExponentialMovingAverage([Parameter(np.ones(2))])
+@pytest.mark.parametrize("make", [lambda: [Parameter(np.ones(2))], lambda: nn.Linear(2, 2)])
+def test_averages_refuse_in_words_as_well(make):
+    average = ExponentialMovingAverage(make())
     before = average.state_dict()
-    for wrong in ({"averages": {LONG: np.ones(2)}}, {"decay": 10**400}, {"updates": 0.5}):
+    wrongs = [{"averages": {LONG: np.ones(2)}}, {"decay": 10**400}, {"updates": 0.5}]
+    for wrong in (*wrongs, {"updates": 2**64, "decay": 0.5}):
         with pytest.raises((TypeError, ValueError), match="ExponentialMovingAverage: ") as caught:
             average.load_state_dict({**before, **wrong})
         assert len(str(caught.value)) < 500
-    assert frozen(average.state_dict()) == frozen(before)
+        assert frozen(average.state_dict()) == frozen(before)

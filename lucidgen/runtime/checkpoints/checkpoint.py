@@ -149,7 +149,7 @@ def _options(optimizer: Owner, state_dict: Mapping[str, Any]) -> tuple[Options, 
 
 def _check_class(optimizer: Owner, state_dict: Mapping[str, Any]) -> None:
     label, own = type(optimizer).__name__, class_name(optimizer)
-    for key in ("class", "dialect"):
+    for key in ("class", "dialect", "library"):
         if not isinstance(state_dict.get(key, ""), str):
             raise TypeError(f"{label}: {key!r} must be a name, got {shown(state_dict[key])}")
     saved = state_dict.get("class", own)
