@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ..checking import as_number
+from ..checking import as_number, shown
 from .arguments import (
     Choice,
     Function,
@@ -216,9 +216,19 @@ class ReduceLROnPlateau(LRScheduler):
         """Whether the last reduction is so recent that nothing is counted."""
         return self.cooldown_counter > 0
 
+    def _metric(self, value: Any) -> float:
+        """A metric as a float: of a tensor, too."""
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{self._label}: the metric must be a number, got {shown(value)}"
+            ) from None
+
     def is_better(self, metrics: float, best: float | None = None) -> bool:
         """Whether a metric is better than the best one, by the threshold."""
-        best = self.best if best is None else best
+        metrics = self._metric(metrics)
+        best = self.best if best is None else self._metric(best)
         sign = -1.0 if self.__dict__["mode"] == "min" else 1.0
         threshold = self.__dict__["threshold"]
         relative = self.__dict__["threshold_mode"] == "rel"
@@ -227,12 +237,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any, epoch: float | None = None) -> None:  # type: ignore[override]
         """Take note of a metric, and reduce the values if it has not improved for long."""
-        try:
-            current = float(metrics)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"{self._label}: the metric must be a number, got {metrics!r}"
-            ) from None
+        current = self._metric(metrics)
         time = self._time + 1 if epoch is None else checked_time(epoch, self._label)
         with self._undone_on_error():
             self._take_in()
