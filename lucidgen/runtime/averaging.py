@@ -22,7 +22,7 @@ from .step.hooks import Handle
 Array = Any
 
 #: An array of int32 counts them in the MLX idiom.
-_MOST_UPDATES = 2**31 - 2
+_MOST_UPDATES = 2_000_000_000
 
 
 class ExponentialMovingAverage:

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 WORDS = (None, {}, {"a": 1}, {0: {}}, "no", "step", b"", object)
 NUMBERS = (1.5, -1, 7, float("nan"), 1j, True, (), [], [0], [[1.0], 2.0])
 ARRAYS = (np.ones(3), np.zeros((2, 0)), np.array(["a"]), np.array(None))
-ODD = st.sampled_from([*WORDS, *NUMBERS, *ARRAYS])
+LARGE = (2**31, 2**64, 10**400, 1e300, "y" * 5000, "\ud800", {5: 1}, [[[[]]]])
+FOREIGN = (np.ones(3, ">f4"), np.ones((2, 3), np.longdouble), np.ones((2, 3), complex))
+ODD = st.sampled_from([*WORDS, *NUMBERS, *ARRAYS, *LARGE, *FOREIGN])
 
 
 def places(value, path=()):

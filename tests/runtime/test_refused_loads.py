@@ -9,6 +9,8 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from hypothesis import given
+from malformed import broken
 
 from lucidgen import Parameter
 from lucidgen.optim import SGD, Adam, AdamW, ExponentialMovingAverage, NAdam
@@ -154,6 +156,34 @@ def test_a_refused_dict_changes_nothing_and_its_message_can_be_read(kind, name):
         run.optimizer.load_state_dict(saved)
     assert run.everything() == before
     assert len(str(caught.value).encode()) < 1500
+
+
+@pytest.mark.parametrize("cls", [Adam, NAdam, SGD])
+@pytest.mark.parametrize("kind", ["mlx", "trees"])
+def test_a_malformed_dict_changes_nothing_or_it_loads_and_goes_on(kind, cls):
+    options = {"momentum": 0.9} if cls is SGD else {}
+    run = Run(kind, cls, **options).steps(2)
+    saved = run.optimizer.state_dict()
+    refused = 0
+
+    @given(broken(saved))
+    def check(wrong):
+        nonlocal refused
+        before = run.everything()
+        try:
+            run.optimizer.load_state_dict(wrong)
+        except (TypeError, ValueError) as error:
+            message = str(error)
+        else:
+            run.steps(1).optimizer.load_state_dict(saved)
+            return
+        assert message.startswith(f"{cls.__name__}: ")
+        assert len(message.encode()) < 1500
+        assert run.everything() == before
+        refused += 1
+
+    check()
+    assert refused > 50
 
 
 @pytest.mark.parametrize("updates", [None, 3], ids=["uncounted", "counted"])

@@ -1,6 +1,6 @@
 """Step counts as arrays: what they can hold.
 
-Owns the refusal of a count that an array of int32 cannot hold together with the next one, and the
+Owns the refusal of a count that an array of int32 cannot hold, or not for long, and the
 reading of counts that come as arrays of other types. What counts mean is in ``group_state``.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..checking import shown
 
-_MOST = 2**31 - 2
+_MOST = 2_000_000_000  # below 2**31, with many steps to go
 
 
 def check_count(count: int, label: str) -> None:
