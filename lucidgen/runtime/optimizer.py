@@ -304,7 +304,9 @@ class Optimizer:
             ``{v.path: v.numpy() for v in optimizer.variables}``, whose parameters are matched by
             position; what ``lucidgen.from_optax`` makes of a state of optax. ``dialect`` must be
             one that goes on as the library does. Momentum that holds the learning rate, or is an
-            average, is converted where ours does not and is none.
+            average, is converted where ours does not and is none. A parameter without a state in
+            it begins afresh. Float32 masters are dropped, with a warning, by an optimizer that was
+            not told to keep any.
 
         Raises
         ------
