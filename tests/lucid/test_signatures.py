@@ -71,3 +71,22 @@ def test_without_its_dialect_an_argument_is_taken_or_answered_with_it(name, argu
         return
     optimizer = getattr(ours, name)([Parameter(np.ones(2))], **{argument: value})
     assert optimizer.param_groups[0][argument] == value
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_arguments_by_position_mean_what_they_mean_in_lucid_or_are_refused(name, as_in_lucid_2):
+    arguments = [argument for kind, argument in ARGUMENTS if kind == name]
+    signature = inspect.signature(getattr(theirs, name)).parameters
+    values = [other_than(signature[argument].default) for argument in arguments]
+    if "etas" in arguments:
+        values[arguments.index("etas")] = (0.4, 1.3)
+    refused = 0
+    for count in range(1, len(values) + 1):
+        try:
+            optimizer = getattr(ours, name)([Parameter(np.ones(2))], *values[:count])
+        except TypeError as error:
+            refused += "libraries have different orders for what comes then" in str(error)
+            continue
+        group = optimizer.param_groups[0]
+        assert [group[argument] for argument in arguments[:count]] == values[:count]
+    assert refused == {"ASGD": 5, "Adagrad": 3, "SGD": 1}.get(name, 0)

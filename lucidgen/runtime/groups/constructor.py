@@ -31,6 +31,7 @@ def constructor(
     names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
     if len(names) < len(parameters):
         names += options.NAMES
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
 
     @functools.wraps(init)
     def wrapper(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -42,6 +43,11 @@ def constructor(
                 raise TypeError(
                     f"{type(self).__name__}() has no argument {shown(name)}; {nearest(name, names)}"
                 )
+        if len(args) > len(positional):
+            raise TypeError(
+                f"{type(self).__name__}() takes {', '.join(positional)} by position; libraries "
+                f"have different orders for what comes then, so give it by name"
+            )
         self._given = frozenset(signature.bind(self, *args, **kwargs).arguments)
         init(self, *args, **kwargs)
 
