@@ -183,6 +183,17 @@ CASES = {
     "swa-at-once-after-a-cosine": ScheduleCase(
         then(cosine, 25, of("SWALR", swa_lr=0.02, anneal_epochs=0))
     ),
+    "swa-in-its-turn": ScheduleCase(sequence(exponential, swa, steps, milestones=[20, 70])),
+    "chain-with-swa-past-an-end": ScheduleCase(
+        chain(
+            of("SWALR", swa_lr=0.02, anneal_epochs=10),
+            of("PolynomialLR", total_iters=25),
+            exponential,
+        )
+    ),
+    "chain-onto-a-cycle": ScheduleCase(
+        chain(linear, steps, of("CyclicLR", **CYCLE, mode="exp_range", gamma=0.99))
+    ),
     "changed-by-hand-swa": ScheduleCase(swa, changes=changed),
     "plateau": ScheduleCase(of("ReduceLROnPlateau", patience=4), metric=saw),
     "plateau-cooldown": ScheduleCase(

@@ -147,8 +147,10 @@ class ClosedForm(LRScheduler):
     def _carried(self, time: float, index: int, present: float) -> tuple[float, float]:
         """The value at a time, and the base of which it is, if a group holds this value now."""
         base, first = self._bases[index], self.base_lrs[index]
+        if not self.chainable:
+            return self._at(time, index, base), base
         untouched = present == self._last_lr[index]
-        if not self.chainable or (untouched and base == first):
+        if untouched and base == first and present == self._at(self._time, index, base):
             return self._at(time, index, base), base
         offset, slope = self._line(self._time, index)
         if slope:
@@ -205,6 +207,15 @@ class ClosedForm(LRScheduler):
         else:
             self._move(0, self._present() if self.chainable else self.base_lrs)
 
+    def _restart(self) -> None:
+        self._take_turn(0)
+
+    def _take_turn(self, time: float) -> None:
+        if self.settles:
+            self._move(time, self._present())  # as in torch: from the value that there is
+        else:
+            self._move(time, self.base_lrs)
+
     def _write_again(self) -> None:
         super()._write_again()
         if self.last_epoch >= 0:
@@ -213,9 +224,12 @@ class ClosedForm(LRScheduler):
     # -- groups that come later -------------------------------------------------------------------
 
     def _take_in(self) -> None:
-        groups = len(self.optimizer.param_groups)
-        self._of_groups(0, groups)
+        groups, known, place = self._new_groups(), len(self._last_lr), self._place()
+        self._of_groups(0, known + len(groups))
         super()._take_in()
+        for index, group in enumerate(groups, start=known):
+            self._last_lr[index] = self._at(self._time, index, self._bases[index])
+            place.write(group, self._last_lr[index])
 
     def _join(self, starts: list[float], present: list[float]) -> None:
         super()._join(starts, present)
@@ -315,7 +329,7 @@ class ClosedForm(LRScheduler):
     def _bases_of(self, found: Mapping[str, Any]) -> list[float]:
         """The bases of a state that was saved without: torch's, or Lucid 2's."""
         time, bases = found["last_epoch"], list(found["base_lrs"])
-        if time < 0:
+        if time < 0 or not self.chainable:
             return bases
         other: ClosedForm = object.__new__(type(self))
         functions = {a.saved_as for a in self.arguments if isinstance(a, Function)}
