@@ -45,11 +45,15 @@ class Draw:
         if depth == 0 or self.random.random() < 0.4:
             return self.leaf()
         parts = [self.maker(depth - 1) for _ in range(self.whole(1, 4))]
-        makers, texts = [make for make, _ in parts], ", ".join(text for _, text in parts)
         if self.random.random() < 0.5:
+            # A sequence that is made after others takes back what they wrote, as in torch, and so
+            # has another beginning than step(0) has: here it comes first.
+            parts = [(m, text) for i, (m, text) in enumerate(parts) if not (i and "seq" in text)]
+            makers = [make for make, _ in parts]
             return (
                 lambda o: lr_scheduler.ChainedScheduler([make(o) for make in makers])
-            ), f"chain({texts})"
+            ), f"chain({', '.join(text for _, text in parts)})"
+        makers, texts = [make for make, _ in parts], ", ".join(text for _, text in parts)
         milestones = sorted(self.whole(1, 30) for _ in parts[1:])
         return (
             lambda o: lr_scheduler.SequentialLR(o, [make(o) for make in makers], milestones)

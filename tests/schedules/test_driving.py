@@ -537,3 +537,12 @@ def test_a_later_turn_that_multiplies_can_be_gone_to():
         walker.step()
         jumper.step(step)
         assert rates(jumping) == pytest.approx(rates(walking), rel=1e-14)
+
+
+def test_a_cycle_that_torch_saved_before_its_first_step_keeps_its_base():
+    scheduler = CyclicLR(sgd(0.1), 0.01, 0.5, 4)
+    state = {key: v for key, v in scheduler.state_dict().items() if key not in ("class", "_bases")}
+    state["_last_lr"] = [0.1]  # torch begins at what another scheduler has noted
+    scheduler.load_state_dict(state)
+    scheduler.step()
+    assert scheduler.get_last_lr() == [0.01 + 0.49 / 4]
