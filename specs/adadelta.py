@@ -1,6 +1,6 @@
 """Adadelta: steps in the unit of the parameter, without a learning rate to choose."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w
+from lucidgen.spec import Bounds, Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w
 
 lr = hyper("lr", 1.0, at_least=0, doc="Factor of the step.")
 rho = hyper("rho", 0.9, at_least=0, at_most=1, doc="Decay rate of the moving averages.")
@@ -11,17 +11,19 @@ g, delta = series("g"), series("delta")
 v = series("v", saved_as="square_avg")
 u = series("u", saved_as="acc_delta")
 
+in_mlx = {"v": v[t], "u": u[t]}
 in_keras = {"accumulated_grad": v[t], "accumulated_delta_var": u[t]}
 
 Adadelta = OptimizerSpec(
     "Adadelta",
     reading="torch",
+    also_called=("AdaDelta",),
     paper="Zeiler 2012, arXiv:1212.5701, Algorithm 1",
     summary="Steps as large as the recent ones, scaled by the gradient's recent size.",
     arguments=(lr, rho, eps, weight_decay),
     counts_steps=True,
     saved_elsewhere={
-        "mlx": {"v": v[t], "u": u[t]},
+        "mlx": in_mlx,
         "keras": in_keras,
         "optax": {"e_g": v[t], "e_x": u[t]},
     },
@@ -51,4 +53,12 @@ Adadelta.dialect(
         Eq(g[t], grad[t]),
         Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * delta[t]),
     ),
+)
+
+Adadelta.dialect(
+    "mlx",
+    paper="mlx 0.32, mlx.optimizers.AdaDelta",
+    saved_elsewhere={"mlx": in_mlx},
+    bounds={"lr": Bounds(), "rho": Bounds(at_least=0), "eps": Bounds(above=0)},
+    replace=(Eq(g[t], grad[t]),),
 )

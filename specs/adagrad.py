@@ -1,6 +1,6 @@
 """Adagrad: a learning rate for every element, from the sum of its squared gradients."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, keyword_only, series, sqrt, t, w
+from lucidgen.spec import Bounds, Eq, OptimizerSpec, grad, hyper, keyword_only, series, sqrt, t, w
 
 lr = hyper("lr", 1e-2, at_least=0, doc="Learning rate.")
 lr_decay = hyper("lr_decay", 0.0, at_least=0, doc="Decay of the learning rate with the steps.")
@@ -70,4 +70,5 @@ Adagrad.dialect(
     paper="mlx 0.32, mlx.optimizers.Adagrad",
     saved_elsewhere={"mlx": in_mlx},
     defaults={"eps": 1e-8},
+    bounds={"lr": Bounds(), "eps": Bounds(above=0)},
 )

@@ -1,6 +1,7 @@
 """Adam, and AdamW, which derives from it."""
 
 from lucidgen.spec import (
+    Bounds,
     Eq,
     Max,
     OptimizerSpec,
@@ -26,6 +27,9 @@ beta1, beta2 = betas = hyper(
 eps = hyper("eps", 1e-8, at_least=0, doc="Added to the denominator for numerical stability.")
 weight_decay = hyper("weight_decay", 0.0, at_least=0, special=0, doc="Weight decay coefficient.")
 eps_root = hyper("eps_root", 0.0, at_least=0, doc="Added under the root.")
+bias_correction = flag(
+    "bias_correction", True, doc="Whether the averages are divided by what they lack at the start."
+)
 amsgrad = flag("amsgrad", False, doc="Whether to use the AMSGrad variant, with the maximum of v.")
 
 g, m_hat, v_hat = series("g"), series("m_hat"), series("v_hat")
@@ -44,7 +48,7 @@ Adam = OptimizerSpec(
     paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; "
     "AMSGrad: Reddi et al. 2018, arXiv:1904.09237",
     summary="Adam: adaptive estimates of the gradient's first and second moments.",
-    arguments=(lr, betas, eps, weight_decay, amsgrad, keyword_only, eps_root),
+    arguments=(lr, betas, eps, weight_decay, amsgrad, keyword_only, eps_root, bias_correction),
     torch_keys={"decoupled_weight_decay": False},
     saved_elsewhere={"mlx": in_mlx, "optax": amsgrad_in_optax},
     equations=(
@@ -125,18 +129,24 @@ optax = Adam.dialect(
     ),
 )
 
-uncorrected = "No bias correction. MLX's bias_correction=True is the reading of torch."
+update_of_mlx = when(
+    bias_correction,
+    lr * m_hat[t] / (sqrt(v_hat[t]) + eps),
+    lr * m[t] / (sqrt(v[t]) + eps),
+)
 
 mlx = Adam.dialect(
     "mlx",
     paper="mlx 0.32, mlx.optimizers.Adam",
-    notes=uncorrected,
     saved_elsewhere={"mlx": in_mlx},
     counts_steps=True,
-    drop=(m_hat[t], v_hat[t], v_max[t]),
+    defaults={"bias_correction": False},
+    bounds={"lr": Bounds()},
+    drop=(v_max[t],),
     replace=(
         Eq(g[t], grad[t]),
-        Eq(w[t], w[t - 1] - lr * m[t] / (sqrt(v[t]) + eps)),
+        Eq(v_hat[t], v[t] / (1 - beta2**t)),
+        Eq(w[t], w[t - 1] - update_of_mlx),
     ),
 )
 
@@ -226,9 +236,8 @@ AdamW.dialect(
     base=mlx,
     torch_keys={"decoupled_weight_decay": True},
     paper="mlx 0.32, mlx.optimizers.AdamW",
-    notes=uncorrected,
     saved_elsewhere=mlx.saved_elsewhere,
     counts_steps=True,
     defaults={"weight_decay": 1e-2},
-    replace=(Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m[t] / (sqrt(v[t]) + eps)),),
+    replace=(Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - update_of_mlx),),
 )

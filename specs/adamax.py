@@ -1,6 +1,6 @@
 """Adamax: Adam with the infinity norm of past gradients."""
 
-from lucidgen.spec import Abs, Eq, Max, grad, series, t, w
+from lucidgen.spec import Abs, Bounds, Eq, Max, grad, series, t, w
 from lucidgen.specs.adam import (
     Adam,
     beta2,
@@ -87,6 +87,7 @@ Adamax.dialect(
     notes="No bias correction.",
     saved_elsewhere={"mlx": {"m": m[t], "v": u[t]}},
     counts_steps=True,
+    bounds={"lr": Bounds()},
     drop=(m_hat[t],),
     replace=(
         Eq(g[t], grad[t]),

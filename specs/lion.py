@@ -1,6 +1,6 @@
 """Lion: the sign of an interpolated momentum, found by a search over programs."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sign, t, w, where
+from lucidgen.spec import Bounds, Eq, OptimizerSpec, grad, hyper, series, sign, t, w, where
 
 lr = hyper("lr", 1e-4, at_least=0, doc="Learning rate; 3 to 10 times smaller than AdamW's.")
 beta1, beta2 = betas = hyper(
@@ -17,6 +17,8 @@ weight_decay = hyper(
 c = series("c")
 m = series("m", saved_as="exp_avg")
 
+in_mlx = {"m": m[t]}
+
 Lion = OptimizerSpec(
     "Lion",
     reading="paper",
@@ -26,7 +28,7 @@ Lion = OptimizerSpec(
     "4.1 compute the same; the defaults of optax's weight_decay and keras's lr are 1e-3.",
     arguments=(lr, betas, weight_decay),
     saved_elsewhere={
-        "mlx": {"m": m[t]},
+        "mlx": in_mlx,
         "keras": {"momentum": m[t]},
         "optax": {"mu": m[t]},
         "pytorch_optimizer": {
@@ -40,4 +42,11 @@ Lion = OptimizerSpec(
         Eq(m[t], beta2 * m[t - 1] + (1 - beta2) * grad[t]),
         Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * sign(c[t])),
     ),
+)
+
+Lion.dialect(
+    "mlx",
+    paper="mlx 0.32, mlx.optimizers.Lion",
+    saved_elsewhere={"mlx": in_mlx},
+    bounds={"lr": Bounds()},
 )

@@ -1,6 +1,7 @@
 """RMSprop, plain, with momentum, and centered."""
 
 from lucidgen.spec import (
+    Bounds,
     Eq,
     Max,
     OptimizerSpec,
@@ -130,5 +131,17 @@ RMSprop.dialect(
         eps_inside,
         Eq(b[t], momentum * b[t - 1] - lr * scaled[t]),
         Eq(w[t], w[t - 1] + when(momentum, b[t], -lr * scaled[t])),
+    ),
+)
+
+RMSprop.dialect(
+    "mlx",
+    paper="mlx 0.32, mlx.optimizers.RMSprop",
+    saved_elsewhere={"mlx": {"v": v[t]}},
+    bounds={"lr": Bounds(), "alpha": Bounds(at_least=0), "eps": Bounds(above=0)},
+    drop=(g[t], g_avg[t], variance[t], scaled[t], b[t]),
+    replace=(
+        Eq(v[t], alpha * v[t - 1] + (1 - alpha) * grad[t] ** 2),
+        Eq(w[t], w[t - 1] - lr * grad[t] / (sqrt(v[t]) + eps)),
     ),
 )

@@ -1,6 +1,18 @@
 """Stochastic gradient descent, with momentum in Polyak's and in Nesterov's form."""
 
-from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, keyword_only, series, t, w, when
+from lucidgen.spec import (
+    Bounds,
+    Eq,
+    OptimizerSpec,
+    flag,
+    grad,
+    hyper,
+    keyword_only,
+    series,
+    t,
+    w,
+    when,
+)
 
 lr = hyper("lr", 1e-3, at_least=0, doc="Learning rate.")
 momentum = hyper("momentum", 0.0, at_least=0, special=0, doc="Momentum factor.")
@@ -109,5 +121,6 @@ SGD.dialect(
     paper="mlx 0.32, mlx.optimizers.SGD",
     notes="The momentum buffer starts at 0: the first gradient is dampened too.",
     saved_elsewhere={"mlx": {"v": b[t]}},
+    bounds={"lr": Bounds()},
     drop=(b[1],),
 )

@@ -14,7 +14,7 @@ from ..ir.lower import lower
 from ..package import render
 from ..package.catalog import Entry
 from ..package.cost import Cost, cost
-from ..package.documentation import equation_block, unsupported, value_text
+from ..package.documentation import bounds_text, equation_block, unsupported, value_text
 from ..package.module import CompiledRule, compile_file
 from ..passes import stages
 from ..spec.domains import infer_domains
@@ -227,7 +227,7 @@ def _states(spec: OptimizerSpec) -> dict[str, str]:
 
 
 def _defaults(entry: Entry) -> dict[str, str]:
-    """The default of each argument of a reading; what it lacks or ignores is said."""
+    """The default of each argument of a reading; what it lacks, ignores or allows is said."""
     spec = entry.spec
     missing = unsupported(entry.main, spec)
     ignored = {argument.name for argument in spec.ignores}
@@ -236,5 +236,7 @@ def _defaults(entry: Entry) -> dict[str, str]:
         if argument.name in missing:
             continue
         text = value_text(spec.default(argument))
+        if argument.name in spec.bounds:
+            text += f" ({bounds_text(spec.bounds[argument.name]) or 'any number'})"
         found[argument.name] = text + (" (no effect)" if argument.name in ignored else "")
     return found

@@ -305,7 +305,12 @@ class _Lowering:
         element = Domain.ELEMENT
         return (
             Input(symbol("t"), "step", Domain.HOST),
-            *(Input(symbol(h.name), "hyper", Domain.HOST, h.bounds) for h in self.spec.hypers),
+            *(
+                Input(symbol(h.name), "hyper", Domain.HOST, self.spec.legal(argument))
+                for argument in self.spec.parameters
+                if not isinstance(argument, Flag)
+                for h in argument.symbols
+            ),
             Input(FACTOR, "scaling", Domain.HOST),
             Input(BOUND, "scaling", Domain.HOST, Bounds(at_least=0)),
             Input(before("w"), "weight", element),

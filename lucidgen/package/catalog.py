@@ -93,13 +93,16 @@ class Catalog:
     def find(self, name: str, reading: str | None = None) -> Entry:
         """The optimizer of that name, in any case of letters, with `:dialect` behind it or not."""
         wanted, _, after = name.partition(":")
-        by_name = {entry.main.name.lower(): entry for entry in reversed(self.entries)}
-        exact = {entry.main.name: entry for entry in reversed(self.entries)}
+        named = [(name, e) for e in reversed(self.entries) for name in e.main.names]
+        by_name = {name.lower(): entry for name, entry in named}
+        exact = dict(named)
         entry = exact.get(wanted) or by_name.get(wanted.lower())
         if entry is None:
             if self.error is not None:
                 raise self.error
-            raise WrongUsage(self._unknown(wanted, sorted(exact, key=str.lower)))
+            raise WrongUsage(
+                self._unknown(wanted, sorted({e.main.name for e in self.entries}, key=str.lower))
+            )
         if reading and after and reading != after:
             raise WrongUsage(f"{name!r} and --dialect {reading} contradict each other")
         return _in_dialect(entry, reading or after)

@@ -65,10 +65,16 @@ class ClassDoc:
     requirements: str
     states: tuple[str, ...]
     equations: tuple[str, ...]
+    also_called: tuple[str, ...]
     arguments: tuple[ArgumentDoc, ...]
     positional: tuple[ArgumentDoc, ...]
     rate: str
     dialects: tuple[DialectDoc, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the class, its own first."""
+        return (self.name, *self.also_called)
 
     @property
     def keyword_only(self) -> tuple[ArgumentDoc, ...]:
@@ -94,6 +100,7 @@ def class_doc(spec: OptimizerSpec, program: Program) -> ClassDoc:
         requirements="".join(f"; {quotable(message)}" for _, message in spec.requires),
         states=tuple(_state(spec, program)),
         equations=equation_block(spec, spec.equations),
+        also_called=spec.also_called,
         arguments=arguments,
         positional=arguments[: spec.positional],
         rate=_rate(spec),
@@ -242,7 +249,7 @@ def _argument(spec: OptimizerSpec, argument: Argument) -> ArgumentDoc:
     if isinstance(argument, Flag):
         return ArgumentDoc(argument.name, "bool", "bool", default, doc)
     symbols = argument.symbols
-    legal = bounds_text(symbols[0].bounds)
+    legal = bounds_text(spec.legal(argument))
     if isinstance(argument, HyperTuple):
         annotation = f"tuple[{', '.join(['float'] * len(symbols))}]"
         kind = f"tuple of {len(symbols)} floats" + (f", each {legal}" if legal else "")
@@ -321,6 +328,9 @@ def _argument_changes(spec: OptimizerSpec, other: OptimizerSpec) -> list[str]:
         default = other.default(argument)
         if default != spec.default(argument) and f"default of {argument.name}" not in other.notes:
             found.append(f"The default of ``{argument.name}`` is {value_text(default)}.")
+        if not isinstance(argument, Flag) and other.legal(argument) != spec.legal(argument):
+            legal = bounds_text(other.legal(argument)) or "any number"
+            found.append(f"``{argument.name}`` is {legal}.")
     ignored = [a.name for a in other.ignores if f"{a.name} has no effect" not in other.notes]
     if ignored:
         names = listed([f"``{name}``" for name in ignored])

@@ -6,6 +6,7 @@ business, which files there are `render`'s.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ import sympy
 
 from ..ir.guard import Guard
 from ..ir.lower import lower, with_choices
-from ..ir.program import Output, Program, symbol
+from ..ir.program import UNBOUNDED, Output, Program, symbol
 from ..operations import ColumnMean, Reduction, RowMean
 from ..passes import optimize
 from ..spec.domains import Domain
@@ -128,7 +129,8 @@ class CompiledRule:
                 first = argument.symbols[0]
                 if first in roles:
                     fields["role"] = f'"{roles[first]}"'
-                limits = {k: getattr(first.bounds, k) for k in LIMITS} | {"special": first.special}
+                legal = self.spec.legal(argument)
+                limits = {k: getattr(legal, k) for k in LIMITS} | {"special": first.special}
                 fields |= {k: value_text(v) for k, v in limits.items() if v is not None}
                 found.append(fields)
         return found
@@ -179,7 +181,9 @@ class CompiledRule:
             found["ignored"] = tuple_text(f'"{a.name}"' for a in self.spec.ignores)
         missing = unsupported(self.main, self.spec)
         if missing:
-            found["unsupported"] = tuple_text(f'"{name}"' for name in missing)
+            defaults = {a.name: value_text(self.main.default(a)) for a in self.main.parameters}
+            fixed = (f'"{name}": {defaults[name]}' for name in missing)
+            found["unsupported"] = f"{{{', '.join(fixed)}}}"
         if self.spec.requires:
             found["requires"] = tuple_text(
                 f"({self._functions.condition(r.condition)}, "
@@ -388,6 +392,8 @@ def _same(a: Program, b: Program) -> bool:
 
     def content(program: Program) -> tuple[object, ...]:
         lets = tuple((let.target, let.value, let.guard) for let in program.lets)
-        return program.choices, program.inputs, lets, program.outputs
+        # What bounds have allowed shows in the lets.
+        inputs = tuple(dataclasses.replace(i, bounds=UNBOUNDED) for i in program.inputs)
+        return program.choices, inputs, lets, program.outputs
 
     return content(a) == content(b)

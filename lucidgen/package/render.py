@@ -84,7 +84,7 @@ def rendered(module: CompiledModule, runtime: str = RUNTIME) -> Rendered:
     """
     return Rendered(
         module.file.name,
-        tuple(sorted(c.name for c in module.classes)),
+        tuple(sorted(name for c in module.classes for name in c.names)),
         tuple(sorted(s.name for s in module.schedules)),
         _module_files(module, _context(runtime)),
         tuple(path for target in module.targets for path in target.fixed),

@@ -65,7 +65,7 @@ def answer(task: Task) -> Answer:
         if error is not None:
             return _refusal(error.problems)
         file = loaded[0]
-        classes = tuple((spec.name, spec.location.line) for spec in file.classes)
+        classes = tuple((n, spec.location.line) for spec in file.classes for n in spec.names)
         if not task.runtime:
             return Answer(classes=classes)
         try:

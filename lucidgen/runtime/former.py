@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pkgutil import resolve_name
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -66,6 +66,13 @@ def remember() -> None:
     """Put a stand-in where each module was."""
     for name in {*PICKLED, *GENERATED, *(module for module, _ in REPLACED)}:
         sys.modules[f"{__package__}.{name}"] = Former(name, PICKLED.get(name))
+
+
+def complete(groups: Iterable[dict[str, Any]], defaults: Mapping[str, Any]) -> None:
+    """Give the groups of a pickle the arguments that the class has gained since."""
+    for group in groups:
+        for name in defaults.keys() - group.keys():
+            dict.__setitem__(group, name, defaults[name])
 
 
 def with_engine(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -220,7 +220,9 @@ class Optimizer:
         """The state of each parameter: ``state[param]`` is a dict. In the MLX idiom, a tree.
 
         The tree is one object for good: what is assigned to ``state`` is checked and put into it,
-        so that a step that captured it goes on from there.
+        so that a step that captured it goes on from there. In the dialect "mlx" it is laid out as
+        that of mlx.optimizers, and any dict may be assigned before the first update; it is checked
+        when it is first used.
         """
         return self._engine.state
 
@@ -353,6 +355,9 @@ class Optimizer:
         found = former.with_engine(found)
         self.__dict__.update(found)
         self.dialect = reading_of(self.rules, self.dialect)
+        arguments = {} if self._rule is None else self._rule.arguments
+        defaults = {name: argument.default for name, argument in arguments.items()}
+        former.complete((self.defaults, *self.param_groups), defaults)
         kept = found["_engine"]
         self._engine = ENGINES[kept["kind"]].restored(self, kept)
 

@@ -14,10 +14,11 @@ from .equation import Eq
 from .errors import Location, Problem, SpecError
 from .functions import Rational, column_mean, group, mean, norm, pi, row_mean, total, when
 from .optimizer import OptimizerSpec
-from .quantities import flag, grad, hyper, keyword_only, series, t, w
+from .quantities import Bounds, flag, grad, hyper, keyword_only, series, t, w
 from .schedule import Schedule
 
 __all__ = [
+    "Bounds",
     "Eq",
     "Location",
     "OptimizerSpec",

@@ -14,7 +14,17 @@ from typing import Any
 from ..operations import called_in
 from .errors import Location, Problem, nearest
 from .optimizer import OptimizerSpec
-from .quantities import ROLES, At, Flag, Hyper, HyperTuple, keyword_only, roles_of, symbols_of
+from .quantities import (
+    ROLES,
+    At,
+    Bounds,
+    Flag,
+    Hyper,
+    HyperTuple,
+    keyword_only,
+    roles_of,
+    symbols_of,
+)
 
 #: Names that the compiler or the constructor uses itself.
 RESERVED = {
@@ -37,21 +47,22 @@ PREFIXES = ("use_", "first_", "new_")
 
 def names(spec: OptimizerSpec) -> Iterator[Problem]:
     """Names are identifiers, unique over series, arguments and what the compiler makes."""
-    for kind, name in (("class", spec.name), ("dialect", spec.reading)):
-        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+    called = [("class", name) for name in spec.names]
+    for kind, name in (*called, ("dialect", spec.reading)):
+        if not _is_name(name):
             yield Problem(
                 spec.location,
                 f"{name!r} cannot be the name of a {kind}",
                 "Choose a Python identifier without a leading underscore.",
             )
-    if spec.name in RESERVED_CLASSES:
-        yield Problem(
-            spec.location, f"the class name {spec.name!r} is taken", "Choose another name."
-        )
+        if kind == "class" and name in RESERVED_CLASSES:
+            yield Problem(
+                spec.location, f"the class name {name!r} is taken", "Choose another name."
+            )
     owners: dict[str, tuple[str, Any]] = {}
 
     def claim(name: str, kind: str, owner: Any, location: Location) -> Iterator[Problem]:
-        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+        if not _is_name(name):
             yield Problem(
                 location,
                 f"{name!r} cannot be a name in generated code",
@@ -104,6 +115,16 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
             )
 
 
+def _is_name(name: Any) -> bool:
+    """Whether generated code may call something so."""
+    return (
+        isinstance(name, str)
+        and name.isidentifier()
+        and not keyword.iskeyword(name)
+        and not name.startswith("_")
+    )
+
+
 def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
     """Arguments are declared, legal by default, listed once and used."""
     for argument in spec.arguments:
@@ -125,10 +146,14 @@ def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
             f"a default for {name!r}, which is no argument{nearest(name, count)}",
             "Name one of " + ", ".join(count) + ".",
         )
+    yield from _wrong_bounds(spec)
     required = {s for r in spec.requirements for s in r.condition.free_symbols}
     for argument in spec.parameters:
-        place = argument.location if argument.name not in spec.defaults else spec.location
-        yield from bad_default(argument, spec.default(argument), place)
+        is_own = argument.name in spec.defaults or argument.name in spec.bounds
+        place = spec.location if is_own else argument.location
+        legal = spec.bounds.get(argument.name)
+        legal = legal if isinstance(legal, Bounds) else None  # else said already
+        yield from bad_default(argument, spec.default(argument), place, legal)
         symbols = set(symbols_of(argument))
         used = any(reading.uses(argument) for reading in spec.readings.values())
         unused = not used and not symbols & required
@@ -137,6 +162,24 @@ def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
                 argument.location,
                 f"no equation of {spec.name} uses {argument.name}",
                 "Use it here or in a dialect, or take it out of `arguments`.",
+            )
+
+
+def _wrong_bounds(spec: OptimizerSpec) -> Iterator[Problem]:
+    """What is wrong with the ranges that differ from those of the declarations."""
+    known = [a.name for a in spec.parameters if not isinstance(a, Flag)]
+    for name, legal in spec.bounds.items():
+        if name not in known:
+            yield Problem(
+                spec.location,
+                f"bounds for {name!r}, which is no hyperparameter{nearest(str(name), known)}",
+                f"Name one of {', '.join(known)}.",
+            )
+        elif not isinstance(legal, Bounds):
+            yield Problem(
+                spec.location,
+                f"the bounds of {name} are {legal!r}",
+                "Write Bounds(at_least=0), or Bounds() for any finite number.",
             )
 
 
@@ -166,10 +209,10 @@ def roles(spec: OptimizerSpec) -> Iterator[Problem]:
                 f"{name} has the role {role!r} and is a tuple",
                 "Make the number that has this role an argument by itself.",
             )
-        elif role == "decay" and not _can_be_left_out(argument.symbols[0]):
+        elif role == "decay" and not _can_be_left_out(argument.symbols[0], spec.legal(argument)):
             yield Problem(
                 argument.location,
-                f"{name} is the decay and must be {argument.symbols[0].bounds}: there is no "
+                f"{name} is the decay and must be {spec.legal(argument)}: there is no "
                 "value without decay",
                 "Let it be 0, or name the value without decay as special=...",
             )
@@ -183,13 +226,18 @@ def roles(spec: OptimizerSpec) -> Iterator[Problem]:
             )
 
 
-def _can_be_left_out(decay: Hyper) -> bool:
+def _can_be_left_out(decay: Hyper, legal: Bounds) -> bool:
     """Whether there is a value at which nothing decays."""
-    return decay.special is not None or decay.bounds.admits(0)
+    return decay.special is not None or legal.admits(0)
 
 
-def bad_default(argument: Any, value: Any, place: Location) -> Iterator[Problem]:
-    """What is wrong with the default and the limits of a hyperparameter or flag."""
+def bad_default(
+    argument: Any, value: Any, place: Location, legal: Bounds | None = None
+) -> Iterator[Problem]:
+    """What is wrong with the default and the limits of a hyperparameter or flag.
+
+    Its limits are those of its declaration, unless there are other `legal` ones.
+    """
     if isinstance(argument, Flag):
         if not isinstance(value, bool):
             yield Problem(
@@ -206,7 +254,8 @@ def bad_default(argument: Any, value: Any, place: Location) -> Iterator[Problem]
             f"Give a tuple of {len(argument.symbols)} numbers.",
         )
         return
-    limits = {"special": argument.symbols[0].special, **vars(argument.symbols[0].bounds)}
+    legal = legal or argument.symbols[0].bounds
+    limits = {"special": argument.symbols[0].special, **vars(legal)}
     for name, limit in limits.items():
         if limit is not None and not _is_number(limit):
             yield Problem(
@@ -220,11 +269,11 @@ def bad_default(argument: Any, value: Any, place: Location) -> Iterator[Problem]
             yield Problem(
                 place, f"the default of {symbol} is {number!r}, which is no number", "Give a float."
             )
-        elif not symbol.bounds.admits(number):
+        elif not legal.admits(number):
             yield Problem(
                 place,
                 f"the default of {symbol} is {number!r}, out of its own range",
-                f"It must be {symbol.bounds}.",
+                f"It must be {legal}.",
             )
 
 

@@ -16,7 +16,17 @@ import sympy
 from .changes import changed_equations, left_sides, refuse_other, refuse_single, renamed_states
 from .equation import Eq, Moment
 from .errors import Location, Problem, caller
-from .quantities import Argument, At, Flag, Hyper, HyperTuple, Series, keyword_only, symbols_of
+from .quantities import (
+    Argument,
+    At,
+    Bounds,
+    Flag,
+    Hyper,
+    HyperTuple,
+    Series,
+    keyword_only,
+    symbols_of,
+)
 
 #: The default reading of an optimizer whose spec does not say whose it is.
 OWN = "own"
@@ -52,6 +62,11 @@ class OptimizerSpec:
         Constraints across arguments; the message is the error where the condition fails.
     defaults : mapping
         Defaults that differ from those the arguments were declared with.
+    bounds : mapping
+        Legal ranges that differ from those the hyperparameters were declared with, by argument:
+        `{"lr": Bounds(), "eps": Bounds(above=0)}`.
+    also_called : tuple of str
+        Other names of the class, as other libraries spell it.
     ignores : tuple of hyper and flag
         Arguments that are accepted and have no effect (for dialects).
     torch_keys : mapping
@@ -79,6 +94,8 @@ class OptimizerSpec:
     notes: str = ""
     requires: tuple[tuple[Any, str], ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    also_called: tuple[str, ...] = ()
     ignores: tuple[Any, ...] = ()
     torch_keys: Mapping[str, Any] = field(default_factory=dict)
     counts_steps: bool = False
@@ -91,7 +108,7 @@ class OptimizerSpec:
     dialects: dict[str, OptimizerSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for field_name in ("arguments", "equations", "requires", "ignores"):
+        for field_name in ("arguments", "equations", "requires", "ignores", "also_called"):
             refuse_single(field_name, getattr(self, field_name))
         for equation in self.equations:
             refuse_other(equation)
@@ -109,11 +126,11 @@ class OptimizerSpec:
             Left sides of equations that go, such as `(v_max[t],)`.
         saved_as : mapping
             Other keys for states of the base, by series: `{v: "sum_sq_grad"}`.
-        arguments, paper, summary, notes, requires, defaults, ignores, torch_keys, saved_elsewhere,
-        counts_steps, reading
-            As in OptimizerSpec. `defaults` come on top of the base's; `arguments`, `requires`,
-            `torch_keys` and `counts_steps` replace the base's where given; the rest is not
-            inherited, and neither are arguments that only dialects of the base use.
+        arguments, paper, summary, notes, requires, defaults, bounds, ignores, torch_keys,
+        saved_elsewhere, counts_steps, reading, also_called
+            As in OptimizerSpec. `defaults` and `bounds` come on top of the base's; `arguments`,
+            `requires`, `torch_keys` and `counts_steps` replace the base's where given; the rest is
+            not inherited, and neither are arguments that only dialects of the base use.
         """
         own = {"arguments": self._own_arguments(), **changes}
         return self._derive(name, own.pop("reading", OWN), caller(), own)
@@ -163,6 +180,7 @@ class OptimizerSpec:
             torch_keys=changes.pop("torch_keys", self.torch_keys),
             counts_steps=changes.pop("counts_steps", self.counts_steps),
             defaults={**self.defaults, **changes.pop("defaults", {})},
+            bounds={**self.bounds, **changes.pop("bounds", {})},
             **changes,
         )
 
@@ -214,9 +232,18 @@ class OptimizerSpec:
         }
         return tuple(a for a in self.arguments if a not in foreign)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the class, its own first."""
+        return (self.name, *self.also_called)
+
     def default(self, argument: Argument) -> Any:
         """The default of an argument in this spec."""
         return self.defaults.get(argument.name, argument.default)
+
+    def legal(self, argument: Hyper | HyperTuple) -> Bounds:
+        """The legal range of a hyperparameter in this spec; it holds for each of a tuple."""
+        return self.bounds.get(argument.name, argument.symbols[0].bounds)
 
     def uses(self, argument: Argument) -> bool:
         """Whether any equation reads the argument."""

@@ -257,6 +257,11 @@ class Schedule:
             refuse_other(equation)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the class."""
+        return (self.name,)
+
+    @property
     def parameters(self) -> tuple[Argument, ...]:
         """The arguments without the marker `keyword_only`."""
         return tuple(a for a in self.arguments if isinstance(a, Argument))

@@ -8,8 +8,8 @@ import lucidgen.optim
 def declared(library: str) -> set[tuple[str, str]]:
     """The classes and dialects that load a library's states."""
     return {
-        (name, dialect)
-        for name in lucidgen.optim.__all__
-        for dialect, rule in getattr(getattr(lucidgen.optim, name), "rules", {}).items()
+        (cls.__name__, dialect)
+        for cls in map(lucidgen.optim.__getattr__, lucidgen.optim.__all__)
+        for dialect, rule in getattr(cls, "rules", {}).items()
         if library in rule.saved_elsewhere
     }

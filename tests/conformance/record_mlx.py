@@ -24,7 +24,11 @@ CLASSES: dict[str, tuple[set[str], dict[str, str]]] = {
     "AdamW": ({"betas", "eps", "weight_decay"}, MOMENTS),
     "Adamax": ({"betas", "eps"}, {"m": "exp_avg", "v": "exp_inf"}),
     "Adagrad": ({"eps"}, {"v": "sum"}),
+    "RMSprop": ({"alpha", "eps"}, {"v": "square_avg"}),
+    "Adadelta": ({"rho", "eps"}, {"v": "square_avg", "u": "acc_delta"}),
 }
+#: What MLX calls otherwise.
+NAMES = {"Adadelta": "AdaDelta"}
 
 
 def has(case: Case) -> bool:
@@ -41,9 +45,10 @@ class Mlx:
         names, self._keys = CLASSES[case.optimizer]
         arguments = {key: value for key, value in given.items() if key in names}
         self._counts = case.optimizer != "SGD"
-        self._keeps_buffer = bool(given.get("momentum", 1))
+        self._keeps_buffer = case.optimizer != "SGD" or bool(given.get("momentum"))
         self._weights = {str(i): mx.array(w, dtype=mx.float64) for i, w in enumerate(weights)}
-        self._optimizer = getattr(mlx.optimizers, case.optimizer)(given["lr"], **arguments)
+        name = NAMES.get(case.optimizer, case.optimizer)
+        self._optimizer = getattr(mlx.optimizers, name)(given["lr"], **arguments)
         self._optimizer.init(self._weights)
         self.set_lr(given["lr"])
 

@@ -38,9 +38,9 @@ CLASSES = (
 
 def test_every_optimizer_of_lucid_is_run(stopped: dict[str, Any]) -> None:
     with_dialect = {
-        name
-        for name in lucidgen.optim.__all__
-        if "lucid2" in getattr(getattr(lucidgen.optim, name), "rules", ())
+        cls.__name__
+        for cls in map(lucidgen.optim.__getattr__, lucidgen.optim.__all__)
+        if "lucid2" in getattr(cls, "rules", ())
     }
     assert set(stopped) == set(CLASSES) == with_dialect
 

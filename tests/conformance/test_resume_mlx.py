@@ -29,13 +29,14 @@ RUNS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], tuple[str, ...]]
     ),
     "Adam": ("Adam", {}, "Adam", {}, ("mlx",)),
     "corrected": ("Adam", {"bias_correction": True}, "Adam", {}, ("torch",)),
+    "corrected in MLX": (*("Adam", {"bias_correction": True}) * 2, ("mlx",)),
     "AdamW": ("AdamW", {"weight_decay": 0.1}, "AdamW", {"weight_decay": 0.1}, ("mlx",)),
     "corrected AdamW": ("AdamW", {"bias_correction": True}, "AdamW", {}, ("torch",)),
     "Adamax": ("Adamax", {}, "Adamax", {}, ("mlx",)),
-    "RMSprop": ("RMSprop", {"alpha": 0.9}, "RMSprop", {"alpha": 0.9}, ("torch",)),
+    "RMSprop": ("RMSprop", {"alpha": 0.9}, "RMSprop", {"alpha": 0.9}, ("mlx", "torch")),
     "Adagrad": ("Adagrad", {}, "Adagrad", {"eps": 1e-8}, ("mlx", "torch")),
-    "AdaDelta": ("AdaDelta", {}, "Adadelta", {}, ("torch",)),
-    "Lion": ("Lion", {"weight_decay": 0.1}, "Lion", {"weight_decay": 0.1}, ("paper",)),
+    "AdaDelta": ("AdaDelta", {}, "Adadelta", {}, ("mlx", "torch")),
+    "Lion": ("Lion", {"weight_decay": 0.1}, "Lion", {"weight_decay": 0.1}, ("mlx", "paper")),
 }
 EACH = [(name, dialect) for name, run in RUNS.items() for dialect in run[-1]]
 

@@ -75,4 +75,5 @@ def test_a_steady_update_passes_few_modules() -> None:
     finally:
         mx.enable_compile()
     assert "trees.update" in found
-    assert len(found) <= 15, sorted(found)
+    # One of them is the layout, which says where the states of a parameter are.
+    assert len(found) <= 16, sorted(found)

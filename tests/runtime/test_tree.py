@@ -282,11 +282,13 @@ def test_a_wrong_gradient_is_refused_and_nothing_changes(grads, error, message):
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_integers_and_empty_trees_are_refused():
+def test_integers_and_arrays_of_others_are_refused():
     with pytest.raises(TypeError, match="parameter 'n' is of type"):
         Adam().init({"n": mx.array(3)})
-    with pytest.raises(ValueError, match="holds no MLX arrays"):
-        Adam().init({})
+    with pytest.raises(ValueError, match=r"holds no MLX arrays, but ndarray under 'w\.0'"):
+        Adam().init({"w": [np.ones(2)]})
+    with pytest.raises(ValueError, match="holds no MLX arrays, but ndarray under 'w'"):
+        Adam().apply_gradients({"w": np.ones(2)}, {"w": mx.ones(2)})
 
 
 @pytest.mark.usefixtures("uncompiled")

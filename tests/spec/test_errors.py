@@ -10,7 +10,7 @@ from lucidgen.spec.loader import load
 
 START = '''"""Specs."""
 from lucidgen.spec import *
-from lucidgen.spec import Eq, flag, grad, hyper, series, sqrt, t, w, when
+from lucidgen.spec import Bounds, Eq, flag, grad, hyper, series, sqrt, t, w, when
 lr = hyper("lr", 1e-3, at_least=0)
 '''
 FIRST = START.count("\n") + 1
@@ -28,6 +28,44 @@ def problems(tmp_path: Path, source: str) -> list[Problem]:
 
 # Source, the line (from the first after START), and words of the message, equation and remedy.
 WRONG = {
+    "bounds of what is no hyperparameter": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),))
+        A.dialect("mlx", bounds={"eta": Bounds()})
+        """,
+        2,
+        ("bounds for 'eta', which is no hyperparameter", "Name one of lr"),
+    ),
+    "bounds that are a number": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),))
+        A.dialect("mlx", bounds={"lr": 0})
+        """,
+        2,
+        ("the bounds of lr are 0", "Write Bounds(at_least=0)"),
+    ),
+    "a default that other bounds do not admit": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),))
+        A.dialect("mlx", bounds={"lr": Bounds(above=1)})
+        """,
+        2,
+        ("the default of lr is 0.001, out of its own range", "It must be > 1"),
+    ),
+    "another name that is none": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),), also_called=("a b",))
+        """,
+        1,
+        ("'a b' cannot be the name of a class", "identifier"),
+    ),
+    "another name that is taken": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),), also_called=("Any",))
+        """,
+        1,
+        ("the class name 'Any' is taken", "another name"),
+    ),
     "a state under a key that no code can hold": (
         """
         m = series("m", saved_as='a"b')

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from . import lr_scheduler
     from .adabelief import AdaBelief
-    from .adadelta import Adadelta
+    from .adadelta import AdaDelta, Adadelta
     from .adagrad import Adagrad
     from .adam import Adam, AdamW
     from .adamax import Adamax
@@ -44,6 +44,7 @@ __all__ = [
     "SGD",
     "AdEMAMix",
     "AdaBelief",
+    "AdaDelta",
     "Adadelta",
     "Adagrad",
     "Adam",
@@ -70,7 +71,7 @@ _MODULES = {
     "lucidgen.runtime": ["ExponentialMovingAverage", "MultiOptimizer", "Optimizer", "Options"],
     ".lr_scheduler": [],
     ".adabelief": ["AdaBelief"],
-    ".adadelta": ["Adadelta"],
+    ".adadelta": ["AdaDelta", "Adadelta"],
     ".adagrad": ["Adagrad"],
     ".adam": ["Adam", "AdamW"],
     ".adamax": ["Adamax"],

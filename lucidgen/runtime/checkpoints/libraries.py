@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ..arrays import as_numpy, is_mlx
 from ..checking import listed, shown
 from ..engine import Owner, Target
@@ -82,7 +84,13 @@ def _of_mlx(label: str, state: Mapping[str, Any]) -> Layout:
             f"{label}: the state of mlx.optimizers has no parameters: was it saved before the "
             f"first step?"
         )
-    return library_layout("mlx", list(entries.values()), list(entries), state["learning_rate"])
+    layout = library_layout("mlx", list(entries.values()), list(entries), state["learning_rate"])
+    step = state["step"]
+    if is_mlx(step) or isinstance(step, np.ndarray | np.generic):
+        number = as_numpy(step)
+        if number.ndim == 0 and number.dtype.kind in "iu":
+            layout["param_groups"][0]["updates"] = int(number)
+    return layout
 
 
 def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -232,7 +232,7 @@ def check_values(
             checked[name] = value if known is None else as_argument(known, value, where)
         elif name in rule.unsupported:
             known = argument_of(rules, name)
-            if known is not None and as_argument(known, value, where) != known.default:
+            if known is not None and as_argument(known, value, where) != rule.unsupported[name]:
                 having = [dialect for dialect in rules if name in rules[dialect].arguments]
                 raise ValueError(
                     f"{where}: {name}={shown(value)} is not part of the dialect {rule.dialect!r}; "

@@ -136,9 +136,10 @@ class Rule:
     """One reading (dialect) of an optimizer: its data, and the functions that compute it.
 
     ``ignored`` arguments are accepted without effect, ``unsupported`` ones only with the class's
-    default. ``torch_keys`` are entries of torch's saved groups that the class has no argument for,
-    each with the value that says the same as this rule (``{"decoupled_weight_decay": True}``).
-    ``saved_elsewhere`` are the libraries whose states this rule goes on from as they would.
+    default, which is given there. ``torch_keys`` are entries of torch's saved groups that the class
+    has no argument for, each with the value that says the same as this rule
+    (``{"decoupled_weight_decay": True}``). ``saved_elsewhere`` are the libraries whose states this
+    rule goes on from as they would.
     ``numpy`` is the step in NumPy, whose parameters name what every step is given. ``targets`` are
     the other targets that serve the rule, each with the module that is imported when it is first
     needed, or with a file that is named in the same way (`calling.file_of`).
@@ -152,7 +153,7 @@ class Rule:
     flags: tuple[Flag, ...] = ()
     states: tuple[State, ...] = ()
     ignored: tuple[str, ...] = ()
-    unsupported: tuple[str, ...] = ()
+    unsupported: Mapping[str, object] = field(default_factory=dict)
     requires: tuple[tuple[Callable[..., bool], str], ...] = ()
     torch_keys: Mapping[str, object] = field(default_factory=dict)
     saved_elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)

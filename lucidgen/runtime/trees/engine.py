@@ -6,14 +6,17 @@ evaluated here. The state is that of the one group (``group_state``), or
 
     {"groups": [<state of a group>, ...]}
 
-and, where gradients are clipped to a norm, the "grad_norm" of the last update. MLX is imported when
-the states of groups are first needed.
+and, where gradients are clipped to a norm, the "grad_norm" of the last update. In MLX's layout, as
+there, any dict may be assigned before the first update, and what there is stays when parameters are
+made known: it is checked and completed when it is first used. MLX is imported when the states of
+groups are first needed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ..arrays import is_floating, is_mlx_module, needed_mlx
@@ -22,12 +25,13 @@ from ..checking import nearest
 from ..engine import Loaded, Owner, Target
 from ..groups.grouping import group_label, settle_again
 from ..groups.selection import Selection, as_selection, is_selection, routed
-from ..groups.settings import Group, check_values, settle
+from ..groups.settings import Group, Settings, check_values, settle
 from ..groups.without_decay import check_names
 from ..kernel_choice import demand, gpu_kernels
 from ..step.clipping import GRAD_NORM, factor, mlx_norm
 from .assigned import check_entries, parsed
-from .leaves import leaves, replaced, tree_of
+from .layout import Layout, layout_of
+from .leaves import check_empty, copied, leaves, replaced, top, tree_of
 from .rate import Schedule, is_schedule, with_first_value
 
 if TYPE_CHECKING:
@@ -63,14 +67,19 @@ class TreeEngine:
         self.accumulated = 0  # of a dict that was loaded
         self._no_decay = no_decay
         self._members: list[GroupState] = []  # the state of each group; empty before it is needed
+        self._layout: Layout  # of the states of groups
+        self._updated = False  # whether there was an update of any parameter
+        self._unchecked = False  # whether the state was assigned, and not used since
 
     # -- set-up -----------------------------------------------------------------------------------
 
     def start(self, owner: Owner, params: Any, schedule: Schedule | None) -> None:
         """Make the groups that the constructor is given, and the state if that is a module."""
-        label, rule = type(owner).__name__, owner._rule
-        if rule is None:
+        label = type(owner).__name__
+        if owner._rule is None:
             raise TypeError(f"{label}: params is None; give the parameters to optimize")
+        self._layout = layout_of(owner._rule)
+        rule = self._layout.rule
         is_module = params is None or is_mlx_module(params)
         for index, given in enumerate([{}] if is_module else params):
             where = label if is_module else group_label(owner, index, given)
@@ -85,6 +94,9 @@ class TreeEngine:
             group.schedule = own if is_schedule(own) else None
             owner.param_groups.append(group)
         self._watch_schedules(owner)
+        if self._layout.is_mlx:
+            for member in self._ready(owner):
+                member.begin()
         if params is not None and is_module:
             self.init(owner, params)
 
@@ -95,8 +107,7 @@ class TreeEngine:
 
     def _ready(self, owner: Owner) -> list[GroupState]:
         """The state of each group; the values of groups are checked where they were written to."""
-        label, rule, groups = type(owner).__name__, owner._rule, owner.param_groups
-        assert rule is not None
+        label, rule, groups = type(owner).__name__, self._layout.rule, owner.param_groups
         labels = [label]
         if groups[0].selection is not None:
             labels = [group_label(owner, i, group) for i, group in enumerate(groups)]
@@ -109,57 +120,100 @@ class TreeEngine:
             from .update import Common
 
             has_masters = bool(owner._options.get("master_weights"))
-            common = Common(rule, label, gpu_kernels(owner.kernel), self._no_decay, has_masters)
+            common = Common(
+                self._layout, label, gpu_kernels(owner.kernel), self._no_decay, has_masters
+            )
             states = [self.state]
             if len(groups) > 1:
                 states = self.state.setdefault("groups", [{} for _ in groups])
             self._members = [
-                GroupState(common, group, own, where)
+                GroupState(common, group, own, where, self.shapes)
                 for group, own, where in zip(groups, states, labels, strict=True)
             ]
         return self._members
 
     def init(self, owner: Owner, params: Any) -> None:
-        """Make the state for these parameters in place of any there is; one just assigned stays."""
+        """Make the state for these parameters in place of any there is; one just assigned stays.
+
+        In MLX's layout, whatever is there stays.
+        """
         members, label = self._ready(owner), type(owner).__name__
-        arrays = dict(leaves(tree_of(params, f"{label}: params")))
+        tree = tree_of(params, f"{label}: params")
+        arrays = dict(leaves(tree))
         for name, array in arrays.items():
             _check_array(label, name, array)
         if not arrays:
-            raise ValueError(f"{label}: the tree holds no MLX arrays")
-        if self._no_decay is not None:
+            check_empty(tree, label)
+        self._check_names(label, tree)
+        if self._no_decay is not None and arrays:
             check_names(self._no_decay, arrays, label)
-        assigned = bool(not self.shapes and members[0].state)
-        parts = self._parts(label, arrays, assigned)
-        if assigned:
-            for member, part in zip(members, parts, strict=True):
-                check_entries(member, {name: array.shape for name, array in part.items()})
-        for member, part in zip(members, parts, strict=True):
-            if assigned:
-                member.complete(part)
+        found: list[dict[str, Any]] = []
+        if self._layout.is_mlx or (not self.shapes and members[0].state):
+            found = self._found(label, arrays)
+        kept = [state["params"] for state in found]
+        parts = self._parts(label, arrays, kept)
+        for member, part, state in zip(members, parts, found, strict=False):
+            shapes = {name: array.shape for name, array in part.items()}
+            entries = {n: e for n, e in state["params"].items() if n in part or n not in arrays}
+            check_entries(member, {**self.shapes, **shapes}, entries)
+        for index, (member, part) in enumerate(zip(members, parts, strict=True)):
+            if found:
+                if self._layout.is_mlx:
+                    member.adopt(found[index])
+                member.complete(tree, part, kept[index])
             else:
-                member.start(part)
+                member.start(tree, part)
+        self._unchecked = False
         if owner.max_grad_norm is not None:
             # A place for the norm, so that a step that is captured finds it there.
             import mlx.core as mx
 
             self.state.setdefault(GRAD_NORM, mx.array(0.0))
-        self.shapes.clear()
+        if not self._layout.is_mlx:
+            self.shapes.clear()
         self.shapes.update({name: tuple(array.shape) for name, array in arrays.items()})
 
-    def _parts(self, label: str, arrays: Mapping[str, Array], keep: bool) -> list[dict[str, Array]]:
-        """The parameters of each group: where their state is, else as the groups select them."""
+    def _found(self, label: str, arrays: Mapping[str, Array]) -> list[dict[str, Any]]:
+        """What the state has of each group, checked; of arrays whose shape has changed, nothing."""
+        changed = {n for n, w in arrays.items() if self.shapes.get(n, w.shape) != tuple(w.shape)}
+        groups = self._assigned_groups(label, self.state)
+        states = []
+        for member, own in zip(self._members, groups, strict=True):
+            member.state = own
+            state = parsed(member, own, {**self.shapes, **arrays})
+            if not self._unchecked:
+                state["params"] = {n: e for n, e in state["params"].items() if n not in changed}
+            states.append(state)
+        return states
+
+    def _check_names(self, label: str, tree: Any) -> None:
+        """Refuse parameters in the places of what MLX's layout has beside them."""
+        taken = (*self._layout.beside, GRAD_NORM)
+        for key, _ in top(tree) if self._layout.is_mlx else ():
+            if key in taken:
+                raise ValueError(
+                    f"{label}: the tree has {key!r} at its top, and so has the state of the "
+                    f"dialect 'mlx'; give it another name, or put the tree into a dict"
+                )
+
+    def _parts(
+        self,
+        label: str,
+        arrays: Mapping[str, Array],
+        kept: Sequence[Mapping[str, Any]],
+        late: bool = False,
+    ) -> list[dict[str, Array]]:
+        """The parameters of each group: where their state is kept, else as the groups select."""
         members = self._members
         if members[0].group.selection is None:
             return [dict(arrays)]
         homes: dict[str, int] = {}
-        if keep:
-            for index, member in enumerate(members):
-                homes |= {name: index for name in member.entries if name in arrays}
+        for index, entries in enumerate(kept):
+            homes |= {name: index for name in entries if name in arrays}
         rest = {name: array for name, array in arrays.items() if name not in homes}
         selections = [member.group.selection for member in members]
         labels = [member.label for member in members]
-        homes |= routed(selections, rest, labels, label, late=keep)
+        homes |= routed(selections, rest, labels, label, late=late or bool(homes) or not arrays)
         parts: list[dict[str, Array]] = [{} for _ in members]
         for name, array in arrays.items():
             parts[homes[name]][name] = array
@@ -174,13 +228,18 @@ class TreeEngine:
         kernels = members[0].common.kernels
         if kernels is not None and kernels != ANY:
             demand(kernels, label)
-        if not self.shapes:
+        if not self.shapes or self._unchecked:
             self.init(owner, params)
         arrays, gradients = dict(leaves(params)), dict(leaves(grads))
-        self._check_gradients(label, arrays, gradients)
-        kept = {name for member in members for name in member.entries}
-        here = {name: w for name, w in arrays.items() if name in kept or name in gradients}
-        parts = self._parts(label, here, keep=True)
+        if not gradients:
+            check_empty(grads, label)
+        kept = [member.entries for member in members]
+        self._check_gradients(label, arrays, gradients, kept)
+        known = {name for entries in kept for name in entries}
+        if not known >= gradients.keys():
+            self._check_names(label, params)
+        here = {name: w for name, w in arrays.items() if name in known or name in gradients}
+        parts = self._parts(label, here, kept, late=True)
         scale, max_grad_norm = None, owner.max_grad_norm
         if max_grad_norm is not None:
             norm = mlx_norm(gradients.values())
@@ -189,14 +248,19 @@ class TreeEngine:
         new: dict[str, Array] = {}
         for member, part in zip(members, parts, strict=True):
             own = {name: grad for name, grad in gradients.items() if name in part}
-            new |= member.apply(part, own, scale)
+            new |= member.apply(params, part, own, scale)
+        self._updated |= bool(gradients)
         self.shapes.update({name: tuple(arrays[name].shape) for name in gradients})
         return replaced(params, new)
 
     def _check_gradients(
-        self, label: str, arrays: dict[str, Array], gradients: dict[str, Array]
+        self,
+        label: str,
+        arrays: dict[str, Array],
+        gradients: dict[str, Array],
+        kept: Sequence[Mapping[str, Any]],
     ) -> None:
-        entries = {name: entry for m in self._members for name, entry in m.entries.items()}
+        entries = {name: entry for own in kept for name, entry in own.items()}
         for name, grad in gradients.items():
             if name not in arrays:
                 hint = nearest(name, arrays)
@@ -217,6 +281,11 @@ class TreeEngine:
                         f"{label}: parameter {name!r} has shape {w.shape}, its state "
                         f"{state.key!r} {found.shape}; call init(params) after a change of shape"
                     )
+
+    @property
+    def is_mlx(self) -> bool:
+        """Whether the state is laid out as that of mlx.optimizers."""
+        return self._layout.is_mlx
 
     @property
     def grad_norm(self) -> Any:
@@ -246,7 +315,7 @@ class TreeEngine:
         return self._ready(owner)[0].learning_rate
 
     def assign(self, owner: Owner, state: Any) -> None:
-        self.put(self.checked(owner, state))
+        self.checked(owner, state)()
 
     def check_change(self, key: str, old: Any, new: Any, group: int = 0) -> None:
         """Refuse a change that a traced step would not notice."""
@@ -259,8 +328,8 @@ class TreeEngine:
                 f"{label}: update() applies what it is given; add up gradients with tree_map"
             )
 
-    def checked(self, owner: Owner, value: Any) -> dict[str, Any]:
-        """What ``put`` puts in the place of the state: one that was taken from ``state``.
+    def checked(self, owner: Owner, value: Any) -> Callable[[], None]:
+        """What puts a state in the place of the present one: one that was taken from ``state``.
 
         It may have been flattened and unflattened in between.
 
@@ -269,9 +338,14 @@ class TreeEngine:
         TypeError, ValueError
             If it does not fit.
         """
-        members = self._ready(owner)
-        found = self._assigned_groups(type(owner).__name__, value)
-        states = [parsed(member, own) for member, own in zip(members, found, strict=True)]
+        members, label = self._ready(owner), type(owner).__name__
+        value = self._layout.moved_in(value)
+        if self._layout.is_mlx and not self._updated and isinstance(value, Mapping):
+            return partial(self._put_unchecked, copied(value))
+        found = self._assigned_groups(label, value)
+        states = [
+            parsed(member, own, self.shapes) for member, own in zip(members, found, strict=True)
+        ]
         if self.shapes:
             for member, state in zip(members, states, strict=True):
                 shapes = {name: self.shapes[name] for name in member.entries}
@@ -279,14 +353,19 @@ class TreeEngine:
                 for name in shapes:
                     state["params"].setdefault(name, {})
         norm = value.get(GRAD_NORM, self.state.get(GRAD_NORM))
-        return {"groups": states, **({} if norm is None else {GRAD_NORM: norm})}
+        return partial(self._put, states, norm)
 
-    def put(self, checked: Mapping[str, Any]) -> None:
-        """Replace the state by a checked one."""
-        for member, state in zip(self._members, checked["groups"], strict=True):
+    def _put(self, states: Sequence[dict[str, Any]], norm: Array | None) -> None:
+        """Replace the states of the groups by checked ones."""
+        for member, state in zip(self._members, states, strict=True):
             member.assign(state)
-        if GRAD_NORM in checked:
-            self.state[GRAD_NORM] = checked[GRAD_NORM]
+        if norm is not None:
+            self.state[GRAD_NORM] = norm
+
+    def _put_unchecked(self, state: dict[str, Any]) -> None:
+        self.state.clear()
+        self.state.update(state)
+        self._unchecked = True
 
     def _assigned_groups(self, label: str, value: Any) -> Iterator[Any]:
         """The part of each group in an assigned state."""
@@ -310,6 +389,10 @@ class TreeEngine:
             raise RuntimeError(
                 f"{label}: call init(params) first, so that its parameters are known"
             )
+        if self._unchecked:
+            for member, state in zip(self._ready(owner), self._found(label, {}), strict=True):
+                shapes = {name: self.shapes[name] for name in state["params"]}
+                check_entries(member, shapes, state["params"], complete=True)
         return [
             [
                 Target(name, name, self.shapes[name], entry, f"{label}: parameter {name!r}")
@@ -323,9 +406,9 @@ class TreeEngine:
 
     def saved_entry(self, target: Target) -> dict[str, Any]:
         entry = dict(target.entry)
-        for state in self._members[0].rule.scalar_states:
-            if state.key in entry:
-                entry[state.key] = float(entry[state.key].item())
+        for key in self._layout.ours(dict.fromkeys(self._layout.beside)):
+            if key in entry and key != "step":
+                entry[key] = float(entry[key].item())
         if "step" in entry:
             entry["step"] = int(entry["step"].item())
         return entry
@@ -343,10 +426,10 @@ class TreeEngine:
         for member, (_, settings), count in zip(self._members, groups, updates, strict=True):
             own = {name: loaded[name] for name in member.entries}
             assert settings is not None
-            states.append(member.loaded(settings, own, count))
-        for member, (values, settings), state in zip(self._members, groups, states, strict=True):
-            assert settings is not None
-            member.load(values, settings, state)
+            here = Settings(self._layout.rule, settings.given)
+            states.append((here, member.loaded(here, own, count)))
+        for member, (values, _), state in zip(self._members, groups, states, strict=True):
+            member.load(values, *state)
         self.accumulated = accumulated
 
     def kept(self) -> dict[str, Any]:
@@ -355,6 +438,8 @@ class TreeEngine:
             "shapes": self.shapes,
             "no_decay": self._no_decay,
             "accumulated": self.accumulated,
+            "updated": self._updated,
+            "unchecked": self._unchecked,
         }
 
     @classmethod
@@ -362,8 +447,18 @@ class TreeEngine:
         made = cls(kept["no_decay"])
         made.state, made.shapes = kept["state"], kept["shapes"]
         made.accumulated = kept["accumulated"]
-        if made.state:
-            made._ready(owner)
+        made._updated = kept.get("updated", bool(made.shapes))
+        made._unchecked = kept.get("unchecked", False)
+        assert owner._rule is not None
+        made._layout = layout_of(owner._rule)
+        found = made.state
+        made.state = made._layout.moved_in(found)
+        if found or made._layout.is_mlx:
+            for member in made._ready(owner):
+                if made._layout.is_mlx and not found:
+                    member.begin()
+                elif made.state is not found:
+                    member.adopt({k: member.state[k] for k in made._layout.beside})
         made._watch_schedules(owner)
         return made
 

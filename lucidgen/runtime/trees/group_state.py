@@ -1,10 +1,10 @@
 """The state of one group of a tree, as arrays that ``mx.compile`` can capture.
 
-Owns ``GroupState``: the making, changing, saving and loading of
+Owns ``GroupState``: the making, changing, saving and loading of the step count, the learning rate,
+the scalar states, and the states of each parameter; where each is, the layout says.
 
-    {"step": 0-d, <rate>: 0-d, <scalar states>: 0-d, "params": {"layers.0.weight": {<states>}}}
-
-A parameter whose gradient was missing once keeps its own "step" (and scalar states) from then on.
+Unless the layout is MLX's, a parameter whose gradient was missing once keeps its own "step" (and
+scalar states) from then on.
 ``mx.compile`` hands captured arrays to a traced step by their order, not by their keys: so keys
 never change places.
 The arithmetic of an update is in ``update``; what groups have to do with each other in
@@ -14,7 +14,7 @@ The arithmetic of an update is in ``update``; what groups have to do with each o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -36,21 +36,28 @@ Array = Any
 class GroupState:
     """The array state of one group and the update of its parameters."""
 
-    def __init__(self, common: Common, group: Group, state: dict[str, Any], label: str) -> None:
-        self.common = common
+    def __init__(
+        self,
+        common: Common,
+        group: Group,
+        state: dict[str, Any],
+        label: str,
+        names: Collection[str] = (),
+    ) -> None:
+        self.common, self.layout = common, common.layout
         self.rule = common.rule
         self.rate = rate_of(common.rule)
         self.group = group
         self.label = label
         self.state = state
+        self.names = names  # of all parameters of the tree, as far as they are known
         self._tracing = Tracing()
         group.watch = self._watch
 
     @property
     def entries(self) -> dict[str, dict[str, Any]]:
         """The states of each parameter, by its name."""
-        found: dict[str, dict[str, Any]] = self.state.get("params", {})
-        return found
+        return self.layout.entries(self.state, self.names)
 
     @property
     def settings(self) -> Settings:
@@ -62,33 +69,53 @@ class GroupState:
     @property
     def learning_rate(self) -> Array:
         """A 0-d array; before there is a state, what it will start with."""
-        found = self.state.get(self.rate)
+        found = self.state.get(self.layout.rate)
         return mx.array(self.group[self.rate], dtype=mx.float32) if found is None else found
 
     # -- set-up -----------------------------------------------------------------------------------
 
-    def start(self, arrays: Mapping[str, Array]) -> None:
+    def start(self, tree: Any, arrays: Mapping[str, Array]) -> None:
         """Make the state for these parameters, in place of any there is."""
-        entries = {name: self._entry(array) for name, array in arrays.items()}
+        self.begin()
+        self.layout.put(self.state, tree, {n: self._entry(array) for n, array in arrays.items()})
+
+    def begin(self) -> None:
+        """Make the state before there are parameters, in place of any there is."""
         self.state.clear()
-        self.state["step"] = mx.array(0, dtype=mx.int32)
+        self.state["step"] = self._count(0)
         self._set_lr()
         self.state.update(self._scalars())
-        self.state["params"] = entries
         self._tracing = Tracing()
         self._tracing.put(self.state["step"])
 
-    def complete(self, arrays: Mapping[str, Array]) -> None:
-        """Make what an assigned state lacks for these parameters."""
-        if self.rate not in self.state:
+    def adopt(self, found: Mapping[str, Any]) -> None:
+        """Take what an assigned state has for all parameters together, in the types that it has."""
+        clock = {key: value for key, value in found.items() if key != "params"}
+        self.state.update(self._clock(clock))
+
+    def complete(
+        self,
+        tree: Any,
+        arrays: Mapping[str, Array],
+        found: Mapping[str, dict[str, Any]],
+    ) -> None:
+        """Make what a state lacks for these parameters, of which states were found."""
+        self._tracing = Tracing()
+        if self.layout.rate not in self.state:
             self._set_lr()
         _add(self.state, self._scalars())
+        entries = {name: found.get(name, {}) for name in arrays}
         for name, array in arrays.items():
-            _add(self.entries.setdefault(name, {}), self._entry(array))
+            _add(entries[name], self._entry(array))
+        self.layout.put(self.state, tree, entries)
+
+    def _count(self, number: int) -> Array:
+        return mx.array(number, dtype=getattr(mx, self.layout.count))
 
     def _set_lr(self) -> None:
         if self.rate in self.settings.values:
-            self.state[self.rate] = mx.array(self.settings.values[self.rate], dtype=mx.float32)
+            value = self.settings.values[self.rate]
+            self.state[self.layout.rate] = mx.array(value, dtype=mx.float32)
 
     def _entry(self, array: Array) -> dict[str, Any]:
         """The states of a parameter that exist before its first step."""
@@ -97,13 +124,13 @@ class GroupState:
             own[MASTER_WEIGHT] = array = array.astype(mx.float32)
         return own | {
             state.key: state_array(state, {}, self.settings, array)
-            for state in self.settings.arrays
+            for state in self.layout.kept(self.settings)
             if not state.first
         }
 
     def _scalars(self) -> dict[str, Array]:
         """The scalar states before the first step, as arrays."""
-        return _clock(self._first_scalars(self.settings))
+        return self._clock(self._first_scalars(self.settings))
 
     def _first_scalars(self, settings: Settings) -> dict[str, float]:
         return {
@@ -140,8 +167,8 @@ class GroupState:
             value = value_at(schedule, self.state.get("step", mx.array(0)), self.label)
         number = as_hyper(argument, value, self.label)
         group.schedule = schedule
-        if self.rate in self.state:
-            self.state[self.rate] = mx.array(number, dtype=mx.float32)
+        if self.layout.rate in self.state:
+            self.state[self.layout.rate] = mx.array(number, dtype=mx.float32)
         assert isinstance(number, float)
         return number
 
@@ -156,20 +183,28 @@ class GroupState:
     # -- the update -------------------------------------------------------------------------------
 
     def apply(
-        self, arrays: Mapping[str, Array], gradients: Mapping[str, Array], factor: Array | None
+        self,
+        tree: Any,
+        arrays: Mapping[str, Array],
+        gradients: Mapping[str, Array],
+        factor: Array | None,
     ) -> dict[str, Array]:
         """The new values of the parameters that have a gradient, times a factor if there is one."""
         self._tracing.see(self.state["step"])
         if self.group.schedule is not None:
-            self.state[self.rate] = value_at(self.group.schedule, self.state["step"], self.label)
-        for name, entry in self.entries.items():
-            if name not in gradients:
-                self._leave_behind(entry)
-        for name in gradients:
-            if name not in self.entries:  # late: it counts its own steps
-                own = {"step": mx.array(0, dtype=mx.int32), **self._scalars()}
-                self.entries[name] = self._entry(arrays[name]) | own
-        update = Update(self.common, self.settings, self.state, factor)
+            lr = value_at(self.group.schedule, self.state["step"], self.label)
+            self.state[self.layout.rate] = lr
+        entries = dict(self.entries)
+        late = {name: self._entry(arrays[name]) for name in gradients if name not in entries}
+        if not self.layout.is_mlx:
+            for name in entries.keys() - gradients.keys():
+                self._leave_behind(entries[name])
+            for entry in late.values():
+                entry.update({"step": self._count(0), **self._scalars()})
+        if late:
+            self.layout.put(self.state, tree, late)
+            entries |= late
+        update = Update(self.common, self.settings, self.state, entries, factor)
         new = {name: update.parameter(name, arrays[name], gradients[name]) for name in gradients}
         update.store()
         self._tracing.put(self.state["step"])
@@ -186,8 +221,8 @@ class GroupState:
     def saved_values(self) -> dict[str, Any]:
         """What a state dict has of the group besides its values: the count of updates, and lr."""
         found: dict[str, Any] = {"updates": int(self.state["step"].item())}
-        if self.rate in self.state:
-            lr = self.state[self.rate].item()
+        if self.layout.rate in self.state:
+            lr = self.state[self.layout.rate].item()
             # It may be a schedule's, or written there by the user.
             if np.float32(self.group[self.rate]) != lr:
                 found[self.rate] = lr
@@ -202,6 +237,7 @@ class GroupState:
         if self.rule.counts_steps:
             clock_keys.insert(0, "step")
         begun = [s for s in self.rule.arrays if s.live is None and not s.first]
+        unneeded = {s.key for s in self.rule.arrays} - {s.key for s in self.settings.arrays}
         found: dict[str, dict[str, Any]] = {}
         for name, entry in self.entries.items():
             clock = entry if "step" in entry else self.state
@@ -209,7 +245,10 @@ class GroupState:
             if any(state.key not in entry for state in begun):
                 found[name] = {}
                 continue
-            found[name] = {**{key: clock[key] for key in clock_keys if key in clock}, **states}
+            if self.layout.is_mlx:
+                states = {key: value for key, value in states.items() if key not in unneeded}
+            own = {key: clock[key] for key in clock_keys if key in clock}
+            found[name] = self.layout.ours({**own, **states})
         return found
 
     def loaded(
@@ -226,6 +265,7 @@ class GroupState:
             If an array cannot hold a count.
         """
         keys = ("step", *(state.key for state in self.rule.scalar_states))
+        entries = {name: self.layout.here(entry) for name, entry in entries.items()}
         clocks = {
             name: {key: entry[key] for key in keys if key in entry}
             for name, entry in entries.items()
@@ -238,25 +278,28 @@ class GroupState:
         common = dict(Counter(fitting).most_common(1)[0][0]) if fitting else {}
         shared = {"step": updates or 0, **common}
         check_count(shared["step"], self.label)
-        params = {}
+        kept, params = self.entries, {}
         for name, entry in entries.items():
             clock = {"step": 0 if self.rule.counts_steps else shared["step"], **clocks[name]}
             if not entry:
                 clock |= self._first_scalars(settings)
             check_count(clock["step"], f"{self.label}: parameter {name!r}")
-            present = self.entries[name]
+            present = kept[name]
             new = {
                 key: as_mlx(value, _type_of(present.get(key, value)))
                 for key, value in entry.items()
                 if key not in keys
             }
-            new |= {} if clock == shared else _clock(clock)
+            new |= {} if clock == shared else self._clock(clock)
             if not entry:
                 new |= self._zeros(settings, present)
             elif marks_start(self.rule) and clock["step"]:
                 new["started"] = mx.array(True)
-            params[name] = _in_order_of(present, new)
-        return {**_clock(shared), "params": params}
+            if self.layout.is_mlx:  # what the arguments do not need stays as it is
+                always = (state.key for state in self.layout.kept(settings))
+                new = {key: present[key] for key in always if key in present} | new
+            params[name] = new
+        return {**self._clock(shared), "params": params}
 
     def _zeros(self, settings: Settings, present: Mapping[str, Array]) -> dict[str, Array]:
         """The states that begin as zeros; others need the weights, and are made when they begin."""
@@ -273,21 +316,39 @@ class GroupState:
         for key in ("step", *(state.key for state in self.rule.scalar_states)):
             if key not in state:
                 self.state.pop(key, None)
-        self.entries.update(state.pop("params"))
+        kept = self.entries
+        for name, entry in state.pop("params").items():
+            _replace(kept[name], entry)
         self.state.update(state)
         self._set_lr()
         self._tracing.put(self.state["step"])
 
     def assign(self, state: dict[str, Any]) -> None:
         """Put an assigned state, which ``parsed`` has checked, in place."""
-        entries = _in_order_of(self.entries, state["params"])
-        for name, entry in entries.items():
-            entries[name] = _in_order_of(self.entries.get(name, {}), entry)
-        clock = _clock({key: value for key, value in state.items() if key != "params"})
-        state = _in_order_of(self.state, {**clock, "params": entries})
-        self.state.clear()
-        self.state.update(state)
+        clock = self._clock({key: value for key, value in state.items() if key != "params"})
+        present = self.entries
+        if self.layout.is_mlx:
+            self.state.update(clock)
+            for name, entry in state["params"].items():
+                _replace(present[name], entry)
+        else:
+            entries = _in_order_of(present, state["params"])
+            for name, entry in entries.items():
+                entries[name] = _in_order_of(present.get(name, {}), entry)
+            _replace(self.state, {**clock, "params": entries})
         self._tracing.put(self.state["step"])
+
+    def _clock(self, values: Mapping[str, Any]) -> dict[str, Array]:
+        """Step count, learning rate and scalar states as 0-d arrays."""
+        kinds = {
+            key: getattr(mx, self.layout.count) if key == "step" else mx.float32 for key in values
+        }
+        return {
+            key: value.astype(kinds[key])
+            if isinstance(value, mx.array)
+            else mx.array(value, dtype=kinds[key])
+            for key, value in values.items()
+        }
 
 
 def _are_equal(new: Any, old: Any) -> bool:
@@ -309,16 +370,12 @@ def _in_order_of(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str,
     return {key: new[key] for key in (*(k for k in before if k in new), *new)}
 
 
+def _replace(present: dict[str, Any], new: Mapping[str, Any]) -> None:
+    """Give a dict other contents, with the keys in their places."""
+    ordered = _in_order_of(present, new)
+    present.clear()
+    present.update(ordered)
+
+
 def _type_of(value: Any) -> Any:
     return value.dtype if isinstance(value, mx.array) else mx.float32
-
-
-def _clock(values: Mapping[str, Any]) -> dict[str, Array]:
-    """Step count and scalar states as 0-d arrays."""
-    kinds = {key: mx.int32 if key == "step" else mx.float32 for key in values}
-    return {
-        key: value.astype(kinds[key])
-        if isinstance(value, mx.array)
-        else mx.array(value, dtype=kinds[key])
-        for key, value in values.items()
-    }

@@ -1,11 +1,12 @@
 """Trees of MLX arrays: dicts, lists and tuples, as modules give and take them.
 
-Owns the names of their leaves and the making of trees alike.
+Owns the names of their leaves and the making of trees alike. Which arrays of a tree are states, and
+of what, is the business of ``layout``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..arrays import is_mlx, is_mlx_module
@@ -14,16 +15,77 @@ from ..checking import shown
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """The (dotted name, array) pairs of a tree of dicts, lists and tuples."""
-    if is_mlx(tree):
+    yield from ((name, leaf) for name, leaf in leaves_of(tree, path) if is_mlx(leaf))
+
+
+def leaves_of(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The (dotted name, leaf) pairs of a tree, whatever the leaves are."""
+    if not isinstance(tree, Mapping | list | tuple):
         yield path, tree
         return
-    items: Any = ()
+    for key, branch in items(tree):
+        yield from leaves_of(branch, f"{path}.{key}" if path else str(key))
+
+
+def items(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """The branches of a dict, list or tuple with their keys; a leaf has none."""
     if isinstance(tree, Mapping):
-        items = tree.items()
+        yield from tree.items()
     elif isinstance(tree, list | tuple):
-        items = enumerate(tree)
-    for key, branch in items:
-        yield from leaves(branch, f"{path}.{key}" if path else str(key))
+        yield from enumerate(tree)
+
+
+def top(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """The branches of a tree with the keys that they have in a dict; that of an array is empty."""
+    if not isinstance(tree, Mapping | list | tuple):
+        yield "", tree
+    for key, branch in items(tree):
+        yield key if isinstance(tree, Mapping) else str(key), branch
+
+
+def copied(tree: Any) -> Any:
+    """A tree in containers of its own, with the same leaves."""
+    if isinstance(tree, Mapping):
+        return {key: copied(branch) for key, branch in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)([copied(branch) for branch in tree])
+    return tree
+
+
+def unflattened(named: Mapping[str, Any]) -> Any:
+    """The tree of dicts and lists that has these leaves by their dotted names."""
+    if not named or "" in named:
+        return named.get("", {})
+    below: dict[str, dict[str, Any]] = {}
+    for name, leaf in named.items():
+        key, _, rest = name.partition(".")
+        below.setdefault(key, {})[rest] = leaf
+    made = {key: unflattened(rest) for key, rest in below.items()}
+    row = [str(index) for index in range(len(made))]
+    return [made[key] for key in row] if made.keys() == {*row} else made
+
+
+def selected(tree: Any, names: Collection[str], path: str = "") -> Any:
+    """The tree with only the leaves of these names; in lists, empty dicts stand for the others."""
+    if not isinstance(tree, Mapping | list | tuple):
+        return tree if path in names else None
+    made = [
+        (key, selected(branch, names, f"{path}.{key}" if path else str(key)))
+        for key, branch in items(tree)
+    ]
+    if isinstance(tree, Mapping):
+        return {key: branch for key, branch in made if branch is not None} or None
+    row = [{} if branch is None else branch for _, branch in made]
+    return type(tree)(row) if any(branch is not None for _, branch in made) else None
+
+
+def check_empty(tree: Any, label: str) -> None:
+    """Refuse a tree without MLX arrays if it has others: an update would leave them as they are."""
+    for name, leaf in leaves_of(tree):
+        if hasattr(leaf, "shape") or hasattr(leaf, "data"):
+            raise ValueError(
+                f"{label}: the tree holds no MLX arrays, but {type(leaf).__name__} under {name!r}"
+            )
 
 
 def replaced(tree: Any, new: Mapping[str, Any], path: str = "") -> Any:

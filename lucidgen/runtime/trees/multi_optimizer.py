@@ -11,7 +11,7 @@ from typing import Any
 from ..checking import shown
 from ..groups.selection import Selection, as_selection, routed
 from .engine import TreeEngine
-from .leaves import check_model, leaves, replaced, tree_of
+from .leaves import check_model, leaves, replaced, selected, tree_of
 
 
 class MultiOptimizer:
@@ -33,8 +33,10 @@ class MultiOptimizer:
     Notes
     -----
     ``state`` is ``{"states": [<state of each optimizer>]}``, which ``mx.compile`` can capture; each
-    optimizer is saved and loaded by itself. ``max_grad_norm`` is about the gradients that its
-    optimizer gets: to clip all to one norm, give ``optim.clip_grad_norm`` of MLX all of them.
+    has the states of its own parameters alone, and is saved and loaded by itself. Where all
+    optimizers are of the dialect "mlx", some may be left without parameters, as there.
+    ``max_grad_norm`` is about the gradients that its optimizer gets: to clip all to one norm, give
+    ``optim.clip_grad_norm`` of MLX all of them.
 
     Examples
     --------
@@ -68,17 +70,19 @@ class MultiOptimizer:
             as_selection(value, f"{label}: filter {index}") for index, value in enumerate(filters)
         ]
 
-    def _parts(self, arrays: Mapping[str, Any], late: bool) -> list[dict[str, Any]]:
-        """The arrays of each optimizer, by name."""
+    def _parts(self, tree: Any, late: bool) -> list[Any]:
+        """The part of the tree that each optimizer has."""
+        arrays = dict(leaves(tree))
         labels = [
             f"{type(self).__name__}: optimizer {index} ({type(optimizer).__name__})"
             for index, optimizer in enumerate(self.optimizers)
         ]
+        late |= not arrays or all(optimizer._engine.is_mlx for optimizer in self.optimizers)
         homes = routed([*self.filters, ("*",)], arrays, labels, type(self).__name__, late)
-        parts: list[dict[str, Any]] = [{} for _ in self.optimizers]
-        for name, array in arrays.items():
-            parts[homes[name]][name] = array
-        return parts
+        names: list[set[str]] = [set() for _ in self.optimizers]
+        for name, index in homes.items():
+            names[index].add(name)
+        return [selected(tree, own) or {} if own else {} for own in names]
 
     def init(self, params: Any) -> None:
         """Make the states for a tree of MLX arrays, or for an mlx.nn.Module.
@@ -89,7 +93,7 @@ class MultiOptimizer:
             If there are no floating arrays, or an optimizer gets none.
         """
         tree = tree_of(params, f"{type(self).__name__}: params")
-        parts = self._parts(dict(leaves(tree)), late=False)
+        parts = self._parts(tree, late=False)
         for optimizer, part in zip(self.optimizers, parts, strict=True):
             optimizer.init(part)
 
@@ -97,12 +101,11 @@ class MultiOptimizer:
         """The updated tree of parameters, unevaluated; parameters without gradient stay."""
         label = type(self).__name__
         params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
-        arrays, gradients = dict(leaves(params)), dict(leaves(grads))
         late = all(optimizer._engine.shapes for optimizer in self.optimizers)
         new: dict[str, Any] = {}
-        for optimizer, part in zip(self.optimizers, self._parts(arrays, late), strict=True):
-            own = {name: grad for name, grad in gradients.items() if name in part}
-            new |= optimizer.apply_gradients(own, part)
+        for optimizer, part in zip(self.optimizers, self._parts(params, late), strict=True):
+            own = selected(grads, dict(leaves(part)))
+            new |= leaves(optimizer.apply_gradients({} if own is None else own, part))
         return replaced(params, new)
 
     def update(self, model: Any, grads: Any) -> None:
@@ -127,8 +130,8 @@ class MultiOptimizer:
             optimizer._engine.checked(optimizer, own)
             for optimizer, own in zip(self.optimizers, states, strict=True)
         ]
-        for optimizer, found in zip(self.optimizers, checked, strict=True):
-            optimizer._engine.put(found)
+        for put in checked:
+            put()
 
     @property
     def param_groups(self) -> list[Any]:

@@ -6,7 +6,7 @@ it is known. Which state a group keeps is in ``group_state``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,7 @@ from ..groups.states import MASTER_WEIGHT
 from ..rules.calling import call_in_ieee
 from ..rules.rule import Rule, names_of, rate_of
 from ..step.masters import master_of
+from .layout import Layout
 
 Array = Any
 
@@ -32,7 +33,7 @@ Array = Any
 class Common:
     """What all groups of a tree have in common."""
 
-    rule: Rule
+    layout: Layout
     label: str
     kernels: str | None = None  # on a GPU: what ``kernel_choice`` says of them
     no_decay: Selection | None = None
@@ -53,6 +54,11 @@ class Common:
         """Whether the first step of each parameter is noted."""
         return marks_start(self.rule)
 
+    @property
+    def rule(self) -> Rule:
+        """The rule, with the keys that states have in this layout."""
+        return self.layout.rule
+
 
 def marks_start(rule: Rule) -> bool:
     """Whether a function of the rule asks for a parameter's first step."""
@@ -64,11 +70,17 @@ class Update:
     """One update: the host arithmetic once per step count, then each parameter."""
 
     def __init__(
-        self, common: Common, settings: Settings, state: dict[str, Any], factor: Array | None
+        self,
+        common: Common,
+        settings: Settings,
+        state: dict[str, Any],
+        entries: Mapping[str, dict[str, Any]],
+        factor: Array | None,
     ) -> None:
         rule = common.rule
         self.factor = factor  # what gradients are multiplied by, if they are clipped to a norm
-        self.state, self.settings, self.rule = state, settings, rule
+        self.state, self.entries, self.rate = state, entries, common.layout.rate
+        self.settings, self.rule = settings, rule
         self.kernels, self.no_decay = common.kernels, common.no_decay
         self.has_masters = common.has_masters
         self.without_decay = settings if self.no_decay is None else settings.without_decay()
@@ -80,7 +92,7 @@ class Update:
 
     def parameter(self, name: str, w: Array, grad: Array) -> Array:
         """The new value of a parameter; its new states wait for ``store``."""
-        entry = self.state["params"][name]
+        entry = self.entries[name]
         weight = w
         if self.has_masters and is_half(weight):
             w = master_of(weight, entry.get(MASTER_WEIGHT))
@@ -145,8 +157,9 @@ class Update:
         t, arithmetic = clock["step"] + 1, InGraph(self.host, kind)
         # In double, which the CPU alone has: RAdam's rho in single precision is off by 1e-4.
         with mx.stream(mx.cpu):
-            rate = rate_of(self.rule)
-            changed = {n: arithmetic.number(self.state[n]) for n in (rate,) if n in self.state}
+            changed = {}
+            if self.rate in self.state:
+                changed[rate_of(self.rule)] = arithmetic.number(self.state[self.rate])
             olds = old_scalars(settings, clock, None)
             bucket = Bucket(
                 settings, t, firsts, olds, arithmetic, is_first=is_first, changed=changed

@@ -92,7 +92,7 @@ def _adam(dialect, eps, amsgrad, name="adam", **rest):
 
 ADAM = {
     "torch": _adam("torch", 1e-8, True, torch_keys={"decoupled_weight_decay": False}),
-    "keras": _adam("keras", 1e-7, False, name="adam_plain", unsupported=("amsgrad",)),
+    "keras": _adam("keras", 1e-7, False, name="adam_plain", unsupported={"amsgrad": False}),
     "lucid2": _adam("lucid2", 1e-8, False, name="adam_plain", ignored=("amsgrad",)),
 }
 ADAMW = {"torch": _adam("torch", 1e-8, True, torch_keys={"decoupled_weight_decay": True})}
