@@ -546,3 +546,13 @@ def test_a_cycle_that_torch_saved_before_its_first_step_keeps_its_base():
     scheduler.load_state_dict(state)
     scheduler.step()
     assert scheduler.get_last_lr() == [0.01 + 0.49 / 4]
+
+
+def test_a_composition_asks_its_parts_what_they_save():
+    class Noting(ExponentialLR):
+        def state_dict(self):
+            return {**super().state_dict(), "verbose": "asked"}
+
+    optimizer = sgd()
+    chain = ChainedScheduler([ChainedScheduler([Noting(optimizer, 0.5)])])
+    assert chain.state_dict()["schedulers"][0]["_schedulers"][0]["verbose"] == "asked"

@@ -121,7 +121,10 @@ class _Composition(LRScheduler):
         return {**found, "schedulers": found["_schedulers"]}
 
     def _saved(self) -> dict[str, Any]:
-        parts = [scheduler._state() for scheduler in self._schedulers]
+        parts = [
+            scheduler._state() if isinstance(scheduler, _Composition) else scheduler.state_dict()
+            for scheduler in self._schedulers
+        ]
         return {**super()._saved(), "_schedulers": parts}
 
     def _checked_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
