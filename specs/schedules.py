@@ -85,6 +85,7 @@ total_iters = hyper("total_iters", 5, at_least=0, doc="The number of steps until
 ConstantLR = Schedule(
     "ConstantLR",
     summary="A constant factor for a number of steps, and none from then on.",
+    notes="With total_iters=0 there is none from the start, where torch's never ends.",
     example="factor=0.5, total_iters=40",
     arguments=(factor, total_iters),
     equations=(Eq(value[t], base * when(t < total_iters, factor, 1)),),
