@@ -119,7 +119,7 @@ OneCycleLR = Schedule(
     "OneCycleLR",
     summary="Rises once to a maximum and falls to next to nothing.",
     notes="A step after total_steps is refused. At total_steps itself, one step after the end, a "
-    "cosine goes on as in torch; a line stays at its end, where torch's goes below.",
+    "cosine goes on as in torch; a line stays at its end, where torch's goes below zero.",
     paper="Smith & Topin 2018, arXiv:1708.07120",
     example="max_lr=1.0, total_steps=100",
     arguments=(
