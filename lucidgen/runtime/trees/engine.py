@@ -150,18 +150,16 @@ class TreeEngine:
         found: list[dict[str, Any]] = []
         if self._layout.is_mlx or (not self.shapes and members[0].state):
             found = self._found(label, arrays)
-        kept = [state["params"] for state in found]
-        parts = self._parts(label, arrays, kept)
-        for member, part, state in zip(members, parts, found, strict=False):
-            shapes = {name: array.shape for name, array in part.items()}
-            entries = {n: e for n, e in state["params"].items() if n in part or n not in arrays}
-            check_entries(member, {**self.shapes, **shapes}, entries)
-        for index, (member, part) in enumerate(zip(members, parts, strict=True)):
-            if found:
-                if self._layout.is_mlx:
-                    member.adopt(found[index])
-                member.complete(tree, part, kept[index])
-            else:
+        parts = self._parts(label, arrays, [state["params"] for state in found])
+        if found:
+            triples = list(zip(members, parts, found, strict=True))
+            for member, part, state in triples:
+                shapes = {**self.shapes, **{name: array.shape for name, array in part.items()}}
+                check_entries(member, shapes, state["params"])
+            for member, part, state in triples:
+                member.complete(tree, part, state)
+        else:
+            for member, part in zip(members, parts, strict=True):
                 member.start(tree, part)
         self._unchecked = False
         if owner.max_grad_norm is not None:

@@ -89,7 +89,7 @@ class GroupState:
         self._tracing.put(self.state["step"])
 
     def adopt(self, found: Mapping[str, Any]) -> None:
-        """Take what an assigned state has for all parameters together, in the types that it has."""
+        """Take what a state has for all parameters together, in the types that it has here."""
         clock = {key: value for key, value in found.items() if key != "params"}
         self.state.update(self._clock(clock))
 
@@ -97,14 +97,15 @@ class GroupState:
         self,
         tree: Any,
         arrays: Mapping[str, Array],
-        found: Mapping[str, dict[str, Any]],
+        found: Mapping[str, Any],
     ) -> None:
-        """Make what a state lacks for these parameters, of which states were found."""
+        """Take what was found in a state, and make what it lacks for these parameters."""
         self._tracing = Tracing()
+        self.adopt(found)
         if self.layout.rate not in self.state:
             self._set_lr()
         _add(self.state, self._scalars())
-        entries = {name: found.get(name, {}) for name in arrays}
+        entries = {name: found["params"].get(name, {}) for name in arrays}
         for name, array in arrays.items():
             _add(entries[name], self._entry(array))
         self.layout.put(self.state, tree, entries)
