@@ -337,6 +337,15 @@ def test_layers_without_parameters_are_left_alone(dialect):
     assert [state["step"].item() for state in optimizer.state["states"]] == [3, 3]
 
 
+@pytest.mark.parametrize("dialect", ["mlx", "torch"])
+def test_groups_may_be_given_nothing_before_they_are_given_parameters(dialect):
+    optimizer = ours.SGD([{"params": "*.weight"}, {"params": "*"}], lr=1.0, dialect=dialect)
+    optimizer.update({}, {})
+    params = optimizer.apply_gradients(gradients(0), tree())
+    assert [group["step"].item() for group in optimizer.state["groups"]] == [2, 2]
+    assert not mx.array_equal(params["layers"][0]["weight"], tree()["layers"][0]["weight"]).item()
+
+
 def test_a_captured_update_of_nothing_follows_the_schedule():
     mx.enable_compile()
     schedule = theirs.exponential_decay(1e-1, 0.9)
@@ -457,8 +466,9 @@ def test_what_was_kept_in_the_former_layout_goes_on(way):
     if way == "pickled":
         found = optimizer.__getstate__()
         kept = {key: found["_engine"][key] for key in ("kind", "shapes", "no_decay", "accumulated")}
+        found["param_groups"] = [type(group)(group) for group in found["param_groups"]]
         for group in (found["defaults"], *found["param_groups"]):
-            dict.pop(group, "bias_correction")  # which there was not
+            group.pop("bias_correction")  # which there was not
         twin = object.__new__(type(optimizer))
         twin.__setstate__({**found, "_engine": {**kept, "state": former(optimizer)}})
     elif way == "assigned late":
