@@ -268,7 +268,13 @@ def power(f: Format, a: Approximation, b: Approximation) -> Any:
 
 def cube_root(f: Format, a: Approximation) -> Any:
     """A cube root; where a machine has none, the power of a rounded third."""
-    return power(f, a, f.constant(sympy.Rational(1, 3)))
+    third = f.constant(sympy.Rational(1, 3))
+    if abs(a.value) < a.error:  # of either sign
+        most = power(f, Approximation(abs(a.value) + a.error), third)
+        value = reals.cube_root(a.value)
+        return Approximation(value, most.value + most.error + abs(value))
+    root = power(f, Approximation(abs(a.value), a.error), third)
+    return Approximation(-root.value, root.error) if a.value < 0 else root
 
 
 def compared(holds: Callable[[Any, Any], bool]) -> Callable[..., Truth]:

@@ -62,7 +62,7 @@ class Operation:
         What a reduction leaves one value for.
     texts : mapping, optional
         What it is called in each language that is printed: the name of a function, or a template
-        such as "mx.power({0}, 1 / 3)". A language says the name under which it is listed here
+        such as "np.mean({0}, axis=-1)". A language says the name under which it is listed here
         (`Printer.language`), and what it prints by rules of syntax needs no text.
 
     Raises

@@ -1,8 +1,10 @@
 """Arithmetic on real numbers to 50 digits.
 
 Owns what arithmetic means where it leaves the reals: it follows IEEE 754 (1/0 is an infinity, 0/0
-and the root of a negative number are nan), so that every expression has a value. Arrays are NumPy
-arrays of such numbers. It knows nothing of expressions or rounding.
+and the root of a negative number are nan), so that every expression has a value. No operation hides
+a nan, signs and maxima included; only x**0 and 1**x are 1 whatever x. There is one zero: -0 is a
+matter of machines, which have it as IEEE 754 says, but for the sign of a maximum or minimum of two
+zeros. Arrays are NumPy arrays of such numbers. It knows nothing of expressions or rounding.
 """
 
 from __future__ import annotations
@@ -76,19 +78,31 @@ def exponential(a: Any) -> Any:
 
 
 def power(a: Any, b: Any) -> Any:
-    """a to the power b among the reals: nan for a negative a and a fractional b."""
-    if b == 0:
+    """a to the power b among the reals: nan for a negative a and a fractional b.
+
+    Infinities follow IEEE 754, for which an infinite b is even: pow(-2, inf) is inf, pow(-1, inf)
+    is 1, and pow(-inf, 0.5) is inf, or nan where a machine takes the root.
+    """
+    if b == 0 or a == 1:
         return ONE
+    if REALS.isnan(a) or REALS.isnan(b):
+        return NAN
     if a == 0:
         return ZERO if b > 0 else INFINITY
+    if REALS.isinf(b):
+        size = abs(a)
+        return ONE if size == 1 else INFINITY if (size > 1) == (b > 0) else ZERO
+    if REALS.isinf(a):
+        limit = INFINITY if b > 0 else ZERO
+        return -limit if a < 0 and REALS.isint(b) and int(b) % 2 else limit
     if REALS.isint(b):
         return a ** int(b)
     return exponential(b * REALS.ln(a)) if a > 0 else NAN
 
 
 def cube_root(a: Any) -> Any:
-    """The cube root, as a power: nan of a negative number."""
-    return power(a, ONE / 3)
+    """The cube root, which negative numbers have too, unlike other fractional powers."""
+    return -power(-a, ONE / 3) if a < 0 else power(a, ONE / 3)
 
 
 def expm1(a: Any) -> Any:

@@ -27,24 +27,24 @@ from .common.target import Target
 #: What CUDA's own functions do not do, or not for every type.
 HELPERS = {
     "maximum": (
-        "/// The larger number, or nan if one of them is nan.\n"
+        "/// The larger number, or nan if one of them is nan; of two zeros the second.\n"
         "template <typename real>\n"
         "__device__ inline real maximum(real a, real b) {\n"
-        "    return a >= b || a != a ? a : b;\n"
+        "    return a > b || a != a ? a : b;\n"
         "}"
     ),
     "minimum": (
-        "/// The smaller number, or nan if one of them is nan.\n"
+        "/// The smaller number, or nan if one of them is nan; of two zeros the second.\n"
         "template <typename real>\n"
         "__device__ inline real minimum(real a, real b) {\n"
-        "    return a <= b || a != a ? a : b;\n"
+        "    return a < b || a != a ? a : b;\n"
         "}"
     ),
     "sign": (
-        "/// 1, 0 or -1; 0 of nan, as MLX has it.\n"
+        "/// 1, 0 or -1; nan of nan.\n"
         "template <typename real>\n"
         "__device__ inline real sign(real a) {\n"
-        "    return real(a > 0) - real(a < 0);\n"
+        "    return a != a ? a : real(a > 0) - real(a < 0);\n"
         "}"
     ),
 }

@@ -21,18 +21,32 @@ from .common.target import Target, Unserved
 #: Metal gives a kernel no more buffers than this.
 MAX_BUFFERS = 31
 
-#: What Metal's own functions do not do: they prefer a number to a nan, which would hide it.
+#: What Metal's own functions do not do: those hide a nan (they prefer a number to it, and its sign
+#: is 0), and there is no cube root.
 HELPERS = {
     "maximum": (
-        "/// The larger number, or nan if one of them is nan.\n"
+        "/// The larger number, or nan if one of them is nan; of two zeros the second.\n"
         "inline float maximum(float a, float b) {\n"
         "    return metal::isnan(a) || a > b ? a : b;\n"
         "}"
     ),
     "minimum": (
-        "/// The smaller number, or nan if one of them is nan.\n"
+        "/// The smaller number, or nan if one of them is nan; of two zeros the second.\n"
         "inline float minimum(float a, float b) {\n"
         "    return metal::isnan(a) || a < b ? a : b;\n"
+        "}"
+    ),
+    "cbrt": (
+        "/// The cube root, which has the sign of the number.\n"
+        "inline float cube_root(float a) {\n"
+        "    const float root = metal::precise::pow(metal::abs(a), 1.0f / 3.0f);\n"
+        "    return metal::copysign(root, a);\n"
+        "}"
+    ),
+    "sign": (
+        "/// 1, 0 or -1; nan of nan.\n"
+        "inline float sign(float a) {\n"
+        "    return metal::isnan(a) ? a : float(a > 0.0f) - float(a < 0.0f);\n"
         "}"
     ),
 }

@@ -12,6 +12,7 @@ from typing import Any
 import sympy
 
 from ..ir.program import Program
+from ..operations import called_in, calls
 from ..passes.capture import capture
 from ..spec.domains import Domain, domain_of
 from .common import gpu
@@ -115,13 +116,20 @@ def _compile(program: Program, name: str) -> Steps:
     return steps(program)
 
 
+def _called(functions: Sequence[StepFunction | gpu.Tensors]) -> list[str]:
+    """The functions that lines call by a mere name: MLX's own are called `mx.something`."""
+    called = {name for f in functions for line in f.lines for name in calls(line)}
+    return sorted(called & called_in("mlx"))
+
+
 def _of_module(found: Sequence[Steps]) -> Mapping[str, Any]:
-    """What a module imports: functions for captured scalars, and MLX if any step calls it."""
+    """What a module imports: functions for scalars and for arrays, and MLX if any step calls it."""
     functions = [f for s in found for f in (s.step, s.captured_step, s.tensors) if f]
     captured = [s.captured for s in found if s.captured]
     return {
         "uses_mlx": any("mx." in line for function in functions for line in function.lines),
         "captured_imports": sorted({name for scalars in captured for name in scalars.imports}),
+        "function_imports": _called(functions),
     }
 
 

@@ -42,6 +42,9 @@ def evaluate(expr: sympy.Basic, leaf: Callable[[sympy.Symbol], Value]) -> Value:
     args = [evaluate(arg, leaf) for arg in expr.args]
     if isinstance(expr, sympy.Pow) and expr.exp == sympy.S.Half:
         return value_of("sqrt", args[0])
+    if isinstance(expr, sympy.Pow) and abs(expr.exp) == sympy.Rational(1, 3):
+        root = value_of("cbrt", args[0])
+        return root if expr.exp > 0 else value_of("div", REALS.one, root)
     name = HEADS[expr.func]
     if OPERATIONS[name].operands == 2:  # sums, products and the like may have more
         return reduce(lambda a, b: value_of(name, a, b), args)

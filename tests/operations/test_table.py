@@ -7,45 +7,50 @@ the row's bound, so that a wrong text, a wrong meaning and a bound that is too n
 from __future__ import annotations
 
 import bisect
-import inspect
 import math
-import subprocess
 from collections.abc import Callable, Mapping
-from itertools import product
-from pathlib import Path
 from typing import Any, ClassVar
 
 import mlx.core as mx
 import numpy as np
 import pytest
 import sympy
+from machines import (
+    C_FAMILY,
+    MLX,
+    NAMES,
+    NUMPY,
+    OF_TRUTHS,
+    ROWS,
+    SYMBOLS,
+    compiled,
+    exact,
+    points,
+    printed,
+    rows_of,
+    tree,
+)
 
-from lucidgen import optim
-from lucidgen.ir.lower import lower
 from lucidgen.operations import EVERYWHERE, OPERATIONS, Operation, Where, add, bounds, calls
 from lucidgen.operations.bounds import FLOAT32, FLOAT64, Approximation, Format, Truth
 from lucidgen.operations.reals import REALS, Value, real
 from lucidgen.runtime.rules import captured, ieee
 from lucidgen.runtime.rules.calling import evaluate as evaluated
 from lucidgen.spec.domains import Domain, domain_of
-from lucidgen.specs.sgd import SGD
 from lucidgen.targets.common.c_like import CPrinter
 from lucidgen.targets.common.host import HostPrinter
 from lucidgen.targets.common.mlx_printer import MLXPrinter
 from lucidgen.targets.common.plain import PlainPrinter, SpecPrinter
 from lucidgen.targets.common.printer import NoText, Printer
-from lucidgen.targets.common.trees import Node, Op, tree_of
+from lucidgen.targets.common.trees import Op, tree_of
 from lucidgen.targets.cpp import CppPrinter
-from lucidgen.targets.cuda import HELPERS as CUDA_HELPERS
 from lucidgen.targets.cuda import CudaPrinter
 from lucidgen.targets.latex import LatexPrinter
-from lucidgen.targets.metal import HELPERS as METAL_HELPERS
 from lucidgen.targets.metal import MetalPrinter
 from lucidgen.targets.numpy import NumPyPrinter
 from lucidgen.targets.schedule import SchedulePrinter
 from lucidgen.verify.equivalence import Box, namespace
 from lucidgen.verify.exact import evaluate, value_of
-from lucidgen.verify.gpu import host
 from lucidgen.verify.rounding import bounded
 
 PRINTERS: list[type[Printer]] = [
@@ -60,47 +65,8 @@ PRINTERS: list[type[Printer]] = [
     PlainPrinter,
     SpecPrinter,
 ]
-PROGRAM = lower(SGD)
-ROWS = list(OPERATIONS.values())
 ARRAYS = [row for row in ROWS if row.leaves]
-NAMES = ("x", "y", "z")
-SYMBOLS = [sympy.Symbol(name, real=True) for name in NAMES]
 TRUTHS = [sympy.Symbol(name) for name in NAMES]
-
-#: What joins conditions, and what takes one first.
-OF_TRUTHS = {"and": 2, "or": 2, "not": 1, "where": 1}
-#: Numbers of both signs that single precision holds, and zero.
-POINTS = [float(np.float32(x)) for x in (-30.0, -2.5, -1.0, -0.3, 0.0, 0.3, 1.0, 2.5, 7.0, 30.0)]
-
-
-def printed(language: type[Printer], node: Node) -> str:
-    """The text of a tree."""
-    return (HostPrinter({}, PROGRAM) if language is HostPrinter else language({})).print(node)
-
-
-def rows_of(language: type[Printer]) -> list[Operation]:
-    """The rows that a language has to print: `group` is gone from every tree."""
-    return [row for row in ROWS if row.where & language.places and row.name != "group"]
-
-
-def tree(row: Operation) -> Op:
-    """The operation on symbols, on their signs where it takes conditions."""
-    truths = OF_TRUTHS.get(row.name, 0)
-    operands = [
-        Op("gt", (symbol, sympy.S.Zero)) if i < truths else symbol
-        for i, symbol in enumerate(SYMBOLS[: row.operands])
-    ]
-    return Op(row.name, tuple(operands))
-
-
-def points(row: Operation) -> list[tuple[float, ...]]:
-    return list(product(POINTS, repeat=row.operands))
-
-
-def exact(row: Operation, point: tuple[float, ...]) -> list[Value]:
-    """What the operation is given at a point, to 50 digits."""
-    truths = OF_TRUTHS.get(row.name, 0)
-    return [x > 0 if i < truths else real(x) for i, x in enumerate(point)]
 
 
 def assert_computes(row: Operation, kind: Format, computed: Callable[..., Any]) -> None:
@@ -241,14 +207,14 @@ def assert_python(
     "row", [r for r in rows_of(NumPyPrinter) if not r.leaves], ids=lambda row: row.name
 )
 def test_numpy_computes_it(row: Operation, kind: Format) -> None:
-    assert_python(row, printed(NumPyPrinter, tree(row)), {"np": np}, np.asarray, kind)
+    assert_python(row, printed(NumPyPrinter, tree(row)), NUMPY, np.asarray, kind)
 
 
 @pytest.mark.parametrize(
     "row", [r for r in rows_of(MLXPrinter) if not r.leaves], ids=lambda row: row.name
 )
 def test_mlx_computes_it(row: Operation) -> None:
-    assert_python(row, printed(MLXPrinter, tree(row)), {"mx": mx}, mx.array, FLOAT32)
+    assert_python(row, printed(MLXPrinter, tree(row)), MLX, mx.array, FLOAT32)
 
 
 @pytest.mark.parametrize("row", ARRAYS, ids=lambda row: row.name)
@@ -260,7 +226,7 @@ def test_a_reduction_leaves_what_its_row_says_in_every_library(row: Operation) -
     assert np.shape(truth) == np.shape(enclosure) == shape
     found_domain = domain_of(row.of(SYMBOLS[0]), {SYMBOLS[0]: Domain.ELEMENT})
     assert found_domain.value == row.leaves
-    for language, names in ((NumPyPrinter, {"np": np}), (MLXPrinter, {"mx": mx})):
+    for language, names in ((NumPyPrinter, NUMPY), (MLXPrinter, MLX)):
         array = mx.array(values) if language is MLXPrinter else values
         found = np.array(eval(printed(language, tree(row)), dict(names), {"x": array}))
         assert found.shape == shape
@@ -270,40 +236,11 @@ def test_a_reduction_leaves_what_its_row_says_in_every_library(row: Operation) -
             assert abs(real(number) - value) <= bound.error
 
 
-C_FAMILY = {
-    CppPrinter: '#include "multi_tensor.h"\n',
-    MetalPrinter: '#include "metal.h"\n' + "\n".join(METAL_HELPERS.values()),
-    CudaPrinter: '#include "cuda/cuda_runtime.h"\n' + "\n".join(CUDA_HELPERS.values()),
-}
-
-
 @pytest.mark.parametrize("language", C_FAMILY)
-def test_compiled_texts_compute_them(language: type[CPrinter], tmp_path: Path) -> None:
-    """All in one program; Metal's and CUDA's functions are those that `verify` has for them."""
-    rows = rows_of(language)
-    functions, loops = [], []
-    for n, row in enumerate(rows):
-        text = printed(language, tree(row))
-        functions.append(f"float f{n}(float x, float y, float z) {{ return float({text}); }}")
-        given = (", ".join(f"{x!r}f" for x in (*point, 0.0, 0.0)[:3]) for point in points(row))
-        loops.append(f"static const float at{n}[][3] = {{{{{'}, {'.join(given)}}}}};")
-        loops.append(f'for (auto& p : at{n}) std::printf("%a\\n", f{n}(p[0], p[1], p[2]));')
-    source = tmp_path / "operations.cpp"
-    source.write_text(
-        "#include <cmath>\n#include <cstdio>\n"
-        + C_FAMILY[language]
-        + "\ntypedef float real;\n"
-        + "\n".join([*functions, "int main() {", *loops, "}"])
-    )
-    headers = (Path(host.__file__).parent, Path(inspect.getfile(optim.Adam)).parent / "_cpp")
-    program = tmp_path / "operations"
-    command = [host.compiler(), "-std=c++17", "-O0", "-w", "-ffp-contract=off"]
-    command += [*(f"-I{folder}" for folder in headers), str(source), "-o", str(program)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    numbers = iter(subprocess.run([program], capture_output=True, text=True).stdout.split())
-    for row in rows:
-        at = {point: float.fromhex(next(numbers)) for point in points(row)}
+def test_compiled_texts_compute_them(language: type[CPrinter]) -> None:
+    found = compiled(language)
+    for row in rows_of(language):
+        at = dict(zip(points(row), found[row.name], strict=False))
         assert_computes(row, FLOAT32, lambda *point, at=at: at[point])
 
 

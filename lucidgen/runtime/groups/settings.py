@@ -105,7 +105,9 @@ class Settings:
         bound = math.inf if bound is None else bound
         self.choices["scale_grad"] = maximize or bound < math.inf
         self.values["grad_factor"] = -1.0 if maximize else 1.0
-        self.values["grad_bound"] = bound
+        # A bound of 0 is -0, with which clipping gives 0, and never -0, whichever of two zeros a
+        # library takes for the smaller one.
+        self.values["grad_bound"] = bound or -0.0
         for hyper in rule.hypers:
             value = values[hyper.name]
             elements = value if hyper.is_tuple else (value,)

@@ -2,7 +2,7 @@
 
 There t and lr are arrays while the other hyperparameters are Python floats: what is known as a
 float stays one (``log(beta2)``), the rest becomes part of the graph. Owns no arithmetic of its
-own: floats go to ``ieee``, arrays to MLX.
+own: floats go to ``ieee``, arrays to ``mlx_functions``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from . import ieee
+from . import ieee, mlx_functions
 
 
 def __getattr__(name: str) -> Any:
-    """A function of ``ieee``, for arrays too; ``mlx`` calls it by the same name."""
-    of_floats, of_arrays = getattr(ieee, name), getattr(mx, name)
+    """A function of ``ieee``, for arrays too; MLX calls it by the same name."""
+    of_floats, of_arrays = getattr(ieee, name), getattr(mlx_functions, name)
 
     def function(*args: Any) -> Any:
         for arg in args:

@@ -10,7 +10,6 @@ when it is first asked for. Owns nothing else: ``+ - * /`` are the caller's.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -52,7 +51,9 @@ def __getattr__(name: str) -> Any:
 def _of_arrays(name: str, *args: Any) -> Any:
     """The function of this name of the library whose arrays the arguments are."""
     if any(map(is_mlx, args)):
-        return getattr(sys.modules["mlx.core"], name)(*args)
+        from . import mlx_functions
+
+        return getattr(mlx_functions, name)(*args)
     with np.errstate(all="ignore"):
         return getattr(np, name)(*args)
 

@@ -157,7 +157,7 @@ class _Reader:
             return self.read(expr)
         if expr.exp == sympy.S.Half:
             return Op("sqrt", (self.read(expr.base),))
-        if expr.exp == sympy.Rational(1, 3) and self.domain(expr) is not Domain.HOST:
+        if expr.exp == sympy.Rational(1, 3):
             return Op("cbrt", (self.read(expr.base),))
         return Op("pow", (self.read(expr.base), self.read(expr.exp)))
 

@@ -35,6 +35,7 @@ namespace metal {
 
 inline float abs(float x) { return std::fabs(x); }
 inline float sign(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : std::isnan(x) ? 0.0f : x; }
+inline float copysign(float x, float y) { return std::copysign(x, y); }
 inline bool isnan(float x) { return std::isnan(x); }
 inline bool isinf(float x) { return std::isinf(x); }
 inline bool isfinite(float x) { return std::isfinite(x); }

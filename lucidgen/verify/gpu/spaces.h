@@ -28,6 +28,7 @@ struct uint3 {
 namespace metal {
 float abs(float);
 float sign(float);
+float copysign(float, float);
 bool isnan(float);
 bool isinf(float);
 bool isfinite(float);

@@ -173,17 +173,17 @@ void convert(float16* to, const From* from, Index size) {
 template <typename T>
 using Looped = std::conditional_t<is_staged<T>, float, T>;
 
-/// The larger number, or nan if one of them is nan.
+/// The larger number, or nan if one of them is nan; of two zeros the second, as a processor has it.
 template <typename real>
 inline real maximum(real a, real b) {
-    const real larger = a >= b ? a : b;  // two selects, which compilers vectorise; `or` is a branch
+    const real larger = a > b ? a : b;  // two selects, which compilers vectorise; `or` is a branch
     return a != a ? a : larger;
 }
 
-/// The smaller number, or nan if one of them is nan.
+/// The smaller number, or nan if one of them is nan; of two zeros the second.
 template <typename real>
 inline real minimum(real a, real b) {
-    const real smaller = a <= b ? a : b;
+    const real smaller = a < b ? a : b;
     return a != a ? a : smaller;
 }
 

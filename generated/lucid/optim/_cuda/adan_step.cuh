@@ -12,16 +12,16 @@
 
 namespace lucidgen {
 
-/// The larger number, or nan if one of them is nan.
+/// The larger number, or nan if one of them is nan; of two zeros the second.
 template <typename real>
 __device__ inline real maximum(real a, real b) {
-    return a >= b || a != a ? a : b;
+    return a > b || a != a ? a : b;
 }
 
-/// The smaller number, or nan if one of them is nan.
+/// The smaller number, or nan if one of them is nan; of two zeros the second.
 template <typename real>
 __device__ inline real minimum(real a, real b) {
-    return a <= b || a != a ? a : b;
+    return a < b || a != a ? a : b;
 }
 
 /// One step of Adan for one element; the numbers are those of its equations.

@@ -12,22 +12,22 @@
 
 namespace lucidgen {
 
-/// The larger number, or nan if one of them is nan.
+/// The larger number, or nan if one of them is nan; of two zeros the second.
 template <typename real>
 __device__ inline real maximum(real a, real b) {
-    return a >= b || a != a ? a : b;
+    return a > b || a != a ? a : b;
 }
 
-/// The smaller number, or nan if one of them is nan.
+/// The smaller number, or nan if one of them is nan; of two zeros the second.
 template <typename real>
 __device__ inline real minimum(real a, real b) {
-    return a <= b || a != a ? a : b;
+    return a < b || a != a ? a : b;
 }
 
-/// 1, 0 or -1; 0 of nan, as MLX has it.
+/// 1, 0 or -1; nan of nan.
 template <typename real>
 __device__ inline real sign(real a) {
-    return real(a > 0) - real(a < 0);
+    return a != a ? a : real(a > 0) - real(a < 0);
 }
 
 /// One step of SignSGD for one element; the numbers are those of its equations.

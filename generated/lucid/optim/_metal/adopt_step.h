@@ -12,12 +12,12 @@
 
 namespace lucidgen {
 
-/// The larger number, or nan if one of them is nan.
+/// The larger number, or nan if one of them is nan; of two zeros the second.
 inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
-/// The smaller number, or nan if one of them is nan.
+/// The smaller number, or nan if one of them is nan; of two zeros the second.
 inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }

@@ -12,12 +12,18 @@
 
 namespace lucidgen {
 
-/// The larger number, or nan if one of them is nan.
+/// The cube root, which has the sign of the number.
+inline float cube_root(float a) {
+    const float root = metal::precise::pow(metal::abs(a), 1.0f / 3.0f);
+    return metal::copysign(root, a);
+}
+
+/// The larger number, or nan if one of them is nan; of two zeros the second.
 inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
-/// The smaller number, or nan if one of them is nan.
+/// The smaller number, or nan if one of them is nan; of two zeros the second.
 inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }
@@ -49,11 +55,9 @@ inline void madgrad_step(
     s = s + scale * g;  // (3)
     v = v + scale * (g * g);  // (4)
     if (use_momentum) {
-        // (7)(8)
-        w = momentum * w
-            + one_minus_momentum * (x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps));
+        w = momentum * w + one_minus_momentum * (x0 - s / (cube_root(v) + eps));  // (7)(8)
     } else {
-        w = x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps);  // (7)(8)
+        w = x0 - s / (cube_root(v) + eps);  // (7)(8)
     }
 }
 
@@ -85,11 +89,9 @@ inline void madgrad_pytorch_optimizer_step(
     s = s + scale * g;  // (3)
     v = v + scale * (g * g);  // (4)
     if (use_momentum) {
-        // (7)(8)
-        w = momentum * w
-            + one_minus_momentum * (x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps));
+        w = momentum * w + one_minus_momentum * (x0 - s / (cube_root(v) + eps));  // (7)(8)
     } else {
-        w = x0 - s / (metal::precise::pow(v, 1.0f / 3.0f) + eps);  // (7)(8)
+        w = x0 - s / (cube_root(v) + eps);  // (7)(8)
     }
 }
 

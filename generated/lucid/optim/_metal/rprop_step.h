@@ -12,14 +12,19 @@
 
 namespace lucidgen {
 
-/// The larger number, or nan if one of them is nan.
+/// The larger number, or nan if one of them is nan; of two zeros the second.
 inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
-/// The smaller number, or nan if one of them is nan.
+/// The smaller number, or nan if one of them is nan; of two zeros the second.
 inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
+}
+
+/// 1, 0 or -1; nan of nan.
+inline float sign(float a) {
+    return metal::isnan(a) ? a : float(a > 0.0f) - float(a < 0.0f);
 }
 
 /// One step of Rprop for one element; the numbers are those of its equations.
@@ -43,7 +48,7 @@ inline void rprop_step(
     s = minimum(maximum(s * (agreement > 0.0f ? eta_plus : (agreement < 0.0f ? eta_minus : 1.0f)),
                         s_min), s_max);
     g = agreement < 0.0f ? 0.0f : grad;  // (4)
-    w = w - s * metal::sign(g);  // (5)
+    w = w - s * sign(g);  // (5)
 }
 
 /// One step of Rprop (dialect "lucid2") for one element; the numbers are those of its equations.
@@ -68,7 +73,7 @@ inline void rprop_lucid2_step(
     w = w
         - minimum(maximum(initial_size
                           * (agreement > 0.0f ? eta_plus : (agreement < 0.0f ? eta_minus : 1.0f)),
-                          s_min), s_max) * metal::sign(g);
+                          s_min), s_max) * sign(g);
 }
 
 /// One step of Rprop (dialect "paper") for one element; the numbers are those of its equations.
@@ -93,7 +98,7 @@ inline void rprop_paper_step(
     s = minimum(maximum(s * (agreement > 0.0f ? eta_plus : (agreement < 0.0f ? eta_minus : 1.0f)),
                         s_min), s_max);
     g = agreement < 0.0f ? 0.0f : grad;  // (4)
-    delta = agreement < 0.0f ? -delta : -(s * metal::sign(g));  // (6)
+    delta = agreement < 0.0f ? -delta : -(s * sign(g));  // (6)
     w = w + delta;  // (5)
 }
 
@@ -118,7 +123,7 @@ inline void rprop_optax_step(
     s = agreement > 0.0f ? minimum(maximum(eta_plus * s, s_min), s_max)
         : (agreement < 0.0f ? minimum(maximum(eta_minus * s, s_min), s_max) : s);
     w = w - (agreement < 0.0f ? 0.0f : change);  // (4)
-    change = agreement < 0.0f ? 0.0f : s * metal::sign(grad);  // (5)
+    change = agreement < 0.0f ? 0.0f : s * sign(grad);  // (5)
 }
 
 }  // namespace lucidgen

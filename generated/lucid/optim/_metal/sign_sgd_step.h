@@ -12,14 +12,19 @@
 
 namespace lucidgen {
 
-/// The larger number, or nan if one of them is nan.
+/// The larger number, or nan if one of them is nan; of two zeros the second.
 inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
-/// The smaller number, or nan if one of them is nan.
+/// The smaller number, or nan if one of them is nan; of two zeros the second.
 inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
+}
+
+/// 1, 0 or -1; nan of nan.
+inline float sign(float a) {
+    return metal::isnan(a) ? a : float(a > 0.0f) - float(a < 0.0f);
 }
 
 /// One step of SignSGD for one element; the numbers are those of its equations.
@@ -49,7 +54,7 @@ inline void signsgd_step(
     if (use_weight_decay) {
         w = w_scale * w;  // (3)
     }
-    w = w - lr * metal::sign(m_or_grad);  // (2)(3)
+    w = w - lr * sign(m_or_grad);  // (2)(3)
 }
 
 }  // namespace lucidgen

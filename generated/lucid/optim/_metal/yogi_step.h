@@ -12,14 +12,19 @@
 
 namespace lucidgen {
 
-/// The larger number, or nan if one of them is nan.
+/// The larger number, or nan if one of them is nan; of two zeros the second.
 inline float maximum(float a, float b) {
     return metal::isnan(a) || a > b ? a : b;
 }
 
-/// The smaller number, or nan if one of them is nan.
+/// The smaller number, or nan if one of them is nan; of two zeros the second.
 inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
+}
+
+/// 1, 0 or -1; nan of nan.
+inline float sign(float a) {
+    return metal::isnan(a) ? a : float(a > 0.0f) - float(a < 0.0f);
 }
 
 /// One step of Yogi for one element; the numbers are those of its equations.
@@ -43,7 +48,7 @@ inline void yogi_step(
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (1)
     float g_squared = grad * grad;  // (3)
-    v = v + one_minus_beta2 * g_squared * metal::sign(g_squared - v);  // (4)
+    v = v + one_minus_beta2 * g_squared * sign(g_squared - v);  // (4)
     if (use_weight_decay) {
         w = w_scale * w;  // (5)
     }
@@ -72,7 +77,7 @@ inline void yogi_pytorch_optimizer_step(
     }
     m = beta1 * m + one_minus_beta1 * grad;  // (1)
     float g_squared = grad * grad;  // (3)
-    v = v + one_minus_beta2 * g_squared * metal::sign(g_squared - v);  // (4)
+    v = v + one_minus_beta2 * g_squared * sign(g_squared - v);  // (4)
     if (use_weight_decay) {
         w = w_scale * w;  // (5)
     }

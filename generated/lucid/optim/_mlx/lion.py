@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from lucidgen.runtime.rules.mlx_functions import sign
+
 
 def lion_step(
     w,
@@ -34,7 +36,7 @@ def lion_step(
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         w = w_scale * w  # (3)
-    w = w - lr * mx.sign(beta1 * m + one_minus_beta1 * grad)  # (1)(3)
+    w = w - lr * sign(beta1 * m + one_minus_beta1 * grad)  # (1)(3)
     m = beta2 * m + one_minus_beta2 * grad  # (2)
     return w, m
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 from lucidgen.runtime.rules.captured import sqrt
+from lucidgen.runtime.rules.mlx_functions import cbrt
 
 
 def madgrad_step(
@@ -42,9 +43,9 @@ def madgrad_step(
     s = s + scale * g  # (3)
     v = v + scale * mx.square(g)  # (4)
     if use_momentum:
-        w = momentum * w + one_minus_momentum * (x0 - s / (mx.power(v, 1 / 3) + eps))  # (7)(8)
+        w = momentum * w + one_minus_momentum * (x0 - s / (cbrt(v) + eps))  # (7)(8)
     else:
-        w = x0 - s / (mx.power(v, 1 / 3) + eps)  # (7)(8)
+        w = x0 - s / (cbrt(v) + eps)  # (7)(8)
     return w, s, v, x0
 
 
@@ -84,9 +85,9 @@ def madgrad_pytorch_optimizer_step(
     s = s + scale * g  # (3)
     v = v + scale * mx.square(g)  # (4)
     if use_momentum:
-        w = momentum * w + one_minus_momentum * (x0 - s / (mx.power(v, 1 / 3) + eps))  # (7)(8)
+        w = momentum * w + one_minus_momentum * (x0 - s / (cbrt(v) + eps))  # (7)(8)
     else:
-        w = x0 - s / (mx.power(v, 1 / 3) + eps)  # (7)(8)
+        w = x0 - s / (cbrt(v) + eps)  # (7)(8)
     return w, s, v, x0
 
 

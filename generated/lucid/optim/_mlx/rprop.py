@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from lucidgen.runtime.rules.mlx_functions import sign
+
 
 def rprop_step(
     w, grad, s, g, grad_bound, grad_factor, eta_minus, eta_plus, s_max, s_min, scale_grad
@@ -28,7 +30,7 @@ def rprop_step(
         s_max,
     )  # (3)
     g = mx.where(agreement < 0, 0, grad)  # (4)
-    w = w - s * mx.sign(g)  # (5)
+    w = w - s * sign(g)  # (5)
     return w, s, g
 
 
@@ -46,7 +48,7 @@ def rprop_lucid2_step(
             s_min,
         ),
         s_max,
-    ) * mx.sign(g)  # (2)(4)
+    ) * sign(g)  # (2)(4)
     return w, g
 
 
@@ -71,7 +73,7 @@ def rprop_paper_step(
         s_max,
     )  # (3)
     g = mx.where(agreement < 0, 0, grad)  # (4)
-    delta = mx.where(agreement < 0, -delta, -s * mx.sign(g))  # (6)
+    delta = mx.where(agreement < 0, -delta, -s * sign(g))  # (6)
     w = w + delta  # (5)
     return w, s, g, delta
 
@@ -89,5 +91,5 @@ def rprop_optax_step(
         mx.where(agreement < 0, mx.minimum(mx.maximum(eta_minus * s, s_min), s_max), s),
     )  # (3)
     w = w - mx.where(agreement < 0, 0, change)  # (4)
-    change = mx.where(agreement < 0, 0, s * mx.sign(grad))  # (5)
+    change = mx.where(agreement < 0, 0, s * sign(grad))  # (5)
     return w, s, change

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from lucidgen.runtime.rules.mlx_functions import sign
+
 
 def signsgd_step(
     w,
@@ -38,7 +40,7 @@ def signsgd_step(
         m_or_grad = grad  # (2)
     if use_weight_decay:
         w = w_scale * w  # (3)
-    w = w - lr * mx.sign(m_or_grad)  # (2)(3)
+    w = w - lr * sign(m_or_grad)  # (2)(3)
     return w, m
 
 

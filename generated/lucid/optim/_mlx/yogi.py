@@ -14,6 +14,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 from lucidgen.runtime.rules.captured import expm1, log, sqrt
+from lucidgen.runtime.rules.mlx_functions import sign
 
 
 def yogi_step(
@@ -37,7 +38,7 @@ def yogi_step(
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (1)
     g_squared = mx.square(grad)  # (3)
-    v = v + one_minus_beta2 * g_squared * mx.sign(g_squared - v)  # (4)
+    v = v + one_minus_beta2 * g_squared * sign(g_squared - v)  # (4)
     if use_weight_decay:
         w = w_scale * w  # (5)
     w = w - lr * m / (mx.sqrt(v) + eps)  # (5)
@@ -77,7 +78,7 @@ def yogi_pytorch_optimizer_step(
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (1)
     g_squared = mx.square(grad)  # (3)
-    v = v + one_minus_beta2 * g_squared * mx.sign(g_squared - v)  # (4)
+    v = v + one_minus_beta2 * g_squared * sign(g_squared - v)  # (4)
     if use_weight_decay:
         w = w_scale * w  # (5)
     w = w - m_scale * m / (mx.sqrt(v) + scaled_eps)  # (5)(7)(8)
