@@ -17,6 +17,7 @@ import lucidgen.spec
 from ..errors import WrongUsage
 from ..package.catalog import Entry
 from ..package.render import formatted
+from ..spec.names import OPTIMIZER_CLASSES, SCHEDULER_CLASSES, is_class_name
 from ..spec.quantities import At, w
 from ..targets.common.plain import SpecPrinter, text_of
 
@@ -83,7 +84,10 @@ def check_name(name: str) -> None:
         raise WrongUsage(f"{name!r} cannot be the name of a class; write it as in MyAdam")
     if name == "Optimizer":
         raise WrongUsage("Optimizer is the name of the base class; choose another")
-    if keyword.iskeyword(Path(file_name(name)).stem):
+    if not is_class_name(name, OPTIMIZER_CLASSES):
+        raise WrongUsage(f"{name} is the name of something in every package; choose another")
+    stem = Path(file_name(name)).stem
+    if keyword.iskeyword(stem) or not is_class_name(stem, OPTIMIZER_CLASSES | SCHEDULER_CLASSES):
         raise WrongUsage(f"{name!r} would give the file {file_name(name)}; choose another name")
 
 

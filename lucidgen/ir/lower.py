@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain, count
 
 import sympy
 from sympy.core.relational import (
@@ -190,8 +191,11 @@ class _Lowering:
         known = next((n for n, r in self.conditions.items() if r == relation), None)
         words = f"{relation.lhs}_{_COMPARED[type(relation)]}_{relation.rhs}".replace("[t - 1]", "")
         words = words.replace("-", "minus_").replace("/", "_over_")
-        is_free = words.isidentifier() and words not in self.conditions
-        return known or (words if is_free else f"condition_{len(self.conditions) + 1}")
+        taken = {*self.conditions, *self.domains, *(h.name for h in self.spec.hypers)}
+        taken |= {flag.name for flag in self.spec.flags}
+        counted = (f"condition_{n}" for n in count(len(self.conditions) + 1))
+        wanted = (words,) if words.isidentifier() else ()
+        return known or next(name for name in chain(wanted, counted) if name not in taken)
 
     def domain(self, expr: sympy.Basic) -> Domain:
         """The domain of an expression in the program's symbols."""

@@ -11,23 +11,25 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, ClassVar
 
 import sympy
 
 from ..ir.guard import Guard
-from ..ir.lower import lower, with_choices
+from ..ir.lower import choice, lower, with_choices
 from ..ir.program import UNBOUNDED, Output, Program, symbol
 from ..operations import ColumnMean, Reduction, RowMean
 from ..passes import optimize
 from ..spec.domains import Domain
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, roles_of
+from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, roles_of, symbols_of
 from ..targets import registry
 from ..targets.common.cases import compared_with_special
-from ..targets.common.host import HostFunction, HostPrinter, host_function
+from ..targets.common.host import WORDS, HostFunction, HostPrinter, host_function
+from ..targets.common.names import in_ascii, renamed
 from ..targets.common.printer import INFIX
 from ..targets.common.target import Target, Unserved
 from ..targets.common.trees import tree_of
@@ -44,13 +46,15 @@ LIMITS = ("at_least", "above", "at_most", "below")
 class CompiledRule:
     """One reading of an optimizer, compiled for all targets.
 
-    A reading that computes what an earlier one, its `twin`, computes shares that one's functions,
-    and their `name`.
+    `program` has the names that every function can have which the runtime calls by the names of its
+    parameters; `names` tells them by the author's. A reading that computes what an earlier one, its
+    `twin`, computes shares that one's functions, and their `name`.
     """
 
     spec: OptimizerSpec
     main: OptimizerSpec
     program: Program
+    names: Mapping[str, str]
     name: str
     targets: tuple[Target, ...]
     twin: CompiledRule | None = None
@@ -157,7 +161,7 @@ class CompiledRule:
 
     def _state(self, output: Output) -> Fields:
         name = output.after.name
-        series = next(s for s in self.spec.states if s.name == name)
+        series = next(s for s in self.spec.states if self.names.get(s.name) == name)
         fields = {
             "name": f'"{name}"',
             "key": f'"{series.saved_as}"',
@@ -196,6 +200,9 @@ class CompiledRule:
             functions = self._functions
             text = elsewhere_text(self.spec, functions.number, functions.condition)
             found["saved_elsewhere"] = text
+        own = (s.name for a in self._supported for s in symbols_of(a))
+        if others := {name: self.names[name] for name in own if self.names[name] != name}:
+            found["renamed"] = repr(others)
         if not self._uses_step:
             found["uses_step"] = "False"
         if not self._is_elementwise:
@@ -210,7 +217,7 @@ class CompiledRule:
 
     @cached_property
     def _functions(self) -> _Functions:
-        return _Functions(self.program)
+        return _Functions(self.program, self.names)
 
     @property
     def called(self) -> set[str]:
@@ -245,10 +252,13 @@ class CompiledRule:
 
 
 class _Functions:
-    """Expressions over arguments as functions in Python, and what these call."""
+    """Expressions over arguments as functions in Python, and what these call.
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    `names` has what the functions call a quantity of the author's.
+    """
+
+    def __init__(self, program: Program, names: Mapping[str, str]) -> None:
+        self.program, self.names = program, names
         self.called: set[str] = set()
 
     def number(self, value: sympy.Expr) -> str:
@@ -266,7 +276,12 @@ class _Functions:
         )
 
     def _function(self, value: sympy.Basic, printer: type[HostPrinter]) -> str:
-        value = value.xreplace({s: symbol(s.name) for s in value.atoms(Hyper)})
+        value = value.xreplace(
+            {
+                s: (symbol if s.is_real else choice)(self.names.get(s.name, s.name))
+                for s in value.free_symbols
+            }
+        )
         parameters = ", ".join(sorted(s.name for s in value.free_symbols))
         own, tree = printer({}, self.program), tree_of(value)
         self.called |= own.functions_in(tree)
@@ -372,17 +387,22 @@ def compile_file(file: SpecFile, of: Iterable[str] | None = None) -> CompiledMod
         The targets to compile for, NumPy among them; all by default.
     """
     targets = registry.targets(of)
+    taken = reduce(or_, (target.words for target in targets), WORDS)
     rules: list[CompiledRule] = []
     classes = []
     for main in file.specs:
         first = len(rules)
         for spec in main.readings.values():
-            program = optimize(lower(spec))
+            as_written = optimize(lower(spec))
+            if spec is main:
+                classes.append(class_doc(main, as_written))
+            own = [s.name for s in (*spec.hypers, *spec.flags)]
+            program, names = renamed(as_written, taken.free, own)
             name = main.name.lower() if spec is main else f"{main.name.lower()}_{spec.reading}"
+            name = in_ascii(name)  # C++ has no other letters everywhere
             twin = next((r for r in rules[first:] if r.is_own and _same(r.program, program)), None)
             name = twin.name if twin else name
-            rules.append(CompiledRule(spec, main, program, name, targets, twin))
-        classes.append(class_doc(main, rules[first].program))
+            rules.append(CompiledRule(spec, main, program, names, name, targets, twin))
     schedules = compile_schedules(file.schedules)
     return CompiledModule(file, tuple(rules), tuple(classes), targets, schedules)
 

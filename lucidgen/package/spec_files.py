@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..spec.errors import Location, Problem, SpecError
 from ..spec.loader import SpecFile, load
+from ..spec.names import OPTIMIZER_CLASSES, SCHEDULER_CLASSES, is_class_name, spelled
 from . import render
 from .module import CompiledModule, compile_file
 from .tasks import Answer, Finding, Rendered, Task
@@ -90,10 +91,21 @@ def _refusal(problems: Sequence[Problem]) -> Answer:
 def _rendered(file: SpecFile, task: Task) -> Rendered:
     module = compile_file(file, task.targets)
     module.complete()
-    twins = list(_twins(module))
-    if twins:
-        raise SpecError(twins)
+    problems = [*_misnamed(file), *_twins(module)]
+    if problems:
+        raise SpecError(problems)
     return render.rendered(module, task.runtime)
+
+
+def _misnamed(file: SpecFile) -> Iterator[Problem]:
+    """What is wrong with the name of a spec file as that of a module."""
+    location, name = Location(str(file.path), 1), spelled(file.name)
+    if name != file.name:
+        text = f"Python reads the module's name {file.name!r} as {name!r}"
+        yield Problem(location, text, f"Rename the file to {name}.py.")
+    elif not is_class_name(name, OPTIMIZER_CLASSES | SCHEDULER_CLASSES):
+        text = f"the module's name {name!r} is taken"
+        yield Problem(location, text, "Rename the file, as in my_adam.py.")
 
 
 def _twins(module: CompiledModule) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .equation import Eq
 from .errors import Location, Problem, nearest
+from .names import spelled
 from .quantities import Series
 
 
@@ -81,7 +82,9 @@ def renamed_states(
         for series, key in keys.items()
         if series not in known
     )
-    renamed = {series: dataclasses.replace(series, saved_as=key) for series, key in keys.items()}
+    renamed = {
+        series: dataclasses.replace(series, saved_as=spelled(key)) for series, key in keys.items()
+    }
     return tuple(equation.renamed(renamed) for equation in equations), problems
 
 

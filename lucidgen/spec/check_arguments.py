@@ -5,14 +5,21 @@ Owns the rules about declarations; `check.py` owns those about equations and run
 
 from __future__ import annotations
 
-import keyword
 import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ..operations import called_in
 from .errors import Location, Problem, nearest
+from .names import (
+    OPTIMIZER,
+    OPTIMIZER_CLASSES,
+    class_problems,
+    is_name,
+    not_a_name,
+    of_optimizers,
+    problems_of,
+)
 from .optimizer import OptimizerSpec
 from .quantities import (
     ROLES,
@@ -26,55 +33,24 @@ from .quantities import (
     symbols_of,
 )
 
-#: Names that the compiler or the constructor uses itself.
-RESERVED = {
-    *("t", "w", "grad", "update", "params", "maximize", "dialect", "closure"),
-    *("scaled_grad", "scale_grad", "grad_factor", "grad_bound"),
-    *("max_grad_norm", "max_grad_value", "no_decay", "accumulation_steps", "master_weights"),
-    *("foreach", "fused", "capturable", "differentiable", "kernel", "options"),
-    *("self", "np", "mx", "mask", "scratch"),
-}
 #: Keys that the runtime has uses for beside the states.
 RESERVED_KEYS = {"step", "started", "params", "lr", "grad_norm", "master_weight", "grad_sum"}
-#: Names that every generated module imports, or that a package exports of the runtime.
-RESERVED_CLASSES = {
-    *("Any", "Iterable", "Optimizer", "Options", "Unpack", "constructor"),
-    "ExponentialMovingAverage",
-    "MultiOptimizer",
-}
-PREFIXES = ("use_", "first_", "new_")
 
 
 def names(spec: OptimizerSpec) -> Iterator[Problem]:
     """Names are identifiers, unique over series, arguments and what the compiler makes."""
-    called = [("class", name) for name in spec.names]
-    for kind, name in (*called, ("dialect", spec.reading)):
-        if not _is_name(name):
-            yield Problem(
-                spec.location,
-                f"{name!r} cannot be the name of a {kind}",
-                "Choose a Python identifier without a leading underscore.",
-            )
-        if kind == "class" and name in RESERVED_CLASSES:
-            yield Problem(
-                spec.location, f"the class name {name!r} is taken", "Choose another name."
-            )
+    for name in spec.names:
+        yield from class_problems(name, OPTIMIZER_CLASSES, spec.location)
+    if not is_name(spec.reading):
+        yield not_a_name(spec.reading, "the name of a dialect", spec.location)
     owners: dict[str, tuple[str, Any]] = {}
+    taken = of_optimizers() | made_of(spec)
+    taken_arguments = taken | OPTIMIZER | noted_beside(spec)
 
     def claim(name: str, kind: str, owner: Any, location: Location) -> Iterator[Problem]:
-        if not _is_name(name):
-            yield Problem(
-                location,
-                f"{name!r} cannot be a name in generated code",
-                "Choose a Python identifier without a leading underscore.",
-            )
-        elif name in RESERVED | called_in("host") or name.startswith(PREFIXES):
-            yield Problem(
-                location,
-                f"the name {name!r} is taken by the compiler",
-                "Choose another name for this " + kind + ".",
-            )
-        elif name in owners and owners[name] != (kind, owner):
+        own = taken if kind == "series" else taken_arguments
+        yield from problems_of(name, kind, own, location)
+        if name in owners and owners[name] != (kind, owner):
             yield Problem(
                 location,
                 f"the {kind} {name!r} shadows the {owners[name][0]} {name!r}",
@@ -115,14 +91,19 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
             )
 
 
-def _is_name(name: Any) -> bool:
-    """Whether generated code may call something so."""
-    return (
-        isinstance(name, str)
-        and name.isidentifier()
-        and not keyword.iskeyword(name)
-        and not name.startswith("_")
-    )
+def made_of(spec: OptimizerSpec) -> set[str]:
+    """The names that the compiler makes of an author's: `first_m`, `use_weight_decay`."""
+    first = {f"first_{series}" for series in spec.by_moment("first")}
+    return first | {f"use_{hyper.name}" for hyper in spec.hypers if hyper.special is not None}
+
+
+def noted_beside(spec: OptimizerSpec) -> set[str]:
+    """What groups and states have beside arguments of these names, and calls take for the rate."""
+    rate = roles_of(spec.parameters).get("rate")
+    found = {f"initial_{hyper.name}" for hyper in spec.hypers}
+    if rate is not None:
+        found |= {"step"} if rate.name == "step" else {"learning_rate"} - {rate.name}
+    return found
 
 
 def arguments(spec: OptimizerSpec) -> Iterator[Problem]:

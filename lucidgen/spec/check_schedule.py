@@ -5,19 +5,19 @@ Owns the rules that only schedules have; those about expressions and conditions 
 
 from __future__ import annotations
 
-import keyword
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import sympy
 
-from ..operations import Where, called_in
+from ..operations import Where
 from . import quantities
 from .check import expressions, misused, wrong
 from .check_arguments import bad_default
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
+from .names import SCHEDULER, SCHEDULER_CLASSES, class_problems, of_schedules, problems_of
 from .quantities import At, Hyper, Series, keyword_only
 from .schedule import (
     OUTPUTS,
@@ -31,27 +31,6 @@ from .schedule import (
     t,
     value,
 )
-
-#: Names that the base class, the generated code or the runtime use themselves.
-RESERVED = {
-    *("t", "base", "value", "momentum", "start", "self", "optimizer", "last_epoch", "verbose"),
-    *("hyper", "arguments", "requires", "chainable", "settles", "until", "step", "base_lrs"),
-    *(
-        "function",
-        "get_lr",
-        "get_last_lr",
-        "last_lr",
-        "state_dict",
-        "load_state_dict",
-        "generation",
-    ),
-    *("torch_keys", "optional", "pi"),
-}
-#: Names that the package exports besides.
-RESERVED_CLASSES = {
-    *("LRScheduler", "ClosedForm", "ChainedScheduler", "SequentialLR", "MultiplicativeLR"),
-    *("ReduceLROnPlateau", "Number", "Points", "Choice", "Function", "Flag", "Any"),
-}
 
 
 def check(spec: Schedule) -> None:
@@ -220,33 +199,14 @@ def _is_affine(expr: sympy.Basic) -> bool:
 
 def names(spec: Schedule) -> Iterator[Problem]:
     """Names are identifiers, unique over series, arguments and what the compiler makes."""
-    if not spec.name.isidentifier() or keyword.iskeyword(spec.name) or spec.name.startswith("_"):
-        yield Problem(
-            spec.location,
-            f"{spec.name!r} cannot be the name of a class",
-            "Choose a Python identifier without a leading underscore.",
-        )
-    if spec.name in RESERVED_CLASSES:
-        yield Problem(
-            spec.location, f"the class name {spec.name!r} is taken", "Choose another name."
-        )
+    yield from class_problems(spec.name, SCHEDULER_CLASSES | of_schedules(), spec.location)
     owners: dict[str, str] = {}
     series = [("series", s.name, s.location) for s in spec.by_series if s not in OUTPUTS]
     arguments = [("argument", a.name, a.location) for a in spec.parameters]
     for kind, name, location in (*arguments, *series):
-        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-            yield Problem(
-                location,
-                f"{name!r} cannot be a name in generated code",
-                "Choose a Python identifier without a leading underscore.",
-            )
-        elif name in RESERVED | called_in("schedule"):
-            yield Problem(
-                location,
-                f"the name {name!r} is taken by the compiler",
-                f"Choose another name for this {kind}.",
-            )
-        elif owners.get(name, kind) != kind:
+        own = of_schedules() if kind == "series" else of_schedules() | SCHEDULER
+        yield from problems_of(name, kind, own, location)
+        if owners.get(name, kind) != kind:
             yield Problem(
                 location,
                 f"the {kind} {name!r} shadows the {owners[name]} {name!r}",

@@ -16,6 +16,7 @@ import sympy
 from .changes import changed_equations, left_sides, refuse_other, refuse_single, renamed_states
 from .equation import Eq, Moment
 from .errors import Location, Problem, caller
+from .names import spelled
 from .quantities import (
     Argument,
     At,
@@ -108,6 +109,9 @@ class OptimizerSpec:
     dialects: dict[str, OptimizerSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.name, self.reading = spelled(self.name), spelled(self.reading)
+        if isinstance(self.defaults, Mapping):
+            self.defaults = {spelled(name): value for name, value in self.defaults.items()}
         for field_name in ("arguments", "equations", "requires", "ignores", "also_called"):
             refuse_single(field_name, getattr(self, field_name))
         for equation in self.equations:
@@ -143,6 +147,7 @@ class OptimizerSpec:
         default, unless `ignores` lists it.
         """
         base: OptimizerSpec = changes.pop("base", self)
+        reading = spelled(reading)
         derived = base._derive(self.name, reading, caller(), {"paper": self.paper, **changes})
         derived.is_dialect = True
         derived.arguments = changes.get("arguments", self.arguments)

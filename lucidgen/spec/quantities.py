@@ -16,6 +16,7 @@ from typing import Any
 import sympy
 
 from .errors import Location, caller
+from .names import spelled
 
 #: The number of the current step, 1 at the first one.
 t = sympy.Symbol("t", integer=True, positive=True)
@@ -251,7 +252,7 @@ def series(name: str, *, saved_as: str | None = None, keep: bool = False) -> Ser
     keep : bool, optional
         Keep the series as state although no equation reads it, because the user does.
     """
-    return Series(name, saved_as or name, keep, caller())
+    return Series(spelled(name), spelled(saved_as or name), keep, caller())
 
 
 def hyper(
@@ -296,7 +297,7 @@ def hyper(
     Hyper or HyperTuple
         A HyperTuple unpacks: `beta1, beta2 = betas = hyper("betas", (0.9, 0.999))`.
     """
-    location = caller()
+    location, name = caller(), spelled(name)
     bounds = Bounds(at_least, above, at_most, below)
     if not isinstance(default, tuple):
         return Hyper(name, default, bounds, special, doc, location, role)
@@ -304,7 +305,7 @@ def hyper(
         stem = name.removesuffix("s")
         names = tuple(f"{stem}{i}" for i in range(1, len(default) + 1))
     symbols = tuple(
-        Hyper(n, value, bounds, special, "", location)
+        Hyper(spelled(n), value, bounds, special, "", location)
         for n, value in zip(names, default, strict=True)
     )
     return HyperTuple(name, symbols, doc, location, role)
@@ -312,4 +313,4 @@ def hyper(
 
 def flag(name: str, default: bool, *, doc: str = "") -> Flag:
     """Declare a yes-or-no argument, to stand in `when(name, ...)`; doc is its documentation."""
-    return Flag(name, default, doc, caller())
+    return Flag(spelled(name), default, doc, caller())

@@ -19,6 +19,7 @@ from ..operations import Applied, Passed
 from .changes import refuse_other, refuse_single
 from .equation import Eq
 from .errors import Location, caller, nearest
+from .names import spelled
 from .optimizer import Requirement
 from .quantities import At, Bounds, Flag, Hyper, Series, keyword_only
 
@@ -165,14 +166,14 @@ def whole(
     doc : str, optional
         A sentence for the documentation of the class.
     """
-    found = Whole(name, default, Bounds(at_least=at_least), special, doc, caller())
+    found = Whole(spelled(name), default, Bounds(at_least=at_least), special, doc, caller())
     found.otherwise = None if otherwise is None else sympy.sympify(otherwise)
     return found
 
 
 def points(name: str, *, doc: str = "") -> Points:
     """Declare an argument that is an increasing list of steps; `name.passed(t)` counts them."""
-    return Points(name, doc, caller())
+    return Points(spelled(name), doc, caller())
 
 
 def choice(name: str, *values: str, doc: str = "") -> Choice:
@@ -180,7 +181,7 @@ def choice(name: str, *values: str, doc: str = "") -> Choice:
 
     `name["word"]` is the condition that it was chosen.
     """
-    return Choice(name, values, doc, caller())
+    return Choice(spelled(name), values, doc, caller())
 
 
 def function(
@@ -199,7 +200,7 @@ def function(
     doc : str, optional
         A sentence for the documentation of the class.
     """
-    return UserFunction(name, default, saved_as or name, doc, caller())
+    return UserFunction(spelled(name), default, spelled(saved_as or name), doc, caller())
 
 
 @dataclass(eq=False)
@@ -251,6 +252,7 @@ class Schedule:
     location: Location = field(default_factory=lambda: caller(2), compare=False)
 
     def __post_init__(self) -> None:
+        self.name = spelled(self.name)
         for field_name in ("arguments", "equations", "requires"):
             refuse_single(field_name, getattr(self, field_name))
         for equation in self.equations:

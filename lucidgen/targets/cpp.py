@@ -7,10 +7,7 @@ loop; NumPy runs those.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, count
 from typing import ClassVar
 
 import sympy
@@ -20,15 +17,19 @@ from ..operations import Reduction
 from ..spec.domains import Domain
 from .common.c_like import CPrinter, c_block, c_condition
 from .common.canonical import canonical
-from .common.names import is_foreign, renamed
+from .common.names import CPP, renamed, words
 from .common.statements import code
 from .common.step_function import step_parameters
 from .common.target import Target, Unserved
 
-_OWN = """
-std lucidgen real T i size at arrays scalars part errno Index Table Layout Loop Share Arithmetic
-Computed float16 float32 float64 bfloat16
-"""
+#: What a loop's own text uses.
+WORDS = CPP | words(
+    """
+std lucidgen real T i size at arrays scalars part Index Table Layout Loop Share Arithmetic Computed
+float16 float32 float64 bfloat16
+    """,
+    r"\w+_(array|rule|loop)",
+)
 
 
 class CppPrinter(CPrinter):
@@ -84,7 +85,7 @@ def loop(program: Program) -> Loop:
         let.value.has(Reduction) for let in program.body
     ):
         raise Unserved("it reduces over tensors, rows or columns")
-    plain, names = renamed(program, safe)
+    plain, names = renamed(program, WORDS.free)
     arrays = [i for i in program.inputs if i.domain is not Domain.HOST]
     given = step_parameters(program)[len(arrays) :]
     choices = tuple(names[name] for name in given if name in program.choices)
@@ -110,23 +111,6 @@ def loop(program: Program) -> Loop:
         if old != new:
             lines.append(f"{old} = {new};")
     return Loop(states, scalars, choices, canonical(plain, choices), tuple(lines))
-
-
-def safe(name: str, taken: Iterable[str] = ()) -> str:
-    """The name, or one like it that C++ can have.
-
-    >>> safe("beta1"), safe("register"), safe("m__2"), safe("v_array")
-    ('beta1', 'register_', 'm_2', 'v_array_')
-    """
-    found = re.sub(r"_{2,}", "_", name).lstrip("_") or "own"
-    taken = set(taken)
-    wanted = chain((found, f"{found}_"), (f"own_{found}_{n}" for n in count(1)))
-    return next(n for n in wanted if not _is_reserved(n) and (n == name or n not in taken))
-
-
-def _is_reserved(name: str) -> bool:
-    own = name in _OWN.split() or bool(re.fullmatch(r"\w+_(array|rule|loop)", name))
-    return own or is_foreign(name)
 
 
 def _compile(program: Program, name: str) -> Loop:

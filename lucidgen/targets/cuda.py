@@ -8,20 +8,19 @@ same function by the runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import sympy
 
 from ..ir.program import Program
-from ..operations import called_in
 from ..spec.domains import Domain
 from .common import gpu
 from .common.c_like import CPrinter, c_condition
 from .common.canonical import canonical
 from .common.gpu import Language
-from .common.names import is_reserved, safe
+from .common.names import KERNELS, words
 from .common.target import Target
 
 #: What CUDA's own functions do not do, or not for every type.
@@ -49,15 +48,17 @@ HELPERS = {
     ),
 }
 
-#: What the compiler, MLX's preamble and the texts themselves use, and Metal's list has not.
-_TAKEN = """
+#: What kernels have: what the compiler, MLX's preamble and the texts use besides.
+WORDS = replace(
+    KERNELS
+    | words(
+        """
 abs real states scalars choices live step rule inf cg cuda mlx
 blockDim blockIdx dim3 gridDim threadIdx warpSize
-"""
-
-
-def _taken() -> set[str]:
-    return {*_TAKEN.split(), *called_in("cuda")}
+        """
+    ),
+    languages=("cuda",),
+)
 
 
 class CudaPrinter(CPrinter):
@@ -71,16 +72,7 @@ class CudaPrinter(CPrinter):
         return f"real({int(number) if number.is_Integer else repr(float(number))})"
 
 
-def free(name: str, taken: Iterable[str] = ()) -> str:
-    """The name, or one like it that is free.
-
-    >>> free("beta1"), free("exp"), free("inf"), free("w_i")
-    ('beta1', 'own_exp', 'own_inf', 'wi')
-    """
-    return safe(name, taken, lambda name: name in _taken() or is_reserved(name))
-
-
-LANGUAGE = Language(CudaPrinter, "real& {}", HELPERS, free)
+LANGUAGE = Language(CudaPrinter, "real& {}", HELPERS, WORDS.free)
 
 
 @dataclass(frozen=True)

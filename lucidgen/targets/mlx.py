@@ -18,11 +18,15 @@ from ..spec.domains import Domain, domain_of
 from .common import gpu
 from .common.host import HostFunction, host_function
 from .common.mlx_printer import MLXPrinter
+from .common.names import PYTHON, words
 from .common.python import aliases, block
 from .common.statements import Code, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
 from .common.target import Target
 from .common.trees import Op, reads
+
+#: What the functions' own text uses.
+WORDS = PYTHON | words("mx")
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,7 @@ TARGET = Target(
     fixed=("_mlx/__init__.py",),
     of_module=_of_module,
     needs=("numpy",),
+    words=WORDS,
     language="python",
     comment="#",
     backend="mlx",

@@ -13,12 +13,16 @@ from ..ir.program import Program
 from ..operations import OPERATIONS, Where
 from ..spec.domains import Domain
 from .common.fitting import fitted
+from .common.names import PYTHON, words
 from .common.printer import INFIX, Printer
 from .common.python import condition, tag
 from .common.statements import Assign, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
 from .common.target import Target
 from .common.trees import Node, Op, reads
+
+#: What a step's own text uses.
+WORDS = PYTHON | words("np scratch", r"(work|mask)\d*")
 
 #: What stands before a comment: the function's indent and the mark.
 BEFORE_COMMENT = 6
@@ -256,6 +260,7 @@ TARGET = Target(
     text="_numpy/rule.py",
     files={"_numpy/module.py": "_numpy/{name}.py"},
     fixed=("_numpy/__init__.py",),
+    words=WORDS,
     language="python",
     comment="#",
     backend="numpy",

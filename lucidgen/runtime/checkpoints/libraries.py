@@ -315,7 +315,8 @@ class _Conversion:
         found: dict[str, Any] = {}
         names = names_of(function)
         for argument in self.rule.arguments.values():
-            symbols = argument.symbols if isinstance(argument, Hyper) else (argument.name,)
+            own = argument.symbols if isinstance(argument, Hyper) else (argument.name,)
+            symbols = tuple(map(self.rule.called, own))
             if set(symbols) & set(names):
                 value = self.values[argument.name]
                 value = as_argument(argument, value, f"{self.label}: saved value")

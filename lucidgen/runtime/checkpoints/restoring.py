@@ -130,7 +130,7 @@ def _states_of_ignored_arguments(optimizer: Owner, rule: Rule) -> frozenset[str]
     for other in optimizer.rules.values():
         defaults = {name: argument.default for name, argument in other.arguments.items()}
         choices = Settings(other, defaults).choices
-        ignored = [name for name in rule.ignored if name in choices]
+        ignored = [other.called(n) for n in rule.ignored if other.called(n) in choices]
         off, on = ({**choices, **dict.fromkeys(ignored, value)} for value in (False, True))
         for state in other.states:
             if state.live is not None and state.live(on) and not state.live(off):

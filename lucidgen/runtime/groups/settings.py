@@ -87,9 +87,9 @@ class Group(dict[str, Any]):
 class Settings:
     """What a group's checked values mean to its rule.
 
-    ``values`` are the hyperparameters by symbol, ``choices`` the flags and ``use_<symbol>``;
-    ``arrays`` and ``scalars`` are the states that these choices need. Equal choices share one
-    ``arrays`` tuple, so that it can be compared by identity.
+    ``values`` are the hyperparameters by symbol, ``choices`` the flags and ``use_<symbol>``, as the
+    rule's functions call them; ``arrays`` and ``scalars`` are the states that these choices need.
+    Equal choices share one ``arrays`` tuple, so that it can be compared by identity.
 
     What happens to gradients before the equations read them is one choice, ``scale_grad``, and two
     values: they are multiplied by ``grad_factor``, and clipped to +-``grad_bound``.
@@ -100,7 +100,8 @@ class Settings:
     def __init__(self, rule: Rule, values: Mapping[str, Any]) -> None:
         self.rule, self.given = rule, values
         self.values: dict[str, float] = {}
-        self.choices: dict[str, bool] = {flag.name: values[flag.name] for flag in rule.flags}
+        called = rule.called
+        self.choices: dict[str, bool] = {called(f.name): values[f.name] for f in rule.flags}
         maximize, bound = self.choices.pop("maximize", False), values.get(CLIP_VALUE)
         bound = math.inf if bound is None else bound
         self.choices["scale_grad"] = maximize or bound < math.inf
@@ -111,7 +112,7 @@ class Settings:
         for hyper in rule.hypers:
             value = values[hyper.name]
             elements = value if hyper.is_tuple else (value,)
-            for symbol, element in zip(hyper.symbols, elements, strict=True):
+            for symbol, element in zip(map(called, hyper.symbols), elements, strict=True):
                 self.values[symbol] = element
                 if hyper.special is not None:
                     self.choices[f"use_{symbol}"] = element != hyper.special

@@ -138,8 +138,9 @@ class Rule:
     ``ignored`` arguments are accepted without effect, ``unsupported`` ones only with the class's
     default, which is given there. ``torch_keys`` are entries of torch's saved groups that the class
     has no argument for, each with the value that says the same as this rule
-    (``{"decoupled_weight_decay": True}``). ``saved_elsewhere`` are the libraries whose states this
-    rule goes on from as they would.
+    (``{"decoupled_weight_decay": True}``). ``renamed`` are the symbols of hyperparameters and the
+    flags that generated functions call in another way, since their text has these names already.
+    ``saved_elsewhere`` are the libraries whose states this rule goes on from as they would.
     ``numpy`` is the step in NumPy, whose parameters name what every step is given. ``targets`` are
     the other targets that serve the rule, each with the module that is imported when it is first
     needed, or with a file that is named in the same way (`calling.file_of`).
@@ -155,6 +156,7 @@ class Rule:
     ignored: tuple[str, ...] = ()
     unsupported: Mapping[str, object] = field(default_factory=dict)
     requires: tuple[tuple[Callable[..., bool], str], ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
     torch_keys: Mapping[str, object] = field(default_factory=dict)
     saved_elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
     uses_step: bool = True
@@ -175,10 +177,15 @@ class Rule:
     @cached_property
     def choices(self) -> frozenset[str]:
         """The names of the static choices; conditions on scalars are none of them."""
-        found = {flag.name for flag in self.flags} - {"maximize"} | {"scale_grad", "first_w"}
+        found = {self.called(flag.name) for flag in self.flags if flag.name != "maximize"}
         found |= {f"first_{state.name}" for state in self.states if state.first}
-        special = (hyper for hyper in self.hypers if hyper.special is not None)
-        return frozenset({*found, *(f"use_{s}" for hyper in special for s in hyper.symbols)})
+        special = (s for hyper in self.hypers if hyper.special is not None for s in hyper.symbols)
+        found |= {f"use_{self.called(symbol)}" for symbol in special}
+        return frozenset({*found, "scale_grad", "first_w"})
+
+    def called(self, name: str) -> str:
+        """What generated functions call a symbol or a flag."""
+        return self.renamed.get(name, name)
 
     @cached_property
     def roles(self) -> Mapping[str, str]:

@@ -114,8 +114,9 @@ class GroupState:
         return mx.array(number, dtype=getattr(mx, self.layout.count))
 
     def _set_lr(self) -> None:
-        if self.rate in self.settings.values:
-            value = self.settings.values[self.rate]
+        called = self.rule.called(self.rate)
+        if called in self.settings.values:
+            value = self.settings.values[called]
             self.state[self.layout.rate] = mx.array(value, dtype=mx.float32)
 
     def _entry(self, array: Array) -> dict[str, Any]:

@@ -159,7 +159,8 @@ class Update:
         with mx.stream(mx.cpu):
             changed = {}
             if self.rate in self.state:
-                changed[rate_of(self.rule)] = arithmetic.number(self.state[self.rate])
+                called = self.rule.called(rate_of(self.rule))
+                changed[called] = arithmetic.number(self.state[self.rate])
             olds = old_scalars(settings, clock, None)
             bucket = Bucket(
                 settings, t, firsts, olds, arithmetic, is_first=is_first, changed=changed

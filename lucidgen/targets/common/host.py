@@ -18,11 +18,15 @@ from ...ir.program import Program
 from ...ir.ranges import range_of
 from ...operations import Where
 from ...spec.domains import Domain
+from .names import PYTHON, Words
 from .printer import ATOM, Printer
 from .python import block
 from .statements import Assign, Code, Statement, code
 from .step_function import scalars
 from .trees import Node, Op, walk
+
+#: What the functions' own text uses.
+WORDS = PYTHON | Words(languages=("host",))
 
 
 class HostPrinter(Printer):

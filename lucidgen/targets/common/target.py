@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ir.program import Program
+from .names import NONE, Words
 
 
 class Unserved(ValueError):
@@ -50,6 +51,9 @@ class Target:
         Takes what `compile` made of the rules of a module to further names for its templates.
     needs : tuple of str
         Targets without which a package cannot have this one.
+    words : Words
+        The names that are taken in functions which the runtime calls by the names of their
+        parameters. Where it does not, `compile` writes names in another way (`names.renamed`).
     language : str
         The language of the text, as highlighters call it.
     comment : str
@@ -75,6 +79,7 @@ class Target:
     fixed: tuple[str, ...] = ()
     of_module: Callable[[Sequence[Any]], Mapping[str, Any]] = field(default=_nothing)
     needs: tuple[str, ...] = ()
+    words: Words = NONE
     language: str = "cpp"
     comment: str = "//"
     backend: str | None = None

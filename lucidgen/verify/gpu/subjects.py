@@ -58,6 +58,11 @@ class Subject:
         """Whether an extreme value would blot out all others."""
         return not self.rule.elementwise
 
+    @property
+    def series(self) -> dict[str, str]:
+        """The name of each state in the equations, by its key."""
+        return {series.saved_as: series.name for series in self.spec.states}
+
     def settings(self) -> list[Setting]:
         """Every legal combination of static choices."""
         return list(settings(self.spec, self.main))
@@ -115,7 +120,7 @@ class Walk:
 
     def before(self) -> dict[str, Any]:
         """The states that exist, by the names of their series, as the oracle wants them."""
-        names = {state.key: state.name for state in self.subject.rule.states}
+        names = self.subject.series
         return {
             names[key]: np.array(value.astype(mx.float32), dtype=np.float64)
             if isinstance(value, mx.array)
@@ -163,7 +168,8 @@ class Step:
         walk.w = new_w
         walk.entry |= {s.key: array for s, array in zip(arrays, new, strict=True)}
         walk.entry |= self.bucket.scalars
-        return {"w": new_w, **{s.name: a for s, a in zip(arrays, new, strict=True)}}
+        names = walk.subject.series
+        return {"w": new_w, **{names[s.key]: a for s, a in zip(arrays, new, strict=True)}}
 
     def in_single_precision(self) -> Step:
         """The step with all arrays in float32."""
@@ -184,4 +190,5 @@ class Step:
         available |= {"w": w, "grad": self.grad, **self.bucket.choices}
         results = function(**{name: available[name] for name in names_of(function)})
         named = dict(zip(("w", *(s.name for s in rule.arrays)), results, strict=True))
-        return {name: named[name] for name in ("w", *(s.name for s in live))}
+        names = self.walk.subject.series
+        return {"w": named["w"], **{names[s.key]: named[s.name] for s in live}}
