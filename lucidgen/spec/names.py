@@ -37,8 +37,9 @@ TIME = frozenset({"t", "base", "value", "momentum", "pi"})
 SCHEDULER = frozenset(
     {
         *("self", "super", "optimizer", "last_epoch", "verbose", "hyper", "base_lrs"),
-        *("arguments", "requires", "chainable", "settles", "until", "torch_keys", "start", "generation"),
-        *("essential", "step", "get_lr", "get_last_lr", "state_dict", "load_state_dict"),
+        *("arguments", "requires", "chainable", "settles", "until", "torch_keys", "start", "step"),
+        *("generation", "essential", "last_lr", "get_lr", "get_last_lr", "state_dict"),
+        "load_state_dict",
     }
 )
 #: What modules of optimizers import, and what packages export besides classes of their own.

@@ -26,7 +26,7 @@ from .common.target import Target, Unserved
 WORDS = CPP | words(
     """
 std lucidgen real T i size at arrays scalars part Index Table Layout Loop Share Arithmetic Computed
-float16 float32 float64 bfloat16
+float16 float32 float64 bfloat16 states choices loop
     """,
     r"\w+_(array|rule|loop)",
 )

@@ -53,9 +53,10 @@ WORDS = replace(
     KERNELS
     | words(
         """
-abs real states scalars choices live step rule inf cg cuda mlx
+abs real states scalars choices live step rule launch launched Launch inf cg cuda mlx
 blockDim blockIdx dim3 gridDim threadIdx warpSize
-        """
+        """,
+        r"\w+_rule",
     ),
     languages=("cuda",),
 )

@@ -15,10 +15,10 @@ from ..ir.program import Program
 from ..operations import called_in, calls
 from ..passes.capture import capture
 from ..spec.domains import Domain, domain_of
-from .common import gpu
+from .common import gpu, host
 from .common.host import HostFunction, host_function
 from .common.mlx_printer import MLXPrinter
-from .common.names import PYTHON, words
+from .common.names import words
 from .common.python import aliases, block
 from .common.statements import Code, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
@@ -26,7 +26,7 @@ from .common.target import Target
 from .common.trees import Op, reads
 
 #: What the functions' own text uses.
-WORDS = PYTHON | words("mx")
+WORDS = host.WORDS | words("mx")
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, count
 
 import sympy
 
 from ...ir.guard import Guard
 from ...ir.program import Program, symbol
-from ...operations import called_in
+from ...operations import OPERATIONS, called_in
 from ...spec.names import BUILTINS
 
 
@@ -39,6 +40,12 @@ def _letter(letter: str) -> str:
         return letter
     found = re.search(r"LETTER (?:FINAL )?([A-Z ]+)$", unicodedata.name(letter, ""))
     return found[1].replace(" ", "_").lower() if found else f"u{ord(letter):x}"
+
+
+@cache
+def _functions(language: str, operations: tuple[str, ...]) -> set[str]:
+    """The functions that texts of a language call, as long as there are these operations."""
+    return called_in(language)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Words:
         return (
             name in self.names
             or any(re.fullmatch(pattern, name) for pattern in self.patterns)
-            or any(name in called_in(language) for language in self.languages)
+            or any(name in _functions(language, (*OPERATIONS,)) for language in self.languages)
         )
 
     def __or__(self, other: Words) -> Words:
@@ -210,24 +217,31 @@ def renamed(
             new[name] = free(name, {*old, *new.values()})
     if all(name == other for name, other in new.items()):
         return program, new
-    swap = {s: symbol(str(s.name).replace(_plain(s), new[_plain(s)], 1)) for s in symbols}
+    swap = {
+        s: symbol(str(s.name).replace(_plain(s), new[_plain(s)], 1))
+        for s in symbols
+        if new[_plain(s)] != _plain(s)
+    }
     choices = tuple(new[name] for name in program.choices)
+
+    def moved(of: sympy.Symbol) -> sympy.Symbol:
+        return swap.get(of, of)
 
     def guard(of: Guard) -> Guard:
         return Guard(choices, of.table)
 
     lets = [
         replace(
-            let, target=swap[let.target], value=let.value.xreplace(swap), guard=guard(let.guard)
+            let, target=moved(let.target), value=let.value.xreplace(swap), guard=guard(let.guard)
         )
         for let in program.lets
     ]
     changed = replace(
         program,
         choices=choices,
-        inputs=tuple(replace(i, symbol=swap[i.symbol]) for i in program.inputs),
+        inputs=tuple(replace(i, symbol=moved(i.symbol)) for i in program.inputs),
         outputs=tuple(
-            replace(o, before=swap[o.before], after=swap[o.after], live=guard(o.live))
+            replace(o, before=moved(o.before), after=moved(o.after), live=guard(o.live))
             for o in program.outputs
         ),
         series=tuple(new.get(name, name) for name in program.series),
