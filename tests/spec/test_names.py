@@ -206,7 +206,7 @@ def test_the_builtins_are_pythons() -> None:
 def test_what_steps_are_given_besides_arguments_is_taken() -> None:
     settings = Adam([Parameter(np.zeros(1))]).param_groups[0].settings
     rule = settings.rule
-    given = {*settings.values, *settings.choices_at(True, ()), "t", "w", "grad", "scratch"}
+    given = {*settings.values, *settings.choices, *rule.choices, "t", "w", "grad", "scratch"}
     given -= {*rule.arguments, *(s for h in rule.hypers for s in h.symbols), "use_weight_decay"}
     assert {str(s) for s in (BOUND, FACTOR, SCALED_GRAD)} | {SCALE_GRAD} | given <= names.STEP
 

@@ -43,7 +43,7 @@ def _letter(letter: str) -> str:
 
 
 @cache
-def _functions(language: str, operations: tuple[str, ...]) -> set[str]:
+def _functions(language: str, operations: tuple[str, ...]) -> frozenset[str]:
     """The functions that texts of a language call, as long as there are these operations."""
     return called_in(language)
 
