@@ -57,7 +57,7 @@ def with_choices(expr: sympy.Basic) -> sympy.Basic:
 
     >>> from lucidgen.specs.adam import Adam
     >>> from lucidgen.spec import when
-    >>> weight_decay = Adam.hypers[-1]
+    >>> weight_decay = next(h for h in Adam.hypers if h.name == "weight_decay")
     >>> with_choices(when(weight_decay, weight_decay, 1))
     when(use_weight_decay, weight_decay, 1)
     """
