@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import sympy
 from sympy.core.relational import Relational
-from sympy.logic.boolalg import BooleanFunction
+from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from ..operations import OPTIMIZERS, Reduction, When, Where, in_language
 from ..operations import names as function_names
@@ -31,6 +31,12 @@ MAX_NODES = 400
 
 #: Constants beyond this cannot be written as a double.
 LARGEST = 10**300
+
+#: What stands in expressions besides functions and conditions; other constants have no name.
+_ARITHMETIC = (
+    *(sympy.Add, sympy.Mul, sympy.Pow, sympy.Symbol, sympy.Number, BooleanAtom),
+    *(type(sympy.pi), type(sympy.E), type(sympy.I), type(sympy.zoo)),
+)
 
 #: The specs in which nothing is wrong, each with the dialects that it had then: whoever needs a
 #: sound spec may ask for it again.
@@ -260,11 +266,8 @@ def expressions(spec: OptimizerSpec | Schedule, where: Where = OPTIMIZERS) -> It
                 "the right side is infinite, undefined or complex",
                 "Look for a division by zero or a root of a negative number.",
             )
-        strange = {
-            f
-            for f in right.atoms(sympy.Function, sympy.Derivative, sympy.Integral)
-            if not isinstance(f, (*functions, BooleanFunction, Relational))
-        }
+        known = (*functions, *_ARITHMETIC, BooleanFunction, Relational)
+        strange = {f for f in sympy.preorder_traversal(right) if not isinstance(f, known)}
         for head in sorted({f.func.__name__ for f in strange}):
             yield wrong(
                 equation,

@@ -66,6 +66,24 @@ WRONG = {
         1,
         ("the class name 'Any' is taken", "another name"),
     ),
+    "a constant that has no name in the language": (
+        """
+        import sympy
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * sympy.GoldenRatio * grad[t]),))
+        """,
+        2,
+        ("no target can compute GoldenRatio", "The language has"),
+    ),
+    "a sum that SymPy leaves open": (
+        """
+        import sympy
+        k = sympy.Symbol("k")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * sympy.Sum(1 / k, (k, 1, t)) * grad[t]),))
+        """,
+        4,
+        ("no target can compute Sum", "The language has"),
+    ),
     "a state under a key that no code can hold": (
         """
         m = series("m", saved_as='a"b')
