@@ -138,6 +138,7 @@ def namespace(point: Point) -> dict[str, Any]:
                 _put(names, text, _function(row.name, row.of, point))
     for library in names["np"], names["mx"]:
         library.mean, library.full, library.copyto = _mean(point), _full(point), _copyto
+        library.copy = lambda source: Box(expression(source), point, True)
     return names
 
 
