@@ -172,7 +172,8 @@ def test_a_dict_without_masters_gives_masters_of_the_weights() -> None:
     optimizer.load_state_dict(without.state_dict())
     optimizer.step()
     assert optimizer.state[found]["master_weight"] == np.float32(0.75 - 0.375)
-    without.load_state_dict(optimizer.state_dict())
+    with pytest.warns(UserWarning, match="master"):
+        without.load_state_dict(optimizer.state_dict())
     assert "master_weight" not in without.state[found]
 
 

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <type_traits>
 
-// The two instructions by the compiler's own names: <immintrin.h> has thousands more, and reading it
+// The two instructions by the compiler's own names: <immintrin.h> has thousands, and reading them
 // takes as long as all the rest of compiling a loop.
 #if defined(__F16C__) && defined(__FLT16_MANT_DIG__) && !defined(__AVX512FP16__) && \
     defined(__has_builtin)
