@@ -4,7 +4,8 @@ Owns what arithmetic means where it leaves the reals: it follows IEEE 754 (1/0 i
 and the root of a negative number are nan), so that every expression has a value. No operation hides
 a nan, signs and maxima included; only x**0 and 1**x are 1 whatever x. There is one zero: -0 is a
 matter of machines, which have it as IEEE 754 says, but for the sign of a maximum or minimum of two
-zeros. Arrays are NumPy arrays of such numbers. It knows nothing of expressions or rounding.
+zeros, and of a cube root of -0 on MLX. Arrays are NumPy arrays of such numbers. It knows nothing of
+expressions or rounding.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ def sign(x: Array) -> Array:
 
 
 def cbrt(x: Array) -> Array:
-    """The cube root, which has the sign of x."""
-    return mx.where(x == 0, x, mx.sign(x) * mx.power(mx.abs(x), 1 / 3))
+    """The cube root, which has the sign of x; 0 of both zeros."""
+    return mx.sign(x) * mx.power(mx.abs(x), 1 / 3)
 
 
 def __getattr__(name: str) -> Any:

@@ -323,13 +323,16 @@ class ClosedForm(LRScheduler):
         checked_values = self._checked_arguments(given, len(found["_last_lr"]))
         found |= {key: value for key, value in checked_values.items() if key in own}
         if "_bases" not in found:
-            found["_bases"] = self._bases_of(found)
+            # Lucid 2 notes the rates of the optimizer, whatever its equation goes out from.
+            is_lucid2 = "_group_count" in state
+            exact = not self.chainable and not is_lucid2
+            found["_bases"] = list(found["base_lrs"]) if exact else self._bases_of(found)
         return found
 
     def _bases_of(self, found: Mapping[str, Any]) -> list[float]:
         """The bases of a state that was saved without: torch's, or Lucid 2's."""
         time, bases = found["last_epoch"], list(found["base_lrs"])
-        if time < 0 or not self.chainable:
+        if time < 0:
             return bases
         other: ClosedForm = object.__new__(type(self))
         functions = {a.saved_as for a in self.arguments if isinstance(a, Function)}
