@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .equation import Eq
+from .declared import refuse_single
+from .equation import Eq, refuse_other
 from .errors import Location, Problem, nearest
 from .names import spelled
 from .quantities import Series
@@ -91,18 +92,3 @@ def renamed_states(
 def left_sides(equations: Iterable[Eq]) -> str:
     """The left sides of equations, for messages."""
     return ", ".join(str(equation.left) for equation in equations)
-
-
-def refuse_single(name: str, value: Any) -> None:
-    """Refuse what is no tuple, such as an equation in parentheses without a comma."""
-    if not isinstance(value, tuple | list):
-        raise TypeError(f"`{name}` must be a tuple; for a single entry write (x,) with a comma")
-
-
-def refuse_other(equation: Any) -> None:
-    """Refuse what is no equation of ours."""
-    if not isinstance(equation, Eq):
-        raise TypeError(
-            f"{equation!r} is no equation; write Eq(left, right) with Eq from lucidgen.spec, since "
-            "SymPy's own evaluates"
-        )

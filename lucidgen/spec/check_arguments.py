@@ -121,6 +121,16 @@ def arguments(spec: OptimizerSpec) -> Iterator[Problem]:
         for name, times in count.items()
         if times > 1
     )
+    parts = Counter(s.name for a in spec.parameters for s in symbols_of(a))
+    yield from (
+        Problem(
+            spec.location,
+            f"{name!r} stands for two numbers: it is an argument or a part of a tuple, twice",
+            "Give one of them another name.",
+        )
+        for name, times in parts.items()
+        if times > 1 and count[name] < 2
+    )
     for name in sorted(set(spec.defaults) - set(count)):
         yield Problem(
             spec.location,
@@ -241,7 +251,7 @@ def bad_default(
         if limit is not None and not _is_number(limit):
             yield Problem(
                 argument.location,
-                f"{name} of {argument.name} is {limit!r}, which is no finite number",
+                f"{name} of {argument.name} is {_said(limit)}, which is no finite number",
                 "Give a float.",
             )
             return
@@ -249,6 +259,10 @@ def bad_default(
         if isinstance(number, bool) or not isinstance(number, int | float):
             yield Problem(
                 place, f"the default of {symbol} is {number!r}, which is no number", "Give a float."
+            )
+        elif isinstance(number, int) and not _is_number(number):
+            yield Problem(
+                place, f"the default of {symbol} is {_said(number)}", "Give a smaller number."
             )
         elif not legal.admits(number):
             yield Problem(
@@ -258,5 +272,17 @@ def bad_default(
             )
 
 
+def _said(value: Any) -> str:
+    """A value in a message; of a huge number not all digits."""
+    is_huge = isinstance(value, int) and not isinstance(value, bool) and not _is_number(value)
+    return "larger than any float" if is_huge else repr(value)
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number, and a double can hold it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -116,3 +116,12 @@ def _shifted(expr: sympy.Expr, by: int) -> sympy.Expr:
     """expr with every t replaced by t + by, in indices too."""
     moved = {at: at.series[at.index + by] for at in expr.atoms(At) if at.index.has(t)}
     return expr.xreplace({**moved, t: t + by})
+
+
+def refuse_other(equation: Any) -> None:
+    """Refuse what is no equation of ours."""
+    if not isinstance(equation, Eq):
+        raise TypeError(
+            f"{equation!r} is no equation; write Eq(left, right) with Eq from lucidgen.spec, since "
+            "SymPy's own evaluates"
+        )

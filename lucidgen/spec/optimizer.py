@@ -13,8 +13,15 @@ from typing import Any
 
 import sympy
 
-from .changes import changed_equations, left_sides, refuse_other, refuse_single, renamed_states
-from .equation import Eq, Moment
+from .changes import changed_equations, left_sides, renamed_states
+from .declared import (
+    refuse_no_mapping,
+    refuse_no_requirement,
+    refuse_no_text,
+    refuse_no_truth,
+    refuse_single,
+)
+from .equation import Eq, Moment, refuse_other
 from .errors import Location, Problem, caller
 from .names import spelled
 from .quantities import (
@@ -109,13 +116,23 @@ class OptimizerSpec:
     dialects: dict[str, OptimizerSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        refuse_no_text(
+            name=self.name,
+            reading=self.reading,
+            paper=self.paper,
+            summary=self.summary,
+            notes=self.notes,
+        )
+        refuse_no_truth(counts_steps=self.counts_steps)
+        refuse_no_mapping(defaults=self.defaults, bounds=self.bounds, torch_keys=self.torch_keys)
         self.name, self.reading = spelled(self.name), spelled(self.reading)
-        if isinstance(self.defaults, Mapping):
-            self.defaults = {spelled(name): value for name, value in self.defaults.items()}
+        self.defaults = {spelled(name): value for name, value in self.defaults.items()}
         for field_name in ("arguments", "equations", "requires", "ignores", "also_called"):
             refuse_single(field_name, getattr(self, field_name))
         for equation in self.equations:
             refuse_other(equation)
+        for requirement in self.requires:
+            refuse_no_requirement(requirement)
 
     def variant(self, name: str, **changes: Any) -> OptimizerSpec:
         """Another optimizer that says only what it changes.

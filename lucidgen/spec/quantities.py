@@ -15,6 +15,7 @@ from typing import Any
 
 import sympy
 
+from .declared import refuse_no_text, refuse_no_truth, refuse_single
 from .errors import Location, caller
 from .names import spelled
 
@@ -252,6 +253,8 @@ def series(name: str, *, saved_as: str | None = None, keep: bool = False) -> Ser
     keep : bool, optional
         Keep the series as state although no equation reads it, because the user does.
     """
+    refuse_no_text(name=name, saved_as=saved_as or "")
+    refuse_no_truth(keep=keep)
     return Series(spelled(name), spelled(saved_as or name), keep, caller())
 
 
@@ -297,6 +300,7 @@ def hyper(
     Hyper or HyperTuple
         A HyperTuple unpacks: `beta1, beta2 = betas = hyper("betas", (0.9, 0.999))`.
     """
+    refuse_no_text(name=name, role=role, doc=doc)
     location, name = caller(), spelled(name)
     bounds = Bounds(at_least, above, at_most, below)
     if not isinstance(default, tuple):
@@ -304,6 +308,10 @@ def hyper(
     if names is None:
         stem = name.removesuffix("s")
         names = tuple(f"{stem}{i}" for i in range(1, len(default) + 1))
+    refuse_single("names", names)
+    refuse_no_text(**{f"names[{i}]": part for i, part in enumerate(names)})
+    if len(names) != len(default):
+        raise TypeError(f"{name} has {len(default)} defaults and {len(names)} names")
     symbols = tuple(
         Hyper(spelled(n), value, bounds, special, "", location)
         for n, value in zip(names, default, strict=True)
@@ -313,4 +321,5 @@ def hyper(
 
 def flag(name: str, default: bool, *, doc: str = "") -> Flag:
     """Declare a yes-or-no argument, to stand in `when(name, ...)`; doc is its documentation."""
+    refuse_no_text(name=name, doc=doc)
     return Flag(spelled(name), default, doc, caller())

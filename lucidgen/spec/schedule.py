@@ -16,8 +16,14 @@ from typing import Any
 import sympy
 
 from ..operations import Applied, Passed
-from .changes import refuse_other, refuse_single
-from .equation import Eq
+from .declared import (
+    refuse_no_mapping,
+    refuse_no_requirement,
+    refuse_no_text,
+    refuse_no_truth,
+    refuse_single,
+)
+from .equation import Eq, refuse_other
 from .errors import Location, caller, nearest
 from .names import spelled
 from .optimizer import Requirement
@@ -252,11 +258,22 @@ class Schedule:
     location: Location = field(default_factory=lambda: caller(2), compare=False)
 
     def __post_init__(self) -> None:
+        refuse_no_text(
+            name=self.name,
+            paper=self.paper,
+            summary=self.summary,
+            notes=self.notes,
+            example=self.example,
+        )
+        refuse_no_truth(chainable=self.chainable, settles=self.settles)
+        refuse_no_mapping(torch_keys=self.torch_keys)
         self.name = spelled(self.name)
         for field_name in ("arguments", "equations", "requires"):
             refuse_single(field_name, getattr(self, field_name))
         for equation in self.equations:
             refuse_other(equation)
+        for requirement in self.requires:
+            refuse_no_requirement(requirement)
 
     @property
     def names(self) -> tuple[str, ...]:

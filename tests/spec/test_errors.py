@@ -52,6 +52,38 @@ WRONG = {
         2,
         ("the default of lr is 0.001, out of its own range", "It must be > 1"),
     ),
+    "a default that no float can hold": (
+        """
+        a = hyper("a", 10**5000)
+        A = OptimizerSpec("A", (a,), (Eq(w[t], w[t - 1] - a * grad[t]),))
+        """,
+        1,
+        ("the default of a is larger than any float", "Give a smaller number"),
+    ),
+    "a bound that no float can hold": (
+        """
+        a = hyper("a", 1.0, at_most=10**5000)
+        A = OptimizerSpec("A", (a,), (Eq(w[t], w[t - 1] - a * grad[t]),))
+        """,
+        1,
+        ("at_most of a is larger than any float", "no finite number"),
+    ),
+    "a name that is a part of a tuple, too": (
+        """
+        pair = hyper("pair", (1.0, 2.0), names=("lr", "b"))
+        A = OptimizerSpec("A", (lr, pair), (Eq(w[t], w[t - 1] - lr * pair.symbols[1] * grad[t]),))
+        """,
+        2,
+        ("'lr' stands for two numbers", "another name"),
+    ),
+    "a tuple with one name twice": (
+        """
+        pair = hyper("pair", (1.0, 2.0), names=("b", "b"))
+        A = OptimizerSpec("A", (pair,), (Eq(w[t], w[t - 1] - pair.symbols[1] * grad[t]),))
+        """,
+        2,
+        ("'b' stands for two numbers", "another name"),
+    ),
     "another name that is none": (
         """
         A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),), also_called=("a b",))
@@ -578,6 +610,46 @@ def test_what_other_libraries_keep_is_checked_at_the_line_of_the_spec(
     assert found[0].location.line == FIRST + 1
     for word in words:
         assert word in str(found[0])
+
+
+#: Arguments of the wrong kind, and what is said of them.
+OF_ANOTHER_KIND = {
+    'OptimizerSpec("A", (lr,), GOOD, paper=5)': "`paper` must be text",
+    'OptimizerSpec("A", (lr,), GOOD, summary=5)': "`summary` must be text",
+    'OptimizerSpec("A", (lr,), GOOD, notes=None)': "`notes` must be text in quotes, not None",
+    "OptimizerSpec(5, (lr,), GOOD)": "`name` must be text",
+    'OptimizerSpec("A", (lr,), GOOD, reading=None)': "`reading` must be text",
+    'OptimizerSpec("A", (lr,), GOOD, counts_steps="yes")': "`counts_steps` must be True or False",
+    'OptimizerSpec("A", (lr,), GOOD, defaults=5)': "`defaults` must be a dict",
+    'OptimizerSpec("A", (lr,), GOOD, bounds=5)': "`bounds` must be a dict",
+    'OptimizerSpec("A", (lr,), GOOD, torch_keys=5)': "`torch_keys` must be a dict",
+    'OptimizerSpec("A", (lr,), GOOD, torch_keys={5: 1})': "`torch_keys` has the key 5",
+    'OptimizerSpec("A", (lr,), GOOD, requires=((lr > 0, 5),))': "`requires` has the entry",
+    'OptimizerSpec("A", (lr,), GOOD, requires=(lr > 0,))': "`requires` has the entry",
+    'OptimizerSpec("A", 5, GOOD)': "`arguments` must be a tuple",
+    'Schedule("A", (), (), notes=5)': "`notes` must be text",
+    'Schedule("A", (), (), chainable=5)': "`chainable` must be True or False",
+    'Schedule("A", (), (), torch_keys=5)': "`torch_keys` must be a dict",
+    'Schedule("A", (), (), requires=(5,))': "`requires` has the entry 5",
+    "hyper(5, 1.0)": "`name` must be text",
+    'hyper("a", 1.0, doc=5)': "`doc` must be text",
+    'hyper("a", 1.0, role=None)': "`role` must be text",
+    'hyper("a", (1.0, 2.0), names=5)': "`names` must be a tuple",
+    'hyper("a", (1.0, 2.0), names=("b", 5))': "`names[1]` must be text",
+    'hyper("a", (1.0, 2.0), names=("b",))': "a has 2 defaults and 1 names",
+    "flag(5, True)": "`name` must be text",
+    'flag("f", True, doc=5)': "`doc` must be text",
+    "series(5)": "`name` must be text",
+    'series("m", saved_as=5)': "`saved_as` must be text",
+    'series("m", keep=1)': "`keep` must be True or False",
+}
+
+
+@pytest.mark.parametrize("source", OF_ANOTHER_KIND)
+def test_an_argument_of_another_kind_is_said_at_its_line(source: str, tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, f"GOOD = (Eq(w[t], w[t - 1] - lr * grad[t]),)\nA = {source}")
+    assert problem.location.line == FIRST + 1
+    assert OF_ANOTHER_KIND[source] in problem.what
 
 
 def test_all_errors_of_a_file_are_reported_at_once_in_its_order(tmp_path: Path) -> None:
