@@ -6,7 +6,7 @@ is read before and after the step, and in which order. It optimizes nothing; pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, count
@@ -106,6 +106,15 @@ def lower(spec: OptimizerSpec) -> Program:
     return _Lowering(spec).program().check()
 
 
+def _expression(guard: Guard) -> sympy.Basic:
+    """A guard as a condition over the symbols of its choices."""
+    if not guard or guard.is_always:
+        return sympy.sympify(bool(guard))
+    name = guard.support[0]
+    yes, no = (_expression(guard.given(name, answer)) for answer in (True, False))
+    return (choice(name) & yes) | (~choice(name) & no)
+
+
 @dataclass
 class _Lowering:
     spec: OptimizerSpec
@@ -131,24 +140,52 @@ class _Lowering:
                     value = sympy.nsimplify(part.special, rational=True)
                     self.specials[choices[-1]] = (symbol(part.name), value)
         choices.append(SCALE_GRAD)
-        choices += dict.fromkeys(map(self.first_choice, spec.by_moment("first")))
         self.values = {SCALED_GRAD: When(choice(SCALE_GRAD), scaled_gradient(), GRAD)}
+        firsts = {
+            series: choice(f"first_{series.name if series in spec.states else 'w'}")
+            for series in spec.by_moment("first")
+        }
+        self.set_values(tuple(choices), firsts)
+        again = self.without_state(firsts)
+        if again != firsts:
+            self.set_values(tuple(choices), again)
+
+    def set_values(self, choices: tuple[str, ...], firsts: Mapping[Series, sympy.Basic]) -> None:
+        """Set what every series is, with the conditions under which it is its first update's."""
+        spec = self.spec
         for series, equation in spec.by_moment("t").items():
             value = self.translate(equation.normalised())
             notes = [spec.number(equation)]
             first = spec.by_moment("first").get(series)
             if first is not None:
                 start = self.translate(first.normalised())
-                value = When(choice(self.first_choice(series)), start, value)
+                value = When(firsts[series], start, value)
                 notes.insert(0, spec.number(first))
             self.values[symbol(series.name)] = value
             self.notes[symbol(series.name)] = tuple(sorted(notes))
-        self.choices = (*choices, *self.conditions)
+        named = dict.fromkeys(
+            name for where in firsts.values() for name in sorted(map(name_of, where.free_symbols))
+        )
+        own = [name for name in named if name not in choices and name not in self.conditions]
+        self.choices = (*choices, *own, *self.conditions)
         self.values |= {symbol(name): value for name, value in self.conditions.items()}
 
-    def first_choice(self, series: Series) -> str:
-        """The choice that this is a first update: of a state, or, without one, of the parameter."""
-        return f"first_{series.name if series in self.spec.states else 'w'}"
+    def without_state(self, firsts: Mapping[Series, sympy.Basic]) -> dict[Series, sympy.Basic]:
+        """The conditions of first updates: the parameter's where there is no state to ask.
+
+        A series whose last value only dead equations read, maybe under some choices only, is needed
+        and has no state.
+        """
+        after, previous = self.needs()
+        never = ~Guard.always(self.choices)
+        found = dict(firsts)
+        for series in firsts:
+            name = symbol(series.name)
+            live = after.get(name, never) if series.keep else previous.get(name, never)
+            if series in self.spec.states and not after.get(name, never).implies(live):
+                live = _expression(live)
+                found[series] = (live & firsts[series]) | (~live & choice("first_w"))
+        return found
 
     # Expressions
 
@@ -348,7 +385,7 @@ class _Lowering:
             return
         value = self.settle(value, guard)
         part, rebuild = self.smallest(value, name)
-        if part == value:
+        if part == value or self.cancels(part, value, guard):
             literal = Guard.of(name, self.choices)
             for answer, branch in ((True, guard & literal), (False, guard & ~literal)):
                 self.define(target, self.assume(value, name, answer), branch, note, domain)
@@ -410,6 +447,13 @@ class _Lowering:
         if isinstance(expr, sympy.Add | sympy.Mul):
             return inner, lambda new: expr.func(*fixed, rebuild(new))
         return inner, lambda new: expr.xreplace({changed[0]: rebuild(new)})
+
+    def cancels(self, part: sympy.Basic, whole: sympy.Basic, guard: Guard) -> bool:
+        """Whether a part reads what the whole, in which it cancels, does not: it needs more."""
+        return any(
+            not self.settle(part, where).free_symbols <= value.free_symbols
+            for where, value in self.cases(whole, guard)
+        )
 
     def ordered(self) -> list[Let]:
         """All lets, each after what it reads, else in the order of the equations."""

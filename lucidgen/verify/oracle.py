@@ -223,8 +223,8 @@ class _Moment:
         """The value of a series after the step."""
         if name not in self.done:
             created = self.before.t == 0
-            if any(s.name == name for s in self.setting.spec.states):
-                created = name in self.live and name not in self.before.states
+            if name in self.live:
+                created = name not in self.before.states
             first = self.firsts.get(name) if created else None
             equation = first or self.equations[name]
             self.done[name] = self.shaped(name, evaluate(self.setting.value(equation), self.leaf))

@@ -14,6 +14,7 @@ from lucidgen.ir.lower import lower
 from lucidgen.passes import optimize
 from lucidgen.passes.capture import capture
 from lucidgen.spec import (
+    Abs,
     Eq,
     Max,
     OptimizerSpec,
@@ -97,6 +98,22 @@ SPECS = {
         Eq(a[1], grad[1]),
         Eq(a[t], when(fast, a[t - 1], 2 * w[t - 1]) + grad[t]),
         Eq(w[t], w[t - 1] - lr * a[t]),
+    ),
+    "a first update of a state that only what is dead reads": (
+        Eq(a[1], grad[t]),
+        Eq(a[t], 2 * grad[t]),
+        Eq(b[t], a[t - 1]),
+        Eq(w[t], w[t - 1] - lr * a[t]),
+    ),
+    "a first update of what is a state in one case": (
+        Eq(a[1], grad[t]),
+        Eq(a[t], 2 * grad[t]),
+        Eq(b[t], when(fast, a[t - 1], grad[t])),
+        Eq(w[t], w[t - 1] - lr * a[t] - lr * b[t]),
+    ),
+    "a branch that cancels what stands beside it": (
+        Eq(s[t], s[t - 1] + lr * grad[t]),
+        Eq(w[t], sqrt(Abs(w[t - 1])) - when(fast, grad[t], s[t]) + grad[t]),
     ),
     "states that change places": (
         Eq(a[t], b[t - 1]),
