@@ -307,28 +307,34 @@ def misused(equation: Eq, expr: sympy.Basic) -> Iterator[Problem]:
     for arg in args:
         if isinstance(arg, Flag):
             yield wrong(equation, f"the flag {arg} is used as a number", f"Use when({arg}, a, b).")
+        elif isinstance(arg, Relational | BooleanFunction | BooleanAtom):
+            yield wrong(
+                equation, f"the condition {arg} is used as a number", f"Use when({arg}, 1, 0)."
+            )
         else:
             yield from misused(equation, arg)
 
 
 def _bad_condition(equation: Eq, condition: sympy.Basic) -> Iterator[Problem]:
-    if isinstance(condition, Flag | Relational):
+    if isinstance(condition, Flag):
         return
-    if isinstance(condition, Hyper):
+    if isinstance(condition, Relational):
+        yield from misused(equation, condition)
+    elif isinstance(condition, Hyper):
         if condition.special is None:
             yield wrong(
                 equation,
                 f"{condition} as a condition has no meaning",
                 f"Declare hyper('{condition}', ..., special=0), or compare it.",
             )
-    elif isinstance(condition, BooleanFunction):
+    elif isinstance(condition, sympy.And | sympy.Or | sympy.Not):
         for arg in condition.args:
             yield from _bad_condition(equation, arg)
     else:
         yield wrong(
             equation,
             f"{condition} is not a condition",
-            "Use a flag, a hyperparameter with special=..., or a comparison.",
+            "Use a flag, a hyperparameter with special=..., or a comparison; join with &, | and ~.",
         )
 
 

@@ -15,6 +15,9 @@ from .quantities import At, Series, t
 
 Moment = Literal["t", "start", "first"]
 
+#: Python prints no number much larger, and so no message can show an equation that has one.
+PRINTABLE_BITS = 10_000
+
 
 class Eq:
     """An equation: `Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * g[t])`.
@@ -40,6 +43,12 @@ class Eq:
             raise TypeError(
                 f"the right side of Eq({left}, ...) is {right!r}, which is no expression"
             )
+        for number in self.right.atoms(sympy.Rational):
+            if max(abs(number.p), number.q).bit_length() > PRINTABLE_BITS:
+                raise ValueError(
+                    f"the right side of Eq({left}, ...) has a number of thousands of digits; keep "
+                    "constants, and the two parts of fractions, below 10**300"
+                )
         self.location = caller()
         self._symbols: frozenset[sympy.Symbol] | None = None
 

@@ -34,6 +34,17 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def _number(x: Any, function: str) -> sympy.Expr:
+    """What a function is given, which must be no condition and nothing that is not mathematics."""
+    found = sympy.sympify(x)
+    if not isinstance(found, sympy.Expr):
+        raise TypeError(
+            f"{function}() computes with numbers, and {found} is none; of a condition "
+            "when(condition, 1, 0) makes one"
+        )
+    return found
+
+
 def when(condition: Any, a: Any, b: Any) -> sympy.Expr:
     """a where the condition holds, b elsewhere.
 
@@ -46,37 +57,37 @@ def when(condition: Any, a: Any, b: Any) -> sympy.Expr:
             f"the condition of when() is Python's {condition}: `==`, `!=`, `and`, `or` and `not` "
             f"are answered when the spec is read; write sympy.Eq(a, b), `&`, `|` and `~`"
         )
-    return When(sympy.sympify(condition), sympy.sympify(a), sympy.sympify(b))
+    return When(sympy.sympify(condition), _number(a, "when"), _number(b, "when"))
 
 
 def group(x: Any) -> sympy.Expr:
     """x, computed on its own: use it where the association of floating-point operations matters."""
-    return Group(sympy.sympify(x))
+    return Group(_number(x, "group"))
 
 
 def norm(x: Any) -> sympy.Expr:
     """The Euclidean norm of the whole tensor x."""
-    return Norm(sympy.sympify(x))
+    return Norm(_number(x, "norm"))
 
 
 def mean(x: Any) -> sympy.Expr:
     """The mean over the whole tensor x."""
-    return Mean(sympy.sympify(x))
+    return Mean(_number(x, "mean"))
 
 
 def total(x: Any) -> sympy.Expr:
     """The sum over the whole tensor x."""
-    return Total(sympy.sympify(x))
+    return Total(_number(x, "total"))
 
 
 def row_mean(x: Any) -> sympy.Expr:
     """The mean of each row of x (along the last axis)."""
-    return RowMean(sympy.sympify(x))
+    return RowMean(_number(x, "row_mean"))
 
 
 def column_mean(x: Any) -> sympy.Expr:
     """The mean of each column of x (along the second-last axis)."""
-    return ColumnMean(sympy.sympify(x))
+    return ColumnMean(_number(x, "column_mean"))
 
 
 #: What authors can import: the functions of the language, and two numbers.

@@ -36,7 +36,10 @@ class Series:
     location: Location = field(default=Location("<lucidgen>", 0), compare=False)
 
     def __getitem__(self, index: Any) -> At:
-        return At(self, sympy.sympify(index))
+        time = sympy.sympify(index)
+        if not isinstance(time, sympy.Expr):
+            raise TypeError(f"{self.name}[{index}] is at no time; write {self.name}[t] or [t - 1]")
+        return At(self, time)
 
     __iter__ = None  # or Python, and with it SymPy, would count m[0], m[1], ... without an end
 

@@ -10,7 +10,8 @@ from lucidgen.spec.loader import load
 
 START = '''"""Specs."""
 from lucidgen.spec import *
-from lucidgen.spec import Bounds, Eq, flag, grad, hyper, series, sqrt, t, w, when
+from lucidgen.spec import Bounds, Eq, flag, grad, hyper, norm, series, sqrt, t, w, when
+import sympy
 lr = hyper("lr", 1e-3, at_least=0)
 '''
 FIRST = START.count("\n") + 1
@@ -83,6 +84,77 @@ WRONG = {
         """,
         2,
         ("'b' stands for two numbers", "another name"),
+    ),
+    "a number in a branch that is a condition": (
+        """
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - when(grad[t] > 0, True, lr) * grad[t]),))
+        """,
+        2,
+        ("when() computes with numbers, and True is none", "when(condition, 1, 0)"),
+    ),
+    "a norm of a condition": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * norm(grad[t] > 0)),))
+        """,
+        1,
+        ("norm() computes with numbers, and grad[t] > 0 is none",),
+    ),
+    "a comparison of a flag": (
+        """
+        fast = flag("fast", True)
+        A = OptimizerSpec("A", (lr, fast), (
+            Eq(w[t], w[t - 1] - when(sympy.Eq(fast, 1), lr, 1) * grad[t]),))
+        """,
+        3,
+        ("the flag fast is used as a number", "when(fast, a, b)"),
+    ),
+    "a comparison of a comparison": (
+        """
+        fast = flag("fast", True)
+        A = OptimizerSpec("A", (lr, fast), (
+            Eq(w[t], w[t - 1] - when(sympy.Eq(grad[t] > 0, fast), lr, 1) * grad[t]),))
+        """,
+        3,
+        ("grad[t] > 0",),
+    ),
+    "an exclusive or": (
+        """
+        fast, slow = flag("fast", True), flag("slow", True)
+        A = OptimizerSpec("A", (lr, fast, slow), (
+            Eq(w[t], w[t - 1] - when(sympy.Xor(fast, slow), lr, 1) * grad[t]),))
+        """,
+        3,
+        ("is not a condition", "join with &, | and ~"),
+    ),
+    "a gradient at no time": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[None]),))
+        """,
+        1,
+        ("grad[None] is at no time",),
+    ),
+    "a gradient at two times": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t, 1]),))
+        """,
+        1,
+        ("grad[(t, 1)] is at no time",),
+    ),
+    "a gradient at infinity": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[sympy.oo]),))
+        """,
+        1,
+        ("grad[oo] is not a time that a step can read",),
+    ),
+    "the root of a number that no float can hold": (
+        """
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * grad[t] * 10**sympy.Rational(10001, 2)),))
+        """,
+        2,
+        ("a number of thousands of digits", "below 10**300"),
     ),
     "another name that is none": (
         """
