@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..ir.lower import lower
@@ -192,6 +193,7 @@ def _changes(a: dict[Any, tuple[str, ...]], b: dict[Any, tuple[str, ...]]) -> li
     ]
 
 
+@lru_cache(maxsize=64)
 def _by_left_side(spec: OptimizerSpec) -> dict[tuple[str, str], tuple[str, ...]]:
     """The equations by what they define, however their times were shifted by the author."""
     return {e.key: tuple(equation_lines(_normal(e), spec)) for e in spec.equations}

@@ -18,6 +18,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,11 @@ def change(
 
 def starts() -> list[Array]:
     """The start values in float64, in the order and layout of PARAMETERS; new arrays each call."""
+    return [values.copy(order="K") for values in _starts()]
+
+
+@cache
+def _starts() -> list[Array]:
     random = np.random.RandomState(SEED)
     return [_layout(p.start * _uniform(random, p.shape), p.order) for p in PARAMETERS]
 

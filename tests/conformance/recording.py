@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -141,10 +142,15 @@ def _total() -> int:
     return sum(values.size for values in starts())
 
 
+@cache
+def _ends() -> Array:
+    """Where in a row each parameter ends, but for the last."""
+    return np.cumsum([values.size for values in starts()])[:-1]
+
+
 def _split(row: Array) -> list[Array]:
     """Views of a row, one per parameter."""
-    sizes = [values.size for values in starts()]
-    return np.split(row, np.cumsum(sizes)[:-1])
+    return np.split(row, _ends())
 
 
 def _shaped(part: Array, shape: tuple[int, ...]) -> Array:

@@ -92,11 +92,12 @@ def largest_difference(case: Case, dialect: str, recording: Recording, library: 
     """The largest relative difference of a replay: of each state and of `w - w0`, by array."""
     held = recording.states(case.name, CHECKPOINTS[-1])
     which = [index for index, state in enumerate(held) if state]
+    begins = starts()
     worst = 0.0
     for step, states in run(case, numpy64, which, dialect=dialect, kernel="numpy"):
         expected = recording.states(case.name, step)
         for index, ours in zip(which, states, strict=True):
-            theirs, begin = expected[index], starts()[index]
+            theirs, begin = expected[index], begins[index]
             for key in theirs.keys() - set(IGNORED.get(library, ())):
                 same = moved(ours["w"], theirs["w"], begin, step, FLOAT64.unit)
                 worst = max(worst, same if key == "w" else scaled(ours[key], theirs[key]))

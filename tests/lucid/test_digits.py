@@ -9,7 +9,13 @@ import lucidgen.optim
 
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize(
-    ("device", "evaluate"), [("cpu", True), ("gpu", True), ("gpu", False)], ids=str
+    ("device", "evaluate"),
+    [
+        ("cpu", True),
+        pytest.param("gpu", True, marks=pytest.mark.complete),
+        ("gpu", False),
+    ],
+    ids=str,
 )
 def test_digits(name, device, evaluate):
     make = maker(lucidgen.optim, name, SETTINGS[name])
