@@ -110,7 +110,11 @@ class _Hoister:
             known = Let(target, value, domain, reader.guard, reader.note)
             if domain is not Domain.HOST:
                 self.before.append(known)
-        guard = known.guard | self.conditions_only(reader.guard, expr)
+        # A scalar is cheap; an array is computed only where somebody reads it.
+        needed = (
+            reader.guard if domain is not Domain.HOST else self.conditions_only(reader.guard, expr)
+        )
+        guard = known.guard | needed
         note = tuple(sorted({*known.note, *reader.note}))
         self.made[expr] = replace(known, guard=guard, note=note)
         self.known[known.target] = domain

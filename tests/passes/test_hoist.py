@@ -108,3 +108,26 @@ def test_what_is_per_tensor_is_no_work_per_element() -> None:
     domains = [let.domain for let in after.lets]
     assert domains == [Domain.TENSOR] * (len(domains) - 1) + [Domain.ELEMENT]
     assert after.lets[-1].value == w_before - after.lets[-2].target * grad
+
+
+def test_a_reduction_is_computed_only_where_it_is_read() -> None:
+    before = program(
+        (w, w_before - grad * norm(grad), "a"),
+        (w, w_before - grad * mean(grad), "not a"),
+        choices=("a",),
+    )
+    after = hoist(before)
+    made = [text for text in texts(after) if not text.startswith("w")]
+    assert made == ["_1 = norm(grad)  if a", "_2 = mean(grad)  if not a"]
+    assert_unchanged(before, after)
+
+
+def test_a_reduction_that_two_branches_read_is_computed_once() -> None:
+    before = program(
+        (w, w_before - grad * norm(grad), "a"),
+        (w, w_before - norm(grad), "not a"),
+        choices=("a",),
+    )
+    after = hoist(before)
+    assert [text for text in texts(after) if "norm" in text] == ["_1 = norm(grad)"]
+    assert_unchanged(before, after)
