@@ -22,14 +22,16 @@ CLASSES = [(stem, spec.name) for stem, file in FILES.items() for spec in file.sp
 def test_the_kernels_of_an_optimizer_pass_the_check(
     stem: str, name: str, emitted: Callable[[str], list[Subject]]
 ) -> None:
+    # In half precision, which all texts treat alike, those of one class.
+    types = (mx.float32, mx.bfloat16) if name == "AdamW" else (mx.float32,)
     reports = check(
         (s for s in emitted(stem) if s.main.name == name),
         steps=(1, 1000),
-        types=(mx.float32, mx.bfloat16),
+        types=types,
         among=sample,
     )
     assert_passed(reports)
-    assert all(report.texts >= 4 * report.choices for report in reports)
+    assert all(report.texts >= 2 * len(types) * report.choices for report in reports)
 
 
 @pytest.mark.complete
