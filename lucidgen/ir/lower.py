@@ -6,6 +6,7 @@ is read before and after the step, and in which order. It optimizes nothing; pas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -226,7 +227,8 @@ class _Lowering:
     def condition_name(self, relation: Relational) -> str:
         """`rho > 5` is rho_above_5, whenever rho is of; what has no such name is counted."""
         known = next((n for n, r in self.conditions.items() if r == relation), None)
-        words = f"{relation.lhs}_{_COMPARED[type(relation)]}_{relation.rhs}".replace("[t - 1]", "")
+        sides = (re.sub(r"Mod\((\w+), (\w+)\)", r"\1_mod_\2", str(s)) for s in relation.args)
+        words = f"_{_COMPARED[type(relation)]}_".join(sides).replace("[t - 1]", "")
         words = words.replace("-", "minus_").replace("/", "_over_")
         taken = {*self.conditions, *self.domains, *(h.name for h in self.spec.hypers)}
         taken |= {flag.name for flag in self.spec.flags}

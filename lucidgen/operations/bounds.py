@@ -249,6 +249,21 @@ def floor(f: Format, a: Approximation) -> Any:
     return Approximation(value, max(value - REALS.floor(a.low), REALS.floor(a.high) - value))
 
 
+def remainder(f: Format, a: Approximation, b: Approximation) -> Any:
+    """a modulo b; anything up to b where errors may take a / b past a whole number."""
+    value = reals.remainder(a.value, b.value)
+    if a.error == 0 == b.error:
+        return f.rounded(value, ZERO)
+    corners = [reals.remainder(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
+    wholes = {REALS.floor(reals.divided(x, y)) for x in (a.low, a.high) for y in (b.low, b.high)}
+    spread = (
+        max(abs(corner - value) for corner in corners)
+        if len(wholes) == 1
+        else abs(b.value) + b.error
+    )
+    return f.rounded(value, spread)
+
+
 def power(f: Format, a: Approximation, b: Approximation) -> Any:
     """a to the power b."""
     value = reals.power(a.value, b.value)

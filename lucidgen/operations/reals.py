@@ -4,8 +4,8 @@ Owns what arithmetic means where it leaves the reals: it follows IEEE 754 (1/0 i
 and the root of a negative number are nan), so that every expression has a value. No operation hides
 a nan, signs and maxima included; only x**0 and 1**x are 1 whatever x. There is one zero: -0 is a
 matter of machines, which have it as IEEE 754 says, but for the sign of a maximum or minimum of two
-zeros, and of a cube root of -0 on MLX. Arrays are NumPy arrays of such numbers. It knows nothing of
-expressions or rounding.
+zeros, and on MLX of a cube root of -0 and a remainder of 0. Arrays are NumPy arrays of such
+numbers. It knows nothing of expressions or rounding.
 """
 
 from __future__ import annotations
@@ -104,6 +104,15 @@ def power(a: Any, b: Any) -> Any:
 def cube_root(a: Any) -> Any:
     """The cube root, which negative numbers have too, unlike other fractional powers."""
     return -power(-a, ONE / 3) if a < 0 else power(a, ONE / 3)
+
+
+def remainder(a: Any, b: Any) -> Any:
+    """a - b floor(a / b), which has the sign of b; nan where b is 0."""
+    if b == 0 or not REALS.isfinite(a) or REALS.isnan(b):
+        return NAN
+    if REALS.isinf(b):
+        return a if a == 0 or (a > 0) == (b > 0) else b
+    return a % b
 
 
 def expm1(a: Any) -> Any:

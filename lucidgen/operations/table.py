@@ -333,6 +333,16 @@ _ROWS = (
         where=Where.SCHEDULES,
         texts={"schedule": "floor", "latex": r"\left\lfloor {0} \right\rfloor"},
     ),
+    Operation(
+        name="mod",
+        head=sympy.Mod,
+        written="Mod",
+        meaning=reals.remainder,
+        bound=bounds.remainder,
+        where=Where.HOST | Where.SCHEDULES,
+        operands=2,
+        infix=("%", 7),
+    ),
     # The arguments of schedules that are called.
     Operation(
         name="applied",

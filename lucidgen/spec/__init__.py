@@ -14,8 +14,9 @@ from .equation import Eq
 from .errors import Location, Problem, SpecError
 from .functions import Rational, column_mean, group, mean, norm, pi, row_mean, total, when
 from .optimizer import OptimizerSpec
-from .quantities import Bounds, flag, grad, hyper, keyword_only, series, t, w
+from .quantities import Bounds, flag, grad, hyper, keyword_only, series, t, update, w
 from .schedule import Schedule
+from .transform import step_of, transformed
 
 __all__ = [
     "Bounds",
@@ -37,8 +38,11 @@ __all__ = [
     "pi",
     "row_mean",
     "series",
+    "step_of",
     "t",
     "total",
+    "transformed",
+    "update",
     "w",
     "when",
     "where",

@@ -14,7 +14,7 @@ import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
-from ..operations import OPTIMIZERS, Reduction, When, Where, in_language
+from ..operations import OPERATIONS, OPTIMIZERS, Reduction, When, Where, in_language
 from ..operations import names as function_names
 from .check_arguments import arguments, names, roles
 from .check_elsewhere import saved_elsewhere
@@ -22,7 +22,7 @@ from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
 from .optimizer import OptimizerSpec
-from .quantities import At, Flag, Hyper, Series, symbols_of, t
+from .quantities import At, Flag, Hyper, Series, symbols_of, t, update
 from .schedule import Schedule
 
 #: A right side larger than this is an iteration that was not named (measured: one Newton-Schulz
@@ -31,6 +31,9 @@ MAX_NODES = 400
 
 #: Constants beyond this cannot be written as a double.
 LARGEST = 10**300
+
+#: Where an operation can stand that neither arrays nor loops over elements have.
+SCALAR = Where.HOST | Where.SCHEDULES
 
 #: What stands in expressions besides functions and conditions; other constants have no name.
 _ARITHMETIC = (
@@ -72,6 +75,12 @@ def left_sides(spec: OptimizerSpec) -> Iterator[Problem]:
                 equation,
                 f"the left side {left} is not a series at a time",
                 "Write Eq(x[t], ...) with x = series('x').",
+            )
+        elif left.series == update:
+            yield wrong(
+                equation,
+                "update is what an optimizer does, for transforms of it",
+                "Let transformed(...) have this equation, or name a series of your own.",
             )
         elif left.series.name == "grad":
             yield wrong(
@@ -162,7 +171,13 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
         for symbol in sorted(equation.right.free_symbols, key=str):
             if isinstance(symbol, At):
                 name = symbol.series.name
-                if name not in defined:
+                if symbol.series == update:
+                    yield wrong(
+                        equation,
+                        "update is what an optimizer does, for transforms of it",
+                        "Let transformed(...) have this equation; here, write what is added to w.",
+                    )
+                elif name not in defined:
                     yield wrong(
                         equation,
                         f"no equation defines {name}[t]{nearest(name, defined)}",
@@ -339,8 +354,9 @@ def _bad_condition(equation: Eq, condition: sympy.Basic) -> Iterator[Problem]:
 
 
 def domains(spec: OptimizerSpec) -> Iterator[Problem]:
-    """Reductions reduce something; w varies over the elements."""
+    """Reductions reduce something; what only the host has stays there; w varies over elements."""
     names = infer_domains(spec)
+    scalar = tuple(r.head for r in OPERATIONS.values() if r.head and r.where in SCALAR)
     for equation in spec.equations:
         known = {at: names.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
         for reduction in sorted(equation.right.atoms(Reduction), key=str):
@@ -350,6 +366,14 @@ def domains(spec: OptimizerSpec) -> Iterator[Problem]:
                     equation,
                     f"{reduction} reduces a per-{inside.value} quantity",
                     "Only what varies over the elements can be reduced.",
+                )
+        for found in sorted(equation.right.atoms(*scalar), key=str):
+            inside = domain_of(found, known)
+            if inside is not Domain.HOST:
+                yield wrong(
+                    equation,
+                    f"{found} is of a per-{inside.value} quantity",
+                    "It is computed once per step: of t, hyperparameters and what is made of them.",
                 )
         if equation.key == ("w", "t") and domain_of(equation.right, known) is not Domain.ELEMENT:
             yield wrong(

@@ -31,6 +31,7 @@ from .quantities import (
     keyword_only,
     roles_of,
     symbols_of,
+    update,
 )
 
 #: Keys that the runtime has uses for beside the states.
@@ -73,7 +74,7 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
         if isinstance(at, At)
     }
     for series in sorted(everywhere):
-        if series.name not in ("w", "grad"):
+        if series.name not in ("w", "grad") and series != update:
             yield from claim(series.name, "series", series, series.location)
     saved = Counter(s.saved_as for s in spec.states)
     for series in spec.states:

@@ -93,7 +93,11 @@ class Eq:
         moved = {at: others[at.series][at.index] for at in atoms if at.series in others}
         if not moved:
             return self
-        equation = Eq(self.left.xreplace(moved), self.right.xreplace(moved))
+        return self.rewritten(self.left.xreplace(moved), self.right.xreplace(moved))
+
+    def rewritten(self, left: Any, right: Any) -> Eq:
+        """Another equation, written in the same place."""
+        equation = Eq(left, right)
         equation.location = self.location
         return equation
 

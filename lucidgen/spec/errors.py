@@ -34,6 +34,14 @@ def caller(depth: int = 1) -> Location:
     return Location(frame.f_code.co_filename, frame.f_lineno)
 
 
+def top_level() -> Location:
+    """The line at the top level of a file that led here, through whatever functions."""
+    depth, frame = 0, sys._getframe(1)
+    while frame.f_code.co_name != "<module>" and frame.f_back is not None:
+        depth, frame = depth + 1, frame.f_back
+    return caller(depth + 1)
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing that is wrong: where, in which equation, what, and what to do about it."""

@@ -243,6 +243,9 @@ w = Series("w", saved_as="w")
 #: The gradient of this step, `grad[t]`.
 grad = Series("grad", saved_as="grad")
 
+#: What an optimizer adds to the weights, for transforms of it: `update[t]`.
+update = Series("update", saved_as="update")
+
 
 def series(name: str, *, saved_as: str | None = None, keep: bool = False) -> Series:
     """Declare a quantity indexed by time.

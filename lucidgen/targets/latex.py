@@ -86,6 +86,7 @@ class LatexPrinter(Printer):
         "le": (r"\le", 4),
         "eq": ("=", 4),
         "ne": (r"\ne", 4),
+        "mod": (r"\bmod", 7),
         "and": (r"\wedge", 2),
         "or": (r"\vee", 1),
     }

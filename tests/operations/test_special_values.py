@@ -47,8 +47,8 @@ from lucidgen.verify.exact import value_of
 Machine = Callable[[str, Op, Points], Sequence[float]]
 
 #: What gives either of two zeros: processors differ, and libraries leave it to them. MLX, which has
-#: no cube root, gives 0 of -0.
-EITHER_ZERO = ("maximum", "minimum", "cbrt")
+#: no cube root, gives 0 of -0; and 0 for a remainder of -0.
+EITHER_ZERO = ("maximum", "minimum", "cbrt", "mod")
 
 #: Powers for which NumPy takes the square root where there is one exponent for all.
 TAKEN_AS_ROOTS = ((-math.inf, 0.5), (-0.0, 0.5))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .rprop import Rprop
     from .sgd import SGD
     from .sign_sgd import SignSGD
+    from .transforms import CautiousAdamW, CautiousLion
     from .yogi import Yogi
 
 __all__ = [
@@ -52,6 +53,8 @@ __all__ = [
     "Adamax",
     "Adan",
     "AggMo",
+    "CautiousAdamW",
+    "CautiousLion",
     "ExponentialMovingAverage",
     "Lion",
     "MultiOptimizer",
@@ -90,6 +93,7 @@ _MODULES = {
     ".rprop": ["Rprop"],
     ".sgd": ["SGD"],
     ".sign_sgd": ["SignSGD"],
+    ".transforms": ["CautiousAdamW", "CautiousLion"],
     ".yogi": ["Yogi"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
