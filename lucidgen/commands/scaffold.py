@@ -9,6 +9,7 @@ import keyword
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import sympy
 
@@ -18,7 +19,7 @@ from ..errors import WrongUsage
 from ..package.catalog import Entry
 from ..package.render import formatted
 from ..spec.names import OPTIMIZER_CLASSES, SCHEDULER_CLASSES, is_class_name
-from ..spec.quantities import At, w
+from ..spec.quantities import At, Series, w
 from ..targets.common.plain import SpecPrinter, text_of
 
 FRESH = '''\
@@ -51,8 +52,8 @@ DERIVED = '''\
 """{name}: {base} with a change; say in one sentence which."""
 
 from lucidgen.spec import {language}
-from {module} import {imports}
-
+{imports}
+{made}
 {name} = {base}.variant(
     "{name}",
     summary="{base} with a change.",
@@ -98,16 +99,17 @@ def new_spec(name: str, base: Entry | None) -> str:
     spec = base.main
     equation = spec.by_moment("t")[w]
     right = text_of(equation.right, spec, SpecPrinter)
-    own = _variables(
-        base, {at.series for at in equation.right.atoms(At)} | _symbols(equation.right)
-    )
-    words = set(re.findall(r"\w+", f"{right} Eq t w"))
+    quantities = {at.series for at in equation.right.atoms(At)} | _symbols(equation.right)
+    imports, made = _variables(base, quantities)
+    words = set(re.findall(r"\w+", f"{right} Eq t w {'series' if made else ''}"))
     text = DERIVED.format(
         name=name,
         base=spec.name,
         language=", ".join(sorted(words & set(lucidgen.spec.__all__), key=str.lower)),
-        module=f"lucidgen.specs.{base.file.name}",
-        imports=", ".join([spec.name, *own]),
+        imports="\n".join(
+            f"from {module} import {', '.join(names)}" for module, names in sorted(imports.items())
+        ),
+        made="".join(f"\n{s.name} = {_declaration(s)}" for s in made) + "\n" * bool(made),
         left=str(equation.left),
         right=right,
     )
@@ -118,13 +120,37 @@ def _symbols(expr: sympy.Expr) -> set[object]:
     return {symbol for symbol in expr.free_symbols if not isinstance(symbol, At)}
 
 
-def _variables(base: Entry, wanted: set[object]) -> list[str]:
-    """The names under which a spec's module holds quantities."""
-    module = sys.modules[f"lucidgen.specs.{base.file.name}"]
-    return sorted(
-        variable
-        for variable, value in vars(module).items()
-        if variable not in lucidgen.spec.__all__
-        and type(value).__hash__ is not None
-        and any(type(value) is type(other) and value == other for other in wanted)
-    )
+def _variables(base: Entry, wanted: set[Any]) -> tuple[dict[str, list[str]], list[Series]]:
+    """The variables that hold quantities, by module, the base with them; and series in none.
+
+    A module may have what it uses from another one, and what a transform made is in none.
+    """
+    first = f"lucidgen.specs.{base.file.name}"
+    held = {
+        module: {
+            (type(value), value): variable
+            for variable, value in vars(sys.modules[module]).items()
+            if isinstance(value, Series | sympy.Symbol)
+        }
+        for module in (
+            first,
+            *sorted(name for name in sys.modules if name.startswith("lucidgen.specs.")),
+        )
+    }
+    looked_for = {(type(quantity), quantity) for quantity in wanted}
+    declared = {f"lucidgen.specs.{Path(q.location.file).stem}" for q in wanted}
+    order = sorted(held, key=lambda module: (module != first, module not in declared))
+    imports, made = {first: [base.spec.name]}, []
+    for kind in sorted(looked_for, key=lambda pair: str(pair[1])):
+        module = next((module for module in order if kind in held[module]), None)
+        if module is None:
+            made.append(kind[1])
+        elif held[module][kind] not in lucidgen.spec.__all__:
+            imports.setdefault(module, []).append(held[module][kind])
+    return imports, made
+
+
+def _declaration(series: Series) -> str:
+    """How a series is declared."""
+    key = f', saved_as="{series.saved_as}"' * (series.saved_as != series.name)
+    return f'series("{series.name}"{key}{", keep=True" * series.keep})'

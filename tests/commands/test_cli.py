@@ -41,6 +41,8 @@ BUILT_IN = (
     "Rprop",
     "SGD",
     "SignSGD",
+    "CautiousAdamW",
+    "CautiousLion",
     "Yogi",
 )
 

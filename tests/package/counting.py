@@ -190,12 +190,16 @@ def phases(done: Done, given: Mapping[str, Value], left: Mapping[str, Value]) ->
             if value not in at:
                 used[value].add(0)
     for value, phases_of_uses in used.items():
-        for phase in phases_of_uses:
-            if value not in at:
+        if value not in at:
+            for phase in phases_of_uses:
                 found[phase, value.domain].reads[names[value]] += 1
-            elif value.domain == "element" and phase > at[value]:
+            continue
+        later = [phase for phase in phases_of_uses if phase > at[value]]
+        if later and value.domain == "element":
+            for phase in later:
                 found[phase, "element"].reads[names.get(value, "")] += 1
-                found[at[value], "element"].writes[names.get(value, "")] = 1
+            if value not in left.values():
+                found[at[value], "element"].writes[names.get(value, "")] += 1
     return found
 
 
