@@ -2,7 +2,9 @@
 
 What is asked once, when an optimizer is made or after something has changed, is not in their way.
 Generated modules are not counted. A ceiling is what was needed when it was written: a change that
-must raise one says why.
+must raise one says why. What a step knows of arrays that stay in their places is kept. Functions of
+MLX make new ones: to look at each takes less time than to keep what the next step throws away, and
+passes one module more.
 """
 
 from __future__ import annotations
@@ -36,16 +38,16 @@ def passed(call: Callable[[], Any]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("make", "kernel", "most"),
+    ("make", "kernel", "stays", "most"),
     [
-        (np.asarray, "numpy", 9),
-        (np.asarray, "cpp", 10),
-        (mx.array, "cpp", 9),
-        (mx.array, "mlx", 10),
+        (np.asarray, "numpy", True, 9),
+        (np.asarray, "cpp", True, 10),
+        (mx.array, "cpp", True, 9),
+        (mx.array, "mlx", False, 11),
     ],
     ids=["NumPy", "loops", "loops on MLX", "MLX"],
 )
-def test_a_steady_step_passes_few_modules(make: Any, kernel: str, most: int) -> None:
+def test_a_steady_step_passes_few_modules(make: Any, kernel: str, stays: bool, most: int) -> None:
     params = [Parameter(make(np.ones(4, np.float32))) for _ in range(2)]
     for param in params:
         param.grad = make(np.full(4, 0.5, np.float32))
@@ -58,7 +60,7 @@ def test_a_steady_step_passes_few_modules(make: Any, kernel: str, most: int) -> 
     finally:
         mx.enable_compile()
     assert "step.last_step" in found
-    assert "step.sorting" not in found
+    assert ("step.sorting" not in found) is stays
     assert len(found) <= most, sorted(found)
 
 

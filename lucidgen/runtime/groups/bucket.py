@@ -150,15 +150,17 @@ class Members:
 class Part:
     """Parameters that are updated alike: of one kind of arrays, with equal scalars and choices.
 
-    ``kind`` is the class of the arrays, ``grads`` are the gradients of this step. ``entries`` are
-    the states and ``grad_dtypes`` the types of the gradients, where they are known already.
+    ``kind`` is the class of the arrays, ``grads`` are the gradients of this step. ``seen`` is what
+    is known of each parameter when the step begins, where each was asked; ``entries`` are the
+    states and ``grad_dtypes`` the types of the gradients, where they are known already.
     """
 
-    __slots__ = ("bucket", "entries", "grad_dtypes", "grads", "kind", "members", "slots")
+    __slots__ = ("bucket", "entries", "grad_dtypes", "grads", "kind", "members", "seen", "slots")
 
     def __init__(self, kind: type, bucket: Bucket, members: Members, grads: list[Any]) -> None:
         self.kind, self.bucket, self.members, self.grads = kind, bucket, members, grads
         self.slots = members.slots
+        self.seen: list[Seen | None] = []
         self.entries: list[dict[str, Any]] | None = None
         self.grad_dtypes: list[Any] | None = None
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -87,7 +86,7 @@ class ParameterEngine:
         """Check all, then prepare, then store; the norm of all gradients, if they are clipped."""
         last, norm, max_grad_norm = self._last_step, None, owner.max_grad_norm
         sorted_ = last.parts(groups, states)
-        parts = list(chain.from_iterable(sorted_))
+        parts = [part for own in sorted_ for part in own]
         if max_grad_norm is not None:
             norm = _norm(parts)
             factor = clipping.factor(norm, max_grad_norm)

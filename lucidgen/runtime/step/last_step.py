@@ -23,7 +23,7 @@ import numpy as np
 from ..backends.numpy_arrays import shares_memory
 from ..groups.bucket import Bucket, Members, Part
 from ..groups.settings import Settings
-from ..groups.states import Slot, States
+from ..groups.states import States
 from .sorting import BucketOf, Checked, Key, sort
 
 _data, _seen, _entry = attrgetter("data"), attrgetter("seen"), attrgetter("entry")
@@ -41,11 +41,10 @@ class LastStep:
 
     def parts(self, groups: Sequence[Checked], states: States) -> list[list[Part]]:
         """The parts of each group, checked."""
-        while len(self.groups) < len(groups):
-            self.groups.append(GroupSeen())
-        del self.groups[len(groups) :]
-        pairs = zip(self.groups, groups, strict=True)
-        return [seen.parts(group, states) for seen, group in pairs]
+        if len(self.groups) != len(groups):
+            more = [GroupSeen() for _ in groups[len(self.groups) :]]
+            self.groups = [*self.groups[: len(groups)], *more]
+        return list(map(GroupSeen.parts, self.groups, groups, repeat(states)))
 
     def remember(self, groups: Sequence[Checked], parts: Sequence[list[Part]]) -> None:
         """Note what is there after a step."""
@@ -70,7 +69,7 @@ class GroupSeen:
             self._whole = None
         parts = sort(group, states, self._bucket_of)
         for part, members in zip(parts, self._members, strict=False):
-            if _are_in(part.slots, members):
+            if members.seen and _are(part.seen, members.seen):
                 part.members = members
         return parts
 
@@ -82,37 +81,33 @@ class GroupSeen:
 
     def remember(self, group: Checked, parts: Sequence[Part]) -> None:
         """Note what is there after a step."""
-        whole = self._whole
-        if whole is not None and whole.has_stayed():
+        if self._whole is not None and self._whole.has_stayed():
             return
-        self._members = [_as_left(part) for part in parts]
-        if len(parts) != 1 or not self._members[0].slots:
-            self._whole = None
-        elif whole is None:
-            self._whole = Whole(group[1], self._members[0], parts[0])
-        else:
-            whole.follow(self._members[0])
+        self._members = list(map(_as_left, parts))
+        is_whole = len(parts) == 1 and self._members[0] is not _NOBODY
+        self._whole = Whole(group[1], parts[0]) if is_whole else None
 
 
-def _are_in(slots: Sequence[Slot], members: Members) -> bool:
-    """Whether these are the members, with the arrays that were seen."""
-    seen = members.seen
-    return seen is not None and len(seen) == len(slots) and _same(map(_seen, slots), seen)
+#: What is left of a part of which nothing may be trusted.
+_NOBODY = Members([])
 
 
 def _as_left(part: Part) -> Members:
-    """The members of a part after a step; none of them, if not all may be trusted.
+    """The members of a part after a step; nobody, if not all may be trusted.
 
-    What backends have kept holds for what they left in this step, or else is not taken over.
+    Nobody either where the step has put other arrays in the place of those that were known: the
+    next one will do so again, and what is made of them would be made in vain.
     """
-    members = part.members
-    seen = list(map(_seen, members.slots))
-    if None in seen:
-        return Members([])
-    if members.seen is not None and not _same(seen, members.seen):
-        members = Members(members.slots)
-    members.seen = seen
-    return members
+    seen = list(map(_seen, part.slots))
+    if None in seen or not (None in part.seen or _are(seen, part.seen)):
+        return _NOBODY
+    part.members.seen = seen
+    return part.members
+
+
+def _are(found: list[Any], known: list[Any]) -> bool:
+    """Whether these are the very same objects."""
+    return len(found) == len(known) and all(map(is_, found, known))
 
 
 def _same(found: Iterable[Any], known: Iterable[Any]) -> bool:
@@ -121,27 +116,23 @@ def _same(found: Iterable[Any], known: Iterable[Any]) -> bool:
 
 
 class Whole:
-    """A group that was one part: what all its parameters had after the last step, in columns.
+    """A group that was one part, whose arrays a step has left where they were, in columns.
 
-    No column has MLX's weights: it uses an array's memory again only where nobody refers to it.
+    A step that makes new arrays leaves nothing that would be worth it. No column has MLX's weights:
+    it uses an array's memory again only where nobody refers to it.
     """
 
-    def __init__(self, settings: Settings, members: Members, part: Part) -> None:
+    def __init__(self, settings: Settings, part: Part) -> None:
         self.rule, self.arrays = settings.rule, settings.arrays
-        self.kind = part.kind
-        self.params = [slot.param for slot in members.slots]
+        self.kind, self.members = part.kind, part.members
+        self.params = [slot.param for slot in part.slots]
         self.ids = list(map(id, self.params))
-        self.entries = list(map(_entry, members.slots))
+        self.entries = list(map(_entry, part.slots))
         self.grad_dtypes = list(map(_dtype, part.grads))
         self.keys = [state.key for state in self.arrays]
         names = ["step"] if self.rule.counts_steps else []
         self.clock = list(map(itemgetter, [*names, *(s.key for s in settings.scalars)]))
-        self.follow(members)
-
-    def follow(self, members: Members) -> None:
-        """Take the arrays that these parameters have now."""
-        self.members = members
-        self.seen: list[Any] = list(members.seen or ())
+        self.seen: list[Any] = list(map(_seen, part.slots))
         self.datas = list(map(_data, self.seen)) if self.kind is np.ndarray else None
         self.dtypes, self.shapes = list(map(_dtype, self.seen)), list(map(_shape, self.seen))
         columns = zip(*[seen.sources for seen in self.seen], strict=True)

@@ -42,36 +42,37 @@ def sort(group: Checked, states: States, bucket_of: BucketOf) -> list[Part]:
         If data or a gradient does not fit.
     """
     where, settings, params, names, grads = group
+    slots, arrays, scalars = states.slots, settings.arrays, settings.scalars
+    counts_steps = settings.rule.counts_steps
     parts: dict[Any, Part] = {}
     for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
         if grad is None:
             continue
-        slot, data = states.slot(param), param.data
+        slot, data = slots.get(id(param)) or states.slot(param), param.data
         entry, seen = slot.entry, slot.seen
-        if seen is not None and not seen.holds(data, entry, settings.arrays):
+        if seen is not None and not seen.holds(data, entry, arrays):
             seen = slot.seen = None
         if seen is None or not seen.is_like(grad):
             label = f"{where}: {describe(index, names[index] if names else None)}"
             if seen is None:
                 check_parameter(label, settings, slot, data)
             grad = _checked_gradient(label, grad, data)
-        kind = type(data) if is_mlx(data) else np.ndarray
-        key = _key(settings, entry, data, is_known=seen is not None)
-        part = parts.get((kind, key))
+        t = entry.get("step", 0) + 1 if counts_steps else 0
+        firsts: tuple[str, ...] = ()
+        olds: tuple[float, ...] = ()
+        if seen is None or scalars:
+            firsts = first_updates(settings, entry, entry)
+            olds = tuple(map(float, old_scalars(settings, entry, data)))
+        kind = seen.kind if seen is not None else type(data) if is_mlx(data) else np.ndarray
+        key = kind, t, firsts, olds
+        part = parts.get(key)
         if part is None:
-            part = parts[kind, key] = Part(kind, bucket_of(settings, key), Members([]), [])
+            bucket = bucket_of(settings, key[1:])
+            part = parts[key] = Part(kind, bucket, Members([]), [])
         part.slots.append(slot)
+        part.seen.append(seen)
         part.grads.append(apart(grad) if kind is np.ndarray else grad)
     return list(parts.values())
-
-
-def _key(settings: Settings, entry: dict[str, Any], data: Any, is_known: bool) -> Key:
-    """What a parameter's bucket depends on."""
-    t = entry.get("step", 0) + 1 if settings.rule.counts_steps else 0
-    if is_known and not settings.scalars:
-        return t, (), ()
-    olds = tuple(map(float, old_scalars(settings, entry, data)))
-    return t, first_updates(settings, entry, entry), olds
 
 
 def check_parameter(label: str, settings: Settings, slot: Slot, data: Any) -> None:
