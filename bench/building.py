@@ -13,11 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lucidgen.package import workers
+from lucidgen.package.build import spec_paths
 from lucidgen.paths import specs_folder
 
 REPEATS = 4
@@ -33,7 +34,7 @@ COLD, ONE, NOTHING = "cold build", "rebuild of one spec", "check of nothing chan
 
 def measured(*, quick: bool = False) -> dict[str, float]:
     """Milliseconds by what took them."""
-    names = QUICK if quick else [path.name for path in specs_folder().glob("*.py")]
+    names = QUICK if quick else [path.name for path in spec_paths(specs_folder())]
     times: dict[str, list[float]] = {COLD: [], ONE: [], NOTHING: []}
     for _ in range(1 if quick else REPEATS):
         with copied(names) as place:
@@ -46,13 +47,14 @@ def measured(*, quick: bool = False) -> dict[str, float]:
 
 
 @contextmanager
-def copied(names: Iterable[str]) -> Iterator[Path]:
+def copied(names: Collection[str]) -> Iterator[Path]:
     """A folder with copies of some spec files in `specs`."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "specs").mkdir()
-        for name in names:
-            shutil.copy(specs_folder() / name, place / "specs")
+        for path in spec_paths(specs_folder()):
+            if path.name in names:
+                shutil.copy(path, place / "specs")
         yield place
 
 

@@ -1,7 +1,8 @@
 """Where the equations, the templates and the generated optimizers lie.
 
 A wheel carries them inside the package; a checkout has them in folders of their own at its root.
-This module owns that choice and nothing else: it reads no file and imports nothing generated.
+This module owns that choice, and how spec files may be spread over folders. It reads no file and
+imports nothing generated.
 """
 
 from pathlib import Path
@@ -27,6 +28,16 @@ def specs_folder() -> Path:
     True
     """
     return _folder("_specs", "specs")
+
+
+def spec_folders(folder: Path) -> list[Path]:
+    """Return the folders in which the spec files of a folder lie: itself, and the families in it.
+
+    A family is a folder that has Python files and is no package of Python's: such a one, with an
+    `__init__.py`, holds what spec files import. Names that begin with `.` or `_` are nobody's.
+    """
+    inner = {path.parent for path in folder.glob("[!._]*/*.py")}
+    return [folder, *sorted(path for path in inner if not (path / "__init__.py").exists())]
 
 
 def templates_folder() -> Path:

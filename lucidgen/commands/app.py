@@ -17,7 +17,7 @@ import typer
 
 from .. import __version__
 from ..errors import Failure, WrongUsage
-from ..paths import optim_folder, specs_folder
+from ..paths import optim_folder, spec_folders, specs_folder
 from ..targets import registry
 from . import show, verify
 from .console import Specs, console, reported, short_path
@@ -248,7 +248,7 @@ def new(
             raise Failure(f"{path} exists already; remove it, or choose another name")
         text = new_spec(name, catalog(None).find(base) if base else None)
         replace_files(specs, {path.name: text})
-        built_in = specs.resolve() == specs_folder().resolve()
+        built_in = specs.resolve() in spec_folders(specs_folder())
         folder = "" if built_in else f" --specs {shlex.quote(str(specs))}"
         package = "lucidgen.optim" if built_in else "my_optim"
         console().print(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Failure, WrongUsage, nearest
+from ..paths import spec_folders
 from ..targets import registry
 from .manifest import Manifest, Part, digest, inputs_digests
 from .tasks import Rendered, Task, clashes, spec_error
@@ -111,18 +112,21 @@ def _text(path: Path) -> str | None:
 
 
 def spec_paths(folder: Path) -> list[Path]:
-    """The spec files of a folder, each fit to become a module."""
+    """The spec files of a folder and its families by name, each fit to become a module."""
     if not folder.exists():
         raise WrongUsage(f"there is no folder {folder}")
     if not folder.is_dir():
         raise WrongUsage(f"{folder} is a file; name the folder of the spec files: {folder.parent}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix == ".py")
+    found = (path for place in spec_folders(folder) for path in place.iterdir())
+    paths = sorted((path for path in found if path.suffix == ".py"), key=lambda path: path.name)
     problems = [problem for path in paths for problem in _name_problems(path)]
     lower: dict[str, Path] = {}
     for path in paths:
         first = lower.setdefault(path.name.lower(), path)
-        if first is not path:
-            problems.append(f"{path}: differs from {first.name} in case only; rename one")
+        if first.name != path.name:
+            problems.append(f"{path}: differs from {first} in case only; rename one")
+        elif first is not path:
+            problems.append(f"{path}: would become the module that {first} becomes; rename one")
     if problems:
         raise Failure("\n".join(problems))
     if not paths:
@@ -182,7 +186,7 @@ def _is_up_to_date(job: Job, paths: Sequence[Path]) -> bool:
         chosen = {path.stem for path in _chosen(job, paths, classes)}
     except WrongUsage:
         return False
-    return chosen <= manifest.fresh(inputs_digests(paths), on_disk)
+    return chosen <= manifest.fresh(inputs_digests(job.specs, paths), on_disk)
 
 
 # Compiling
@@ -198,7 +202,7 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
             "or an empty folder, move them away (other subfolders may stay), or let --replace "
             "remove them"
         )
-    inputs, on_disk = inputs_digests(paths), _on_disk(job.out)
+    inputs, on_disk = inputs_digests(job.specs, paths), _on_disk(job.out)
     before = Manifest.of(job.out, job.kind)
     fresh = before.fresh(inputs, on_disk)
     from . import render
@@ -216,7 +220,7 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
         raise Failure(str(error)) from None
     after = Manifest(shared={**fixed, **Part.of("", package.shared).files})
     kept = before.modules if job.names else {name: before.modules[name] for name in fresh}
-    now = inputs_digests(paths)
+    now = inputs_digests(job.specs, paths)
     made = {m: Part.of(now[m], texts) for m, texts in package.modules.items()}
     # A spec that was changed while it was compiled is not recorded, and so compiled again.
     after.modules = {**kept, **{m: part for m, part in made.items() if now[m] == inputs[m]}}
@@ -239,7 +243,7 @@ def _compiled(
             for module, names in _modules(job.out).items()
             if _stem(module) not in stems and (job.names or _stem(module) in fresh)
         }
-        answers = workers.answers([Task(path, runtime, job.targets) for path in files])
+        answers = workers.answers([Task(path, runtime, job.targets, job.specs) for path in files])
     findings = [*(found for answer in answers.values() for found in answer.findings)]
     findings += clashes(answers, others)
     if findings:
@@ -252,7 +256,7 @@ def _files(job: Job, paths: Sequence[Path], fresh: Collection[str], workers: Wor
     stems = {path.stem for path in paths}
     if all(name in stems for name in job.names):
         return [path for path in _chosen(job, paths, {}) if path.stem not in fresh]
-    answers = workers.answers([Task(path) for path in paths])
+    answers = workers.answers([Task(path, folder=job.specs) for path in paths])
     classes = {name: path for path, answer in answers.items() for name, _ in answer.classes}
     try:
         return [path for path in _chosen(job, paths, classes) if path.stem not in fresh]

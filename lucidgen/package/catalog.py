@@ -17,7 +17,7 @@ from ..spec.optimizer import OptimizerSpec
 from ..spec.schedule import Schedule
 from .build import spec_paths
 from .spec_files import fresh_imports, load_what_loads
-from .tasks import Answer, spec_error
+from .tasks import Answer, Task, spec_error
 from .workers import Workers
 
 
@@ -65,7 +65,7 @@ class Catalog:
         problems: list[Problem] = []
         for folder in dict.fromkeys(path.resolve() for path in folders):
             paths = spec_paths(folder)
-            fatal = {} if folder == specs_folder().resolve() else _fatal(paths)
+            fatal = {} if folder == specs_folder().resolve() else _fatal(folder, paths)
             with fresh_imports(folder):
                 loaded, error = load_what_loads([path for path in paths if path not in fatal])
             files += loaded
@@ -120,10 +120,10 @@ class Catalog:
         )
 
 
-def _fatal(paths: Sequence[Path]) -> Mapping[Path, Answer]:
+def _fatal(folder: Path, paths: Sequence[Path]) -> Mapping[Path, Answer]:
     """The authors' files that this process must not read, since they would end it."""
     with Workers() as workers:
-        return workers.fatal(paths)
+        return workers.fatal([Task(path, folder=folder) for path in paths])
 
 
 def _in_dialect(entry: Entry, reading: str) -> Entry:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from ..paths import compiler_folder, specs_folder, templates_folder
+from ..paths import compiler_folder, spec_folders, specs_folder, templates_folder
 from ..targets import registry
 
 #: Packages whose version shapes the output.
@@ -53,16 +53,15 @@ class Source:
         return frozenset(re.findall(r"\w+", self._content.decode(errors="replace")))
 
 
-def inputs_digests(specs: Iterable[Path]) -> dict[str, str]:
-    """For each spec file, by module, one hash over all that its output depends on.
+def inputs_digests(folder: Path, specs: Iterable[Path]) -> dict[str, str]:
+    """For each spec file of a folder, by module, one hash over all that its output depends on.
 
     That is the compiler, its templates, the libraries that shape the output, the file itself, and
     what it may import: each built-in spec and each neighbour whose name occurs in it, and so on.
     """
-    specs = list(specs)
     known: dict[Path, Source] = {}
-    roots = dict.fromkeys([specs_folder(), *(path.parent for path in specs)])
-    neighbours = [path for root in roots for path in sorted(root.iterdir())]
+    roots = dict.fromkeys([*spec_folders(specs_folder()), *spec_folders(folder)])
+    neighbours = [path for root in roots for path in sorted(root.iterdir()) if path not in roots]
     compiler = _compiler_digest()
     found = {}
     for path in specs:

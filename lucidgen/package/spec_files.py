@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
+from ..paths import spec_folders
 from ..spec.errors import Location, Problem, SpecError
 from ..spec.loader import SpecFile, load
 from ..spec.names import OPTIMIZER_CLASSES, SCHEDULER_CLASSES, is_class_name, spelled
@@ -22,13 +23,16 @@ from .tasks import Answer, Finding, Rendered, Task
 
 @contextmanager
 def fresh_imports(folder: Path) -> Iterator[None]:
-    """A place to run spec files in.
+    """A place to run the spec files of a folder in.
 
-    They and what they import beside them are read from their source and forgotten afterwards, so
-    that a change is never missed; what they print goes to stderr, since stdout is the command's.
+    They import from each other by name, whichever family they are of. They and what they import
+    beside them are read from their source and forgotten afterwards, so that a change is never
+    missed; what they print goes to stderr, since stdout is the command's.
     """
     folder = folder.resolve()
     before = set(sys.modules)
+    path_before = list(sys.path)
+    sys.path[:0] = map(str, spec_folders(folder))
     bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     importlib.invalidate_caches()
     try:
@@ -36,6 +40,7 @@ def fresh_imports(folder: Path) -> Iterator[None]:
             yield
     finally:
         sys.dont_write_bytecode = bytecode
+        sys.path[:] = path_before
         for name in sorted(set(sys.modules) - before):
             file = getattr(sys.modules[name], "__file__", None)
             if file and folder in Path(file).parents and not name.startswith("lucidgen.specs."):
@@ -61,7 +66,7 @@ def load_what_loads(paths: Sequence[Path]) -> tuple[list[SpecFile], SpecError | 
 
 def answer(task: Task) -> Answer:
     """Read the spec file of a task in this process, and compile it if that is asked for."""
-    with fresh_imports(task.path.parent):
+    with fresh_imports(task.folder or task.path.parent):
         loaded, error = load_what_loads([task.path])
         if error is not None:
             return _refusal(error.problems)

@@ -21,22 +21,27 @@ class Task:
     """A spec file to read, and to compile as well if `runtime` is given.
 
     `targets` are those to compile for, by name, all by default; `runtime` is the module that
-    generated code imports the runtime from.
+    generated code imports the runtime from. `folder` is that of all the spec files, whose families
+    import from each other; by default the file's own.
     """
 
     path: Path
     runtime: str = ""
     targets: tuple[str, ...] | None = None
+    folder: Path | None = None
 
     def to_line(self) -> str:
         """The task as a line of text."""
-        return json.dumps([str(self.path), self.runtime, self.targets])
+        return json.dumps(
+            [str(self.path), self.runtime, self.targets, self.folder and str(self.folder)]
+        )
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Task:
         """The task that `to_line` wrote."""
-        path, runtime, targets = json.loads(line)
-        return cls(Path(path), runtime, None if targets is None else tuple(targets))
+        path, runtime, targets, folder = json.loads(line)
+        targets = None if targets is None else tuple(targets)
+        return cls(Path(path), runtime, targets, None if folder is None else Path(folder))
 
 
 @dataclass(frozen=True, order=True)

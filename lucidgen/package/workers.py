@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -123,12 +123,12 @@ class Workers:
             found |= {task.path: answer(task) for task in left}
         return {task.path: found[task.path] for task in tasks}
 
-    def fatal(self, paths: Iterable[Path]) -> dict[Path, Answer]:
+    def fatal(self, tasks: Sequence[Task]) -> dict[Path, Answer]:
         """The spec files that end or outlive a process which reads them, and what to say of them.
 
         Whoever needs what the other files define can read them in its own process.
         """
-        found = self._asked([Task(path) for path in paths])
+        found = self._asked(tasks)
         return {path: answer for path, answer in found.items() if answer.is_fatal}
 
     def _asked(self, tasks: Sequence[Task]) -> dict[Path, Answer]:

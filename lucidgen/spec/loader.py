@@ -75,7 +75,7 @@ def load(path: Path) -> SpecFile:
                 Location(str(path), 1),
                 "the file defines no optimizer and no schedule",
                 "Assign an OptimizerSpec(...), a variant or a Schedule(...) to a name at the top "
-                "level.",
+                "level. What only helps other files lies in a folder with an __init__.py.",
             )
         )
     if problems:

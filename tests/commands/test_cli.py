@@ -89,7 +89,7 @@ def two_specs(tmp_path, monkeypatch):
     """A folder with one of our optimizers and one schedule, and nothing else to read."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "some").mkdir()
-    for name in ("lion.py", "cycles.py"):
+    for name in ("sign/lion.py", "schedules/cycles.py"):
         shutil.copy(ROOT / "specs" / name, tmp_path / "some")
     return "some"
 

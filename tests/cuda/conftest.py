@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
 
+from lucidgen.package.build import spec_paths
 from lucidgen.paths import specs_folder
 from lucidgen.spec.loader import load
 from lucidgen.verify.gpu.subjects import Subject, subjects
@@ -19,7 +19,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Su
 
     @cache
     def made(name: str) -> list[Subject]:
-        file = load(Path(specs_folder()) / f"{name}.py")
+        file = load(next(p for p in spec_paths(specs_folder()) if p.stem == name))
         return list(subjects(file.specs, tmp_path_factory.mktemp(name), "cuda"))
 
     return made

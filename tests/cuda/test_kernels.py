@@ -10,6 +10,7 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
+from lucidgen.package.build import spec_paths
 from lucidgen.paths import specs_folder
 from lucidgen.runtime.backends.gpu import languages, text
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, series, t, w, when
@@ -20,13 +21,14 @@ from lucidgen.verify.gpu.subjects import Subject, subjects
 from lucidgen.verify.gpu.text import assembled_cuda, kernels
 from lucidgen.verify.oracle import Setting
 
-FILES = [path.stem for path in sorted(specs_folder().glob("[a-z]*.py")) if load(path).specs]
+FILES = {path.stem: load(path) for path in spec_paths(specs_folder())}
+STEMS = [stem for stem, file in FILES.items() if file.specs]
 Change = Callable[[Subject, Path], Subject]
 
 lr = hyper("lr", 0.1, at_least=0)
 
 
-@pytest.mark.parametrize("stem", FILES)
+@pytest.mark.parametrize("stem", STEMS)
 def test_kernels_keep_to_the_equations(stem: str, emitted: Callable[[str], list[Subject]]) -> None:
     """The first reading of each file with all its options on; in half precision too, Adam's."""
     types = (mx.float32, mx.bfloat16) if stem == "adam" else (mx.float32,)
@@ -38,7 +40,7 @@ def test_kernels_keep_to_the_equations(stem: str, emitted: Callable[[str], list[
 
 
 @pytest.mark.complete
-@pytest.mark.parametrize("stem", FILES)
+@pytest.mark.parametrize("stem", STEMS)
 def test_all_kernels_keep_to_the_equations(
     stem: str, emitted: Callable[[str], list[Subject]]
 ) -> None:
@@ -56,9 +58,7 @@ def test_every_rule_with_a_metal_kernel_has_one_in_cuda(
 ) -> None:
     for stem in ("adam", "lars", "radam", "sgd"):
         subjects = emitted(stem)
-        assert {s.main.name for s in subjects} == {
-            spec.name for spec in load(specs_folder() / f"{stem}.py").specs
-        }
+        assert {s.main.name for s in subjects} == {spec.name for spec in FILES[stem].specs}
         assert all({"metal", "cuda"} <= s.rule.targets.keys() for s in subjects)
 
 

@@ -61,7 +61,7 @@ def test_the_optimizers_of_a_lucid_are_replaced_only_if_that_is_asked_for(tmp_pa
     before = (optim / "sgd.py").read_bytes()
     specs = tmp_path / "specs"
     specs.mkdir()
-    for name in ("schedules.py", "sgd.py"):
+    for name in ("schedules/schedules.py", "momentum/sgd.py"):
         shutil.copy(ROOT / "specs" / name, specs)
     command = [sys.executable, "-m", "lucidgen", "build", "--specs", str(specs)]
     command += ["--into", str(optim)]

@@ -19,6 +19,7 @@ from compare import FLOAT32
 from recording import Recording
 from replay import assert_same, mlx32, run
 
+from lucidgen.package.build import spec_paths
 from lucidgen.paths import specs_folder
 from lucidgen.runtime.backends.gpu import trial
 from lucidgen.spec.loader import load
@@ -50,7 +51,7 @@ def test_kernels_follow_torchs_recorded_trajectories(name: str) -> None:
 def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Subject]:
     """The rules of every built-in optimizer."""
     found: list[Subject] = []
-    for path in sorted(specs_folder().glob("[a-z]*.py")):
+    for path in spec_paths(specs_folder()):
         found += subjects(load(path).specs, tmp_path_factory.mktemp(path.stem))
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import mlx.core as mx
 import pytest
 
+from lucidgen.package.build import spec_paths
 from lucidgen.paths import specs_folder
 from lucidgen.spec.loader import load
 from lucidgen.verify.emitted import pairwise
@@ -14,7 +15,7 @@ from lucidgen.verify.gpu.check import Checked, check
 from lucidgen.verify.gpu.subjects import Subject
 from lucidgen.verify.oracle import Setting
 
-FILES = {path.stem: load(path) for path in sorted(specs_folder().glob("[a-z]*.py"))}
+FILES = {path.stem: load(path) for path in spec_paths(specs_folder())}
 CLASSES = [(stem, spec.name) for stem, file in FILES.items() for spec in file.specs]
 
 

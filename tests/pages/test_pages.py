@@ -30,7 +30,7 @@ def test_the_commands_that_a_page_names_exist(page: Path) -> None:
 def test_what_is_not_there_is_found() -> None:
     page = (
         "See `lucidgen/passes/shear.py`, `tests/nowhere/`, `tests/passes/test_*.py`, "
-        "`specs/NAME.py` and [that](docs/none.md).\n\n"
+        "`specs/adam/NAME.py` and [that](docs/none.md).\n\n"
         "`lucidgen.passes.share` is, `lucidgen.passes.shear` and `lucidgen.spec.sqrrt` are not.\n\n"
         "Run `make tests`, `make test`, `lucidgen biuld` or `lucidgen build --chek`:\n\n"
         "```sh\nlucidgen show Adam --stagee mlx  # --nothing\npython scripts/none.py\n```\n\n"
