@@ -13,7 +13,11 @@ from functools import cache
 @cache
 def _column(bit: int, number: int) -> int:
     """The truth table of one among a number of choices."""
-    return sum(1 << row for row in range(1 << number) if row >> bit & 1)
+    half = 1 << bit
+    table, rows = ((1 << half) - 1) << half, 2 * half
+    while rows < 1 << number:
+        table, rows = table | table << rows, 2 * rows
+    return table
 
 
 def _all(number: int) -> int:

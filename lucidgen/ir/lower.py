@@ -27,11 +27,19 @@ from sympy.logic.boolalg import BooleanFunction
 from ..operations import When
 from ..spec.check import check
 from ..spec.domains import Domain, domain_of, infer_domains
+from ..spec.errors import Problem, SpecError
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Bounds, Flag, Hyper, Series, t
 from .guard import Guard
 from .program import Input, Let, Output, Program, name_of, symbol
 from .scaled_gradient import BOUND, FACTOR, GRAD, SCALE_GRAD, SCALED_GRAD, scaled_gradient
+
+#: An expression that depends on more choices is not looked at in each of its cases, which double
+#: with every choice. Its parts are, and what is needed in one of them is needed.
+FEW_CHOICES = 3
+
+#: A guard has a bit for every combination of choices; with more than these it would not end.
+MAX_CHOICES = 18
 
 _COMPARED = {
     StrictGreaterThan: "above",
@@ -147,6 +155,19 @@ class _Lowering:
             for series in spec.by_moment("first")
         }
         self.set_values(tuple(choices), firsts)
+        if len(self.choices) > MAX_CHOICES:
+            raise SpecError(
+                [
+                    Problem(
+                        spec.location,
+                        f"{spec.name} has {len(self.choices)} choices, more than {MAX_CHOICES}: "
+                        "its flags, special values, conditions and first updates, and one of "
+                        "lucidgen's",
+                        "Make two optimizers of it, or numbers of flags: x * strength for "
+                        "when(flag, x, 0).",
+                    )
+                ]
+            )
         again = self.without_state(firsts)
         if again != firsts:
             self.set_values(tuple(choices), again)
@@ -251,6 +272,14 @@ class _Lowering:
         special = self.specials.get(name)
         return expr.has(choice(name)) or bool(special and expr.has(special[0]))
 
+    def choices_of(self, expr: sympy.Basic) -> list[str]:
+        """The choices that change an expression."""
+        return [name for name in self.choices if self.depends(expr, name)]
+
+    def has_few_cases(self, expr: sympy.Basic) -> bool:
+        """Whether so few choices change an expression that all its cases can be looked at."""
+        return len(self.choices_of(expr)) <= FEW_CHOICES
+
     def assume(self, expr: sympy.Basic, name: str, value: bool) -> sympy.Basic:
         """The expression once a choice is made."""
         known: dict[sympy.Basic, sympy.Basic] = {choice(name): sympy.sympify(value)}
@@ -272,6 +301,18 @@ class _Lowering:
                 return
         yield guard, expr
 
+    def parts(self, expr: sympy.Basic, guard: Guard) -> Iterator[tuple[Guard, sympy.Basic]]:
+        """The cases of an expression, or those of its parts if it has more than a few."""
+        if self.has_few_cases(expr):
+            yield from self.cases(expr, guard)
+        elif isinstance(expr, When) and expr.args[0] in map(choice, self.choices):
+            literal = Guard.of(name_of(expr.args[0]), self.choices)
+            yield from self.parts(expr.args[1], guard & literal)
+            yield from self.parts(expr.args[2], guard & ~literal)
+        else:
+            for part in expr.args:
+                yield from self.parts(part, guard)
+
     # What is needed where
 
     def needs(self) -> tuple[dict[sympy.Symbol, Guard], dict[sympy.Symbol, Guard]]:
@@ -284,7 +325,7 @@ class _Lowering:
         work = list(after)
         while work:
             target = work.pop()
-            for guard, value in self.cases(self.values[target], after[target]):
+            for guard, value in self.parts(self.values[target], after[target]):
                 whole = self.condition_reads(self.values[target])
                 for read in value.free_symbols | whole:
                     now = series_of.get(read, read)
@@ -428,19 +469,26 @@ class _Lowering:
         """The smallest part of an expression that a choice changes, and how to put it back.
 
         A part that becomes a mere number (`weight_decay * w`, `1 - lr * weight_decay`) is not
-        worth a name: what it is added to or multiplied with disappears with it.
+        worth a name: what it is added to or multiplied with disappears with it. Of many such parts
+        each is added to or multiplied with what no choice changes, one after the other.
         """
         if isinstance(expr, When) or not expr.args:
             return expr, lambda new: new
         changed = [arg for arg in expr.args if self.depends(arg, name)]
         fixed = [arg for arg in expr.args if not self.depends(arg, name)]
+        is_few = self.has_few_cases(expr)
         if isinstance(expr, sympy.Add | sympy.Mul):
             part = expr.func(*changed)
-        elif len(changed) == 1:
+        elif len(changed) == 1 or not is_few:
+            changed = changed[:1]
             part = changed[0]
         else:
             return expr, lambda new: new
-        if any(value.is_Number for _, value in self.cases(part, Guard.always(self.choices))):
+        if self.vanishes(part):
+            if not is_few:
+                still = [arg for arg in fixed if not self.choices_of(arg)]
+                rest = [arg for arg in fixed if self.choices_of(arg)]
+                return expr.func(*changed, *still), lambda new: expr.func(*rest, new)
             negative = isinstance(expr, sympy.Mul) and expr.could_extract_minus_sign()
             return (-expr, lambda new: -new) if negative else (expr, lambda new: new)
         if len(changed) > 1:
@@ -450,9 +498,14 @@ class _Lowering:
             return inner, lambda new: expr.func(*fixed, rebuild(new))
         return inner, lambda new: expr.xreplace({changed[0]: rebuild(new)})
 
+    def vanishes(self, part: sympy.Basic) -> bool:
+        """Whether some choices leave a mere number of a part."""
+        always = Guard.always(self.choices)
+        return self.has_few_cases(part) and any(v.is_Number for _, v in self.cases(part, always))
+
     def cancels(self, part: sympy.Basic, whole: sympy.Basic, guard: Guard) -> bool:
         """Whether a part reads what the whole, in which it cancels, does not: it needs more."""
-        return any(
+        return self.has_few_cases(whole) and any(
             not self.settle(part, where).free_symbols <= value.free_symbols
             for where, value in self.cases(whole, guard)
         )

@@ -312,7 +312,7 @@ def _late(path: Path, line: int | None, limit: float) -> Answer:
         remedy = f"Give intermediate results series of their own; {more}"
     else:
         what = f"reading the file takes longer than {limit:g} seconds, and has come to this line"
-        remedy = f"Look for a loop without end; {more}"
+        remedy = f"Look for a loop without end, or an expression that grows in a loop; {more}"
     return _fatal(path, what, remedy, line or 1)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import sympy
 
 from ..ir.program import Let, Program
+from ..spec.extent import extent, is_large
 
 #: Exponents, up to sign, of powers that read their base once.
 _READS_ONCE = (sympy.S.One, sympy.S.Half)
@@ -17,7 +18,8 @@ def inline(program: Program) -> Program:
     """The program with array quantities put where they are read, if that repeats no work.
 
     A let moves only into lets of its own domain whose guards exclude each other and imply its own:
-    into a branch, never out of one. Host scalars keep their names, which conditions refer to.
+    into a branch, never out of one, and nowhere where it would make an expression larger than an
+    author's may be. Host scalars keep their names, which conditions refer to.
 
     >>> from lucidgen.passes.examples import g, lr, m, program, show, w, w_before
     >>> show(inline(program((g, m / lr), (w, w_before - lr * g**2))))
@@ -38,6 +40,8 @@ def inline(program: Program) -> Program:
             continue
         uses = [other for other in lets if other.value.has(let.target)]
         if _repeats_work(let, uses) or any(use.domain is not let.domain for use in uses):
+            continue
+        if any(_grows_too_large(let, use) for use in uses):
             continue
         lets.remove(let)
         for use in uses:
@@ -66,6 +70,12 @@ def _repeats_work(let: Let, uses: list[Let]) -> bool:
         for i, first in enumerate(uses)
         for second in uses[i + 1 :]
     )
+
+
+def _grows_too_large(let: Let, use: Let) -> bool:
+    """Whether the two may make an expression larger than one that an author may write."""
+    (nodes, levels), (more, deeper) = extent(let.value), extent(use.value)
+    return is_large(nodes + more, levels + deeper)
 
 
 def _occurrences(expr: sympy.Basic, target: sympy.Symbol) -> int:

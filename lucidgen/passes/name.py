@@ -37,9 +37,9 @@ def name(program: Program) -> Program:
     lets = list(program.lets)
     while unnamed := _unnamed(lets):
         # What is named after another name waits until that one is final.
-        wishes = [(_wanted([let for let in lets if let.target == t], lets), t) for t in unnamed]
-        final = [wish for wish in wishes if not re.search(r"(^|_)_\d", wish[0])]
-        wanted, target = final[0] if final else ("term", unnamed[0])
+        wishes = ((_wanted([let for let in lets if let.target == t], lets), t) for t in unnamed)
+        final = (wish for wish in wishes if not re.search(r"(^|_)_\d", wish[0]))
+        wanted, target = next(final, ("term", unnamed[0]))
         own = [let for let in lets if let.target == target]
         new = _exclusive_twin(wanted, own, lets) or names.free(
             _told_apart(wanted, target, lets) if wanted in names.taken else wanted

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import sympy
 
 from .errors import caller
+from .extent import refuse_large
 from .quantities import At, Series, t
 
 Moment = Literal["t", "start", "first"]
@@ -32,6 +33,13 @@ class Eq:
         What the equation defines.
     right : expression
         Its value, of series at t and t - 1, hyperparameters, t, and rational numbers.
+
+    Raises
+    ------
+    TypeError
+        If the right side is no expression.
+    ValueError
+        If it is larger than an equation may be, or has numbers that cannot be printed.
     """
 
     __slots__ = ("_symbols", "left", "location", "right")
@@ -43,6 +51,7 @@ class Eq:
             raise TypeError(
                 f"the right side of Eq({left}, ...) is {right!r}, which is no expression"
             )
+        refuse_large(self.right, f"the right side of Eq({left}, ...)")
         for number in self.right.atoms(sympy.Rational):
             if max(abs(number.p), number.q).bit_length() > PRINTABLE_BITS:
                 raise ValueError(

@@ -6,6 +6,8 @@ other function of the language that the table of operations has (`sqrt`, `exp`, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import sympy
@@ -24,14 +26,30 @@ from ..operations import (
     in_language,
     names,
 )
+from .extent import refuse_large
+
+#: What no number of a step is.
+NO_NUMBERS = (sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo)
 
 
 def __getattr__(name: str) -> Any:
     """A function of the language, by its name there."""
     for row in in_language(OPTIMIZERS | EVERYWHERE):
         if row.written == name:
-            return row.expression or row.head
+            return _of_numbers(name, row.expression or row.head)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _of_numbers(name: str, make: Any) -> Callable[..., sympy.Expr]:
+    """A function of SymPy that refuses what is no number of ours."""
+
+    def function(*args: Any, **options: Any) -> Any:
+        return make(*(_number(arg, name) for arg in args), **options)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{name} of expressions, as an expression."
+    return function
 
 
 def _number(x: Any, function: str) -> sympy.Expr:
@@ -41,6 +59,12 @@ def _number(x: Any, function: str) -> sympy.Expr:
         raise TypeError(
             f"{function}() computes with numbers, and {found} is none; of a condition "
             "when(condition, 1, 0) makes one"
+        )
+    refuse_large(found, f"what {function}() is given")
+    if found.has(*NO_NUMBERS):
+        raise ValueError(
+            f"{function}() is given {found}, which is infinite, undefined or complex; look for a "
+            "division by zero or a root of a negative number"
         )
     return found
 

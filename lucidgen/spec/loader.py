@@ -21,6 +21,7 @@ from typing import TypeGuard
 from ..operations import EVERYWHERE, Where, names
 from . import check, check_schedule
 from .errors import Location, Problem, SpecError
+from .extent import NAME_THEM
 from .optimizer import OptimizerSpec
 from .quantities import NO_TRUTH
 from .schedule import Schedule
@@ -149,6 +150,9 @@ def _python_error(path: Path, error: BaseException) -> Problem:
     known = _taken_for_a_value(text, code) if isinstance(error, TypeError) else None
     if known is not None:
         return Problem(location, *known)
+    if isinstance(error, RecursionError):
+        what = "an expression, or a function of this file, is nested too deeply for Python"
+        return Problem(location, what, f"{NAME_THEM.capitalize()}.", code.strip())
     remedy = "Correct this line; what comes after it in the file was not read."
     return Problem(location, f"{type(error).__name__}: {text}", remedy)
 

@@ -16,7 +16,7 @@ from ..ir.program import Program
 from ..operations import Reduction
 from ..spec.domains import Domain
 from .common.c_like import CPrinter, c_block, c_condition
-from .common.canonical import canonical
+from .common.canonical import MAX_CHOICES, canonical
 from .common.names import CPP, renamed, words
 from .common.statements import code
 from .common.step_function import step_parameters
@@ -79,7 +79,7 @@ def loop(program: Program) -> Loop:
     Raises
     ------
     Unserved
-        If the program is not elementwise: the NumPy step serves.
+        If the program is not elementwise, or has too many choices: the NumPy step serves.
     """
     if {i.domain for i in program.inputs} - {Domain.HOST, Domain.ELEMENT} or any(
         let.value.has(Reduction) for let in program.body
@@ -89,6 +89,11 @@ def loop(program: Program) -> Loop:
     arrays = [i for i in program.inputs if i.domain is not Domain.HOST]
     given = step_parameters(program)[len(arrays) :]
     choices = tuple(names[name] for name in given if name in program.choices)
+    if len(choices) > MAX_CHOICES:
+        raise Unserved(
+            f"it has {len(choices)} choices, more than {MAX_CHOICES}, and each combination of them "
+            "would be a loop of its own"
+        )
     scalars = tuple(names.get(name, name) for name in given if name not in program.choices)
     code_of = code(plain, plain.body)
     outputs = plain.outputs[1:]

@@ -18,7 +18,7 @@ from ..ir.program import Program
 from ..spec.domains import Domain
 from .common import gpu
 from .common.c_like import CPrinter, c_condition
-from .common.canonical import canonical
+from .common.canonical import MAX_CHOICES, canonical
 from .common.gpu import Language
 from .common.names import KERNELS, words
 from .common.target import Target
@@ -93,7 +93,10 @@ class Standalone:
 
 @dataclass(frozen=True)
 class Kernel(gpu.Kernel):
-    """The kernels of a rule, ready for a template; no complete one if the rule reduces."""
+    """The kernels of a rule, ready for a template.
+
+    There is no complete one if the rule reduces, or has too many choices.
+    """
 
     standalone: Standalone | None
 
@@ -108,7 +111,9 @@ def kernel(program: Program, name: str) -> Kernel:
     """
     found = gpu.kernel(program, name, LANGUAGE)
     only_elements = {i.domain for i in program.inputs} <= {Domain.HOST, Domain.ELEMENT}
-    complete = _standalone(found) if only_elements and found.tensors is None else None
+    are_few = len(found.conditions) + len(found.choices) <= MAX_CHOICES
+    is_alone = only_elements and are_few and found.tensors is None
+    complete = _standalone(found) if is_alone else None
     return Kernel(**vars(found), standalone=complete)
 
 

@@ -1,15 +1,23 @@
 """lower: what is needed under which static choices, before and after the step."""
 
+import math
+import random
 from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import sympy
 
 from lucidgen.ir.lower import lower
 from lucidgen.ir.program import Program
+from lucidgen.operations.reals import real
 from lucidgen.passes import resolve
 from lucidgen.passes.examples import grad as gradient
 from lucidgen.spec import (
     Eq,
     Max,
     OptimizerSpec,
+    SpecError,
     flag,
     grad,
     hyper,
@@ -19,6 +27,8 @@ from lucidgen.spec import (
     when,
 )
 from lucidgen.spec.domains import Domain
+from lucidgen.verify import programs
+from lucidgen.verify.exact import evaluate
 
 lr = hyper("lr", 0.5, at_least=0)
 decay = hyper("decay", 0.0, at_least=0, special=0)
@@ -114,3 +124,50 @@ def test_equations_are_noted_by_their_numbers() -> None:
         ("g", (2,)),
         ("w", (3,)),
     ]
+
+
+MANY = [flag(f"f{i}", False) for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        sum((when(f, decay * m[t] ** i, 0) for i, f in enumerate(MANY)), grad[t]),
+        math.prod((when(f, i + grad[t], 1) for i, f in enumerate(MANY)), start=m[t]),
+        Max(sum(when(f, grad[t], beta) for f in MANY[:5]), m[t])
+        + sum(when(~f, m[t - 1], i) for i, f in enumerate(MANY[5:])),
+        when(MANY[0], sum(when(f, i * m[t], 0) for i, f in enumerate(MANY, 1)), s[t]) / 3,
+    ],
+    ids=["sum", "product", "maximum", "branch"],
+)
+def test_many_choices_are_made_one_after_the_other(update: Any) -> None:
+    """With every choice twice as many cases would be."""
+    equations = (
+        Eq(m[t], beta * m[t - 1] + grad[t]),
+        Eq(s[t], s[t - 1] + 1),
+        Eq(w[t], w[t - 1] - lr * decay * update),
+    )
+    program = lower(OptimizerSpec("Many", (lr, decay, beta, *MANY), equations))
+    assert len(program.lets) < 100
+    rng = random.Random(1)
+    for _ in range(12):
+        on = {name: rng.random() < 0.5 for name in program.choices} | {"scale_grad": False}
+        given = {i.symbol.name: real(rng.uniform(0.5, 2)) for i in program.inputs}
+        if not on["use_decay"]:
+            given["decay"] = real(0)
+        value = update.xreplace({f: sympy.sympify(on[f.name]) for f in MANY})
+        known = {x: given[x.name] for x in (lr, decay, beta)}
+        known |= {grad[t]: given["grad"], m[t - 1]: given["m[t - 1]"]}
+        known[m[t]] = given["beta"] * given["m[t - 1]"] + given["grad"]
+        known[s[t]] = given.get("s[t - 1]", real(0)) + 1
+        step = given["lr"] * given["decay"] * evaluate(value, known.__getitem__)
+        expected = given["w[t - 1]"] - step
+        assert abs(programs.run(program, given, on)["w"] - expected) < 1e-40
+
+
+def test_more_choices_than_a_guard_can_tell_apart_are_refused() -> None:
+    flags = [flag(f"f{i}", False) for i in range(30)]
+    total = sum(when(f, grad[t], 0) for f in flags)
+    with pytest.raises(SpecError, match="Many has 31 choices, more than 18") as said:
+        lower(OptimizerSpec("Many", (lr, *flags), (Eq(w[t], w[t - 1] - lr * total),)))
+    assert "Make two optimizers of it" in str(said.value)

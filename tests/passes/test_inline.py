@@ -6,7 +6,8 @@ from meaning import assert_unchanged, texts, updating
 from lucidgen.ir.program import symbol
 from lucidgen.passes.examples import beta, decayed, g, grad, lr, m, program, t, v, w, w_before
 from lucidgen.passes.inline import inline
-from lucidgen.spec import norm, sqrt
+from lucidgen.spec import Max, norm, sqrt
+from lucidgen.spec.extent import MAX_DEPTH, extent
 
 c, s = symbol("c"), symbol("s")
 
@@ -83,3 +84,13 @@ def test_who_reads_an_output_that_is_another_name_reads_what_it_names() -> None:
     before = updating(program((g, m + grad), (w, g), (v, lr * w + sqrt(g))), "v")
     assert texts(inline(before))[1:] == ["w = g", "v = sqrt(g) + g*lr"]
     assert_unchanged(before, inline(before))
+
+
+def test_what_is_put_together_is_no_larger_than_an_author_may_write() -> None:
+    names = [g, *(symbol(f"a{i}") for i in range(1, 14))]
+    clips = zip(names[1:], (2 * Max(name, i) for i, name in enumerate(names)), strict=False)
+    before = program((g, m), *clips, (w, w_before - names[-1]))
+    after = inline(before)
+    assert {extent(let.value)[1] for let in after.lets[:-1]} == {MAX_DEPTH - MAX_DEPTH % 9}
+    assert len(after.lets) == 3
+    assert_unchanged(before, after)

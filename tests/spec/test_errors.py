@@ -549,12 +549,63 @@ WRONG = {
         """
         x = grad[t]
         for i in range(7):
-            x = x * (x + w[t - 1]) + sqrt(x + i + 1)
+            x = x * (x + w[t - 1]) + i
         A = OptimizerSpec("A", (lr,), (
             Eq(w[t], w[t - 1] - lr * x),))
         """,
         5,
-        ("nodes, more than", "Name the intermediate results"),
+        ("the right side of Eq(w[t], ...) has ", " nodes, more than 400; name the intermediate"),
+    ),
+    "an iteration of functions that was not named": (
+        """
+        x = grad[t]
+        for i in range(3000):
+            x = Abs(x - 1)
+        """,
+        3,
+        ("what Abs() is given is nested 49 deep, more than 48", "name the intermediate results"),
+    ),
+    "an iteration that reads the one before twice": (
+        """
+        x = grad[t]
+        for i in range(60):
+            x = exp(x) + tanh(x) * lr
+        """,
+        3,
+        ("what exp() is given has 763 nodes, more than 400", "name the intermediate results"),
+    ),
+    "clips in clips, which SymPy compares again and again": (
+        """
+        x = grad[t]
+        for i in range(30):
+            x = Max(x, 1) * 2
+        """,
+        3,
+        ("what Max() is given is nested 54 deep", "a Max or Min counts for 8"),
+    ),
+    "what is too deep for Python": (
+        """
+        def root_of(x):
+            return root_of(x + 1) ** 2
+        x = root_of(grad[t])
+        """,
+        2,
+        ("is nested too deeply for Python", "in  return root_of", "Name the intermediate results"),
+    ),
+    "a division by zero in a Max": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * Max(grad[t], sympy.zoo)),))
+        """,
+        1,
+        ("Max() is given zoo, which is infinite, undefined or complex", "division by zero"),
+    ),
+    "nan in a Min": (
+        """
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - lr * Min(grad[t], float("nan"))),))
+        """,
+        2,
+        ("Min() is given nan, which is infinite, undefined or complex", "division by zero"),
     ),
     "the previous gradient": (
         """

@@ -12,6 +12,9 @@ from ...ir.guard import Guard
 from ...ir.program import Program
 from .c_like import c_condition
 
+#: Each combination of choices is a loop of its own: with more than these there are too many.
+MAX_CHOICES = 8
+
 
 def canonical(program: Program, choices: tuple[str, ...]) -> tuple[str, ...]:
     """Each choice as a condition: off where it makes no difference to what is computed."""
