@@ -9,18 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
+import sympy
+
+from ..ir.guard import Guard
 from ..ir.lower import lower
+from ..ir.program import Program
 from ..package import render
 from ..package.catalog import Entry
 from ..package.cost import Cost, cost
-from ..package.documentation import bounds_text, equation_block, unsupported, value_text
+from ..package.documentation import (
+    bounds_text,
+    equation_block,
+    in_words,
+    unsupported,
+    value_text,
+)
 from ..package.module import CompiledRule, compile_file
 from ..passes import stages
+from ..spec.check_shapes import MOST_AXES
 from ..spec.domains import infer_domains
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
+from ..spec.quantities import ndim
 from ..targets.common.plain import equation_lines, text_of
 from ..targets.common.target import Target
 
@@ -70,13 +83,45 @@ def short_cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> str
 def cost_lines(spec: OptimizerSpec) -> list[str]:
     """The cost of a reading with its options off, in the branch that does most.
 
-    Where not all is done per element in one phase, a line for what each phase does for what.
+    Where not all is done per element in one phase, a line for what each phase does for what; where
+    the shape of a parameter decides, all that for each case.
     """
-    found = _cost(spec)
+    program = lower(spec)
+    if not program.shapes:
+        return _cost_lines(spec, {})
+    lines = []
+    for guard, on in _cases(program):
+        lines += [f"where {in_words(spec, program, guard)}:", *_cost_lines(spec, on)]
+    return lines
+
+
+def _cases(program: Program) -> Iterator[tuple[Guard, dict[str, bool]]]:
+    """The answers that comparisons of shapes can have together, as far as axes tell."""
+    names = [name for name, _ in program.shapes]
+    for answers in product((True, False), repeat=len(names)):
+        on = dict(zip(names, answers, strict=True))
+        if not any(
+            all(
+                bool(asked.xreplace({ndim: sympy.Integer(axes)})) is on[name]
+                for name, asked in program.shapes
+                if asked.free_symbols == {ndim}
+            )
+            for axes in range(MOST_AXES + 1)
+        ):
+            continue
+        guard = program.always
+        for name, answer in on.items():
+            literal = Guard.of(name, program.choices)
+            guard &= literal if answer else ~literal
+        yield guard, on
+
+
+def _cost_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
+    found = _cost(spec, on)
     if found.is_elementwise:
         return [f"per element, with every option off: {found}"]
     lines = [
-        f"per element, with every option off: {short_cost(spec)} "
+        f"per element, with every option off: {short_cost(spec, on)} "
         f"({found.calls} with one operation a pass)"
     ]
     for number, phase in enumerate(found.phases, start=1):
@@ -216,7 +261,9 @@ def _states(spec: OptimizerSpec) -> dict[str, str]:
     domains = infer_domains(spec)
     starts = spec.by_moment("start")
     shapes = {"element": "like the parameter", "scalar": "one number", "tensor": "one number"}
-    found = {}
+    found, program = {}, lower(spec)
+    live = {output.after.name: output.live for output in program.outputs}
+    by_shape = {name for name, _ in program.shapes}
     for series in spec.states:
         domain = domains[series.name].value
         text = f"{series.name}: {shapes.get(domain, f'one number per {domain}')}"
@@ -224,6 +271,9 @@ def _states(spec: OptimizerSpec) -> dict[str, str]:
             text += f", saved as {series.saved_as}"
         if series in starts:
             text += f", starts as {text_of(starts[series].right, spec)}"
+        where = live.get(series.name, program.always)
+        if by_shape.intersection(where.support):
+            text += f", kept where {in_words(spec, program, where)}"
         found[series.name] = text
     return found
 

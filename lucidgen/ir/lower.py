@@ -29,7 +29,7 @@ from ..spec.check import check
 from ..spec.domains import Domain, domain_of, infer_domains
 from ..spec.errors import Problem, SpecError
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import At, Bounds, Flag, Hyper, Series, t
+from ..spec.quantities import At, Bounds, Flag, Hyper, Series, Shape, t
 from .guard import Guard
 from .program import Input, Let, Output, Program, name_of, symbol
 from .scaled_gradient import BOUND, FACTOR, GRAD, SCALE_GRAD, SCALED_GRAD, scaled_gradient
@@ -59,6 +59,33 @@ def choice(name: str) -> sympy.Symbol:
 def before(name: str) -> sympy.Symbol:
     """The symbol of a series' value before the step."""
     return symbol(f"{name}[t - 1]")
+
+
+def is_of_shape(condition: sympy.Basic) -> bool:
+    """Whether a comparison is decided by a parameter's shape (and hyperparameters) for good."""
+    read = condition.free_symbols
+    return any(isinstance(s, Shape) for s in read) and not any(
+        isinstance(s, At) or s == t for s in read
+    )
+
+
+def whole_numbers(condition: Relational) -> tuple[Relational, bool]:
+    """A comparison and whether it or its opposite is meant: of whole numbers `>=` or `==` is left.
+
+    >>> from lucidgen.spec import ndim
+    >>> whole_numbers(ndim < 2), whole_numbers(ndim > 1)
+    ((ndim >= 2, False), (ndim >= 2, True))
+    """
+    if condition.lhs.is_Number:
+        condition = condition.reversed
+    number, limit = condition.args
+    if not isinstance(number, Shape) or not limit.is_Integer:
+        return condition, True
+    if isinstance(condition, Equality | Unequality):
+        return Equality(number, limit), isinstance(condition, Equality)
+    next_one = isinstance(condition, StrictGreaterThan | LessThan)
+    means_it = isinstance(condition, StrictGreaterThan | GreaterThan)
+    return GreaterThan(number, limit + next_one), means_it
 
 
 def with_choices(expr: sympy.Basic) -> sympy.Basic:
@@ -133,6 +160,7 @@ class _Lowering:
     notes: dict[sympy.Symbol, tuple[int, ...]] = field(default_factory=dict)
     specials: dict[str, tuple[sympy.Symbol, sympy.Expr]] = field(default_factory=dict)
     conditions: dict[str, Relational] = field(default_factory=dict)
+    shapes: dict[str, Relational] = field(default_factory=dict)
     lets: dict[sympy.Symbol, list[Let]] = field(default_factory=dict)
     fresh: int = 0
 
@@ -188,8 +216,9 @@ class _Lowering:
         named = dict.fromkeys(
             name for where in firsts.values() for name in sorted(map(name_of, where.free_symbols))
         )
-        own = [name for name in named if name not in choices and name not in self.conditions]
-        self.choices = (*choices, *own, *self.conditions)
+        known = {*choices, *self.conditions, *self.shapes}
+        own = [name for name in named if name not in known]
+        self.choices = (*self.shapes, *choices, *own, *self.conditions)
         self.values |= {symbol(name): value for name, value in self.conditions.items()}
 
     def without_state(self, firsts: Mapping[Series, sympy.Basic]) -> dict[Series, sympy.Basic]:
@@ -234,6 +263,11 @@ class _Lowering:
             return choice(f"use_{expr.name}")
         if not isinstance(expr, Relational):
             return expr.func(*map(self.condition, expr.args)) if expr.args else expr
+        if is_of_shape(expr):
+            relation, means_it = whole_numbers(expr)
+            name = self.condition_name(relation, self.shapes, "shape")
+            self.shapes[name] = relation
+            return choice(name) if means_it else ~choice(name)
         translated = expr.func(*map(self.translate, expr.args))
         if not isinstance(translated, Relational):
             return translated
@@ -241,19 +275,22 @@ class _Lowering:
             return translated
         if translated.lhs.is_Number:
             translated = translated.reversed
-        name = self.condition_name(translated)
+        name = self.condition_name(translated, self.conditions, "condition")
         self.conditions[name] = translated
         return choice(name)
 
-    def condition_name(self, relation: Relational) -> str:
+    def condition_name(
+        self, relation: Relational, named: Mapping[str, Relational], kind: str
+    ) -> str:
         """`rho > 5` is rho_above_5, whenever rho is of; what has no such name is counted."""
-        known = next((n for n, r in self.conditions.items() if r == relation), None)
+        known = next((n for n, r in named.items() if r == relation), None)
         sides = (re.sub(r"Mod\((\w+), (\w+)\)", r"\1_mod_\2", str(s)) for s in relation.args)
         words = f"_{_COMPARED[type(relation)]}_".join(sides).replace("[t - 1]", "")
         words = words.replace("-", "minus_").replace("/", "_over_")
-        taken = {*self.conditions, *self.domains, *(h.name for h in self.spec.hypers)}
+        taken = {*self.conditions, *self.shapes, *self.domains}
+        taken |= {h.name for h in self.spec.hypers}
         taken |= {flag.name for flag in self.spec.flags}
-        counted = (f"condition_{n}" for n in count(len(self.conditions) + 1))
+        counted = (f"{kind}_{n}" for n in count(len(named) + 1))
         wanted = (words,) if words.isidentifier() else ()
         return known or next(name for name in chain(wanted, counted) if name not in taken)
 
@@ -382,10 +419,11 @@ class _Lowering:
             body=tuple(let for let in lets if let.domain is not Domain.HOST),
             outputs=tuple(outputs),
             series=tuple(s.name for s in self.spec.by_moment("t")),
+            shapes=tuple(self.shapes.items()),
         )
 
     def inputs(self) -> tuple[Input, ...]:
-        """What the step is given: t, the hyperparameters, w, the gradient and the states."""
+        """What the step is given: t, arguments, numbers of the shape, w, gradient and states."""
         element = Domain.ELEMENT
         return (
             Input(symbol("t"), "step", Domain.HOST),
@@ -395,12 +433,19 @@ class _Lowering:
                 if not isinstance(argument, Flag)
                 for h in argument.symbols
             ),
+            *(Input(symbol(s.name), "shape", Domain.HOST, Bounds(at_least=0)) for s in self.read()),
             Input(FACTOR, "scaling", Domain.HOST),
             Input(BOUND, "scaling", Domain.HOST, Bounds(at_least=0)),
             Input(before("w"), "weight", element),
             Input(GRAD, "grad", element),
             *(Input(before(s.name), "state", self.domains[s.name]) for s in self.spec.states),
         )
+
+    def read(self) -> list[Shape]:
+        """The numbers of the shape that are read as numbers, not only compared."""
+        shapes = set().union(*(e.right.atoms(Shape) for e in self.spec.equations))
+        read = set().union(*(value.free_symbols for value in self.values.values()))
+        return sorted((s for s in shapes if symbol(s.name) in read), key=name_of)
 
     def define(
         self,

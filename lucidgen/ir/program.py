@@ -68,7 +68,7 @@ def rebuilt(expr: sympy.Basic, args: Iterable[sympy.Basic]) -> sympy.Basic:
 
 UNBOUNDED = Bounds()
 
-Kind = Literal["step", "hyper", "scaling", "weight", "grad", "state"]
+Kind = Literal["step", "hyper", "shape", "scaling", "weight", "grad", "state"]
 
 
 @dataclass(frozen=True)
@@ -123,15 +123,17 @@ class Program:
     name : str
         What it computes, for messages.
     choices : tuple of str
-        The static choices, in the order in which they nest: flags, `use_*` for hyperparameters away
-        from their special value, `scale_grad`, `first_*` for first updates, and conditions on host
-        scalars.
+        The static choices, in the order in which they nest: comparisons of the shape, flags,
+        `use_*` for hyperparameters away from their special value, `scale_grad`, `first_*` for first
+        updates, and conditions on host scalars.
     inputs, outputs : tuple of Input, tuple of Output
         What it is given and what it leaves behind.
     host, body : tuple of Let
         What runs once per step, and what runs per tensor or element.
     series : tuple of str
         The author's names, which code should keep; all others are the compiler's.
+    shapes : tuple of (str, relation)
+        The choices that a parameter's shape makes, each with its comparison, in the spec's symbols.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Program:
     body: tuple[Let, ...]
     outputs: tuple[Output, ...]
     series: tuple[str, ...] = ()
+    shapes: tuple[tuple[str, sympy.Basic], ...] = ()
 
     @cached_property
     def domains(self) -> dict[sympy.Symbol, Domain]:

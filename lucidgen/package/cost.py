@@ -133,7 +133,8 @@ class Cost:
 def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     """The cost of a lowered program under static choices.
 
-    Of those that are not given flags are off, and what the host decides (RAdam's rho > 5) holds.
+    Of those that are not given flags are off, and what the host or a shape decides (RAdam's
+    rho > 5, Adafactor's ndim >= 2) holds.
 
     >>> from lucidgen.ir.lower import lower
     >>> from lucidgen.specs.adam import Adam
@@ -146,7 +147,7 @@ def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     reads w, grad, velocity; writes w, velocity; 2 add, 3 mul, 1 sub ()
     """
     choices = dict.fromkeys(program.choices, False)
-    choices |= dict.fromkeys(program.conditions, True) | dict(on or {})
+    choices |= dict.fromkeys((*program.conditions, *dict(program.shapes)), True) | dict(on or {})
     program = resolve(optimize(program), choices)
     counter = _Counter(program)
     found = tuple(map(counter.phase, phases(program)))
@@ -194,8 +195,7 @@ class _Counter:
             return self.domains.get(node, Domain.HOST)
         inside = join(map(self.domain, node.args))
         leaves = OPERATIONS[node.name].leaves
-        reduced = Domain(leaves) if leaves else inside
-        return reduced if reduced.rank < inside.rank else inside
+        return inside.reduced(leaves) if leaves else inside
 
     def done(self, node: Node) -> Iterator[tuple[Domain, str]]:
         """The operations of a tree, each with the domain of the values that it is done for.

@@ -16,12 +16,13 @@ import sympy
 
 from ..ir.guard import Guard
 from ..ir.program import Program
-from ..spec.domains import Domain, domain_of, infer_domains
+from ..spec.domains import OF_MATRICES, Domain, domain_of, infer_domains
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Argument, At, Bounds, Flag, HyperTuple, roles_of
+from ..spec.quantities import Argument, At, Bounds, Flag, HyperTuple, Shape, roles_of
 from ..spec.schedule import Schedule
 from ..targets.common.cases import Case, cases
+from ..targets.common.plain import text_of
 from ..targets.common.trees import Node, Op, tree_of, with_pi
 from ..targets.latex import LETTERS, LatexPrinter, typeset
 
@@ -93,7 +94,7 @@ def class_doc(spec: OptimizerSpec, program: Program) -> ClassDoc:
     return ClassDoc(
         name=spec.name,
         summary=sentence(spec.summary or f"The optimizer {spec.name}."),
-        notes=sentence(spec.notes),
+        notes=" ".join(filter(None, (sentence(spec.notes), _seen(spec)))),
         paper=sentence(spec.paper),
         symbols=_symbols(spec),
         starts=_starts(spec),
@@ -293,19 +294,37 @@ def _state(spec: OptimizerSpec, program: Program) -> Iterator[str]:
         series = next(s for s in spec.states if s.name == output.after.name)
         kind = {"scalar": "one number", "tensor": "one number", "element": "like the parameter"}
         shape = kind.get(output.domain.value, f"one number per {output.domain.value}")
-        where = "" if output.live.is_always else f"; only if ``{_in_words(spec, output.live)}``"
+        where = (
+            "" if output.live.is_always else f"; only if ``{in_words(spec, program, output.live)}``"
+        )
         yield f"``{series.saved_as}``: :math:`{typeset(series.name)}`, {shape}{where}"
 
 
-def _in_words(spec: OptimizerSpec, guard: Guard) -> str:
-    """A guard as a condition on arguments."""
+def in_words(spec: OptimizerSpec, program: Program, guard: Guard) -> str:
+    """A guard as a condition on arguments and on the shape of a parameter."""
     special = {f"use_{h.name}": h for h in spec.hypers if h.special is not None}
     text = guard.text("not {}", " and ", " or ")
     for name, argument in special.items():
         compared = f"{argument.name} {{}} {argument.special:g}"
         text = re.sub(rf"\bnot {name}\b", compared.format("=="), text)
         text = re.sub(rf"\b{name}\b", compared.format("!="), text)
+    for name, asked in program.shapes:
+        text = re.sub(rf"\bnot {name}\b", text_of(sympy.Not(asked), spec), text)
+        text = re.sub(rf"\b{name}\b", text_of(asked, spec), text)
     return text
+
+
+def _seen(spec: OptimizerSpec) -> str:
+    """What equations see of a tensor of more than two axes, where that makes a difference."""
+    domains = {*infer_domains(spec).values()}
+    if domains.isdisjoint(OF_MATRICES) and not any(e.right.has(Shape) for e in spec.equations):
+        return ""
+    seen = {
+        "last": "each matrix of its last two axes is worked on by itself",
+        "first": "one matrix is seen, of the first axis against all others",
+        "exact": "a vector is seen",
+    }
+    return f"Of a tensor of more than two axes, {seen[spec.matrices]}."
 
 
 def _dialect(spec: OptimizerSpec, other: OptimizerSpec) -> DialectDoc:
@@ -315,6 +334,7 @@ def _dialect(spec: OptimizerSpec, other: OptimizerSpec) -> DialectDoc:
         # What is missing shows only where all is shown; and the numbers are other ones.
         changed = list(other.equations)
     text = [sentence(part) for part in (other.paper, other.notes) if part]
+    text += [_seen(other)] if other.matrices != spec.matrices else []
     text += _argument_changes(spec, other)
     if not changed and not other.notes:
         text.append("The same equations as the default.")

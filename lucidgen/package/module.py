@@ -20,12 +20,13 @@ import sympy
 from ..ir.guard import Guard
 from ..ir.lower import choice, lower, with_choices
 from ..ir.program import UNBOUNDED, Output, Program, symbol
-from ..operations import ColumnMean, Reduction, RowMean
+from ..operations import HEADS, OPERATIONS, Reduction
 from ..passes import optimize
-from ..spec.domains import Domain
+from ..spec.domains import OF_MATRICES, Domain
+from ..spec.equation import Eq
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, roles_of, symbols_of
+from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, Shape, roles_of, symbols_of
 from ..targets import registry
 from ..targets.common.cases import compared_with_special
 from ..targets.common.host import WORDS, HostFunction, HostPrinter, host_function
@@ -168,6 +169,8 @@ class CompiledRule:
         }
         if output.domain is not Domain.ELEMENT:
             fields["domain"] = f'"{output.domain.value}"'
+        if output.domain in OF_MATRICES and self.spec.matrices != "last":
+            fields["matrices"] = f'"{self.spec.matrices}"'
         if not output.live.is_always:
             fields["live"] = f"lambda on: {_condition(output.live)}"
         start = self.spec.by_moment("start").get(series)
@@ -200,19 +203,57 @@ class CompiledRule:
             functions = self._functions
             text = elsewhere_text(self.spec, functions.number, functions.condition)
             found["saved_elsewhere"] = text
-        own = (s.name for a in self._supported for s in symbols_of(a))
+        own = [s.name for a in self._supported for s in symbols_of(a)]
+        own += [s.name for s in shape_numbers(self.spec)]
         if others := {name: self.names[name] for name in own if self.names[name] != name}:
             found["renamed"] = repr(others)
         if not self._uses_step:
             found["uses_step"] = "False"
         if not self._is_elementwise:
             found["elementwise"] = "False"
-        if any(let.value.has(RowMean, ColumnMean) for let in self.program.body):
-            found["shaped"] = "True"
+        found |= self._shape_options
         if self.host:
             found["scalars"] = f"{self.name}_scalars"
         if self["numpy"].scratch:
             found["scratch"] = str(self["numpy"].scratch)
+        return found
+
+    @property
+    def _shape_options(self) -> dict[str, str]:
+        """What the rule says of shapes."""
+        found, text = {}, self._functions.choice
+        if self.spec.matrices != "last":
+            found["matrices"] = f'"{self.spec.matrices}"'
+        if self.program.shapes:
+            choices = (f'"{name}": {text(asked)}' for name, asked in self.program.shapes)
+            found["shapes"] = f"{{{', '.join(choices)}}}"
+        names = {new: name for name, new in self.names.items()}
+        reads = [names[i.symbol.name] for i in self.program.input("shape")]
+        if reads:
+            found["reads"] = tuple_text(f'"{name}"' for name in reads)
+        equations = self._matrix_equations()
+        if equations:
+            found["shaped"] = "True"
+            found["matrix_equations"] = tuple_text(
+                f"({json.dumps(str(equation), ensure_ascii=False)}, lambda on: {where})"
+                for where, equation in equations.items()
+            )
+        return found
+
+    def _matrix_equations(self) -> dict[str, Eq]:
+        """The first equation that reduces along rows or columns, for each choice of shapes."""
+        found: dict[str, Eq] = {}
+        shapes = dict(self.program.shapes)
+        for let in self.program.body:
+            if not _reduces_matrices(let.value):
+                continue
+            guard = let.guard
+            for name in guard.support:
+                if name not in shapes:
+                    guard = guard.given(name, True) | guard.given(name, False)
+            where = "True" if guard.is_always else _condition(guard)
+            equations = [self.spec.equations[number - 1] for number in let.note]
+            found.setdefault(where, next(filter(_reduces_matrices, equations), equations[0]))
         return found
 
     @cached_property
@@ -269,6 +310,10 @@ class _Functions:
         """A condition as a function of the arguments that it reads."""
         return self._function(compared_with_special(condition), _Requirement)
 
+    def choice(self, condition: sympy.Basic) -> str:
+        """A choice of the shape as a function of its numbers and of the arguments."""
+        return self._function(with_choices(condition), _Requirement)
+
     def start(self, value: sympy.Expr) -> str:
         """The start of a state as a function of what it reads; `w` is the parameter."""
         return self._function(
@@ -301,6 +346,13 @@ class _Requirement(HostPrinter):
     def print_not(self, operand: Any) -> tuple[str, int]:
         """`not x`."""
         return f"not {self.wrapped(operand, 4)}", 3
+
+
+def _reduces_matrices(of: sympy.Basic | Eq) -> bool:
+    """Whether anything is reduced along rows or columns."""
+    value = of.right if isinstance(of, Eq) else of
+    heads = (OPERATIONS[HEADS[type(reduction)]] for reduction in value.atoms(Reduction))
+    return any(row.leaves in ("row", "column") for row in heads)
 
 
 def _condition(guard: Guard) -> str:
@@ -396,7 +448,7 @@ def compile_file(file: SpecFile, of: Iterable[str] | None = None) -> CompiledMod
             as_written = optimize(lower(spec))
             if spec is main:
                 classes.append(class_doc(main, as_written))
-            own = [s.name for s in (*spec.hypers, *spec.flags)]
+            own = [s.name for s in (*spec.hypers, *spec.flags, *shape_numbers(spec))]
             program, names = renamed(as_written, taken.free, own)
             name = main.name.lower() if spec is main else f"{main.name.lower()}_{spec.reading}"
             name = in_ascii(name)  # C++ has no other letters everywhere
@@ -405,6 +457,11 @@ def compile_file(file: SpecFile, of: Iterable[str] | None = None) -> CompiledMod
             rules.append(CompiledRule(spec, main, program, names, name, targets, twin))
     schedules = compile_schedules(file.schedules)
     return CompiledModule(file, tuple(rules), tuple(classes), targets, schedules)
+
+
+def shape_numbers(spec: OptimizerSpec) -> list[Shape]:
+    """The numbers of the shape that the equations of a spec read or compare."""
+    return sorted({s for e in spec.equations for s in e.right.atoms(Shape)}, key=str)
 
 
 def _same(a: Program, b: Program) -> bool:

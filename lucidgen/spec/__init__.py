@@ -14,7 +14,21 @@ from .equation import Eq
 from .errors import Location, Problem, SpecError
 from .functions import Rational, column_mean, group, mean, norm, pi, row_mean, total, when
 from .optimizer import OptimizerSpec
-from .quantities import Bounds, flag, grad, hyper, keyword_only, series, t, update, w
+from .quantities import (
+    Bounds,
+    columns,
+    flag,
+    grad,
+    hyper,
+    keyword_only,
+    ndim,
+    rows,
+    series,
+    size,
+    t,
+    update,
+    w,
+)
 from .schedule import Schedule
 from .transform import step_of, transformed
 
@@ -28,16 +42,20 @@ __all__ = [
     "Schedule",
     "SpecError",
     "column_mean",
+    "columns",
     "flag",
     "grad",
     "group",
     "hyper",
     "keyword_only",
     "mean",
+    "ndim",
     "norm",
     "pi",
     "row_mean",
+    "rows",
     "series",
+    "size",
     "step_of",
     "t",
     "total",

@@ -18,12 +18,13 @@ from ..operations import OPERATIONS, OPTIMIZERS, Reduction, When, Where, in_lang
 from ..operations import names as function_names
 from .check_arguments import arguments, names, roles
 from .check_elsewhere import saved_elsewhere
+from .check_shapes import shapes
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
 from .functions import NO_NUMBERS
 from .optimizer import OptimizerSpec
-from .quantities import At, Flag, Hyper, Series, symbols_of, t, update
+from .quantities import At, Flag, Hyper, Series, Shape, symbols_of, t, update
 from .schedule import Schedule
 
 #: Constants beyond this cannot be written as a double.
@@ -180,7 +181,11 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
                         f"no equation defines {name}[t]{nearest(name, defined)}",
                         f"Add Eq({name}[t], ...), or correct the name.",
                     )
-            elif symbol != t and symbol.name not in declared | ignored:
+            elif (
+                symbol != t
+                and not isinstance(symbol, Shape)
+                and symbol.name not in declared | ignored
+            ):
                 kind = "hyperparameter" if isinstance(symbol, Hyper) else "symbol"
                 kind = "flag" if isinstance(symbol, Flag) else kind
                 yield wrong(
@@ -351,7 +356,7 @@ def domains(spec: OptimizerSpec) -> Iterator[Problem]:
         known = {at: names.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
         for reduction in sorted(equation.right.atoms(Reduction), key=str):
             inside = domain_of(reduction.args[0], known)
-            if inside.rank <= domain_of(reduction, known).rank and inside.rank < 3:
+            if inside.rank <= domain_of(reduction, known).rank and inside is not Domain.ELEMENT:
                 yield wrong(
                     equation,
                     f"{reduction} reduces a per-{inside.value} quantity",
@@ -381,6 +386,7 @@ RULES: tuple[Callable[[OptimizerSpec], Iterator[Problem]], ...] = (
     expressions,
     conditions,
     domains,
+    shapes,
     names,
     arguments,
     roles,

@@ -28,6 +28,7 @@ from .quantities import (
     Flag,
     Hyper,
     HyperTuple,
+    Shape,
     keyword_only,
     roles_of,
     symbols_of,
@@ -58,6 +59,9 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
                 "Give one of the two another name.",
             )
         owners[name] = (kind, owner)
+
+    read = {s for e in spec.equations for s in e.right.atoms(Shape)}
+    owners |= {number.name: ("number of the shape", number) for number in read}
 
     for argument in spec.parameters:
         kind = "flag" if isinstance(argument, Flag) else "hyperparameter"

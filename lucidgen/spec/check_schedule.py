@@ -18,7 +18,7 @@ from .check_arguments import bad_default
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
 from .names import SCHEDULER, SCHEDULER_CLASSES, class_problems, of_schedules, problems_of
-from .quantities import At, Hyper, Series, keyword_only
+from .quantities import At, Hyper, Series, Shape, keyword_only
 from .schedule import (
     OUTPUTS,
     Choice,
@@ -102,6 +102,12 @@ def undefined(spec: Schedule) -> Iterator[Problem]:
                     equation,
                     "this t is that of optimizers, which begins with 1",
                     "Import the one of schedules: from lucidgen.spec.schedule import t.",
+                )
+            elif isinstance(symbol, Shape):
+                yield wrong(
+                    equation,
+                    f"{symbol} is of a parameter, and a schedule knows none",
+                    "Multiply the rate in the equations of the optimizer instead: lr * sqrt(rows).",
                 )
             elif symbol in (t, base):
                 if equation.left == base:

@@ -1,4 +1,4 @@
-"""Where a quantity lives: on the host, once per tensor, per row or column, or per element.
+"""Where a quantity lives: on the host, once per tensor, matrix, row, column, or per element.
 
 Owns the lattice `Domain` and its inference from the equations. What follows from a domain
 (hoisting, state layout) is decided elsewhere.
@@ -19,10 +19,14 @@ from .schedule import Schedule
 
 
 class Domain(Enum):
-    """A set of axes along which a quantity varies; HOST is known before any array is touched."""
+    """A set of axes along which a quantity varies; HOST is known before any array is touched.
+
+    A tensor of more than two axes may hold many matrices; TENSOR is of all of them together.
+    """
 
     HOST = "scalar"
     TENSOR = "tensor"
+    MATRIX = "matrix"
     ROW = "row"
     COLUMN = "column"
     ELEMENT = "element"
@@ -42,7 +46,25 @@ class Domain(Enum):
     @cached_property
     def rank(self) -> int:
         """The height in the lattice; rows and columns are equally high."""
-        return {"scalar": 0, "tensor": 1, "row": 2, "column": 2, "element": 3}[self.value]
+        ranks = {"scalar": 0, "tensor": 1, "matrix": 2, "row": 3, "column": 3, "element": 4}
+        return ranks[self.value]
+
+    def reduced(self, leaves: str) -> Domain:
+        """What a reduction makes of values of this domain that leaves tensors, rows or columns.
+
+        >>> Domain.ELEMENT.reduced("row"), Domain.ROW.reduced("tensor")
+        (<Domain.ROW: 'row'>, <Domain.TENSOR: 'tensor'>)
+        >>> Domain.ROW.reduced("column")
+        <Domain.MATRIX: 'matrix'>
+        """
+        left = Domain(leaves)
+        if {self, left} == {Domain.ROW, Domain.COLUMN}:
+            return Domain.MATRIX
+        return left if left.rank < self.rank else self
+
+
+#: What there is of matrices only: a parameter of fewer than two axes has none of it.
+OF_MATRICES = (Domain.MATRIX, Domain.ROW, Domain.COLUMN)
 
 
 def join(domains: Iterable[Domain]) -> Domain:
@@ -61,10 +83,7 @@ def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain
             break  # there is nothing above
     name = HEADS.get(type(expr))
     leaves = OPERATIONS[name].leaves if name else None
-    if leaves:
-        reduced = Domain(leaves)
-        return reduced if reduced.rank < inside.rank else inside
-    return inside
+    return inside.reduced(leaves) if leaves else inside
 
 
 def infer_domains(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:

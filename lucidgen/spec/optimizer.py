@@ -36,6 +36,10 @@ from .quantities import (
     symbols_of,
 )
 
+#: What equations see of a tensor of more than two axes: the matrices of its last two, one matrix of
+#: its first axis against all others, or a vector (only exactly two axes are a matrix).
+MATRICES = ("last", "first", "exact")
+
 #: The default reading of an optimizer whose spec does not say whose it is.
 OWN = "own"
 
@@ -89,6 +93,19 @@ class OptimizerSpec:
         they would have.
     counts_steps : bool
         Whether the state has a step count although no equation reads t, as torch's may have.
+    matrices : {"last", "first", "exact"}
+        What equations see of a tensor of more than two axes. Rows lie along the last axis that they
+        see, columns along the one before it; states of rows and columns are of these shapes.
+
+        - "last": all its axes. Each matrix of the last two is worked on by itself.
+        - "first": one matrix, of the first axis against all others together, as one takes the
+          filters of a convolution.
+        - "exact": one vector. Only what has exactly two axes is a matrix.
+
+        What has two axes or fewer is seen as it is. `ndim` is the number of axes that equations
+        see, `size` that of all elements, `rows` and `columns` are those of each matrix. Where
+        `ndim < 2` there is no matrix: a vector counts as one row, a single number has ndim 0.
+        Reductions along rows or columns need a case for that: `when(ndim >= 2, ..., ...)`.
     reading : str
         The name of these equations among the dialects of the class: "torch" or "paper" where they
         are that, by default its "own".
@@ -107,6 +124,7 @@ class OptimizerSpec:
     ignores: tuple[Any, ...] = ()
     torch_keys: Mapping[str, Any] = field(default_factory=dict)
     counts_steps: bool = False
+    matrices: str = "last"
     saved_elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     location: Location = field(default_factory=lambda: caller(2), compare=False)
     reading: str = OWN
@@ -122,6 +140,7 @@ class OptimizerSpec:
             paper=self.paper,
             summary=self.summary,
             notes=self.notes,
+            matrices=self.matrices,
         )
         refuse_no_truth(counts_steps=self.counts_steps)
         refuse_no_mapping(defaults=self.defaults, bounds=self.bounds, torch_keys=self.torch_keys)
@@ -148,10 +167,10 @@ class OptimizerSpec:
         saved_as : mapping
             Other keys for states of the base, by series: `{v: "sum_sq_grad"}`.
         arguments, paper, summary, notes, requires, defaults, bounds, ignores, torch_keys,
-        saved_elsewhere, counts_steps, reading, also_called
+        saved_elsewhere, counts_steps, matrices, reading, also_called
             As in OptimizerSpec. `defaults` and `bounds` come on top of the base's; `arguments`,
-            `requires`, `torch_keys` and `counts_steps` replace the base's where given; the rest is
-            not inherited, and neither are arguments that only dialects of the base use.
+            `requires`, `torch_keys`, `counts_steps` and `matrices` replace the base's where given;
+            the rest is not inherited, and neither are arguments that only dialects of the base use.
         """
         own = {"arguments": self._own_arguments(), **changes}
         return self._derive(name, own.pop("reading", OWN), caller(), own)
@@ -201,6 +220,7 @@ class OptimizerSpec:
             requires=changes.pop("requires", self.requires),
             torch_keys=changes.pop("torch_keys", self.torch_keys),
             counts_steps=changes.pop("counts_steps", self.counts_steps),
+            matrices=changes.pop("matrices", self.matrices),
             defaults={**self.defaults, **changes.pop("defaults", {})},
             bounds={**self.bounds, **changes.pop("bounds", {})},
             **changes,

@@ -1,4 +1,4 @@
-"""The quantities of a recurrence: series, hyperparameters, flags and the step number.
+"""The quantities of a recurrence: series, hyperparameters, flags, the shape and the step number.
 
 Owns every symbol that can stand in an equation; all of them come from here, so that no two symbols
 look alike and differ. It knows nothing of equations: what a quantity *is* (state, scalar, array)
@@ -163,6 +163,26 @@ class Flag(Quantity):
 
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (self.name, self.default, self.doc, self.location), {}
+
+
+class Shape(Quantity):
+    """A whole number that the shape of a parameter gives, known before any array is touched.
+
+    A comparison of such numbers, and of hyperparameters, is a static choice of each parameter.
+    """
+
+    def __new__(cls, name: str) -> Shape:
+        self: Shape = sympy.Symbol.__xnew__(cls, name, integer=True, nonnegative=True)
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        return (self.name,), {}
+
+
+#: The axes that equations see, which `matrices` of the spec says; how many elements a parameter
+#: has; and how many of them are below and beside each other. A vector is one row, a single number
+#: has one row and one column.
+ndim, size, rows, columns = map(Shape, ("ndim", "size", "rows", "columns"))
 
 
 @dataclass(frozen=True)

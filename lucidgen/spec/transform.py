@@ -124,6 +124,7 @@ def transformed(
         defaults={**_among(kept, base.defaults), **fields.pop("defaults", {})},
         bounds={**_among(kept, base.bounds), **fields.pop("bounds", {})},
         counts_steps=fields.pop("counts_steps", base.counts_steps),
+        matrices=fields.pop("matrices", base.matrices),
         problems=problems,
         **fields,
     )

@@ -12,7 +12,7 @@ from typing import ClassVar
 import sympy
 
 from ..operations import EVERYWHERE, OPTIMIZERS, Where
-from ..spec.quantities import At
+from ..spec.quantities import At, Shape
 from .common.printer import ATOM, INFIX, Printer
 from .common.trees import Node, Op
 
@@ -95,6 +95,8 @@ class LatexPrinter(Printer):
         """As in Printer, with typeset names."""
         if isinstance(node, At):
             return typeset(node.series.name, str(node.index)), ATOM
+        if isinstance(node, Shape):
+            return rf"\text{{{node.name}}}", ATOM
         if isinstance(node, sympy.Symbol):
             return typeset(node.name), ATOM
         return super().text(node)

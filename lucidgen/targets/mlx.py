@@ -84,7 +84,7 @@ class _Fill:
     """Spreads states that become less than they are, such as one number, over their own shape."""
 
     def __init__(self, program: Program, statements: Code) -> None:
-        arrays = [o for o in program.outputs if o.domain.rank >= Domain.ROW.rank]
+        arrays = [o for o in program.outputs if o.domain.rank >= Domain.MATRIX.rank]
         #: By the name of a new value, what is of its shape.
         self.like = {
             statements.names[o.after]: program.outputs[0].before

@@ -9,24 +9,32 @@ import importlib
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, count, product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import sympy
+from sympy.core.relational import Relational
 
+from ..ir.lower import is_of_shape
+from ..operations import HEADS, OPERATIONS, Reduction
 from ..package import render
 from ..package.documentation import unsupported
 from ..package.module import compile_file
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Flag, Hyper
+from ..spec.quantities import Flag, Hyper, Shape
 from ..targets.common.cases import compared_with_special
 from .oracle import Setting
 
 #: A value away from every special one, and no dyadic fraction.
 AWAY = 0.1
+
+#: Shapes of parameters for specs that ask for them: each case of theirs holds for one, as far as
+#: few elements go.
+SHAPES = ((2, 4), (8,), (4, 2), (2, 1, 2, 2), (), (3, 3, 1), (1, 1))
 
 #: A bound on gradients that clips some of those of a normal distribution.
 BOUND = 0.7
@@ -39,22 +47,53 @@ def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator
 
     Of combinations that compute the same, as where a flag concerns what another one has switched
     off, the first. Gradients that are changed anyway are clipped too in every second combination.
+    Where equations ask for the shape of a parameter, each is there for each case of shapes, whose
+    shapes take turns; the first is there for all of them.
     """
     fixed = set(unsupported(main or spec, spec)) | {a.name for a in spec.ignores}
     hypers = [h for h in spec.hypers if h.special is not None and h.name not in fixed]
     flags = [f for f in spec.flags if f.name not in fixed]
     seen = set()
-    for on in product((False, True), repeat=len(hypers) + len(flags) + 1):
+    for number, on in enumerate(product((False, True), repeat=len(hypers) + len(flags) + 1)):
         values = {
             h.name: AWAY if yes else float(h.special) for h, yes in zip(hypers, on, strict=False)
         }
         chosen = dict(zip((f.name for f in flags), on[len(hypers) : -1], strict=True))
         bound = BOUND if on[-1] and sum(on) % 2 else math.inf
-        setting = Setting(spec, values, chosen, on[-1], bound)
-        meaning = (setting.maximize, tuple(setting.live_equations().items()))
-        if is_legal(setting) and meaning not in seen:
-            seen.add(meaning)
-            yield setting
+        made = Setting(spec, values, chosen, on[-1], bound)
+        for shapes in _cases_of_shapes(made):
+            setting = replace(made, shape=shapes[0])
+            meaning = (setting.maximize, shapes, tuple(setting.live_equations().items()))
+            if is_legal(setting) and meaning not in seen:
+                seen.add(meaning)
+                some = shapes if number == 0 else (shapes[number % len(shapes)],)
+                yield from (replace(made, shape=shape) for shape in some)
+
+
+def _cases_of_shapes(setting: Setting) -> Iterator[tuple[tuple[int, ...] | None, ...]]:
+    """The shapes for which all comparisons of them have the same answers, for each such case."""
+    asked = [e.right for e in setting.spec.equations if e.right.has(Shape)]
+    if not asked:
+        yield (None,)
+        return
+    comparisons = sorted(set().union(*(right.atoms(Relational) for right in asked)), key=str)
+    cases: dict[tuple[bool, ...], list[tuple[int, ...]]] = {}
+    for shape in SHAPES:
+        one = replace(setting, shape=shape)
+        if len(one.axes) > 1 or not _reduces_matrices(one):
+            answers = tuple(one.holds(asks) for asks in comparisons if is_of_shape(asks))
+            cases.setdefault(answers, []).append(shape)
+    yield from map(tuple, cases.values())
+
+
+def _reduces_matrices(setting: Setting) -> bool:
+    """Whether rows or columns are reduced in what is computed."""
+    heads = (
+        OPERATIONS[HEADS[type(reduction)]]
+        for right in setting.live_equations().values()
+        for reduction in right.atoms(Reduction)
+    )
+    return any(row.leaves in ("row", "column") for row in heads)
 
 
 def pairwise(every: Sequence[Setting]) -> list[Setting]:
@@ -71,10 +110,12 @@ def pairwise(every: Sequence[Setting]) -> list[Setting]:
     return [every[i] for i in sorted(taken)]
 
 
-def _choices(setting: Setting) -> list[tuple[str, bool]]:
+def _choices(setting: Setting) -> list[tuple[str, Any]]:
     spec = setting.spec
-    found = [(h.name, setting.is_away(h)) for h in spec.hypers if h.special is not None]
+    found: list[tuple[str, Any]] = []
+    found += [(h.name, setting.is_away(h)) for h in spec.hypers if h.special is not None]
     found += [(flag.name, setting.flag(flag)) for flag in spec.flags]
+    found += [("shape", setting.shape)]
     return [*found, ("maximize", setting.maximize), ("bound", setting.grad_bound < math.inf)]
 
 

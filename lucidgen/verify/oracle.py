@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..operations.reals import Value, maximum, minimum, multiply, real
 from ..spec.domains import Domain, infer_domains
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import At, Flag, Hyper, Series, t
+from ..spec.quantities import At, Flag, Hyper, Series, Shape, t
 from .exact import evaluate
 
 
@@ -29,7 +29,8 @@ class Setting:
     """What the user chose: hyperparameters by symbol, flags by name, what happens to gradients.
 
     What is not given has the spec's default. The equations read the gradient with its sign changed
-    if `maximize`, and clipped to at most `grad_bound` in magnitude.
+    if `maximize`, and clipped to at most `grad_bound` in magnitude. `shape` is the parameter's; it
+    must be known where equations ask for it.
     """
 
     spec: OptimizerSpec
@@ -37,6 +38,32 @@ class Setting:
     flags: Mapping[str, bool] = field(default_factory=dict)
     maximize: bool = False
     grad_bound: float = math.inf
+    shape: tuple[int, ...] | None = None
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes that the equations see of the parameter."""
+        shape = self.shape
+        if shape is None:
+            raise ValueError(f"{self.spec.name} asks for shapes: say Setting(..., shape=...)")
+        if len(shape) > 2 and self.spec.matrices == "first":
+            return shape[0], math.prod(shape[1:])
+        if len(shape) > 2 and self.spec.matrices == "exact":
+            return (math.prod(shape),)
+        return shape
+
+    def number(self, symbol: sympy.Symbol) -> int:
+        """A number of the shape."""
+        below, beside = self.axes[-2:] if len(self.axes) > 1 else (1, math.prod(self.axes))
+        counts = {"rows": below, "columns": beside, "size": math.prod(self.axes)}
+        return counts.get(symbol.name, len(self.axes))
+
+    def holds(self, condition: sympy.Basic) -> bool:
+        """Whether a comparison of numbers of the shape and arguments holds."""
+        found = condition.func(*map(self._decided, condition.args))
+        values = {h: sympy.Rational(self.hyper(h)) for h in found.atoms(Hyper)}
+        values |= {number: sympy.Integer(self.number(number)) for number in found.atoms(Shape)}
+        return bool(found.xreplace(values))
 
     @property
     def grad_factor(self) -> float:
@@ -79,12 +106,16 @@ class Setting:
         return bool(self.hyper(hyper) != hyper.special)
 
     def resolved(self, expr: sympy.Basic) -> sympy.Basic:
-        """An expression with all flags and special values put in; comparisons stay open."""
-        known = {
+        """An expression with flags, special values and the shape put in.
+
+        Comparisons of anything else stay open.
+        """
+        known: dict[sympy.Basic, sympy.Basic] = {
             symbol: sympy.nsimplify(symbol.special, rational=True)
             for symbol in expr.atoms(Hyper)
             if symbol.special is not None and not self.is_away(symbol)
         }
+        known |= {symbol: sympy.Integer(self.number(symbol)) for symbol in expr.atoms(Shape)}
         return self._decided(expr).xreplace(known)
 
     def _decided(self, expr: sympy.Basic) -> sympy.Basic:
@@ -100,6 +131,8 @@ class Setting:
             return sympy.sympify(self.is_away(expr))
         if isinstance(expr, sympy.And | sympy.Or | sympy.Not):
             return expr.func(*map(self._condition, expr.args))
+        if expr.atoms(Shape) and not expr.atoms(At) and not expr.has(t):
+            return sympy.sympify(self.holds(expr))
         return expr.func(*map(self._decided, expr.args)) if expr.args else expr
 
     def value(self, equation: Eq) -> sympy.Expr:
@@ -171,6 +204,8 @@ class Trajectory:
     t: int = 0
 
     def __post_init__(self) -> None:
+        if self.setting.shape is None:
+            self.setting = replace(self.setting, shape=np.shape(self.w))
         self.w = _real(self.w)
         self.states = {name: _real(value) for name, value in self.states.items()}
 
@@ -192,6 +227,7 @@ def spread(value: Value, domain: Domain, shape: tuple[int, ...]) -> Value:
     """A value with an entry for each element, row or column of a parameter of some shape."""
     shapes = {
         Domain.ELEMENT: shape,
+        Domain.MATRIX: (*shape[:-2], 1, 1),
         Domain.ROW: (*shape[:-1], 1),
         Domain.COLUMN: (*shape[:-2], 1, *shape[-1:]),
     }

@@ -32,7 +32,19 @@ from ..spec.functions import (
     when,
 )
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Series, flag, grad, hyper, series, t, w
+from ..spec.quantities import (
+    Series,
+    columns,
+    flag,
+    grad,
+    hyper,
+    ndim,
+    rows,
+    series,
+    size,
+    t,
+    w,
+)
 
 Pick = Callable[[Sequence[Any]], Any]
 
@@ -90,6 +102,8 @@ class Author:
                 lambda: Max(a, b),
                 lambda: log(1 + Abs(a)),
                 lambda: (1 + Abs(a)) ** power,
+                lambda: a * sqrt(rows / size),
+                lambda: a + 1 / columns,
                 lambda: when(self.condition(), a, b),
             ]
         )()
@@ -104,6 +118,12 @@ class Author:
             lambda: ~power,
             lambda: a > b,
             lambda: t >= 2,
+            # Of no case that there would be no matrices in.
+            lambda: ndim < 3,
+            lambda: rows > columns,
+            lambda: size >= 3,
+            lambda: 2 * size > a + t,
+            lambda: columns > free,
         ]
         if arrays:
             x = self.pick(self.elements)
@@ -208,7 +228,10 @@ class Author:
         equations.append(Eq(w[t], w[t - 1] - lr * self.element()))
         if self.pick([False, False, False, True]):
             equations.append(Eq(w[1], w[0] - lr * grad[1] / 2))
-        return OptimizerSpec("Random", self.used(equations), self.shuffled(equations))
+        matrices = self.pick(["last", "last", "first"])
+        return OptimizerSpec(
+            "Random", self.used(equations), self.shuffled(equations), matrices=matrices
+        )
 
     def define(
         self,

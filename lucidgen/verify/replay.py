@@ -7,7 +7,7 @@ machines of one format.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -58,15 +58,18 @@ def replay(run: Run, machines: Iterable[str] = ("numpy", "mlx")) -> list[Finding
 
     The comparison ends where rounding may decide a branch on the host.
     """
-    setting, kind = run.setting, FLOAT32 if run.w.dtype == np.float32 else FLOAT64
-    truth = Trajectory(setting, run.w, dict(run.states), run.t)
-    enclosure = Enclosure(setting, run.program, kind, run.w, dict(run.states), run.t)
+    kind = FLOAT32 if run.w.dtype == np.float32 else FLOAT64
+    setting = replace(run.setting, shape=run.w.shape)
+    states = {name: _as_seen(state, setting) for name, state in run.states.items()}
+    w = _as_seen(run.w, setting)
+    truth = Trajectory(setting, w, states, run.t)
+    enclosure = Enclosure(setting, run.program, kind, w, dict(states), run.t)
     drivers = [(machine, _Driver(machine, run)) for machine in machines]
     found = []
     for number, grad in enumerate(run.grads, start=run.t + 1):
-        truth.step(grad)
+        truth.step(_as_seen(grad, setting))
         try:
-            enclosure.step(grad)
+            enclosure.step(_as_seen(grad, setting))
         except Undecided:
             break
         for machine, driver in drivers:
@@ -76,6 +79,11 @@ def replay(run: Run, machines: Iterable[str] = ("numpy", "mlx")) -> list[Finding
                 bound = enclosure.w if name == "w" else enclosure.states[name]
                 found.append(Finding(machine, number, name, compare(values, exact, bound)))
     return found
+
+
+def _as_seen(array: Any, setting: Setting) -> Any:
+    """An array of the parameter's shape as the equations see it; anything else as it is."""
+    return array.reshape(setting.axes) if np.shape(array) == setting.shape != () else array
 
 
 class _Driver:
@@ -94,7 +102,8 @@ class _Driver:
         reading = run.setting.spec.reading
         kernel = machine if machine in ("numpy", "cpp") else "auto"
         self.optimizer: Any = run.cls([self.parameter], dialect=reading, kernel=kernel, **chosen)
-        self.keys = {s.name: s.saved_as for s in run.setting.states()}
+        setting = replace(run.setting, shape=run.w.shape)
+        self.keys = {s.name: s.saved_as for s in setting.states()}
         state = {self.keys[name]: self.array(value) for name, value in run.states.items()}
         if run.t:
             state["step"] = run.t

@@ -9,7 +9,7 @@ rounded to that type on its way (both targets pass scalars as arrays of it).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -127,6 +127,8 @@ class Enclosure:
     t: int = 0
 
     def __post_init__(self) -> None:
+        if self.setting.shape is None:
+            self.setting = replace(self.setting, shape=np.shape(self.w))
         self.w = approximations(real(self.w))
         self.states = {n: approximations(real(value)) for n, value in self.states.items()}
 
@@ -141,6 +143,8 @@ class Enclosure:
             "grad_bound": Approximation(real(self.setting.grad_bound)),
             **{h.name: self.hyper(h) for h in self.setting.spec.hypers},
         }
+        for given in self.program.input("shape"):
+            inputs[given.symbol.name] = Approximation(real(self.setting.number(given.symbol)))
         for output in self.program.outputs[1:]:
             name = output.after.name
             if output.live.holds(on):
@@ -167,6 +171,7 @@ class Enclosure:
         for hyper in self.setting.spec.hypers:
             if hyper.special is not None:
                 on[f"use_{hyper.name}"] = self.setting.is_away(hyper)
+        on |= {name: self.setting.holds(asked) for name, asked in self.program.shapes}
         live = self.setting.states()
         for series in self.setting.spec.by_moment("first"):
             if series in self.setting.spec.states:

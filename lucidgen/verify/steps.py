@@ -90,7 +90,7 @@ def _report(entry: Entry, cls: Any, every: list[Setting], machine: str, rule: An
     compared, worst, wrong = 0, 0.0, []
     for seed, setting in enumerate(every):
         for kind in TYPES[machine]:
-            run = Run(cls, setting, program, *_numbers(seed, kind, rule), states={})
+            run = Run(cls, setting, program, *_numbers(seed, kind, rule, setting), states={})
             for finding in replay(run, [machine]):
                 compared += len(finding.comparison.ratios)
                 worst = max(worst, finding.comparison.worst)
@@ -105,12 +105,14 @@ def _report(entry: Entry, cls: Any, every: list[Setting], machine: str, rule: An
     return Report(f"{title}: {combinations}", shown if compared else (), tuple(wrong))
 
 
-def _numbers(seed: int, kind: Any, rule: Any) -> tuple[Any, list[Any]]:
-    """A parameter, and gradients for it."""
+def _numbers(seed: int, kind: Any, rule: Any, setting: Setting) -> tuple[Any, list[Any]]:
+    """A parameter, of the setting's shape if it has one, and gradients for it."""
     rng = np.random.default_rng(seed)
     edges = np.array(HOSTILE[kind] if rule.elementwise else TAME, kind)
     columns = []
     for _ in range(STEPS + 1):
         mixed = rng.standard_normal(6) * 10.0 ** rng.integers(-6 * rule.elementwise, 3, 6)
         columns.append(np.stack([mixed.astype(kind), rng.permutation(edges)]))
+    if setting.shape is not None:
+        columns = [np.resize(column.T, setting.shape) for column in columns]
     return columns[0], columns[1:]

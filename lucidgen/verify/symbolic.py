@@ -16,6 +16,7 @@ from typing import Any
 import sympy
 
 from ..operations.reals import Value, multiply, real
+from ..runtime.groups.shapes import choices
 from ..runtime.rules import Rule
 from .equivalence import Box, distance, run, source_of, values
 from .oracle import Trajectory
@@ -53,6 +54,7 @@ class SymbolicStep:
             "grad_factor": real(factor * setting.grad_factor),
             "grad_bound": real(setting.grad_bound),
             **{hyper.name: real(setting.hyper(hyper)) for hyper in setting.spec.hypers},
+            **{rule.called(name): real(setting.number(sympy.Symbol(name))) for name in rule.reads},
             **{state.name: real(0) for state in rule.scalar_states},
             **{name: before.last(name) for name in self.live},
         }
@@ -111,6 +113,9 @@ class SymbolicStep:
         for hyper in setting.spec.hypers:
             if hyper.special is not None:
                 found[f"use_{hyper.name}"] = setting.is_away(hyper)
+        if self.rule.asks_shapes:
+            values = {hyper.name: setting.hyper(hyper) for hyper in setting.spec.hypers}
+            found |= choices(self.rule, setting.shape or (), {**values, **found})
         created = set(self.live) - set(self.before.states)
         return found | {f"first_{s.name}": s.name in created for s in self.rule.states if s.first}
 

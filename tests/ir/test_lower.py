@@ -11,7 +11,7 @@ import sympy
 from lucidgen.ir.lower import lower
 from lucidgen.ir.program import Program
 from lucidgen.operations.reals import real
-from lucidgen.passes import resolve
+from lucidgen.passes import optimize, resolve
 from lucidgen.passes.examples import grad as gradient
 from lucidgen.spec import (
     Eq,
@@ -21,7 +21,10 @@ from lucidgen.spec import (
     flag,
     grad,
     hyper,
+    ndim,
+    rows,
     series,
+    sqrt,
     t,
     w,
     when,
@@ -62,6 +65,38 @@ def test_the_equations_read_the_gradient_that_clipping_and_maximizing_leave() ->
     assert texts(program)[0].startswith("scaled_grad = Max(")
     assert texts(program)[1] == f"scaled_grad = {gradient}  if not scale_grad"
     assert plainly(program) == ["g = scaled_grad/2", "w = -g*lr + w[t - 1]"]
+
+
+def test_comparisons_of_a_shape_are_one_choice_whichever_way_they_are_written() -> None:
+    ways = when(ndim < 2, m[t], g[t]) + when(ndim > 1, 1, 2) * when(~(ndim >= 2), v[t - 1], 3)
+    program = made(
+        Eq(g[t], grad[t] + decay * w[t - 1]),
+        Eq(m[t], beta * m[t - 1] + g[t]),
+        Eq(v[t], beta * v[t - 1] + g[t]),
+        Eq(w[t], w[t - 1] - lr * ways),
+    )
+    assert program.shapes == (("ndim_at_least_2", ndim >= 2),)
+    assert [str(o.live) for o in program.outputs] == ["always", *["not ndim_at_least_2"] * 2]
+    assert {i.kind for i in program.inputs} == {
+        "step",
+        "hyper",
+        "scaling",
+        "weight",
+        "grad",
+        "state",
+    }
+
+
+def test_a_number_of_the_shape_is_read_as_a_scalar() -> None:
+    program = made(Eq(g[t], sqrt(rows) * grad[t]), step)
+    assert [str(i.symbol) for i in program.input("shape")] == ["rows"]
+    assert all(let.domain is Domain.HOST for let in optimize(program).host)
+
+
+def test_what_changes_from_step_to_step_is_no_choice_of_the_shape() -> None:
+    program = made(Eq(g[t], when(rows > t, grad[t], 1)), step)
+    assert not program.shapes
+    assert program.conditions == ("rows_above_t",)
 
 
 def test_at_its_special_value_a_hyperparameter_is_in_no_equation() -> None:

@@ -90,6 +90,8 @@ def _drawn(given: Input, rng: np.random.Generator) -> Value:
     """A legal value of an input."""
     if given.kind == "step":
         return real(int(rng.integers(1, 9)))
+    if given.kind == "shape":
+        return real(int(rng.integers(1, 9)))
     if given.kind == "hyper" or given.kind == "scaling":
         bounds = given.bounds
         low = next((b for b in (bounds.above, bounds.at_least) if b is not None), -2.0)

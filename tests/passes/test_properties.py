@@ -4,8 +4,10 @@ Any legal spec lowers, builds and agrees with the oracle within its running erro
 preserves meaning; the order of equations does not matter.
 """
 
+import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,19 +64,24 @@ def specs(draw: st.DrawFn) -> OptimizerSpec:
 def chosen(draw: st.DrawFn, spec: OptimizerSpec) -> Setting:
     hypers = {name: draw(st.sampled_from(values)) for name, values in VALUES.items()}
     flags = {"early": draw(st.booleans()), "late": draw(st.booleans())}
-    return Setting(spec, hypers, flags, draw(st.booleans()))
+    return Setting(spec, hypers, flags, draw(st.booleans()), shape=(2, 2))
 
 
-def arrays(draw: st.DrawFn) -> np.ndarray:
-    """A matrix, small but with rows and columns."""
+#: Small, but with rows and columns.
+SHAPES = ((2, 2), (2, 2), (3, 1), (2, 1, 2))
+
+
+def arrays(draw: st.DrawFn, shape: tuple[int, ...] = (2, 2)) -> np.ndarray:
+    """An array of some shape."""
     numbers = st.sampled_from([0.0, 1.0, -1.0, 0.5, 1e-6]) | st.floats(-10, 10, width=32)
-    return np.array([[draw(numbers) for _ in range(2)] for _ in range(2)], np.float32)
+    return np.array([draw(numbers) for _ in range(math.prod(shape))], np.float32).reshape(shape)
 
 
 def builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None:
     spec = data.draw(specs())
     setting = data.draw(chosen(spec))
-    start, *grads = (arrays(data.draw) for _ in range(4))
+    shape = data.draw(st.sampled_from(SHAPES))
+    start, *grads = (arrays(data.draw, shape) for _ in range(4))
     program = optimize(lower(spec))
     try:
         cls = build([spec], folder).Random
@@ -94,9 +101,10 @@ def builds_and_agrees_with_the_oracle(folder: Path, data: st.DataObject) -> None
 
 def on_symbols(rule: Rule, setting: Setting, grads: list[np.ndarray]) -> None:
     """Two steps of the emitted Python compute what the equations say, but for rounding."""
-    path = Trajectory(setting, np.array([[0.5, -1.5], [0.25, 2.0]]))
+    setting = replace(setting, shape=grads[0].shape)
+    path = Trajectory(setting, np.resize([0.5, -1.5, 0.25, 2.0], setting.axes))
     for grad in grads[:2]:
-        exact = real(grad.astype(np.float64))
+        exact = real(grad.astype(np.float64).reshape(setting.axes))
         step = SymbolicStep(rule, path, exact)
         if all(REALS.isfinite(x) for value in step.truth.values() for x in np.ravel(value)):
             for form in FORMS:
@@ -119,6 +127,8 @@ def inputs_of(draw: st.DrawFn, program: Program, setting: Setting) -> dict[str, 
         name = given_.symbol.name
         if given_.kind == "hyper":
             found[name] = real(setting.hypers[name])
+        elif given_.kind == "shape":
+            found[name] = real(setting.number(given_.symbol))
         elif given_.kind != "step":
             array = real(arrays(draw).astype(np.float64))
             parts = {"element": array, "row": array[:, :1], "column": array[:1]}
@@ -141,7 +151,7 @@ def test_every_pass_preserves_meaning(data: st.DataObject) -> None:
     spec = data.draw(specs())
     setting = data.draw(chosen(spec))
     program = lower(spec)
-    step = Enclosure(setting, program, FLOAT64, np.zeros(1), {}, data.draw(st.integers(0, 1)))
+    step = Enclosure(setting, program, FLOAT64, np.zeros((2, 2)), {}, data.draw(st.integers(0, 1)))
     step.states |= {s.name: None for s in spec.states if data.draw(st.booleans())}
     on = step.choices()
     inputs = inputs_of(data.draw, program, setting)
@@ -167,7 +177,7 @@ def test_the_order_of_equations_does_not_matter(data: st.DataObject) -> None:
         "Random", spec.arguments, tuple(data.draw(st.permutations(spec.equations)))
     )
     programs_ = [lower(spec), lower(other)]
-    step = Enclosure(setting, programs_[0], FLOAT64, np.zeros(1))
+    step = Enclosure(setting, programs_[0], FLOAT64, np.zeros((2, 2)))
     inputs = inputs_of(data.draw, programs_[0], setting)
     one, two = (programs.run(program, inputs, step.choices()) for program in programs_)
     agree(one, two, "shuffled")

@@ -184,6 +184,14 @@ WRONG = {
         2,
         ("is that of optimizers, which begins with 1", "from lucidgen.spec.schedule import t"),
     ),
+    "a number of a parameter's shape": (
+        """
+        from lucidgen.spec import rows
+        S = Schedule("S", arguments=(gamma,), equations=(Eq(value[t], base * gamma * rows),))
+        """,
+        2,
+        ("rows is of a parameter, and a schedule knows none", "in the equations of the optimizer"),
+    ),
     "a t of optimizers on the right": (
         """
         from lucidgen.spec import t as n

@@ -29,6 +29,86 @@ def problems(tmp_path: Path, source: str) -> list[Problem]:
 
 # Source, the line (from the first after START), and words of the message, equation and remedy.
 WRONG = {
+    "rows where there are none": (
+        """
+        A = OptimizerSpec(
+            "A",
+            (lr,),
+            (
+                Eq(w[t], w[t - 1] - lr * when(ndim < 2, row_mean(grad[t]), 1)),
+            ),
+        )
+        """,
+        5,
+        (
+            "row_mean(grad[t]) reduces along rows or columns, in a case that has no matrices",
+            "in  w[t] = ",
+            "when(ndim >= 2, ..., ...)",
+        ),
+    ),
+    "the last value of rows where there are none": (
+        """
+        r = series("r")
+        A = OptimizerSpec(
+            "A",
+            (lr,),
+            (
+                Eq(r[t], r[t - 1] + row_mean(grad[t])),
+                Eq(w[t], w[t - 1] - lr * when((ndim > 1) & (rows > 3), 1, r[t - 1])),
+                Eq(w[1], w[0] - lr * when(~(ndim > 1), r[1], grad[1])),
+            ),
+        )
+        """,
+        8,
+        ("r[1] is one number per row, in a case that has no matrices",),
+    ),
+    "what needs rows where there are none": (
+        """
+        r, n = series("r"), series("n")
+        A = OptimizerSpec(
+            "A",
+            (lr,),
+            (
+                Eq(r[t], row_mean(grad[t])),
+                Eq(n[t], norm(r[t])),
+                Eq(w[t], w[t - 1] - lr * when(ndim >= 2, r[t], n[t])),
+            ),
+        )
+        """,
+        8,
+        ("n[t] needs what a vector has not, since r[t] is one number per row, in a case",),
+    ),
+    "a shape as a condition": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * when(ndim, grad[t], 1)),))
+        """,
+        1,
+        ("ndim is not a condition", "or a comparison"),
+    ),
+    "an argument that is called like a number of the shape": (
+        """
+        rows_ = hyper("rows", 1.0)
+        A = OptimizerSpec("A", (rows_,), (Eq(w[t], w[t - 1] - rows * rows_ * grad[t]),))
+        """,
+        1,
+        ("the hyperparameter 'rows' shadows the number of the shape 'rows'", "another name"),
+    ),
+    "matrices of no kind": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),), matrices="frist")
+        """,
+        1,
+        ("matrices='frist' says nothing (did you mean 'first'?)", "'last', 'first', 'exact'"),
+    ),
+    "a constraint on the shape": (
+        """
+        A = OptimizerSpec(
+            "A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),), requires=((rows > 2, "no rows"),)
+        )
+        """,
+        1,
+        ("`requires` of A reads rows", "about arguments only"),
+    ),
     "bounds of what is no hyperparameter": (
         """
         A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),))

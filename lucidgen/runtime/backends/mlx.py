@@ -25,7 +25,7 @@ from ..checking import warning_level
 from ..groups.bucket import Bucket, Part
 from ..groups.states import Seen
 from ..rules.calling import unknown_name
-from ..rules.rule import Rule, State, names_of
+from ..rules.rule import Rule, State, names_of, seen
 from .gpu import ANY, languages, packing, trial
 from .gpu.packing import New
 from .mlx_arrays import computing_type, state_array
@@ -90,14 +90,25 @@ def compiled(
         raise unknown_name(function, dict.fromkeys(given))
     returned = [1 + index for index, state in enumerate(rule.arrays) if state in arrays]
     fixed = {name: value for name, value in constants.items() if name in names}
+    as_matrix = rule.shaped and rule.matrices == "first"  # what is no matrix is seen as it is
+    elements = ("w", "grad", *(state.name for state in arrays if state.domain == "element"))
 
     def step(w: Array, grad: Array, states: list[Array], values: list[Array]) -> list[Array]:
         kind, work = w.dtype, computing_type(w.dtype)
         available = dict(zip(live, (state.astype(work) for state in states), strict=True))
         available["w"], available["grad"] = w.astype(work), grad.astype(kind).astype(work)
+        if as_matrix:
+            shape = seen(w.shape, rule.matrices)
+            available |= {name: available[name].reshape(shape) for name in elements}
         arguments = {name: available[name] for name in names if name in available}
         results = function(**arguments, **dict(zip(scalars, values, strict=True)), **fixed)
-        return [results[index].astype(kind) for index in (0, *returned)]
+        new = [results[index].astype(kind) for index in (0, *returned)]
+        if as_matrix:
+            kept = ("w", *live)
+            new = [
+                a.reshape(w.shape) if n in elements else a for n, a in zip(kept, new, strict=True)
+            ]
+        return new
 
     return Step(scalars, mx.compile(step))
 

@@ -15,7 +15,7 @@ from ..arrays import Array
 from ..groups.bucket import Part
 from ..groups.states import Seen
 from ..rules.calling import step_names, unknown_name
-from .numpy_arrays import bind, computing_type, keep
+from .numpy_arrays import as_seen, bind, computing_type, keep
 
 #: Elements per call of an elementwise step. Work arrays of this size stay in the caches; smaller
 #: chunks cost more calls than they save memory traffic (measured from 8 thousand to 262 thousand).
@@ -68,6 +68,7 @@ class Call:
     def __init__(self, part: Part, work: WorkArrays) -> None:
         self.part, self.work = part, work
         rule, values = part.bucket.settings.rule, part.bucket.values
+        self.shaped = part.bucket.settings.shaped
         self.own, self.common = step_names(rule)
         if not all(map(values.__contains__, self.common)):
             known = dict.fromkeys(("w", "grad", *self.own))
@@ -87,7 +88,9 @@ class Call:
                 if seen.dtype is not dtype:
                     dtype = seen.dtype
                     common = self._arguments(dtype)
-                if grad.ndim != 1 and not rule.shaped:
+                if self.shaped:
+                    grad = as_seen(grad, rule)
+                elif grad.ndim != 1:
                     grad = grad.ravel(seen.order)
                 if dtype.itemsize < 4:
                     _run_half(function, grad, chunks, common)
@@ -110,11 +113,15 @@ class Call:
         rule, w = self.part.bucket.settings.rule, seen.data
         order: Any = seen.order
         states = [array for _, array in seen.sources]
-        names = [state.name for state in seen.arrays]
-        if rule.shaped:
+        if self.shaped:
+            w = as_seen(w, rule)
             views = self.work.of(w.dtype, w.size, rule.scratch)
             scratch = tuple(view.reshape(w.shape, order=order) for view in views)
-            return [(None, w, self._tail(dict(zip(names, states, strict=True)), scratch))]
+            own = {
+                state.name: as_seen(array, rule) if state.domain == "element" else array
+                for state, array in zip(seen.arrays, states, strict=True)
+            }
+            return [(None, w, self._tail(own, scratch))]
         w = w.reshape(-1, order=order)
         flat = {
             state.name: array.reshape(-1, order=order) if state.domain == "element" else array

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..arrays import Array, as_numpy, plain
 from ..groups.bucket import Members, Part
 from ..groups.settings import Settings
 from ..groups.states import Seen, Slot
-from ..rules.rule import State
+from ..rules.rule import Rule, State, seen
 
 
 def computing_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -80,12 +80,16 @@ def apart(gradient: Array) -> Array:
     return gradient.copy() if shares_memory((gradient,)) else gradient
 
 
-def private(param: Any) -> Array:
-    """The parameter's data as an array that only the runtime's own parameters share."""
+def private(param: Any, order: Literal["C", "K"] = "K") -> Array:
+    """The parameter's data as an array that only the runtime's own parameters share.
+
+    It is contiguous; where the order is to be C's, it is that.
+    """
     data: Any = param.data
-    if isinstance(data, np.ndarray) and is_private(data, param):
-        return data
-    mine = np.array(data, order="K")
+    is_mine = isinstance(data, np.ndarray) and is_private(data, param)
+    if is_mine and (order == "K" or data.flags.c_contiguous):
+        return data  # type: ignore[no-any-return]
+    mine = np.array(data, order=order)
     if not (mine.flags.c_contiguous or mine.flags.f_contiguous):
         mine = np.array(data, order="C")
     param.data = mine
@@ -93,6 +97,11 @@ def private(param: Any) -> Array:
         mine = np.asarray(param.data)
     mark_private(mine, param)
     return mine
+
+
+def as_seen(array: Array, rule: Rule) -> Array:
+    """An array as equations of matrices see it, in whose memory it is if it is contiguous."""
+    return array if rule.matrices == "last" else array.reshape(seen(array.shape, rule.matrices))
 
 
 def bind(part: Part) -> None:
@@ -103,7 +112,11 @@ def bind(part: Part) -> None:
     if part.members.seen is not None:
         return
     settings, slots = part.bucket.settings, [slot for slot in part.slots if slot.seen is None]
-    weights = [private(slot.param) for slot in slots]
+    # Several axes are seen as one without a copy only in C's order.
+    as_one = settings.shaped and settings.rule.matrices == "first"
+    weights = [
+        private(slot.param, "C" if as_one and slot.param.data.ndim > 2 else "K") for slot in slots
+    ]
     orders = list(map(_order, weights))
     alike = list(zip(slots, weights, orders, strict=True))
     keys = [state.key for state in settings.arrays]

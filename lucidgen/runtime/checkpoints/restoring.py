@@ -75,12 +75,16 @@ def new_entry(
     found = {key: value for key, value in saved.items() if value is not None}
     if settings is None or not found:
         return {key: copied(value) for key, value in found.items()}
+    settings = settings.of(target.shape)
     rule, label = settings.rule, target.label
     entry = _beside_the_rule(optimizer, found, target)
     if not found:
         return entry
-    for key in _states_of_ignored_arguments(optimizer, rule):
+    for key in _states_of_ignored_arguments(optimizer, rule, target.shape):
         found.pop(key, None)
+    for state in rule.states:
+        if state not in settings.possible:  # kept for other shapes, where a library has it for all
+            found.pop(state.key, None)
     unknown = [key for key in found if key not in rule.keys and key != "step"]
     if unknown and not optimizer._steps_by_itself:
         fitting = _fitting_dialects(optimizer, found)
@@ -121,7 +125,9 @@ def _beside_the_rule(optimizer: Owner, found: dict[str, Any], target: Target) ->
     return entry
 
 
-def _states_of_ignored_arguments(optimizer: Owner, rule: Rule) -> frozenset[str]:
+def _states_of_ignored_arguments(
+    optimizer: Owner, rule: Rule, shape: tuple[int, ...]
+) -> frozenset[str]:
     """The states that other dialects keep for arguments that this one ignores.
 
     Lucid 2 saves the maximum of AMSGrad, which it never uses.
@@ -129,7 +135,7 @@ def _states_of_ignored_arguments(optimizer: Owner, rule: Rule) -> frozenset[str]
     keys: set[str] = set()
     for other in optimizer.rules.values():
         defaults = {name: argument.default for name, argument in other.arguments.items()}
-        choices = Settings(other, defaults).choices
+        choices = Settings(other, defaults, shape).choices
         ignored = [other.called(n) for n in rule.ignored if other.called(n) in choices]
         off, on = ({**choices, **dict.fromkeys(ignored, value)} for value in (False, True))
         for state in other.states:
@@ -146,7 +152,7 @@ def _required(settings: Settings, ours: bool) -> list[str]:
     """
     keys = ["step"] if settings.rule.counts_steps else []
     for state in (*settings.arrays, *settings.scalars):
-        if not state.first and not (ours and state.live is not None):
+        if not state.first and not (ours and state not in settings.certain):
             keys.append(state.key)
     return keys
 

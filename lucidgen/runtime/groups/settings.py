@@ -17,7 +17,8 @@ import numpy as np
 from ..arrays import is_mlx
 from ..checking import as_bool, as_number, nearest, shown
 from ..rules.calling import call_in_ieee
-from ..rules.rule import Flag, Hyper, Rule, State
+from ..rules.rule import Flag, Hyper, Rule, State, seen
+from .shapes import choices, numbers, states_of
 
 #: What a group may hold besides the arguments of its class.
 STRUCTURE = ("params", "param_names", "name")
@@ -93,12 +94,32 @@ class Settings:
 
     What happens to gradients before the equations read them is one choice, ``scale_grad``, and two
     values: they are multiplied by ``grad_factor``, and clipped to +-``grad_bound``.
+
+    Where a rule asks for the shapes of parameters, those of a group have none of that by itself:
+    ``of`` gives the settings for a shape, which have the choices and the numbers of that shape.
+    ``matrix_equation`` is one that needs matrices under these choices, if there is one; steps are
+    ``shaped`` that take arrays as equations see them, and no flat ones.
     """
 
-    __slots__ = ("arrays", "choices", "given", "rule", "scalars", "values")
+    __slots__ = (
+        "_alike",
+        "_of",
+        "arrays",
+        "choices",
+        "given",
+        "matrix_equation",
+        "rule",
+        "scalars",
+        "shaped",
+        "values",
+    )
 
-    def __init__(self, rule: Rule, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, rule: Rule, values: Mapping[str, Any], shape: tuple[int, ...] | None = None
+    ) -> None:
         self.rule, self.given = rule, values
+        self._of: dict[tuple[int, ...], Settings] = {}
+        self._alike: dict[Any, Settings] = {}
         self.values: dict[str, float] = {}
         called = rule.called
         self.choices: dict[str, bool] = {called(f.name): values[f.name] for f in rule.flags}
@@ -116,7 +137,59 @@ class Settings:
                 self.values[symbol] = element
                 if hyper.special is not None:
                     self.choices[f"use_{symbol}"] = element != hyper.special
+        if rule.asks_shapes:
+            if shape is None:
+                return
+            found = numbers(shape, rule.matrices)
+            self.values.update({called(name): found[name] for name in rule.reads})
+            self.choices.update(choices(rule, shape, {**self.values, **self.choices}))
         self.arrays, self.scalars = _live_states(rule, tuple(self.choices.items()))
+        equations = (text for text, holds in rule.matrix_equations if holds(self.choices))
+        self.matrix_equation = next(equations, "")
+        self.shaped = rule.shaped and bool(self.matrix_equation or not rule.matrix_equations)
+
+    def of(self, shape: tuple[int, ...]) -> Settings:
+        """The settings of parameters of this shape; equal ones are one object."""
+        if not self.rule.asks_shapes:
+            return self
+        found = self._of.get(shape)
+        if found is None:
+            made = Settings(self.rule, self.given, shape)
+            alike = (*made.choices.values(), *made.values.values())
+            found = self._of[shape] = self._alike.setdefault(alike, made)
+        return found
+
+    def check_shape(self, shape: tuple[int, ...], label: str) -> None:
+        """Refuse a shape that has no rows and columns where an equation needs them.
+
+        Raises
+        ------
+        ValueError
+            With the equation, and what to do.
+        """
+        if self.shaped and len(seen(shape, self.rule.matrices)) < 2:
+            equation = self.matrix_equation
+            raise ValueError(
+                f"{label}: a parameter of shape {shape} has no rows and columns, which this "
+                f"optimizer reduces along{f' in equation {equation}' if equation else ''}; give it "
+                f"to another optimizer, or give the equation a case for vectors: "
+                f"when(ndim >= 2, ..., ...)"
+            )
+
+    @property
+    def possible(self) -> frozenset[State]:
+        """The states that parameters of the shape have under some arguments."""
+        return self._states[0]
+
+    @property
+    def certain(self) -> frozenset[State]:
+        """The states that they have under any."""
+        return self._states[1]
+
+    @property
+    def _states(self) -> tuple[frozenset[State], frozenset[State]]:
+        fixed = ((name, self.choices[name]) for name in self.rule.fixed)
+        return states_of(self.rule, tuple(fixed))
 
     def without_decay(self) -> Settings:
         """The same without weight decay."""

@@ -6,6 +6,7 @@ values (``groups``) nor the calling of functions (``calling``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -14,7 +15,23 @@ from typing import Any
 Number = float | tuple[float, ...]
 HostFunction = Callable[..., dict[str, float | bool]]
 
-DOMAINS = ("element", "row", "column", "tensor", "scalar")
+#: The numbers of a shape, as specs call them.
+NUMBERS = ("ndim", "size", "rows", "columns")
+
+DOMAINS = ("element", "row", "column", "matrix", "tensor", "scalar")
+
+
+def seen(shape: tuple[int, ...], matrices: str) -> tuple[int, ...]:
+    """The axes that equations see of an array.
+
+    >>> seen((2, 3, 4), "last"), seen((2, 3, 4), "first"), seen((2, 3, 4), "exact")
+    ((2, 3, 4), (2, 12), (24,))
+    """
+    if len(shape) <= 2 or matrices == "last":
+        return shape
+    if matrices == "first":
+        return shape[0], math.prod(shape[1:])
+    return (math.prod(shape),)
 
 
 def rate_of(rule: Rule | None) -> str:
@@ -88,6 +105,7 @@ class State:
     ``optimizer.state[p]`` and in ``state_dict()``. ``live`` tells from the static choices whether
     the state is needed, ``start`` gives its first value (zeros without it), and ``first`` says that
     the equations treat the step in which it is created by themselves (``first_<name>``).
+    ``matrices`` is that of the rule, where there is something for each row, column or matrix.
     """
 
     name: str
@@ -96,6 +114,7 @@ class State:
     live: Callable[[Mapping[str, bool]], bool] | None = None
     start: Callable[..., Any] | None = None
     first: bool = False
+    matrices: str = "last"
 
     def __post_init__(self) -> None:
         if self.domain not in DOMAINS:
@@ -105,11 +124,14 @@ class State:
 
     def shape(self, of: tuple[int, ...]) -> tuple[int, ...]:
         """The state's shape for a parameter of shape ``of``."""
-        if self.domain == "row":
-            return (*of[:-1], 1)
-        if self.domain == "column":
-            return (*of[:-2], 1, of[-1])
-        return of if self.domain == "element" else ()
+        if self.domain == "element":
+            return of
+        if self.domain in ("tensor", "scalar"):
+            return ()
+        axes = seen(of, self.matrices)
+        if self.domain == "matrix":
+            return (*axes[:-2], 1, 1)
+        return (*axes[:-1], 1) if self.domain == "row" else (*axes[:-2], 1, *axes[-1:])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,8 +166,13 @@ class Rule:
     ``numpy`` is the step in NumPy, whose parameters name what every step is given. ``targets`` are
     the other targets that serve the rule, each with the module that is imported when it is first
     needed, or with a file that is named in the same way (`calling.file_of`).
-    ``elementwise`` steps may be called on parts of flattened arrays; ``shaped`` ones need arrays of
-    at least two dimensions as they are, since they reduce along rows or columns.
+    ``elementwise`` steps may be called on parts of flattened arrays; ``shaped`` ones work on rows
+    or columns, and need arrays as ``matrices`` says that equations see them (`seen`).
+
+    ``shapes`` are the choices that the shape of a parameter makes for good: each is a function of
+    the numbers of the shape and of hyperparameters. ``reads`` are the numbers that are read
+    besides, ``matrix_equations`` equations that need matrices, each with the choices of shapes
+    under which it holds.
     """
 
     name: str
@@ -162,6 +189,10 @@ class Rule:
     uses_step: bool = True
     elementwise: bool = True
     shaped: bool = False
+    matrices: str = "last"
+    shapes: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+    matrix_equations: tuple[tuple[str, Callable[[Mapping[str, bool]], bool]], ...] = ()
     scratch: int = 0
     scalars: HostFunction | None = None
     numpy: Callable[..., None]
@@ -175,13 +206,29 @@ class Rule:
         return found
 
     @cached_property
+    def options(self) -> tuple[str, ...]:
+        """The names of the static choices that arguments can change, ``maximize`` apart."""
+        found = [self.called(flag.name) for flag in self.flags if flag.name != "maximize"]
+        special = (s for hyper in self.hypers if hyper.special is not None for s in hyper.symbols)
+        limits = (name for name in self.shapes if name not in self.fixed)
+        return (*found, *(f"use_{self.called(symbol)}" for symbol in special), *limits)
+
+    @cached_property
+    def fixed(self) -> tuple[str, ...]:
+        """The names of the choices that a shape makes whatever the arguments are."""
+        numbers = {self.called(name) for name in NUMBERS}
+        return tuple(name for name, holds in self.shapes.items() if numbers >= {*names_of(holds)})
+
+    @cached_property
     def choices(self) -> frozenset[str]:
         """The names of the static choices; conditions on scalars are none of them."""
-        found = {self.called(flag.name) for flag in self.flags if flag.name != "maximize"}
-        found |= {f"first_{state.name}" for state in self.states if state.first}
-        special = (s for hyper in self.hypers if hyper.special is not None for s in hyper.symbols)
-        found |= {f"use_{self.called(symbol)}" for symbol in special}
-        return frozenset({*found, "scale_grad", "first_w"})
+        found = {f"first_{state.name}" for state in self.states if state.first}
+        return frozenset({*found, *self.options, *self.shapes, "scale_grad", "first_w"})
+
+    @cached_property
+    def asks_shapes(self) -> bool:
+        """Whether what is computed depends on the shape of a parameter."""
+        return bool(self.shapes or self.reads)
 
     def called(self, name: str) -> str:
         """What generated functions call a symbol or a flag."""

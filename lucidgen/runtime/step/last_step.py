@@ -122,7 +122,9 @@ class Whole:
     it uses an array's memory again only where nobody refers to it.
     """
 
-    def __init__(self, settings: Settings, part: Part) -> None:
+    def __init__(self, of_group: Settings, part: Part) -> None:
+        self.of_group = of_group
+        self.settings = settings = part.bucket.settings
         self.rule, self.arrays = settings.rule, settings.arrays
         self.kind, self.members = part.kind, part.members
         self.params = [slot.param for slot in part.slots]
@@ -144,7 +146,8 @@ class Whole:
 
     def again(self, group: Checked, states: States, bucket_of: BucketOf) -> Part | None:
         """The group as a part, if nothing but the gradients is new and they are as they were."""
-        _, settings, params, _, grads = group
+        _, of_group, params, _, grads = group
+        settings = self._settings(of_group)
         kinds = list(map(type, grads))
         if kinds.count(self.kind) != len(kinds):
             has_grad = [grad is not None for grad in grads]
@@ -152,7 +155,8 @@ class Whole:
             if kinds.count(self.kind) != len(grads):
                 return None
         if not (
-            settings.rule is self.rule
+            settings is not None
+            and settings.rule is self.rule
             and settings.arrays is self.arrays
             and len(params) == len(self.params)
             and self._have_stayed(params, states)
@@ -167,6 +171,17 @@ class Whole:
         part = Part(self.kind, bucket_of(settings, key), self.members, grads)
         part.entries, part.grad_dtypes = self.entries, self.grad_dtypes
         return part
+
+    def _settings(self, of_group: Settings) -> Settings | None:
+        """The settings of all parameters, as far as their shapes still have the same."""
+        if not of_group.rule.asks_shapes:
+            return of_group
+        if of_group is not self.of_group:
+            found = {of_group.of(shape) for shape in {*self.shapes}}
+            if len(found) > 1:
+                return None
+            self.of_group, (self.settings,) = of_group, found
+        return self.settings
 
     def _have_stayed(self, params: Sequence[Any], states: States) -> bool:
         """Whether these are the parameters, with the arrays that were left there.

@@ -42,7 +42,8 @@ def sort(group: Checked, states: States, bucket_of: BucketOf) -> list[Part]:
         If data or a gradient does not fit.
     """
     where, settings, params, names, grads = group
-    slots, arrays, scalars = states.slots, settings.arrays, settings.scalars
+    slots, of_group, asks_shapes = states.slots, settings, settings.rule.asks_shapes
+    arrays, scalars = ((), ()) if asks_shapes else (settings.arrays, settings.scalars)
     counts_steps = settings.rule.counts_steps
     parts: dict[Any, Part] = {}
     for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
@@ -50,6 +51,9 @@ def sort(group: Checked, states: States, bucket_of: BucketOf) -> list[Part]:
             continue
         slot, data = slots.get(id(param)) or states.slot(param), param.data
         entry, seen = slot.entry, slot.seen
+        if asks_shapes:
+            settings = of_group.of(tuple(np.shape(data)))
+            arrays, scalars = settings.arrays, settings.scalars
         if seen is not None and not seen.holds(data, entry, arrays):
             seen = slot.seen = None
         if seen is None or not seen.is_like(grad):
@@ -64,11 +68,11 @@ def sort(group: Checked, states: States, bucket_of: BucketOf) -> list[Part]:
             firsts = first_updates(settings, entry, entry)
             olds = tuple(map(float, old_scalars(settings, entry, data)))
         kind = seen.kind if seen is not None else type(data) if is_mlx(data) else np.ndarray
-        key = kind, t, firsts, olds
-        part = parts.get(key)
+        key = t, firsts, olds
+        place = (kind, key, settings) if asks_shapes else (kind, key)
+        part = parts.get(place)
         if part is None:
-            bucket = bucket_of(settings, key[1:])
-            part = parts[key] = Part(kind, bucket, Members([]), [])
+            part = parts[place] = Part(kind, bucket_of(settings, key), Members([]), [])
         part.slots.append(slot)
         part.seen.append(seen)
         part.grads.append(apart(grad) if kind is np.ndarray else grad)
@@ -78,11 +82,15 @@ def sort(group: Checked, states: States, bucket_of: BucketOf) -> list[Part]:
 def check_parameter(label: str, settings: Settings, slot: Slot, data: Any) -> None:
     """Refuse data that is no floating array, or that the state does not fit."""
     check_data(data, label)
-    if settings.rule.shaped and len(data.shape) < 2:
-        raise ValueError(
-            f"{label}: a parameter of shape {tuple(data.shape)} has no rows and columns, which "
-            f"this optimizer reduces along; give it to another optimizer"
-        )
+    settings.check_shape(tuple(data.shape), label)
+    if settings.rule.asks_shapes:
+        for state in settings.rule.states:
+            if slot.entry.get(state.key) is not None and state not in settings.possible:
+                raise ValueError(
+                    f"{label}: .data has shape {tuple(data.shape)}, of which this optimizer keeps "
+                    f"no {state.key!r}; after a change of shape, delete optimizer.state[parameter] "
+                    f"to start it afresh"
+                )
     for state in settings.arrays:
         found = slot.entry.get(state.key)
         if found is not None and tuple(np.shape(found)) != state.shape(tuple(data.shape)):

@@ -113,7 +113,7 @@ def check_entries(
     complete: bool = False,
 ) -> None:
     """Refuse states of unknown parameters and of other shapes, and ``complete`` ones with gaps."""
-    label, settings = member.label, member.settings
+    label = member.label
     for name, entry in entries.items():
         if name not in shapes:
             raise ValueError(
@@ -129,7 +129,7 @@ def check_entries(
                     f"{entry[key].shape}, expected {of}"
                 )
     for name in shapes if complete else ():
-        for state in settings.arrays:
+        for state in member.settings.of(tuple(shapes[name])).arrays:
             if not state.first and state.key not in entries.get(name, {}):
                 raise ValueError(
                     f"{label}: the state lacks {state.key!r} of parameter {shown(name)}"

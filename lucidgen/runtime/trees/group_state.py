@@ -14,7 +14,7 @@ The arithmetic of an update is in ``update``; what groups have to do with each o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -42,7 +42,7 @@ class GroupState:
         group: Group,
         state: dict[str, Any],
         label: str,
-        names: Collection[str] = (),
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         self.common, self.layout = common, common.layout
         self.rule = common.rule
@@ -50,14 +50,17 @@ class GroupState:
         self.group = group
         self.label = label
         self.state = state
-        self.names = names  # of all parameters of the tree, as far as they are known
+        #: Of all parameters of the tree, as far as they are known.
+        self.shapes = {} if shapes is None else shapes
+        #: Whether each parameter has scalar states of its own, since they depend on its shape.
+        self.has_own_clocks = self.rule.asks_shapes and bool(self.rule.scalar_states)
         self._tracing = Tracing()
         group.watch = self._watch
 
     @property
     def entries(self) -> dict[str, dict[str, Any]]:
         """The states of each parameter, by its name."""
-        return self.layout.entries(self.state, self.names)
+        return self.layout.entries(self.state, self.shapes)
 
     @property
     def settings(self) -> Settings:
@@ -77,7 +80,7 @@ class GroupState:
     def start(self, tree: Any, arrays: Mapping[str, Array]) -> None:
         """Make the state for these parameters, in place of any there is."""
         self.begin()
-        self.layout.put(self.state, tree, {n: self._entry(array) for n, array in arrays.items()})
+        self.layout.put(self.state, tree, {n: self._entry(n, w) for n, w in arrays.items()})
 
     def begin(self) -> None:
         """Make the state before there are parameters, in place of any there is."""
@@ -107,7 +110,7 @@ class GroupState:
         _add(self.state, self._scalars())
         entries = {name: found["params"].get(name, {}) for name in arrays}
         for name, array in arrays.items():
-            _add(entries[name], self._entry(array))
+            _add(entries[name], self._entry(name, array))
         self.layout.put(self.state, tree, entries)
 
     def _count(self, number: int) -> Array:
@@ -119,19 +122,29 @@ class GroupState:
             value = self.settings.values[called]
             self.state[self.layout.rate] = mx.array(value, dtype=mx.float32)
 
-    def _entry(self, array: Array) -> dict[str, Any]:
+    def _entry(self, name: str, array: Array) -> dict[str, Any]:
         """The states of a parameter that exist before its first step."""
-        own = {}
+        settings = self.settings.of(tuple(array.shape))
+        settings.check_shape(tuple(array.shape), f"{self.label}: parameter {name!r}")
+        own = self._own_clock(settings)
         if self.common.has_masters and is_half(array):
             own[MASTER_WEIGHT] = array = array.astype(mx.float32)
         return own | {
-            state.key: state_array(state, {}, self.settings, array)
-            for state in self.layout.kept(self.settings)
+            state.key: state_array(state, {}, settings, array)
+            for state in self.layout.kept(settings)
             if not state.first
         }
 
+    def _own_clock(self, settings: Settings) -> dict[str, Any]:
+        """The step count and the scalar states of a parameter that has its own from the start."""
+        if not self.has_own_clocks:
+            return {}
+        return {"step": self._count(0), **self._clock(self._first_scalars(settings))}
+
     def _scalars(self) -> dict[str, Array]:
-        """The scalar states before the first step, as arrays."""
+        """The scalar states that all parameters have before the first step, as arrays."""
+        if self.rule.asks_shapes:  # each has its own, if there are any
+            return {}
         return self._clock(self._first_scalars(self.settings))
 
     def _first_scalars(self, settings: Settings) -> dict[str, float]:
@@ -197,7 +210,7 @@ class GroupState:
             lr = value_at(self.group.schedule, self.state["step"], self.label)
             self.state[self.layout.rate] = lr
         entries = dict(self.entries)
-        late = {name: self._entry(arrays[name]) for name in gradients if name not in entries}
+        late = {n: self._entry(n, arrays[n]) for n in gradients if n not in entries}
         if not self.layout.is_mlx:
             for name in entries.keys() - gradients.keys():
                 self._leave_behind(entries[name])
@@ -238,10 +251,11 @@ class GroupState:
         clock_keys = [state.key for state in self.rule.scalar_states]
         if self.rule.counts_steps:
             clock_keys.insert(0, "step")
-        begun = [s for s in self.rule.arrays if s.live is None and not s.first]
-        unneeded = {s.key for s in self.rule.arrays} - {s.key for s in self.settings.arrays}
         found: dict[str, dict[str, Any]] = {}
         for name, entry in self.entries.items():
+            settings = self.settings.of(self.shapes[name])
+            begun = [s for s in settings.certain if s in settings.arrays and not s.first]
+            unneeded = {s.key for s in self.rule.arrays} - {s.key for s in settings.arrays}
             clock = entry if "step" in entry else self.state
             states = {key: value for key, value in entry.items() if key not in ("started", "step")}
             if any(state.key not in entry for state in begun):
@@ -282,9 +296,10 @@ class GroupState:
         check_count(shared["step"], self.label)
         kept, params = self.entries, {}
         for name, entry in entries.items():
+            own = settings.of(self.shapes[name])
             clock = {"step": 0 if self.rule.counts_steps else shared["step"], **clocks[name]}
             if not entry:
-                clock |= self._first_scalars(settings)
+                clock |= self._first_scalars(own)
             check_count(clock["step"], f"{self.label}: parameter {name!r}")
             present = kept[name]
             new = {
@@ -292,13 +307,14 @@ class GroupState:
                 for key, value in entry.items()
                 if key not in keys
             }
-            new |= {} if clock == shared else self._clock(clock)
+            if clock != shared or self.has_own_clocks:
+                new |= self._clock(clock)
             if not entry:
-                new |= self._zeros(settings, present)
+                new |= self._zeros(own, present)
             elif marks_start(self.rule) and clock["step"]:
                 new["started"] = mx.array(True)
             if self.layout.is_mlx:  # what the arguments do not need stays as it is
-                always = (state.key for state in self.layout.kept(settings))
+                always = (state.key for state in self.layout.kept(own))
                 new = {key: present[key] for key in always if key in present} | new
             params[name] = new
         return {**self._clock(shared), "params": params}

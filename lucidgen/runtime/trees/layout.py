@@ -31,7 +31,9 @@ Entry = dict[str, Any]
 
 def layout_of(rule: Rule) -> Layout:
     """The layout of a reading."""
-    return InTree(rule) if rule.dialect == LIBRARY else ByName(rule)
+    # MLX's has one number for all parameters, where each may need its own.
+    has_own_numbers = rule.asks_shapes and bool(rule.scalar_states)
+    return InTree(rule) if rule.dialect == LIBRARY and not has_own_numbers else ByName(rule)
 
 
 class Layout:
@@ -115,7 +117,9 @@ class InTree(Layout):
 
     def kept(self, settings: Settings) -> tuple[State, ...]:
         live = settings.arrays
-        return tuple(s for s in self.rule.arrays if s in live or s.key in self._always)
+        always = (s for s in settings.possible if s.key in self._always)
+        kept = {*live, *always}
+        return tuple(s for s in self.rule.arrays if s in kept)
 
     def entries(self, state: Mapping[str, Any], names: Collection[str]) -> dict[str, Entry]:
         found: dict[str, Entry] = {}

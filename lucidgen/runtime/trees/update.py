@@ -102,6 +102,8 @@ class Update:
         settings = self.settings
         if self.no_decay is not None and selects(self.no_decay, name, w):
             settings = self.without_decay
+        if self.rule.asks_shapes:
+            settings = settings.of(tuple(w.shape))
         bucket = self._bucket(settings, clock, kind, entry, self.marks_start and not started)
         arrays = settings.arrays
         step, given = self._step(bucket, w, kind)
@@ -141,7 +143,7 @@ class Update:
     ) -> Bucket:
         """The bucket of a parameter, made for the first one that has it."""
         firsts = first_updates(settings, entry, clock)
-        key = (settings is self.settings, id(clock), kind, firsts, is_first)
+        key = (settings, id(clock), kind, firsts, is_first)
         if key not in self._buckets:
             self._buckets[key] = self._new_bucket(settings, clock, kind, firsts, is_first)
         return self._buckets[key]

@@ -19,7 +19,7 @@ import sympy
 from ...ir.guard import Guard
 from ...ir.program import Let, Names, Output, Program
 from ...operations import Reduction
-from ...spec.domains import Domain, domain_of
+from ...spec.domains import OF_MATRICES, Domain, domain_of
 from .c_like import CPrinter, c_block
 from .mlx_printer import MLXPrinter
 from .names import renamed
@@ -130,7 +130,7 @@ def kernel(program: Program, name: str, language: Language) -> Kernel:
 
 def _refusal(program: Program) -> str | None:
     """Why a program has no kernel in any language; None if it has."""
-    if {Domain.ROW, Domain.COLUMN} & set(program.domains.values()):
+    if set(OF_MATRICES) & set(program.domains.values()):
         return "it works on rows or columns"
     read = set().union(*(let.value.free_symbols for let in _elements(program)))
     if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):

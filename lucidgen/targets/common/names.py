@@ -245,6 +245,7 @@ def renamed(
             for o in program.outputs
         ),
         series=tuple(new.get(name, name) for name in program.series),
+        shapes=tuple((new[name], relation) for name, relation in program.shapes),
     )
     return changed.with_lets(lets), new
 

@@ -116,7 +116,8 @@ class Walk:
         parameter = Parameter(np.zeros(1, dtype=np.float32))
         given = arguments(self.setting, subject.main)
         optimizer = subject.cls([parameter], dialect=self.setting.spec.reading, **given)
-        self.settled: Settings = optimizer.param_groups[0].settings
+        of_group: Settings = optimizer.param_groups[0].settings
+        self.settled = of_group.of(self.setting.shape or self.w.shape)
 
     def before(self) -> dict[str, Any]:
         """The states that exist, by the names of their series, as the oracle wants them."""
