@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 
 import pytest
+from readings import subjects_of
 
-from lucidgen.package.build import spec_paths
-from lucidgen.paths import specs_folder
-from lucidgen.spec.loader import load
-from lucidgen.verify.gpu.subjects import Subject, subjects
+from lucidgen.verify.gpu.subjects import Subject
 
 
 @pytest.fixture(scope="session")
-def emitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Subject]]:
-    """Gives the rules of a built-in spec file by its name."""
+def emitted() -> Callable[[str], list[Subject]]:
+    """Gives the rules of a built-in spec file by its name, as they are committed."""
 
-    @cache
-    def made(name: str) -> list[Subject]:
-        file = load(next(p for p in spec_paths(specs_folder()) if p.stem == name))
-        return list(subjects(file.specs, tmp_path_factory.mktemp(name), "cuda"))
-
-    return made
+    return partial(subjects_of, "cuda")

@@ -7,35 +7,34 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from readings import covering, different, rule_of
 
 import lucidgen.optim
 from lucidgen import Parameter
+from lucidgen.package.catalog import Entry
+from lucidgen.runtime.backends.gpu.kernel import kernel_of
 from lucidgen.runtime.backends.loops import compiler
 from lucidgen.verify.gpu import cuda_host
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "generated" / "lucid" / "optim" / "_cuda"
 STANDIN = Path(cuda_host.__file__).parent / "cuda"
-SOURCES = sorted(FOLDER.glob("*.cu"))
 NVCC = shutil.which("nvcc")
 HOST = (*compiler.compiler(), "-std=c++17", "-x", "c++", f"-I{STANDIN}", "-Wno-unknown-pragmas")
 
 
-def architectures() -> list[str]:
+def architectures() -> list[Any]:
     """The oldest architecture that nvcc knows, and Hopper's."""
     done = subprocess.run([str(NVCC), "--list-gpu-arch"], capture_output=True, text=True)
     known = sorted((int(n) for n in re.findall(r"compute_(\d+)", done.stdout)), key=int)
-    return [f"sm_{known[0]}", "sm_90"]
-
-
-def rules(source: Path) -> list[str]:
-    return re.findall(r"^struct (\w+)_rule ", source.read_text(), re.MULTILINE)
+    return [f"sm_{known[0]}", pytest.param("sm_90", marks=pytest.mark.complete)]
 
 
 def compiled(source: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -47,29 +46,49 @@ def compiled(source: Path, output: Path, *options: str) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_a_compiler_takes_every_rule_without_a_word(source: Path, tmp_path: Path) -> None:
-    """One kernel of each rule, each of another type."""
-    text = tmp_path / "all.cu"
-    choices = {
-        name: int(number)
-        for name, number in re.findall(
-            r"struct (\w+)_rule .*?choices = (\d+);", source.read_text(), re.DOTALL
-        )
-    }
-    cases = [
-        f"lucidgen::{rule}_rule::launch<lucidgen::{cuda_host.TYPES[number % 4]}"
-        f"{', true' * choices[rule]}>"
-        for number, rule in enumerate(rules(source))
+def joined(sources: Sequence[Path]) -> str:
+    """Some files and their headers as one text, in which each helper function is there once."""
+    seen: set[str] = set()
+    found = ['#include "multi_tensor.cuh"', "#undef LUCIDGEN_STEPS", "#define LUCIDGEN_STEPS(rule)"]
+    for source in sources:
+        header = source.with_name(f"{source.stem}_step.cuh")
+        text = header.read_text() + source.read_text()
+        for part in re.sub(r"^#(include|pragma once).*", "", text, flags=re.M).split("\n\n"):
+            if "__device__ inline" not in part or part not in seen:
+                found.append(part)
+            seen.add(part)
+    return "\n\n".join(found)
+
+
+def launches(readings: Sequence[Entry]) -> list[str]:
+    """One kernel of each rule, with every choice on, each of another type than the one before."""
+    kernels = [kernel for r in readings if (kernel := kernel_of(rule_of(r), "cuda")) is not None]
+    return [
+        f"lucidgen::{kernel.name}_rule::launch<lucidgen::{cuda_host.TYPES[number % 4]}"
+        f"{', true' * len(kernel.conditions + kernel.choices)}>"
+        for number, kernel in enumerate(k for k in kernels if k.tensors is None)
     ]
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        pytest.param(covering("cuda"), id="a sample"),
+        pytest.param(different("cuda"), id="all", marks=pytest.mark.complete),
+    ],
+)
+@pytest.mark.parametrize("architecture", architectures() if NVCC else ["this machine's"])
+def test_a_compiler_takes_every_rule_without_a_word(
+    readings: Sequence[Entry], architecture: str, tmp_path: Path
+) -> None:
+    """All of them in one text: a compiler takes seconds to start."""
+    text = tmp_path / "all.cu"
+    sources = dict.fromkeys(FOLDER / f"{reading.file.name}.cu" for reading in readings)
+    cases = "".join(f", {launch}" for launch in launches(readings))
     text.write_text(
-        f'#include "multi_tensor.cuh"\n#undef LUCIDGEN_STEPS\n#define LUCIDGEN_STEPS(rule)\n'
-        f'#include "{source.name}"\nlucidgen::Launch* launches[] = {{nullptr'
-        + "".join(f", {case}" for case in cases)
-        + "};\n"
+        f"{joined(list(sources))}\nlucidgen::Launch* launches[] = {{nullptr{cases}}};\n"
     )
-    number = SOURCES.index(source) % 2
-    options = ["-c", f"-arch={architectures()[number]}"] if NVCC else ["-c"]
+    options = ["-c", f"-arch={architecture}"] if NVCC else ["-c"]
     done = compiled(text, tmp_path / "all.o", *options)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -77,10 +96,10 @@ def test_a_compiler_takes_every_rule_without_a_word(source: Path, tmp_path: Path
 def test_a_compiler_refuses_what_is_wrong(tmp_path: Path) -> None:
     """A kernel that converts halves without saying so: the compilers above do look."""
     shutil.copytree(FOLDER, tmp_path / "own")
-    options = ("-c", "-DLUCIDGEN_RULE=sgd", "-DLUCIDGEN_TYPE=float16")
-    source = tmp_path / "own" / "sgd.cu"
+    options = ("-c", "-DLUCIDGEN_RULE=signsgd", "-DLUCIDGEN_TYPE=float16")
+    source = tmp_path / "own" / "sign_sgd.cu"
     assert compiled(source, tmp_path / "sgd.o", *options).returncode == 0
-    wrong = tmp_path / "own" / "sgd_step.cuh"
+    wrong = tmp_path / "own" / "sign_sgd_step.cuh"
     text = wrong.read_text()
     wrong.write_text(text.replace("real(", "T(").replace("real& w", "const real& w"))
     assert compiled(source, tmp_path / "sgd.o", *options).returncode != 0

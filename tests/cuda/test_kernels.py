@@ -9,44 +9,48 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
+from readings import CATALOG, every, sample, subject_of
 
-from lucidgen.package.build import spec_paths
-from lucidgen.paths import specs_folder
+from lucidgen.package.catalog import Entry
 from lucidgen.runtime.backends.gpu import languages, text
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, series, t, w, when
-from lucidgen.spec.loader import load
 from lucidgen.verify.emitted import pairwise
 from lucidgen.verify.gpu.check import check
 from lucidgen.verify.gpu.subjects import Subject, subjects
 from lucidgen.verify.gpu.text import assembled_cuda, kernels
 from lucidgen.verify.oracle import Setting
 
-FILES = {path.stem: load(path) for path in spec_paths(specs_folder())}
-STEMS = [stem for stem, file in FILES.items() if file.specs]
 Change = Callable[[Subject, Path], Subject]
 
 lr = hyper("lr", 0.1, at_least=0)
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_kernels_keep_to_the_equations(stem: str, emitted: Callable[[str], list[Subject]]) -> None:
-    """The first reading of each file with all its options on; in half precision too, Adam's."""
-    types = (mx.float32, mx.bfloat16) if stem == "adam" else (mx.float32,)
-    reports = check(
-        emitted(stem)[:1], sizes=(1, 7, 257), steps=(1, 2), types=types, among=all_options_on
+@pytest.mark.parametrize("reading", sample("cuda"))
+def test_kernels_keep_to_the_equations(
+    reading: Entry, emitted: Callable[[str], list[Subject]]
+) -> None:
+    """With all options on; in half precision too, Adam's."""
+    types = (mx.float32, mx.bfloat16) if reading.file.name == "adam" else (mx.float32,)
+    (report,) = check(
+        [subject_of(reading, emitted)],
+        sizes=(1, 7, 257),
+        steps=(1, 2),
+        types=types,
+        among=all_options_on,
     )
-    assert [str(finding) for report in reports for finding in report.findings] == []
-    assert all(report.passed for report in reports)
+    assert [str(finding) for finding in report.findings] == []
+    assert report.passed
 
 
 @pytest.mark.complete
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("reading", every("cuda"))
 def test_all_kernels_keep_to_the_equations(
-    stem: str, emitted: Callable[[str], list[Subject]]
+    reading: Entry, emitted: Callable[[str], list[Subject]]
 ) -> None:
-    reports = check(emitted(stem), sizes=(1, 7, 257), steps=(1, 2), among=pairwise)
-    assert [str(finding) for report in reports for finding in report.findings] == []
-    assert all(report.passed for report in reports)
+    subject = subject_of(reading, emitted)
+    (report,) = check([subject], sizes=(1, 7, 257), steps=(1, 2), among=pairwise)
+    assert [str(finding) for finding in report.findings] == []
+    assert report.passed
 
 
 def all_options_on(settings: list[Setting]) -> list[Setting]:
@@ -58,7 +62,9 @@ def test_every_rule_with_a_metal_kernel_has_one_in_cuda(
 ) -> None:
     for stem in ("adam", "lars", "radam", "sgd"):
         subjects = emitted(stem)
-        assert {s.main.name for s in subjects} == {spec.name for spec in FILES[stem].specs}
+        assert {s.main.name for s in subjects} == {
+            entry.main.name for entry in CATALOG.entries if entry.file.name == stem
+        }
         assert all({"metal", "cuda"} <= s.rule.targets.keys() for s in subjects)
 
 
@@ -116,7 +122,9 @@ def test_names_that_cuda_has_taken_are_no_trouble(tmp_path: Path) -> None:
     (subject,) = subjects([spec], tmp_path, "cuda")
     assert subject.kernel.states == ("warpSize", "states")  # as in the equations
     assert {"warpSize", "states", "inf", "scalars"} <= set(subject.kernel.spelled)
-    (report,) = check([subject], sizes=(1, 9), steps=(1, 2), types=(mx.float32,))
+    (report,) = check(
+        [subject], sizes=(1, 9), steps=(1, 2), types=(mx.float32,), among=all_options_on
+    )
     assert report.findings == []
     assert report.passed
 

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from pathlib import Path
 
 import pytest
+from readings import subjects_of
 
-from lucidgen.package.build import spec_paths
-from lucidgen.paths import specs_folder
-from lucidgen.spec.loader import load
-from lucidgen.verify.gpu.subjects import Subject, subjects
+from lucidgen.verify.gpu.subjects import Subject
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 
 
 @pytest.fixture(scope="session")
-def emitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Subject]]:
-    """Gives the rules of a built-in spec file by its name."""
+def emitted() -> Callable[[str], list[Subject]]:
+    """Gives the rules of a built-in spec file by its name, as they are committed."""
 
-    @cache
-    def made(name: str) -> list[Subject]:
-        file = load(next(p for p in spec_paths(specs_folder()) if p.stem == name))
-        return list(subjects(file.specs, tmp_path_factory.mktemp(name)))
-
-    return made
+    return partial(subjects_of, "metal")

@@ -176,8 +176,8 @@ def test_every_mutant_is_found_and_only_mutants(
         sizes=(1, 257),
         steps=(1, 2),
         types=(mx.float32, mx.bfloat16),
-        # With weight decay: once without AMSGrad and maximize, once with both.
-        among=lambda settings: settings[-4::3],
+        # With weight decay, AMSGrad and maximize.
+        among=lambda settings: settings[-1:],
     )
     assert found[0].passed, found[0].findings
     reports = dict(zip(names, found[1:], strict=True))

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import mlx.core as mx
 import pytest
+from readings import sampled
 
 from lucidgen.verify.gpu.machine import Machine
 from lucidgen.verify.gpu.subjects import Subject
@@ -30,10 +31,11 @@ def on_a_mac() -> ModuleType:
     return module
 
 
-CLASSES = ("SGD-nesterov", "Adam-amsgrad", "AdamW", "NAdam-weight_decay=0.1", "RAdam")
+#: First updates; states that live at times; scalars that are states; conditions on the host.
+CLASSES = ("SGD-nesterov", "Adam-amsgrad", "NAdam-weight_decay=0.1", "RAdam")
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", sampled(CLASSES, ("Adam-amsgrad", "RAdam"), str))
 def test_kernels_follow_torchs_trajectories_on_this_machine(
     name: str, on_a_mac: ModuleType
 ) -> None:

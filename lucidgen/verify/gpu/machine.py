@@ -28,7 +28,7 @@ _UNWRITTEN = 0xA5
 class Machine:
     """Runs kernels once it has a program; before that it collects their texts.
 
-    With `at_once` it compiles each text as soon as it is called, which takes a second a text.
+    With `at_once` it compiles each text by itself as soon as it is called, which takes a second.
     `change` is done to the source of each body: it makes mutants.
     """
 
@@ -42,6 +42,7 @@ class Machine:
         self.texts: dict[Any, str] = {}
         self.parsed: dict[str, Kernel] = {}
         self.program: Program | None = None
+        self.programs: dict[str, Program] = {}  # those of single texts
         self.last: tuple[Mapping[str, Any], Call] | None = None
 
     def make_kernel(self, language: languages.Language, **arguments: Any) -> Callable[..., Any]:
@@ -64,17 +65,16 @@ class Machine:
         return self.texts[key]
 
     def close(self) -> None:
-        """Stop the program."""
-        if self.program is not None:
-            self.program.close()
+        """Stop the programs."""
+        for program in (*self.programs.values(), *([self.program] if self.program else ())):
+            program.close()
 
     def call(self, arguments: Mapping[str, Any], call: Call) -> list[Array]:
         """The outputs of a kernel; zeros while texts are collected."""
         text = self.text(arguments, call)
         results = list(zip(call["output_shapes"], call["output_dtypes"], strict=True))
-        if self.at_once:
-            self._compile(text)
-        if self.program is None:
+        program = self._at_once(text) if self.at_once else self.program
+        if program is None:
             return [mx.zeros(shape, dtype=dtype) for shape, dtype in results]
         if text not in self.parsed:
             self.parsed[text] = kernels(text)[0]
@@ -82,7 +82,7 @@ class Machine:
         given = [data_of(array) for array in call["inputs"]]
         sizes = [int(np.prod(shape)) * dtype.size for shape, dtype in results]
         new = [bytes([_UNWRITTEN]) * size for size in sizes]
-        found = self.program.run(text, entry, [*given, *new], threads(call))
+        found = program.run(text, entry, [*given, *new], threads(call))
         if found[: len(given)] != given:
             raise Fault("it wrote to one of its inputs")
         outputs = found[len(given) :]
@@ -91,12 +91,10 @@ class Machine:
             for data, (shape, dtype) in zip(outputs, results, strict=True)
         ]
 
-    def _compile(self, text: str) -> None:
-        """Make the text part of the program; every program has all texts so far."""
-        if text not in self.parsed:
-            self.close()
-            self.program = Program([*self.parsed, text])
-            self.parsed[text] = kernels(text)[0]
+    def _at_once(self, text: str) -> Program:
+        if text not in self.programs:
+            self.programs[text] = Program([text])
+        return self.programs[text]
 
     @contextmanager
     def installed(self) -> Iterator[Machine]:

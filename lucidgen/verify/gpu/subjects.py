@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import mlx.core as mx
@@ -30,6 +31,9 @@ from ..oracle import Setting
 from .text import UnreadableText
 
 Array = Any
+
+#: What the name of a file of complete kernels ends with, by language.
+COMPLETE = {"metal": ".metal", "cuda": ".cu"}
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,17 @@ def subjects(
     specs: Sequence[OptimizerSpec], folder: Path, language: str = "metal"
 ) -> Iterator[Subject]:
     """The rules of some specs that have kernels, emitted to a folder and imported from there."""
-    package = build(specs, folder)
-    path = Path(package.__path__[0])
-    sources = list(path.glob({"metal": "_metal/*.metal", "cuda": "_cuda/*.cu"}[language]))
-    if not sources:
+    yield from subjects_in(build(specs, folder), specs, language)
+
+
+def subjects_in(
+    package: ModuleType, specs: Sequence[OptimizerSpec], language: str = "metal"
+) -> Iterator[Subject]:
+    """The rules of some specs that have kernels in a package; the specs are of one spec file."""
+    module = getattr(package, specs[0].name).__module__.rpartition(".")[2]
+    source = Path(package.__path__[0]) / f"_{language}" / f"{module}{COMPLETE[language]}"
+    if not source.exists():
         return
-    (source,) = sources
     header = source.with_name(source.stem + ENDINGS[language])
     include = f'#include "{header.name}"\n'
     standalone = source.read_text(encoding="utf-8").replace(include, header_text(header))
