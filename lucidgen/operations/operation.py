@@ -93,7 +93,7 @@ class Operation:
                 f"in SymPy"
             )
 
-    def of(self, *operands: sympy.Basic) -> sympy.Basic:
-        """The operation on expressions, as an expression."""
+    def of(self, *operands: sympy.Basic, **options: bool) -> sympy.Basic:
+        """The operation on expressions, as an expression; `options` are its head's in SymPy."""
         make: Any = self.expression or self.head
-        return make(*operands)
+        return make(*operands, **options)

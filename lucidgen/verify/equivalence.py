@@ -12,13 +12,15 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
+from functools import lru_cache, partial
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import sympy
+from sympy.core.operations import LatticeOp
 
-from ..operations import OPERATIONS, ColumnMean, Mean, RowMean, When
+from ..operations import OPERATIONS, ColumnMean, Mean, Operation, RowMean, When
 from ..operations.reals import Value
 from .exact import evaluate
 
@@ -95,7 +97,11 @@ for _row in OPERATIONS.values():
         setattr(Box, f"__r{_name}__", _operator(_row.of, True))
 
 
-def _function(name: str, of: Callable[..., sympy.Basic], point: Point) -> Callable[..., Box]:
+def _function(row: Operation, point: Point) -> Callable[..., Box]:
+    # Compared and factored operands of a Max or Min are not asked for, and take longer than all.
+    is_lattice = row.head is not None and issubclass(row.head, LatticeOp)
+    of = partial(row.of, evaluate=False) if is_lattice else row.of
+
     def call(*args: Any, out: Box | None = None) -> Box:
         result = of(*map(expression, args))
         if out is None:
@@ -135,7 +141,7 @@ def namespace(point: Point) -> dict[str, Any]:
     for row in OPERATIONS.values():
         for text in (row.texts.get(language, "") for language in ("host", "numpy", "mlx")):
             if text and "{" not in text:
-                _put(names, text, _function(row.name, row.of, point))
+                _put(names, text, _function(row, point))
     for library in names["np"], names["mx"]:
         library.mean, library.full, library.copyto = _mean(point), _full(point), _copyto
         library.copy = lambda source: Box(expression(source), point, True)
@@ -160,9 +166,18 @@ class _Exact(ast.NodeTransformer):
         return ast.copy_location(call, node)
 
 
+@lru_cache
 def source_of(function: Callable[..., Any]) -> str:
     """The text of an emitted function."""
     return textwrap.dedent(inspect.getsource(function))
+
+
+@lru_cache
+def _compiled(source: str) -> tuple[CodeType, str]:
+    """The text of a function, ready to run with exact literals, and the function's name."""
+    tree = ast.fix_missing_locations(_Exact().visit(ast.parse(source)))
+    name = next(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    return compile(tree, "<emitted>", "exec"), name
 
 
 def run(
@@ -185,10 +200,10 @@ def run(
     -------
     what it returns, and its arguments after the call
     """
-    tree = ast.fix_missing_locations(_Exact().visit(ast.parse(source)))
+    code, name = _compiled(source)
     names = namespace(point) | {"_literal": lambda x: Box(x, point)}
-    exec(compile(tree, "<emitted>", "exec"), names)
-    function = next(names[n.name] for n in tree.body if isinstance(n, ast.FunctionDef))
+    exec(code, names)
+    function = names[name]
     boxes: dict[str, Any] = {}
     for name in inspect.signature(function).parameters:
         if name == "scratch":

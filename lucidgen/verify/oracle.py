@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import sympy
 
+from ..ir.program import rebuilt
 from ..operations import When
 from ..operations.reals import Value, maximum, minimum, multiply, real
 from ..spec.domains import Domain, infer_domains
@@ -122,7 +124,7 @@ class Setting:
         if isinstance(expr, When):
             condition, *branches = expr.args
             return When(self._condition(condition), *map(self._decided, branches))
-        return expr.func(*map(self._decided, expr.args)) if expr.args else expr
+        return rebuilt(expr, map(self._decided, expr.args))
 
     def _condition(self, expr: sympy.Basic) -> sympy.Basic:
         if isinstance(expr, Flag):
@@ -133,7 +135,7 @@ class Setting:
             return expr.func(*map(self._condition, expr.args))
         if expr.atoms(Shape) and not expr.atoms(At) and not expr.has(t):
             return sympy.sympify(self.holds(expr))
-        return expr.func(*map(self._decided, expr.args)) if expr.args else expr
+        return rebuilt(expr, map(self._decided, expr.args))
 
     def value(self, equation: Eq) -> sympy.Expr:
         """The right side of an equation that matters under this setting."""
@@ -146,7 +148,7 @@ class Setting:
         the flags and special values. First updates and conditions on the host do not count: a
         state outlives the step in which it is not read.
         """
-        _, live = self._needed()
+        _, live = self._needed
         return tuple(s for s in self.spec.states if s.name in live)
 
     def live_equations(self) -> dict[tuple[str, str], sympy.Expr]:
@@ -154,9 +156,10 @@ class Setting:
 
         Settings with the same ones (and the same maximize) compute the same.
         """
-        needed, _ = self._needed()
+        needed, _ = self._needed
         return {e.key: self.value(e) for e in self.spec.equations if e.key[0] in needed}
 
+    @cached_property
     def _needed(self) -> tuple[set[str], set[str]]:
         """The series that live equations define, and those of them whose last value is read."""
         equations = self.spec.by_moment("t")

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from readings import rule_of, sample
 
 from lucidgen import Parameter, optim
-from lucidgen.package.catalog import catalog
+from lucidgen.package.catalog import Entry
 from lucidgen.runtime.backends.loops import compiler, pointer_table
-from lucidgen.spec import OptimizerSpec
 from lucidgen.verify.emitted import arguments, settings
 from lucidgen.verify.oracle import Setting
 
@@ -24,22 +24,13 @@ Among = Callable[[list[Setting]], Sequence[Setting]]
 INEXACT = ("cbrt", "pow", "exp", "log", "tanh")
 
 
-def is_exact(main: OptimizerSpec) -> bool:
-    """Whether an optimizer has a loop, and one of operations that all round correctly."""
-    rule = getattr(optim, main.name).rules[main.reading]
-    if "cpp" not in rule.targets:
-        return False
-    source = compiler.build_of(rule, "float32", ["c++"]).source.read_text()
+def is_exact(reading: Entry) -> bool:
+    """Whether the loop of a reading is one of operations that all round correctly."""
+    source = compiler.build_of(rule_of(reading), "float32", ["c++"]).source.read_text()
     return not any(f"std::{name}" in source for name in INEXACT)
 
 
-SPECS = [entry.main for entry in catalog(None).entries if is_exact(entry.main)]
-READINGS = [
-    pytest.param(main, spec, id=f"{main.name}-{name}")
-    for main in SPECS
-    for name, spec in main.readings.items()
-]
-DEFAULTS = [pytest.param(main, main, id=main.name) for main in SPECS]
+EXACT = [parameter for parameter in sample("cpp") if is_exact(*parameter.values)]
 
 #: Enough elements for several threads, and shapes at which loops tend to go wrong.
 SHAPES = [(), (1,), (0, 3), (7,), (33, 65), (4, 3, 5), (300, 301)]
@@ -95,13 +86,13 @@ def assert_equal(ours: Arrays, theirs: Arrays) -> None:
         assert np.array_equal(np.signbit(mine[mine == 0]), np.signbit(other[other == 0]))
 
 
-@pytest.mark.parametrize(("main", "spec"), READINGS)
+@pytest.mark.parametrize("reading", EXACT)
 def test_a_loop_gives_what_numpy_gives_whatever_the_static_choices(
-    main: OptimizerSpec, spec: OptimizerSpec, among: Among
+    reading: Entry, among: Among
 ) -> None:
-    cls = getattr(optim, main.name)
-    for setting in among(list(settings(spec, main))):
-        chosen = {"dialect": spec.reading, **arguments(setting, main)}
+    cls = getattr(optim, reading.main.name)
+    for setting in among(list(settings(reading.spec, reading.main))):
+        chosen = {"dialect": reading.spec.reading, **arguments(setting, reading.main)}
         assert_equal(
             train("cpp", cls, np.float32, **chosen), train("numpy", cls, np.float32, **chosen)
         )

@@ -11,10 +11,11 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+from readings import CATALOG, every, program_of, sample, served
 
 from lucidgen import optim
 from lucidgen.ir.lower import lower
-from lucidgen.package.catalog import catalog
+from lucidgen.package.catalog import Entry
 from lucidgen.passes import optimize
 from lucidgen.spec import Eq, OptimizerSpec, grad, sqrt, t, w
 from lucidgen.specs.adam import (
@@ -36,28 +37,10 @@ from lucidgen.verify.replay import Finding, Run, replay
 
 Among = Callable[[list[Setting]], Sequence[Setting]]
 
-BUILT_IN = [entry.main for entry in catalog(None).entries]
-READINGS = [
-    pytest.param(main, spec, id=f"{main.name}-{name}")
-    for main in BUILT_IN
-    for name, spec in main.readings.items()
-]
+BUILT_IN = [entry.main for entry in CATALOG.entries]
 LATE = 10**6
-# A late step differs from the first ones where an equation reads t. What is made of t is computed
-# in float64 whatever the type of the arrays.
-READINGS_AND_STEPS = [
-    pytest.param(
-        *reading.values,
-        dtype,
-        steps_before,
-        id=f"{dtype.__name__}-{reading.id}-{steps_before}",
-        marks=pytest.mark.complete if steps_before and dtype is np.float32 else (),
-    )
-    for dtype in (np.float64, np.float32)
-    for reading in READINGS
-    for steps_before in (0, LATE - 1)
-    if not steps_before or any(e.right.has(t) for e in reading.values[1].equations)
-]
+# What is made of t is computed in float64 whatever the type of the arrays.
+READ_T = [p for p in every() if any(e.right.has(t) for e in p.values[0].spec.equations)]
 
 #: Numbers that step on the edges of float32; float64 has edges of its own.
 HOSTILE = {
@@ -82,7 +65,7 @@ def numbers(rng: np.random.Generator, dtype: type) -> np.ndarray:
 def states_of(setting: Setting, rng: np.random.Generator, dtype: type) -> dict[str, object]:
     """What a late step may find: second moments are not negative, scalars lie between 0 and 1."""
     found: dict[str, object] = {}
-    for output in optimize(lower(setting.spec)).outputs[1:]:
+    for output in program_of(setting.spec).outputs[1:]:
         name = output.after.name
         if output.domain.value == "scalar":
             found[name] = float(rng.uniform(0.1, 0.9))
@@ -94,41 +77,64 @@ def states_of(setting: Setting, rng: np.random.Generator, dtype: type) -> dict[s
 
 
 def findings(
-    spec: OptimizerSpec, setting: Setting, cls: Any, dtype: type, t: int, seed: int = 1
+    spec: OptimizerSpec,
+    setting: Setting,
+    cls: Any,
+    dtype: type,
+    t: int,
+    seed: int = 1,
+    machines: Sequence[str] = ("numpy",),
 ) -> list[Finding]:
     rng = np.random.default_rng(seed)
     start = numbers(rng, dtype)
     grads = [numbers(rng, dtype) for _ in range(2)]
     states = states_of(setting, rng, dtype) if t else {}
-    machines = ["numpy"]
-    machines += ["mlx"] if dtype is np.float32 else []
-    # A loop's text is the same for all types; in float64 those of default readings are compiled.
-    if "cpp" in cls.rules[spec.reading].targets and (dtype is np.float32 or not spec.is_dialect):
-        machines.append("cpp")
-    return replay(Run(cls, setting, optimize(lower(spec)), start, grads, states, t), machines)
+    return replay(Run(cls, setting, program_of(spec), start, grads, states, t), machines)
 
 
-@pytest.mark.parametrize(("main", "spec", "dtype", "steps_before"), READINGS_AND_STEPS)
-def test_steps_stay_within_the_error_bound_whatever_the_static_choices(
-    main: OptimizerSpec, spec: OptimizerSpec, dtype: type, steps_before: int, among: Among
+def assert_within_bounds(
+    reading: Entry, chosen: Sequence[Setting], dtype: type, machines: Sequence[str], t: int = 0
 ) -> None:
-    compared = excluded = 0
-    for setting in among(list(settings(spec, main))):
-        for finding in findings(spec, setting, getattr(optim, main.name), dtype, steps_before):
+    cls, compared, excluded = getattr(optim, reading.main.name), 0, 0
+    for setting in chosen:
+        for finding in findings(reading.spec, setting, cls, dtype, t, machines=machines):
             assert finding.comparison.worst <= 1, f"{setting}: {finding}"
             compared += len(finding.comparison.ratios)
             excluded += finding.comparison.excluded
     assert compared > excluded, "most numbers must have a bound"
 
 
+@pytest.mark.parametrize("reading", every())
+def test_numpy_steps_stay_within_the_error_bound_whatever_the_static_choices(
+    reading: Entry, among: Among
+) -> None:
+    chosen = among(list(settings(reading.spec, reading.main)))
+    assert_within_bounds(reading, chosen, np.float64, ["numpy"])
+
+
+@pytest.mark.parametrize("reading", READ_T)
+def test_a_late_step_stays_within_the_error_bound(reading: Entry) -> None:
+    *_, everything_on = settings(reading.spec, reading.main)
+    assert_within_bounds(reading, [everything_on], np.float64, ["numpy"], LATE - 1)
+
+
+@pytest.mark.parametrize("reading", sample())
+def test_steps_in_single_precision_stay_within_the_error_bound_on_every_machine(
+    reading: Entry, among: Among
+) -> None:
+    machines = [name for name in ("numpy", "mlx", "cpp") if served(reading, name)]
+    chosen = among(list(settings(reading.spec, reading.main)))
+    assert_within_bounds(reading, chosen, np.float32, machines)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("main", BUILT_IN, ids=lambda spec: spec.name)
-def test_the_error_bound_is_not_far_above_the_errors(main: OptimizerSpec, dtype: type) -> None:
-    setting = next(settings(main))
+@pytest.mark.parametrize("reading", sample())
+def test_the_error_bound_is_not_far_above_the_errors(reading: Entry, dtype: type) -> None:
+    setting, cls = next(settings(reading.spec, reading.main)), getattr(optim, reading.main.name)
     ratios = [
         ratio
         for seed in range(3)
-        for finding in findings(main, setting, getattr(optim, main.name), dtype, 0, seed)
+        for finding in findings(reading.spec, setting, cls, dtype, 0, seed)
         for ratio in finding.comparison.ratios
         if ratio
     ]
