@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Failure, WrongUsage, nearest
-from ..package.scheduler import CompiledSchedule
+from ..package.scheduler import KEEPS_NAN, CompiledSchedule
+from ..runtime.rules import ieee
 from ..runtime.schedulers import arguments as schedule_arguments
 from ..spec.schedule import Schedule, Whole, required
 from ..targets.schedule import ScheduleFunction, expression_text
@@ -26,10 +27,16 @@ def callable_of(function: ScheduleFunction, *, base: bool = True) -> Callable[..
     parameters = ", ".join((*(("t", "base") if base else ()), "*", *function.reads))
     parameters = parameters.removesuffix(", *").removesuffix("*")
     lines = "\n    ".join(function.lines)
-    namespace: dict[str, Any] = {**vars(math), "bisect_right": bisect.bisect_right}
+    namespace = _namespace()
     exec(f"def found({parameters}):\n    {lines}\n", namespace)
     found: Callable[..., float] = namespace["found"]
     return found
+
+
+def _namespace() -> dict[str, Any]:
+    """All that the text of a schedule may call."""
+    own = {name: getattr(ieee, name) for name in KEEPS_NAN}
+    return {**vars(math), "bisect_right": bisect.bisect_right, **own}
 
 
 def example(spec: Schedule, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +53,7 @@ def example(spec: Schedule, given: Mapping[str, Any]) -> dict[str, Any]:
     for argument in spec.parameters:
         value = values[argument.name]
         if isinstance(argument, Whole) and argument.otherwise is not None and value is None:
-            values[argument.name] = eval(expression_text(argument.otherwise), {}, values)
+            values[argument.name] = eval(expression_text(argument.otherwise), _namespace(), values)
         elif value is required:
             raise WrongUsage(f"{spec.name} needs a value of {argument.name}")
     for compiled in CompiledSchedule(spec).arguments:

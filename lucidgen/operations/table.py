@@ -68,7 +68,7 @@ def called_in(language: str) -> frozenset[str]:
     """The functions of a language that texts call, which nothing else there may be called.
 
     >>> sorted(called_in("schedule") - called_in("cuda"))
-    ['abs', 'bisect_right', 'copysign', 'cos', 'floor', 'max', 'min']
+    ['abs', 'bisect_right', 'cos', 'floor', 'maximum', 'minimum', 'sign']
     """
     texts = (row.texts.get(language, "") for row in OPERATIONS.values())
     return frozenset(name for text in texts for name in calls(text))
@@ -235,7 +235,6 @@ _ROWS = (
         operands=2,
         texts=usual(
             "maximum",
-            schedule="max",
             cpp="lucidgen::maximum",
             metal="maximum",
             latex=r"\max\left({0},\, {1}\right)",
@@ -251,7 +250,6 @@ _ROWS = (
         operands=2,
         texts=usual(
             "minimum",
-            schedule="min",
             cpp="lucidgen::minimum",
             metal="minimum",
             latex=r"\min\left({0},\, {1}\right)",
@@ -284,7 +282,6 @@ _ROWS = (
         where=EVERYWHERE,
         texts=usual(
             "sign",
-            schedule="copysign({0} != 0, {0})",
             mlx="sign",
             cpp="lucidgen::sign",
             metal="sign",

@@ -13,6 +13,7 @@ from ..errors import WrongUsage, nearest
 from ..paths import specs_folder
 from ..spec.errors import Problem, SpecError
 from ..spec.loader import SpecFile
+from ..spec.names import spelled
 from ..spec.optimizer import OptimizerSpec
 from ..spec.schedule import Schedule
 from .build import spec_paths
@@ -88,11 +89,13 @@ class Catalog:
         """The schedule of that name, in any case of letters, if there is one."""
         by_name = {entry.spec.name.lower(): entry for entry in reversed(self.schedules)}
         exact = {entry.spec.name: entry for entry in reversed(self.schedules)}
+        name = spelled(name)
         return exact.get(name) or by_name.get(name.lower())
 
     def find(self, name: str, reading: str | None = None) -> Entry:
         """The optimizer of that name, in any case of letters, with `:dialect` behind it or not."""
-        wanted, _, after = name.partition(":")
+        reading = spelled(reading) if reading else reading
+        wanted, _, after = spelled(name).partition(":")
         named = [(name, e) for e in reversed(self.entries) for name in e.main.names]
         by_name = {name.lower(): entry for name, entry in named}
         exact = dict(named)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import sympy
+
 from ..spec.quantities import Bounds, Flag, Hyper
 from ..spec.schedule import (
     Argument,
@@ -24,7 +26,13 @@ from ..spec.schedule import (
     required,
     value,
 )
-from ..targets.schedule import ScheduleFunction, expression_text, schedule_function, start_function
+from ..targets.schedule import (
+    ScheduleFunction,
+    expression_calls,
+    expression_text,
+    schedule_function,
+    start_function,
+)
 from .documentation import bounds_text, equation_block, listed, quotable, sentence, value_text
 
 #: What is documented and annotated of each kind of argument.
@@ -36,6 +44,9 @@ ANNOTATIONS: tuple[tuple[type, str], ...] = (
     (Flag, "bool"),
     (Choice, "str"),
 )
+
+#: What Python has not, or not for nan, and the runtime has.
+KEEPS_NAN = frozenset({"maximum", "minimum", "sign"})
 
 
 @dataclass(frozen=True)
@@ -256,6 +267,13 @@ class CompiledSchedule:
         return found
 
     @property
+    def conditions(self) -> list[sympy.Basic]:
+        """What is said of its arguments: what stands for those left out, and what must hold."""
+        wholes = [a for a in self.spec.parameters if isinstance(a, Whole)]
+        defaults = [a.otherwise for a in wholes if a.otherwise is not None]
+        return [*defaults, *(r.condition for r in self.spec.requirements)]
+
+    @property
     def functions(self) -> list[ScheduleFunction]:
         """All its functions of t."""
         return [f for f in (self.start, self.value, self.momentum) if f is not None]
@@ -264,6 +282,7 @@ class CompiledSchedule:
 def needs(schedules: Sequence[CompiledSchedule]) -> dict[str, list[str]]:
     """What the code of some schedules imports: by module, the names."""
     calls = {name for s in schedules for f in s.functions for name in f.calls}
+    calls |= {n for s in schedules for e in s.conditions for n in expression_calls(e)}
     text = " ".join(
         annotation
         for s in schedules
@@ -273,7 +292,8 @@ def needs(schedules: Sequence[CompiledSchedule]) -> dict[str, list[str]]:
     return {
         "bisect": sorted(calls & {"bisect_right"}),
         "collections.abc": [n for n in ("Callable", "Sequence") if f"{n}[" in text],
-        "math": sorted(calls - {"bisect_right"}),
+        "math": sorted(calls - {"bisect_right"} - KEEPS_NAN),
+        "ieee": sorted(calls & KEEPS_NAN),
         "kinds": sorted({a.kind for s in schedules for a in s.arguments}),
     }
 

@@ -146,8 +146,10 @@ class OptimizerSpec:
         refuse_no_mapping(defaults=self.defaults, bounds=self.bounds, torch_keys=self.torch_keys)
         self.name, self.reading = spelled(self.name), spelled(self.reading)
         self.defaults = {spelled(name): value for name, value in self.defaults.items()}
+        self.bounds = {spelled(name): legal for name, legal in self.bounds.items()}
         for field_name in ("arguments", "equations", "requires", "ignores", "also_called"):
             refuse_single(field_name, getattr(self, field_name))
+        self.also_called = tuple(map(spelled, self.also_called))
         for equation in self.equations:
             refuse_other(equation)
         for requirement in self.requires:

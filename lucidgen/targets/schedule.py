@@ -94,6 +94,11 @@ def expression_text(expr: sympy.Basic) -> str:
     return SchedulePrinter({}).print(_tree(compared_with_special(expr)))
 
 
+def expression_calls(expr: sympy.Basic) -> set[str]:
+    """The names that this text needs from elsewhere."""
+    return _called(compared_with_special(expr), SchedulePrinter({})) - {"abs"}
+
+
 def _function(spec: Schedule, steps: list[tuple[str, sympy.Basic, int]]) -> ScheduleFunction:
     lines: list[str] = []
     for name, right, number in steps:
@@ -148,9 +153,15 @@ def _calls(right: sympy.Basic) -> set[str]:
     found: set[str] = set()
     for case in cases(right):
         for part in (case.value, *case.conditions):
-            for op in walk(_tree(part)):
-                found |= printer.calls(op.name)
-                if op.name == "pow" and not stays_real(*op.args):
-                    found |= {"pow"}
-            found |= {"pi"} if part.has(sympy.pi) else set()
-    return found - {"abs", "max", "min"}
+            found |= _called(part, printer)
+    return found - {"abs"}
+
+
+def _called(part: sympy.Basic, printer: SchedulePrinter) -> set[str]:
+    """The names that the printed code of one expression needs, Python's own among them."""
+    found = {"pi"} if part.has(sympy.pi) else set()
+    for op in walk(_tree(part)):
+        found |= printer.calls(op.name)
+        if op.name == "pow" and not stays_real(*op.args):
+            found |= {"pow"}
+    return found

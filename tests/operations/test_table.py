@@ -7,6 +7,7 @@ the row's bound, so that a wrong text, a wrong meaning and a bound that is too n
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -34,6 +35,7 @@ from machines import (
 from lucidgen.operations import EVERYWHERE, OPERATIONS, Operation, Where, add, bounds, calls
 from lucidgen.operations.bounds import FLOAT32, FLOAT64, Approximation, Format, Truth
 from lucidgen.operations.reals import REALS, Value, real
+from lucidgen.package.scheduler import KEEPS_NAN
 from lucidgen.runtime.rules import captured, ieee
 from lucidgen.runtime.rules.calling import evaluate as evaluated
 from lucidgen.spec.domains import Domain, domain_of
@@ -161,12 +163,11 @@ def test_the_functions_of_a_captured_step_compute_it_on_arrays(row: Operation) -
 
 
 @pytest.mark.parametrize("row", rows_of(SchedulePrinter), ids=lambda row: row.name)
-def test_pythons_math_computes_it_in_schedules(row: Operation) -> None:
+def test_pythons_math_computes_it_in_schedules_or_what_keeps_nan(row: Operation) -> None:
     text = printed(SchedulePrinter, tree(row))
-    own = {"bisect_right": bisect.bisect_right}
-    builtin = ("abs", "max", "min")
+    own = {"bisect_right": bisect.bisect_right, **{n: getattr(ieee, n) for n in KEEPS_NAN}}
     functions = {name: own.get(name) or getattr(math, name) for name in calls(text)
-                 if name not in (*NAMES, *builtin)}  # fmt: skip
+                 if name not in (*NAMES, "abs")}  # fmt: skip
     function = eval(f"lambda {', '.join(NAMES[: row.operands])}: {text}", functions)
     if row.name == "applied":
         assert function(lambda x: 2 * x, 3.0) == row.meaning(lambda x: 2 * x, real(3.0)) == 6
@@ -184,6 +185,9 @@ def test_pythons_math_computes_it_in_schedules(row: Operation) -> None:
         return float(function(*point))
 
     assert_computes(row, FLOAT64, computed)
+    if KEEPS_NAN & {*functions}:
+        for point in itertools.product((math.nan, -1.0, 2.0), repeat=row.operands):
+            assert math.isnan(computed(*point)) == any(map(math.isnan, point)), point
 
 
 def assert_python(

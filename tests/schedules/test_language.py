@@ -1,5 +1,6 @@
 """What an author of a schedule writes, what comes of it, and what is said of mistakes."""
 
+import dataclasses
 import math
 import textwrap
 
@@ -9,8 +10,8 @@ import sympy
 
 from lucidgen.commands.plotting import callable_of, example
 from lucidgen.operations import Applied, Group, Passed, When
-from lucidgen.package.scheduler import CompiledSchedule
-from lucidgen.spec import SpecError
+from lucidgen.package.scheduler import CompiledSchedule, needs
+from lucidgen.spec import Eq, SpecError
 from lucidgen.spec.loader import load
 from lucidgen.spec.quantities import At
 from lucidgen.spec.schedule import Condition, Schedule, base, momentum, t, value
@@ -165,6 +166,31 @@ def test_one_file_may_hold_optimizers_and_schedules(tmp_path):
     file = load(path)
     assert [spec.name for spec in file.specs] == ["Plain"]
     assert [spec.name for spec in file.schedules] == ["Slow"]
+
+
+def test_nan_is_kept_and_what_defaults_and_constraints_call_is_imported(tmp_path):
+    """Python's max(0, nan) is 0, and its copysign knows no nan."""
+    path = tmp_path / "kept.py"
+    path.write_text(
+        START
+        + textwrap.dedent("""
+        f, steps = function("f"), whole("steps")
+        last = whole("last", None, otherwise=Max(steps, 7))
+        Kept = Schedule("Kept", arguments=(f, steps, last),
+            equations=(Eq(value[t], base * Max(0, Min(1, f(t))) + sign(f(t)) * t / last),),
+            requires=((Min(steps, 3) > 1, "steps are few"),))
+        """)
+    )
+    (spec,) = load(path).schedules
+    computed = callable_of(CompiledSchedule(spec).value)
+    assert math.isnan(computed(1, 0.5, f=lambda t: math.nan, last=4))
+    assert [computed(1, 0.5, f=lambda t, x=x: x, last=4) for x in (-9, 0, 2)] == [-0.25, 0, 0.75]
+    assert example(spec, {"f": abs, "steps": 2})["last"] == 7
+    needed = needs([CompiledSchedule(spec)])
+    assert needed["ieee"] == ["maximum", "minimum", "sign"]
+    f, _, last = spec.arguments
+    bare = dataclasses.replace(spec, equations=(Eq(value[t], base * f(t) / last),))
+    assert needs([CompiledSchedule(bare)])["ieee"] == ["maximum", "minimum"]
 
 
 # Mistakes: source, the line (from the first after START), words of message, equation and remedy.

@@ -149,3 +149,17 @@ def test_an_optimizer_with_hooks_as_torch_has_them_is_watched():
     assert len(right.hooks) == 1
     assert len(warned(scheduler, scheduler.step, wrong.step)) == 1
     assert warned(other, right.step, other.step) == []
+
+
+@pytest.mark.parametrize("steps_first", [True, False])
+def test_a_step_that_is_replaced_under_a_scheduler_is_said_once_whatever_the_order(steps_first):
+    """As in torch, whose tests look for these words."""
+    optimizer = sgd()
+    scheduler = StepLR(optimizer, 3)
+    optimizer.step = types.MethodType(lambda self: None, optimizer)
+    first, then = (optimizer.step, scheduler.step)[:: 1 if steps_first else -1]
+    (message,) = warned(scheduler, first, then, scheduler.step)
+    assert "how-to-adjust-learning-rate" in message
+    assert "`optimizer.step()` has been overridden after the scheduler was made" in message
+    other = StepLR(optimizer, 3)  # which finds it so
+    assert warned(other, other.step) == []

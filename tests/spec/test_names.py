@@ -17,12 +17,14 @@ from lucidgen.ir.scaled_gradient import BOUND, FACTOR, SCALE_GRAD, SCALED_GRAD
 from lucidgen.operations import called_in
 from lucidgen.optim import Adam, lr_scheduler
 from lucidgen.optim.lr_scheduler import OneCycleLR
+from lucidgen.package.catalog import Catalog
 from lucidgen.package.render import BY_HAND, RUNTIME_NAMES
 from lucidgen.runtime import Options
 from lucidgen.runtime.groups.settings import STRUCTURE
 from lucidgen.runtime.optimizer import Optimizer
 from lucidgen.runtime.schedulers.closed_form import ClosedForm
 from lucidgen.spec import (
+    Bounds,
     Eq,
     OptimizerSpec,
     Schedule,
@@ -39,6 +41,7 @@ from lucidgen.spec import (
     t,
     w,
 )
+from lucidgen.spec.loader import SpecFile
 
 lr = hyper("lr", 0.1, at_least=0)
 GENERATED = Path(__file__).parents[2] / "generated" / "lucid" / "optim"
@@ -107,6 +110,18 @@ def test_a_name_is_spelled_as_python_spells_it(written: str) -> None:
     arguments = (schedule.whole(written), schedule.points(written), schedule.function(written))
     assert {a.name for a in (*arguments, schedule.choice(written, "a", "b"))} == {name}
     assert Schedule(f"D{written}").name == f"D{name}"
+
+
+def test_other_names_and_ranges_are_spelled_as_python_spells_them() -> None:
+    spec = plain(
+        arguments=(hyper("\ufb01", 1.0),),
+        also_called=("\u2113etter",),
+        bounds={"\ufb01": Bounds(at_most=2.0)},
+    )
+    assert spec.names == ("Named", "letter")
+    assert spec.legal(spec.parameters[1]) == Bounds(at_most=2.0)
+    found = Catalog((SpecFile(Path("made.py"), "", (spec,)),), None)
+    assert found.find("\u2113etter:own").main is spec
 
 
 def test_two_spellings_of_one_name_are_an_error_where_they_were_meant_as_two() -> None:

@@ -31,7 +31,7 @@ from ..kernel_choice import demand, gpu_kernels
 from ..step.clipping import GRAD_NORM, factor, mlx_norm
 from .assigned import check_entries, parsed
 from .layout import Layout, layout_of
-from .leaves import check_empty, copied, leaves, replaced, top, tree_of
+from .leaves import copied, gradients, replaced, top, tree_of, weights
 from .rate import Schedule, is_schedule, with_first_value
 
 if TYPE_CHECKING:
@@ -139,11 +139,9 @@ class TreeEngine:
         """
         members, label = self._ready(owner), type(owner).__name__
         tree = tree_of(params, f"{label}: params")
-        arrays = dict(leaves(tree))
+        arrays = weights(tree, label)
         for name, array in arrays.items():
             _check_array(label, name, array)
-        if not arrays:
-            check_empty(tree, label)
         self._check_names(label, tree)
         if self._no_decay is not None and arrays:
             check_names(self._no_decay, arrays, label)
@@ -223,32 +221,30 @@ class TreeEngine:
         """The tree of updated parameters. Those without a gradient stay as they are."""
         members, label = self._ready(owner), type(owner).__name__
         params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
+        arrays, given = weights(params, label), gradients(grads, label)
         kernels = members[0].common.kernels
         if kernels is not None and kernels != ANY:
             demand(kernels, label)
         if not self.shapes or self._unchecked:
             self.init(owner, params)
-        arrays, gradients = dict(leaves(params)), dict(leaves(grads))
-        if not gradients:
-            check_empty(grads, label)
         kept = [member.entries for member in members]
-        self._check_gradients(label, arrays, gradients, kept)
+        self._check_gradients(label, arrays, given, kept)
         known = {name for entries in kept for name in entries}
-        if not known >= gradients.keys():
+        if not known >= given.keys():
             self._check_names(label, params)
-        here = {name: w for name, w in arrays.items() if name in known or name in gradients}
+        here = {name: w for name, w in arrays.items() if name in known or name in given}
         parts = self._parts(label, here, kept, late=True)
         scale, max_grad_norm = None, owner.max_grad_norm
         if max_grad_norm is not None:
-            norm = mlx_norm(gradients.values())
+            norm = mlx_norm(given.values())
             scale = factor(norm, max_grad_norm) if max_grad_norm < math.inf else None
             self.state[GRAD_NORM] = norm
         new: dict[str, Array] = {}
         for member, part in zip(members, parts, strict=True):
-            own = {name: grad for name, grad in gradients.items() if name in part}
+            own = {name: grad for name, grad in given.items() if name in part}
             new |= member.apply(params, part, own, scale)
-        self._updated |= bool(gradients)
-        self.shapes.update({name: tuple(arrays[name].shape) for name in gradients})
+        self._updated |= bool(given)
+        self.shapes.update({name: tuple(arrays[name].shape) for name in given})
         return replaced(params, new)
 
     def _check_gradients(

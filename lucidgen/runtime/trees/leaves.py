@@ -18,6 +18,48 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     yield from ((name, leaf) for name, leaf in leaves_of(tree, path) if is_mlx(leaf))
 
 
+def weights(tree: Any, label: str) -> dict[str, Any]:
+    """The arrays of a tree of parameters by their dotted names; what is no array may be there, too.
+
+    Raises
+    ------
+    TypeError
+        If there are arrays of another library, which an update would leave as they are.
+    """
+    found = {}
+    for name, leaf in leaves_of(tree):
+        if is_mlx(leaf):
+            found[name] = leaf
+        elif hasattr(leaf, "shape") or hasattr(leaf, "data"):
+            raise TypeError(_foreign(label, "parameter", name, leaf))
+    return found
+
+
+def gradients(tree: Any, label: str) -> dict[str, Any]:
+    """The arrays of a tree of gradients by their dotted names; None is no gradient.
+
+    Raises
+    ------
+    TypeError
+        If anything else is there, which an update would not see.
+    """
+    found = {}
+    for name, leaf in leaves_of(tree):
+        if is_mlx(leaf):
+            found[name] = leaf
+        elif leaf is not None:
+            raise TypeError(_foreign(label, "gradient", name, leaf))
+    return found
+
+
+def _foreign(label: str, what: str, name: str, leaf: Any) -> str:
+    """What to say of a leaf that is no MLX array."""
+    return (
+        f"{label}: the {what} {name!r} is of the type {type(leaf).__name__}, and an update sees "
+        f"only MLX arrays; write mx.array(...)"
+    )
+
+
 def leaves_of(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """The (dotted name, leaf) pairs of a tree, whatever the leaves are."""
     if not isinstance(tree, Mapping | list | tuple):
@@ -77,15 +119,6 @@ def selected(tree: Any, names: Collection[str], path: str = "") -> Any:
         return {key: branch for key, branch in made if branch is not None} or None
     row = [{} if branch is None else branch for _, branch in made]
     return type(tree)(row) if any(branch is not None for _, branch in made) else None
-
-
-def check_empty(tree: Any, label: str) -> None:
-    """Refuse a tree without MLX arrays if it has others: an update would leave them as they are."""
-    for name, leaf in leaves_of(tree):
-        if hasattr(leaf, "shape") or hasattr(leaf, "data"):
-            raise ValueError(
-                f"{label}: the tree holds no MLX arrays, but {type(leaf).__name__} under {name!r}"
-            )
 
 
 def replaced(tree: Any, new: Mapping[str, Any], path: str = "") -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from ..checking import shown
 from ..groups.selection import Selection, as_selection, routed
 from .engine import TreeEngine
-from .leaves import check_model, leaves, replaced, selected, tree_of
+from .leaves import check_model, gradients, leaves, replaced, selected, tree_of, weights
 
 
 class MultiOptimizer:
@@ -72,7 +72,7 @@ class MultiOptimizer:
 
     def _parts(self, tree: Any, late: bool) -> list[Any]:
         """The part of the tree that each optimizer has."""
-        arrays = dict(leaves(tree))
+        arrays = weights(tree, type(self).__name__)
         labels = [
             f"{type(self).__name__}: optimizer {index} ({type(optimizer).__name__})"
             for index, optimizer in enumerate(self.optimizers)
@@ -101,6 +101,7 @@ class MultiOptimizer:
         """The updated tree of parameters, unevaluated; parameters without gradient stay."""
         label = type(self).__name__
         params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
+        gradients(grads, label)
         late = all(optimizer._engine.shapes for optimizer in self.optimizers)
         new: dict[str, Any] = {}
         for optimizer, part in zip(self.optimizers, self._parts(params, late), strict=True):

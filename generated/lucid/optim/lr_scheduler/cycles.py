@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from math import cos, floor, pi
 from typing import Any
 
+from lucidgen.runtime.rules.ieee import maximum
 from lucidgen.runtime.schedulers.arguments import Choice, Flag, Function, Number
 from lucidgen.runtime.schedulers.closed_form import ClosedForm
 
@@ -444,7 +445,10 @@ class OneCycleLR(ClosedForm):
             way = (t - peak) / (valley - peak)  # (4)
         else:
             way = (t - valley) / (total_steps - valley - 1)  # (4)
-        left = 0.5 * cos(pi * way) + 0.5 if anneal_strategy == "cos" else max(1 - way, 0)  # (5)
+        if anneal_strategy == "cos":
+            left = 0.5 * cos(pi * way) + 0.5  # (5)
+        else:
+            left = maximum(1 - way, 0)  # (5)
         if pct_start == 1 or t < peak or (three_phase and t >= valley):
             origin = base  # (6)
         else:
@@ -477,7 +481,10 @@ class OneCycleLR(ClosedForm):
             way = (t - peak) / (valley - peak)  # (4)
         else:
             way = (t - valley) / (total_steps - valley - 1)  # (4)
-        left = 0.5 * cos(pi * way) + 0.5 if anneal_strategy == "cos" else max(1 - way, 0)  # (5)
+        if anneal_strategy == "cos":
+            left = 0.5 * cos(pi * way) + 0.5  # (5)
+        else:
+            left = maximum(1 - way, 0)  # (5)
         if pct_start == 1 or t < peak or (three_phase and t >= valley):
             momentum_origin = max_momentum  # (8)
         else:

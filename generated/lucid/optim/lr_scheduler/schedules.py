@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from math import cos, floor, log, pi, sqrt
 from typing import Any
 
+from lucidgen.runtime.rules.ieee import maximum, minimum
 from lucidgen.runtime.schedulers.arguments import Choice, Function, Number, Points
 from lucidgen.runtime.schedulers.closed_form import ClosedForm
 
@@ -436,7 +437,7 @@ class LinearLR(ClosedForm):
     ) -> float:
         """The value at step t, for a group that started with ``base``."""
         return base * (
-            start_factor + min(t, total_iters) * (end_factor - start_factor) / total_iters
+            start_factor + minimum(t, total_iters) * (end_factor - start_factor) / total_iters
         )
 
 
@@ -503,7 +504,7 @@ class PolynomialLR(ClosedForm):
     @staticmethod
     def value(t: float, base: float, *, total_iters: float = 5, power: float = 1.0) -> float:
         """The value at step t, for a group that started with ``base``."""
-        return base * max(1 - t / total_iters, 0) ** power
+        return base * maximum(1 - t / total_iters, 0) ** power
 
 
 class CosineAnnealingLR(ClosedForm):
@@ -878,9 +879,11 @@ class NoamScheduler(ClosedForm):
         t: float, base: float, *, model_size: int, warmup_steps: float = 4000, factor: float = 1.0
     ) -> float:
         """The value at step t, for a group that started with ``base``."""
-        step_number = max(t, 1)  # (1)
+        step_number = maximum(t, 1)  # (1)
         return (
-            factor * min(1 / sqrt(step_number), step_number / warmup_steps**1.5) / sqrt(model_size)
+            factor
+            * minimum(1 / sqrt(step_number), step_number / warmup_steps**1.5)
+            / sqrt(model_size)
         )  # (2)
 
 
@@ -988,7 +991,7 @@ class WarmupCosineLR(ClosedForm):
         end_factor: float = 0.0,
     ) -> float:
         """The value at step t, for a group that started with ``base``."""
-        progress = min((t - warmup_steps) / (total_steps - warmup_steps), 1)  # (1)
+        progress = minimum((t - warmup_steps) / (total_steps - warmup_steps), 1)  # (1)
         if t < warmup_steps:
             return base * (start_factor + t * (1 - start_factor) / warmup_steps)  # (2)
         return base * (end_factor + 0.5 * (1 - end_factor) * (cos(pi * progress) + 1))  # (2)
@@ -1109,7 +1112,7 @@ class WarmupStableDecayLR(ClosedForm):
         decay: str = "linear",
     ) -> float:
         """The value at step t, for a group that started with ``base``."""
-        progress = min(max((t - stable_steps - warmup_steps) / decay_steps, 0), 1)  # (1)
+        progress = minimum(maximum((t - stable_steps - warmup_steps) / decay_steps, 0), 1)  # (1)
         if decay == "linear":
             kept = 1 - progress  # (2)
         elif decay == "cosine":
