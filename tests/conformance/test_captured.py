@@ -7,7 +7,7 @@ decay, are only in the cases that have none either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -18,6 +18,7 @@ from compare import CAPTURED
 from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
 from recording import NUMBERS, Recording, State
 from replay import ALL, assert_same, made_gradients, mlx32
+from sampling import a_few
 
 import lucidgen.optim
 
@@ -35,6 +36,12 @@ COMPILED = (
     "Rprop-narrow",
 )
 LIBRARY = Recording("pytorch_optimizer")
+
+
+def unchanging(cases: Mapping[str, Case], names: Iterable[str] | None = None) -> dict[str, Case]:
+    """Those of the cases, by their names, in which no setting changes but the learning rate."""
+    chosen = cases if names is None else names
+    return {name: cases[name] for name in chosen if not cases[name].changes}
 
 
 def members(optimizer: Any) -> list[int]:
@@ -88,7 +95,7 @@ def compare(case: Case, optimizer: Any, recording: Recording, ignored: tuple[str
     assert_same(ours, recording, case, CAPTURED, which, ignored=ignored)
 
 
-@pytest.mark.parametrize("name", [name for name in TORCH.cases if not CASES[name].changes])
+@pytest.mark.parametrize("name", a_few(unchanging(CASES, TORCH.cases), lambda case: "torch"))
 def test_not_compiled(name: str, uncompiled: None) -> None:
     check(name)
 
@@ -98,7 +105,9 @@ def test_compiled(name: str) -> None:
     check(name)
 
 
-@pytest.mark.parametrize("name", [name for name, case in MORE_CASES.items() if not case.changes])
+@pytest.mark.parametrize(
+    "name", a_few(unchanging(MORE_CASES), lambda case: PYTORCH_OPTIMIZER[case.optimizer])
+)
 def test_optimizers_that_torch_lacks(name: str, uncompiled: None) -> None:
     case = MORE_CASES[name]
     make = getattr(lucidgen.optim, case.optimizer)
