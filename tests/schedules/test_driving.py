@@ -498,6 +498,72 @@ def test_the_states_of_parts_are_under_the_name_of_lucid_3_too():
         made().load_state_dict({**state, **dict.fromkeys(("schedulers", "_schedulers"), [{}] * 6)})
 
 
+class OfLucid3:
+    """The schedulers of Lucid 3, as far as their states go: what it counts and what it saves."""
+
+    def __init__(self, own, **saved):
+        self.own, self.last_epoch, self._step_count = own, 0, 0
+        self.saved = saved
+
+    def step(self):
+        self.own.step()
+        self.last_epoch += 1
+        self._step_count += 1
+
+    def state_dict(self):
+        counts = {"last_epoch": self.last_epoch, "_step_count": self._step_count, "verbose": False}
+        return {**counts, **self.saved, "base_lrs": [0.1], "_last_lr": self.own.get_last_lr()}
+
+
+def of_lucid_3(steps, milestones):
+    """The state of a sequence there, whose second scheduler is a chain, after some steps."""
+    parts = [
+        OfLucid3(ExponentialLR(sgd(), 0.9), gamma=0.9),
+        OfLucid3(ExponentialLR(sgd(), 0.8), gamma=0.8),
+    ]
+    last_epoch, turn = -1, 0
+    for _ in range(steps):
+        last_epoch += 1
+        while turn < len(milestones) and last_epoch >= milestones[turn]:
+            turn += 1
+        parts[turn].step()
+    first, second = (part.state_dict() for part in parts)
+    return {
+        "milestones": milestones,
+        "last_epoch": last_epoch,
+        "_idx": turn,
+        "schedulers": [first, {"schedulers": [second]}],
+    }
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_state_of_a_composition_of_lucid_3_goes_on(steps):
+    """It has the children's states and the turn, and neither last values nor a chain's count."""
+
+    def made():
+        optimizer = sgd()
+        chain = ChainedScheduler([ExponentialLR(optimizer, 0.8)])
+        return SequentialLR(optimizer, [ExponentialLR(optimizer, 0.9), chain], [3])
+
+    expected, found = made(), made()
+    for _ in range(steps):
+        expected.step()
+    state = json.loads(json.dumps(of_lucid_3(steps, [3])))
+    found.load_state_dict(state)
+    for _ in range(3):
+        assert found.get_last_lr() == pytest.approx(expected.get_last_lr(), rel=1e-14)
+        assert found.last_epoch == expected.last_epoch
+        found.step()
+        expected.step()
+    for key in ("schedulers", "_idx", "milestones", "last_epoch"):
+        broken = {k: v for k, v in state.items() if k != key}
+        with pytest.raises(ValueError, match=r"SequentialLR: the state (lacks|holds)"):
+            made().load_state_dict(broken)
+    broken = {**state, "schedulers": [state["schedulers"][0], {"schedulers": [{}]}]}
+    with pytest.raises(ValueError, match=r"Chained.*: the state lacks|of 0 parameter groups"):
+        made().load_state_dict(broken)
+
+
 def test_the_width_of_a_model_has_two_names():
     rates_of = [
         rates(NoamScheduler(sgd(), **arguments).optimizer)

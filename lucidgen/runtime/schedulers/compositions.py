@@ -128,7 +128,10 @@ class _Composition(LRScheduler):
         return {**super()._saved(), "_schedulers": parts}
 
     def _checked_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        found = super()._checked_state(_with_parts_of_torch(state, self._label))
+        state = _with_parts_of_torch(state, self._label)
+        if isinstance(state, Mapping) and "_last_lr" not in state:
+            state = self._as_of_torch(state)
+        found = super()._checked_state(state)
         saved = found["_schedulers"]
         if len(saved) != len(self._schedulers):
             raise ValueError(
@@ -138,6 +141,10 @@ class _Composition(LRScheduler):
         pairs = zip(self._schedulers, saved, strict=True)
         found["_schedulers"] = [own._checked_state(part) for own, part in pairs]
         return found
+
+    def _as_of_torch(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A state of Lucid 3, which has the parts' states and the turns only, in torch's layout."""
+        raise NotImplementedError
 
     def _restore(self, found: Mapping[str, Any]) -> None:
         for own, state in zip(self._schedulers, found["_schedulers"], strict=True):
@@ -158,6 +165,14 @@ def _with_parts_of_torch(state: Any, label: str) -> Any:
             f"{len(torchs)} under '_schedulers', which differ; leave one out"
         )
     return rest
+
+
+def _last_values(part: Any) -> Any:
+    """The last values in the saved state of a part, which may be a composition of Lucid 3."""
+    while isinstance(part, Mapping) and "_last_lr" not in part and part.get("schedulers"):
+        parts = part["schedulers"]
+        part = parts[min(part.get("_idx", len(parts)), len(parts) - 1)]
+    return part.get("_last_lr", []) if isinstance(part, Mapping) else []
 
 
 class ChainedScheduler(_Composition):
@@ -211,6 +226,16 @@ class ChainedScheduler(_Composition):
         for scheduler in self._schedulers:
             scheduler._initial_step()
         self._done(self._schedulers[0]._time)
+
+    def _as_of_torch(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        parts = state.get("_schedulers")
+        if not parts or not isinstance(parts[0], Mapping) or "last_epoch" not in parts[0]:
+            return state
+        return {
+            "last_epoch": parts[0]["last_epoch"],
+            **state,
+            "_last_lr": _last_values({"schedulers": parts}),
+        }
 
 
 class SequentialLR(_Composition):
@@ -314,6 +339,19 @@ class SequentialLR(_Composition):
             if end > begin:
                 self._be_in_turn(earlier, end - begin - 1)
             begin = end
+
+    def _as_of_torch(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        parts = state.get("_schedulers")
+        if not parts or not {"_idx", "last_epoch", "milestones"} <= {*state}:
+            return state
+        turn = as_count(state["_idx"], f"{self._label}: _idx", at_least=0)
+        steps = as_count(state["last_epoch"], f"{self._label}: last_epoch", at_least=-1) + 1
+        return {
+            **{key: state[key] for key in state if key not in ("_idx", "milestones")},
+            "last_epoch": steps,  # Lucid 3 begins with -1, torch with 0
+            "_milestones": state["milestones"],
+            "_last_lr": _last_values({"schedulers": parts, "_idx": turn}),
+        }
 
     def _write_again(self) -> None:
         self._reset()
