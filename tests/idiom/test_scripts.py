@@ -77,7 +77,12 @@ def trained(optimizer, model=None, steps=50, clip=None, between=lambda step: Non
 
 
 def agree(a, b, steps=50):
-    """Whether losses are equal but for single precision, whose error grows with the steps."""
+    """Whether losses are equal but for single precision, whose error grows with the steps.
+
+    The gradients of one model differ in their last bits from run to run: MLX's products of matrices
+    do not add in the same order each time. From a gradient to the next loss some 16 roundings of
+    2^-23 follow each other, and here no step amplifies what the ones before it left.
+    """
     np.testing.assert_allclose(a, b, rtol=2e-6 * steps)
 
 
@@ -204,7 +209,7 @@ def test_a_run_goes_on_from_a_file_that_mlx_wrote_of_the_flattened_state(tmp_pat
             fresh.init(model.trainable_parameters())
         fresh.state = tree_unflatten(list(mx.load(path).items()))
         found, _ = trained(fresh, model, 20, captured=True)
-        np.testing.assert_array_equal(found, expected)
+        agree(found, expected, 20)
     whole, _ = trained(ours.AdamW(falling()), steps=40, captured=True)
     agree(whole, np.concatenate([before, expected]))
 
@@ -221,7 +226,7 @@ def test_a_run_goes_on_from_our_file_with_its_schedule(tmp_path):
     fresh.init(model.trainable_parameters())
     fresh.load(path)
     found, _ = trained(fresh, model, 20)
-    np.testing.assert_array_equal(found, expected)
+    agree(found, expected, 20)
     metadata = mx.load(str(path), return_metadata=True)[1]
     assert json.loads(metadata["lucidgen"])["param_groups"][0]["updates"] == 20
 
