@@ -84,12 +84,44 @@ class Total(Reduction):
     """The sum over the whole tensor."""
 
 
+class Largest(Reduction):
+    """The largest value of the whole tensor."""
+
+
+class RowNorm(Reduction):
+    """The Euclidean norm of each row: along the last axis."""
+
+    is_nonnegative = True
+
+
 class RowMean(Reduction):
-    """The mean along the last axis: one value per row."""
+    """The mean of each row: along the last axis."""
+
+
+class RowTotal(Reduction):
+    """The sum of each row: along the last axis."""
+
+
+class RowMax(Reduction):
+    """The largest value of each row: along the last axis."""
+
+
+class ColumnNorm(Reduction):
+    """The Euclidean norm of each column: along the second-last axis."""
+
+    is_nonnegative = True
 
 
 class ColumnMean(Reduction):
-    """The mean along the second-last axis: one value per column."""
+    """The mean of each column: along the second-last axis."""
+
+
+class ColumnTotal(Reduction):
+    """The sum of each column: along the second-last axis."""
+
+
+class ColumnMax(Reduction):
+    """The largest value of each column: along the second-last axis."""
 
 
 class Square(sympy.Function):  # type: ignore[misc]

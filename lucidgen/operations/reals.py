@@ -142,20 +142,33 @@ maximum = elementwise(larger, 2)
 minimum = elementwise(smaller, 2)
 
 
-def total(array: Value, axis: int | None = None) -> Value:
-    """The sum over everything, or along one axis, which stays with length 1."""
-    if axis is None:
-        return reduce(lambda a, b: a + b, np.ravel(array), ZERO)
-    return np.apply_along_axis(lambda line: np.array([total(line)]), axis, array)
+def along(axis: int, reduced: Callable[[Value], Any], array: Value) -> Value:
+    """A function of lines, for every line of an array along one axis, which stays of length 1."""
+    lines = np.moveaxis(array, axis, -1)
+    found = np.empty(lines.shape[:-1], object)
+    for place in np.ndindex(found.shape):
+        found[place] = reduced(lines[place])
+    return np.expand_dims(found, axis)
 
 
-def mean(array: Value, axis: int | None = None) -> Value:
-    """The mean over everything, or along one axis."""
-    return divide(
-        total(array, axis), _number(np.size(array) if axis is None else array.shape[axis])
-    )
+# Reductions of all that they are given; one value is reduced as well.
+
+
+def total(array: Value) -> Value:
+    """The sum; 0 of nothing."""
+    return reduce(lambda a, b: a + b, np.ravel(array), ZERO)
+
+
+def mean(array: Value) -> Value:
+    """The mean; nan of nothing."""
+    return divided(total(array), _number(np.size(array)))
 
 
 def norm(array: Value) -> Value:
     """The Euclidean norm."""
     return root(total(multiply(array, array)))
+
+
+def largest(array: Value) -> Value:
+    """The largest value; -inf of nothing."""
+    return reduce(larger, np.ravel(array), -INFINITY)

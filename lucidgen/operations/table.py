@@ -2,15 +2,17 @@
 
 Owns everything that is said of an operation anywhere: the language and its messages, the trees, the
 printers, the oracle, the rounding bounds and the check of emitted Python read it from here. A new
-elementwise function is one row; a new reduction is a row and its head in `heads`.
+elementwise function is one row; a new reduction is a row and its head in `heads`, and where it is
+none of what others are along other axes, a function of NumPy and of MLX in the runtime's rules.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Literal
 
 import sympy
 from sympy.core.relational import (
@@ -57,8 +59,8 @@ def in_language(where: Where) -> Iterator[Operation]:
 def names(where: Where) -> list[str]:
     """The names of these functions, in the order of the table.
 
-    >>> ", ".join(names(Where.ARRAYS))
-    'norm, mean, total, row_mean, column_mean'
+    >>> ", ".join(names(Where.ARRAYS))  # doctest: +ELLIPSIS
+    'norm, mean, total, largest, row_norm, row_mean, row_total, row_max, column_norm, ...'
     """
     return [row.written for row in in_language(where) if row.written.isidentifier()]
 
@@ -114,6 +116,55 @@ def _comparison(name: str, head: type, sign: str, holds: Callable[[Any, Any], bo
     )
 
 
+@dataclass(frozen=True)
+class Reduced:
+    """What reductions along any axes have in common: what they are of a line, how they are written.
+
+    `function` is the one that computes them in NumPy and in MLX, along an axis or along all.
+    """
+
+    meaning: Callable[[Any], Any]
+    bound: Callable[..., Any]
+    function: str
+    latex: str
+
+
+NORM = Reduced(reals.norm, bounds.norm, "norm", r"\left\lVert {{0}} \right\rVert{of}")
+MEAN = Reduced(reals.mean, bounds.mean, "mean", r"\operatorname{{{{mean}}}}{of}\left({{0}}\right)")
+TOTAL = Reduced(
+    reals.total, bounds.total, "total", r"\operatorname{{{{sum}}}}{of}\left({{0}}\right)"
+)
+LARGEST = Reduced(
+    reals.largest, bounds.largest, "largest", r"\operatorname{{{{max}}}}{of}\left({{0}}\right)"
+)
+
+#: Along which axis reductions reduce that leave rows or columns.
+ALONG = {"row": -1, "column": -2}
+
+
+def _reduction(
+    name: str, head: type, leaves: Literal["tensor", "row", "column"], what: Reduced
+) -> Operation:
+    if leaves == "tensor":
+        meaning, bound, text, of = what.meaning, what.bound, what.function, ""
+    else:
+        axis = ALONG[leaves]
+        meaning = partial(reals.along, axis, what.meaning)
+        bound = bounds.along(axis, what.bound)
+        text = f"{what.function}({{0}}, axis={axis})"
+        of = rf"_{{{{\mathrm{{{{{leaves}}}}}}}}}"
+    return Operation(
+        name=name,
+        head=head,
+        written=name,
+        meaning=meaning,
+        bound=bound,
+        where=Where.ARRAYS,
+        leaves=leaves,
+        texts={"numpy": text, "mlx": text, "latex": what.latex.format(of=of)},
+    )
+
+
 #: Where conditions are joined: the host asks one comparison at a time.
 _CONDITIONS = Where.ELEMENTS | Where.SCHEDULES
 
@@ -137,76 +188,18 @@ _ROWS = (
         bound=bounds.same,
         where=EVERYWHERE,
     ),
-    Operation(
-        name="norm",
-        head=heads.Norm,
-        written="norm",
-        meaning=reals.norm,
-        bound=bounds.norm,
-        where=Where.ARRAYS,
-        leaves="tensor",
-        texts={
-            "numpy": "np.linalg.norm",
-            "mlx": "mx.linalg.norm",
-            "latex": r"\left\lVert {0} \right\rVert",
-        },
-    ),
-    Operation(
-        name="mean",
-        head=heads.Mean,
-        written="mean",
-        meaning=reals.mean,
-        bound=bounds.mean,
-        where=Where.ARRAYS,
-        leaves="tensor",
-        texts={
-            "numpy": "np.mean",
-            "mlx": "mx.mean",
-            "latex": r"\operatorname{{mean}}\left({0}\right)",
-        },
-    ),
-    Operation(
-        name="total",
-        head=heads.Total,
-        written="total",
-        meaning=reals.total,
-        bound=bounds.total,
-        where=Where.ARRAYS,
-        leaves="tensor",
-        texts={
-            "numpy": "np.sum",
-            "mlx": "mx.sum",
-            "latex": r"\operatorname{{sum}}\left({0}\right)",
-        },
-    ),
-    Operation(
-        name="row_mean",
-        head=heads.RowMean,
-        written="row_mean",
-        meaning=lambda a: reals.mean(a, -1),
-        bound=bounds.along(-1, bounds.mean),
-        where=Where.ARRAYS,
-        leaves="row",
-        texts={
-            "numpy": "np.mean({0}, axis=-1, keepdims=True)",
-            "mlx": "mx.mean({0}, axis=-1, keepdims=True)",
-            "latex": r"\operatorname{{mean}}_{{\mathrm{{row}}}}\left({0}\right)",
-        },
-    ),
-    Operation(
-        name="column_mean",
-        head=heads.ColumnMean,
-        written="column_mean",
-        meaning=lambda a: reals.mean(a, -2),
-        bound=bounds.along(-2, bounds.mean),
-        where=Where.ARRAYS,
-        leaves="column",
-        texts={
-            "numpy": "np.mean({0}, axis=-2, keepdims=True)",
-            "mlx": "mx.mean({0}, axis=-2, keepdims=True)",
-            "latex": r"\operatorname{{mean}}_{{\mathrm{{column}}}}\left({0}\right)",
-        },
-    ),
+    _reduction("norm", heads.Norm, "tensor", NORM),
+    _reduction("mean", heads.Mean, "tensor", MEAN),
+    _reduction("total", heads.Total, "tensor", TOTAL),
+    _reduction("largest", heads.Largest, "tensor", LARGEST),
+    _reduction("row_norm", heads.RowNorm, "row", NORM),
+    _reduction("row_mean", heads.RowMean, "row", MEAN),
+    _reduction("row_total", heads.RowTotal, "row", TOTAL),
+    _reduction("row_max", heads.RowMax, "row", LARGEST),
+    _reduction("column_norm", heads.ColumnNorm, "column", NORM),
+    _reduction("column_mean", heads.ColumnMean, "column", MEAN),
+    _reduction("column_total", heads.ColumnTotal, "column", TOTAL),
+    _reduction("column_max", heads.ColumnMax, "column", LARGEST),
     Operation(
         name="sqrt",
         written="sqrt",

@@ -30,12 +30,14 @@ class Reducing:
     given: tuple[str, ...] = ()
 
 
+NORM, MEAN = Reducing(("mul", "add"), ("sqrt",)), Reducing(given=("div",))
+TOTAL, LARGEST = Reducing(), Reducing(("maximum",))
+
 REDUCTIONS = {
-    "norm": Reducing(("mul", "add"), ("sqrt",)),
-    "mean": Reducing(given=("div",)),
-    "total": Reducing(),
-    "row_mean": Reducing(given=("div",)),
-    "column_mean": Reducing(given=("div",)),
+    **dict.fromkeys(("norm", "row_norm", "column_norm"), NORM),
+    **dict.fromkeys(("mean", "row_mean", "column_mean"), MEAN),
+    **dict.fromkeys(("total", "row_total", "column_total"), TOTAL),
+    **dict.fromkeys(("largest", "row_max", "column_max"), LARGEST),
 }
 
 

@@ -12,7 +12,25 @@ from . import functions
 from .elsewhere import where
 from .equation import Eq
 from .errors import Location, Problem, SpecError
-from .functions import Rational, column_mean, group, mean, norm, pi, row_mean, total, when
+from .functions import (
+    Rational,
+    column_max,
+    column_mean,
+    column_norm,
+    column_total,
+    count,
+    group,
+    largest,
+    mean,
+    norm,
+    pi,
+    row_max,
+    row_mean,
+    row_norm,
+    row_total,
+    total,
+    when,
+)
 from .optimizer import OptimizerSpec
 from .quantities import (
     Bounds,
@@ -41,18 +59,26 @@ __all__ = [
     "Rational",
     "Schedule",
     "SpecError",
+    "column_max",
     "column_mean",
+    "column_norm",
+    "column_total",
     "columns",
+    "count",
     "flag",
     "grad",
     "group",
     "hyper",
     "keyword_only",
+    "largest",
     "mean",
     "ndim",
     "norm",
     "pi",
+    "row_max",
     "row_mean",
+    "row_norm",
+    "row_total",
     "rows",
     "series",
     "size",

@@ -348,6 +348,17 @@ def _bad_condition(equation: Eq, condition: sympy.Basic) -> Iterator[Problem]:
         )
 
 
+#: What is left to reduce of what varies over less than the elements.
+_REDUCED = {
+    Domain.ROW: "It is one value a row already: column_mean and the like reduce it to one number "
+    "per matrix, mean and the like to one per tensor.",
+    Domain.COLUMN: "It is one value a column already: row_mean and the like reduce it to one "
+    "number per matrix, mean and the like to one per tensor.",
+    Domain.MATRIX: "It is one number per matrix already: mean, total, norm and largest reduce it "
+    "to one per tensor.",
+}
+
+
 def domains(spec: OptimizerSpec) -> Iterator[Problem]:
     """Reductions reduce something; what only the host has stays there; w varies over elements."""
     names = infer_domains(spec)
@@ -356,11 +367,11 @@ def domains(spec: OptimizerSpec) -> Iterator[Problem]:
         known = {at: names.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
         for reduction in sorted(equation.right.atoms(Reduction), key=str):
             inside = domain_of(reduction.args[0], known)
-            if inside.rank <= domain_of(reduction, known).rank and inside is not Domain.ELEMENT:
+            if domain_of(reduction, known) is inside:
                 yield wrong(
                     equation,
                     f"{reduction} reduces a per-{inside.value} quantity",
-                    "Only what varies over the elements can be reduced.",
+                    _REDUCED.get(inside, "Only what varies over the elements can be reduced."),
                 )
         for found in sorted(equation.right.atoms(*scalar), key=str):
             inside = domain_of(found, known)

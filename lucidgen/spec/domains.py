@@ -1,14 +1,14 @@
-"""Where a quantity lives: on the host, once per tensor, matrix, row, column, or per element.
+"""Along which axes a quantity varies: which it has, what operations and reductions make of them.
 
-Owns the lattice `Domain` and its inference from the equations. What follows from a domain
-(hoisting, state layout) is decided elsewhere.
+Owns `Domain` and its inference from the equations. What follows from a domain (hoisting, state
+layout) is decided elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
-from functools import cached_property, reduce
+from enum import Enum, Flag, auto
+from functools import cache, cached_property, reduce
 
 import sympy
 
@@ -18,49 +18,67 @@ from .quantities import At
 from .schedule import Schedule
 
 
+class Axis(Flag):
+    """What there is one value for: each matrix of a tensor, each row, each column."""
+
+    MATRICES = auto()
+    ROWS = auto()
+    COLUMNS = auto()
+
+
+NO_AXES = Axis(0)
+ALL_AXES = Axis.MATRICES | Axis.ROWS | Axis.COLUMNS
+
+
 class Domain(Enum):
     """A set of axes along which a quantity varies; HOST is known before any array is touched.
 
-    A tensor of more than two axes may hold many matrices; TENSOR is of all of them together.
+    A tensor of more than two axes may be many matrices. So what rows are reduced to is one number
+    per matrix, which is not yet one per tensor.
     """
 
-    HOST = "scalar"
-    TENSOR = "tensor"
-    MATRIX = "matrix"
-    ROW = "row"
-    COLUMN = "column"
-    ELEMENT = "element"
+    HOST = "scalar", NO_AXES
+    TENSOR = "tensor", NO_AXES
+    MATRIX = "matrix", Axis.MATRICES
+    ROW = "row", Axis.MATRICES | Axis.ROWS
+    COLUMN = "column", Axis.MATRICES | Axis.COLUMNS
+    ELEMENT = "element", ALL_AXES
+
+    axes: Axis
+
+    def __new__(cls, value: str, axes: Axis = NO_AXES) -> Domain:
+        made = object.__new__(cls)
+        made._value_, made.axes = value, axes
+        return made
 
     def join(self, other: Domain) -> Domain:
-        """The smallest domain that holds both.
+        """The domain of an operation on both: it has the axes of either.
 
-        >>> Domain.HOST.join(Domain.ROW), Domain.ROW.join(Domain.COLUMN)
-        (<Domain.ROW: 'row'>, <Domain.ELEMENT: 'element'>)
+        >>> Domain.HOST.join(Domain.ROW).value, Domain.ROW.join(Domain.COLUMN).value
+        ('row', 'element')
         """
-        if self is other:
-            return self
-        if self.rank == other.rank:
-            return Domain.ELEMENT
-        return self if self.rank > other.rank else other
+        if self is Domain.HOST or self is other:
+            return other
+        return self if other is Domain.HOST else _having(self.axes | other.axes)
+
+    def reduced(self, leaves: str) -> Domain:
+        """The domain of a reduction that leaves tensors, rows or columns: it has the axes of both.
+
+        >>> Domain.ELEMENT.reduced("row").value, Domain.COLUMN.reduced("row").value
+        ('row', 'matrix')
+        """
+        return self if self is Domain.HOST else _having(self.axes & Domain(leaves).axes)
 
     @cached_property
     def rank(self) -> int:
-        """The height in the lattice; rows and columns are equally high."""
-        ranks = {"scalar": 0, "tensor": 1, "matrix": 2, "row": 3, "column": 3, "element": 4}
-        return ranks[self.value]
+        """How many axes it has, and one more for an array: what has less can be computed first."""
+        return 0 if self is Domain.HOST else 1 + bin(self.axes.value).count("1")
 
-    def reduced(self, leaves: str) -> Domain:
-        """What a reduction makes of values of this domain that leaves tensors, rows or columns.
 
-        >>> Domain.ELEMENT.reduced("row"), Domain.ROW.reduced("tensor")
-        (<Domain.ROW: 'row'>, <Domain.TENSOR: 'tensor'>)
-        >>> Domain.ROW.reduced("column")
-        <Domain.MATRIX: 'matrix'>
-        """
-        left = Domain(leaves)
-        if {self, left} == {Domain.ROW, Domain.COLUMN}:
-            return Domain.MATRIX
-        return left if left.rank < self.rank else self
+@cache
+def _having(axes: Axis) -> Domain:
+    """The domain of arrays that have these axes."""
+    return next(found for found in list(Domain)[1:] if found.axes == axes)
 
 
 #: What there is of matrices only: a parameter of fewer than two axes has none of it.
@@ -68,7 +86,7 @@ OF_MATRICES = (Domain.MATRIX, Domain.ROW, Domain.COLUMN)
 
 
 def join(domains: Iterable[Domain]) -> Domain:
-    """The smallest domain that holds all."""
+    """The domain of an operation on all."""
     return reduce(Domain.join, domains, Domain.HOST)
 
 

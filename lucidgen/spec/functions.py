@@ -16,11 +16,18 @@ from sympy import Rational, pi
 from ..operations import (
     EVERYWHERE,
     OPTIMIZERS,
+    ColumnMax,
     ColumnMean,
+    ColumnNorm,
+    ColumnTotal,
     Group,
+    Largest,
     Mean,
     Norm,
+    RowMax,
     RowMean,
+    RowNorm,
+    RowTotal,
     Total,
     When,
     in_language,
@@ -89,43 +96,109 @@ def group(x: Any) -> sympy.Expr:
     return Group(_number(x, "group"))
 
 
+# Reductions. Along which axes a quantity varies follows from its equation: a matrix that has one
+# value for each element is reduced to one number per tensor, per row or per column. A tensor of
+# more than two axes is many matrices, and each has rows and columns of its own.
+
+
 def norm(x: Any) -> sympy.Expr:
-    """The Euclidean norm of the whole tensor x."""
+    """The Euclidean norm of the whole tensor x, the root of the sum of all squares.
+
+    Where a square overflows (of 1e20 in float32), it is infinite.
+    """
     return Norm(_number(x, "norm"))
 
 
 def mean(x: Any) -> sympy.Expr:
-    """The mean over the whole tensor x."""
+    """The mean over the whole tensor x; of a quantity per row, over all rows of all matrices."""
     return Mean(_number(x, "mean"))
 
 
 def total(x: Any) -> sympy.Expr:
-    """The sum over the whole tensor x."""
+    """The sum over the whole tensor x; of a quantity per row, over all rows of all matrices."""
     return Total(_number(x, "total"))
 
 
+def largest(x: Any) -> sympy.Expr:
+    """The largest value of the whole tensor x; nan if one is, and -inf of no elements."""
+    return Largest(_number(x, "largest"))
+
+
+def count(condition: Any) -> sympy.Expr:
+    """How many elements of the tensor satisfy a condition: total(when(condition, 1, 0)).
+
+    So `total(when(condition, x, 0)) / count(condition)` is the mean over a part of the elements,
+    and row_total(when(condition, 1, 0)) counts in each row.
+    """
+    return total(when(condition, 1, 0))
+
+
+def row_norm(x: Any) -> sympy.Expr:
+    """The Euclidean norm of each row of x (along the last axis)."""
+    return RowNorm(_number(x, "row_norm"))
+
+
 def row_mean(x: Any) -> sympy.Expr:
-    """The mean of each row of x (along the last axis)."""
+    """The mean of each row of x (along the last axis).
+
+    Of a quantity per column, as with all that reduces rows, it is one number per matrix.
+    """
     return RowMean(_number(x, "row_mean"))
 
 
+def row_total(x: Any) -> sympy.Expr:
+    """The sum of each row of x (along the last axis)."""
+    return RowTotal(_number(x, "row_total"))
+
+
+def row_max(x: Any) -> sympy.Expr:
+    """The largest value of each row of x (along the last axis)."""
+    return RowMax(_number(x, "row_max"))
+
+
+def column_norm(x: Any) -> sympy.Expr:
+    """The Euclidean norm of each column of x (along the second-last axis)."""
+    return ColumnNorm(_number(x, "column_norm"))
+
+
 def column_mean(x: Any) -> sympy.Expr:
-    """The mean of each column of x (along the second-last axis)."""
+    """The mean of each column of x (along the second-last axis).
+
+    Of a quantity per row, as with all that reduces columns, it is one number per matrix.
+    """
     return ColumnMean(_number(x, "column_mean"))
 
 
-#: What authors can import: the functions of the language, and two numbers.
-NAMES = (*names(OPTIMIZERS | EVERYWHERE), "Rational", "pi")
+def column_total(x: Any) -> sympy.Expr:
+    """The sum of each column of x (along the second-last axis)."""
+    return ColumnTotal(_number(x, "column_total"))
+
+
+def column_max(x: Any) -> sympy.Expr:
+    """The largest value of each column of x (along the second-last axis)."""
+    return ColumnMax(_number(x, "column_max"))
+
+
+#: What authors can import: the functions of the language, `count`, and two numbers.
+NAMES = (*names(OPTIMIZERS | EVERYWHERE), "count", "Rational", "pi")
 
 __all__ = [
     "NAMES",
     "Rational",
+    "column_max",
     "column_mean",
+    "column_norm",
+    "column_total",
+    "count",
     "group",
+    "largest",
     "mean",
     "norm",
     "pi",
+    "row_max",
     "row_mean",
+    "row_norm",
+    "row_total",
     "total",
     "when",
 ]

@@ -12,21 +12,20 @@ from typing import Any
 import sympy
 
 from ..ir.program import Program
-from ..operations import called_in, calls
 from ..passes.capture import capture
 from ..spec.domains import Domain, domain_of
 from .common import gpu, host
 from .common.host import HostFunction, host_function
 from .common.mlx_printer import MLXPrinter
-from .common.names import words
-from .common.python import aliases, block
+from .common.names import Words, words
+from .common.python import aliases, block, called
 from .common.statements import Code, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
 from .common.target import Target
 from .common.trees import Op, reads
 
 #: What the functions' own text uses.
-WORDS = host.WORDS | words("mx")
+WORDS = host.WORDS | words("mx") | Words(languages=("mlx",))
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class _Fill:
     """Spreads states that become less than they are, such as one number, over their own shape."""
 
     def __init__(self, program: Program, statements: Code) -> None:
-        arrays = [o for o in program.outputs if o.domain.rank >= Domain.MATRIX.rank]
+        arrays = [o for o in program.outputs if o.domain.axes]
         #: By the name of a new value, what is of its shape.
         self.like = {
             statements.names[o.after]: program.outputs[0].before
@@ -120,12 +119,6 @@ def _compile(program: Program, name: str) -> Steps:
     return steps(program)
 
 
-def _called(functions: Sequence[StepFunction | gpu.Tensors]) -> list[str]:
-    """The functions that lines call by a mere name: MLX's own are called `mx.something`."""
-    called = {name for f in functions for line in f.lines for name in calls(line)}
-    return sorted(called & called_in("mlx"))
-
-
 def _of_module(found: Sequence[Steps]) -> Mapping[str, Any]:
     """What a module imports: functions for scalars and for arrays, and MLX if any step calls it."""
     functions = [f for s in found for f in (s.step, s.captured_step, s.tensors) if f]
@@ -133,7 +126,7 @@ def _of_module(found: Sequence[Steps]) -> Mapping[str, Any]:
     return {
         "uses_mlx": any("mx." in line for function in functions for line in function.lines),
         "captured_imports": sorted({name for scalars in captured for name in scalars.imports}),
-        "function_imports": _called(functions),
+        "function_imports": called(functions, "mlx"),
     }
 
 

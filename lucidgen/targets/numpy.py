@@ -6,23 +6,23 @@ place, everything else lives in a few work arrays; the gradient is never written
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from ..ir.program import Program
 from ..operations import OPERATIONS, Where
 from ..spec.domains import Domain
 from .common.fitting import fitted
-from .common.names import PYTHON, words
+from .common.names import PYTHON, Words, words
 from .common.printer import INFIX, Printer
-from .common.python import condition, tag
+from .common.python import called, condition, tag
 from .common.statements import Assign, If, Statement, code
 from .common.step_function import StepFunction, step_parameters
 from .common.target import Target
 from .common.trees import Node, Op, reads
 
 #: What a step's own text uses.
-WORDS = PYTHON | words("np scratch", r"(work|mask)\d*")
+WORDS = PYTHON | words("np scratch", r"(work|mask)\d*") | Words(languages=("numpy",))
 
 #: What stands before a comment: the function's indent and the mark.
 BEFORE_COMMENT = 6
@@ -253,6 +253,11 @@ def _compile(program: Program, name: str) -> StepFunction:
     return step_function(program)
 
 
+def _of_module(found: Sequence[StepFunction]) -> Mapping[str, Any]:
+    """What a module imports."""
+    return {"function_imports": called(found, "numpy")}
+
+
 TARGET = Target(
     name="numpy",
     title="NumPy",
@@ -260,6 +265,7 @@ TARGET = Target(
     text="_numpy/rule.py",
     files={"_numpy/module.py": "_numpy/{name}.py"},
     fixed=("_numpy/__init__.py",),
+    of_module=_of_module,
     words=WORDS,
     language="python",
     comment="#",

@@ -20,7 +20,7 @@ import numpy as np
 import sympy
 from sympy.core.operations import LatticeOp
 
-from ..operations import OPERATIONS, ColumnMean, Mean, Operation, RowMean, When
+from ..operations import OPERATIONS, Operation, When
 from ..operations.reals import Value
 from .exact import evaluate
 
@@ -112,12 +112,15 @@ def _function(row: Operation, point: Point) -> Callable[..., Box]:
     return call
 
 
-def _mean(point: Point) -> Callable[..., Box]:
-    def mean(a: Any, axis: int | None = None, keepdims: bool = False) -> Box:
-        of = {None: Mean, -1: RowMean, -2: ColumnMean}[axis]
-        return Box(of(expression(a)), point, True)
+def _reducing(name: str, point: Point) -> Callable[..., Box]:
+    """A function that reduces, as texts call it: along one axis, or along all."""
 
-    return mean
+    def call(a: Any, axis: int | None = None) -> Box:
+        text = name if axis is None else f"{name}({{0}}, axis={axis})"
+        row = next(row for row in OPERATIONS.values() if row.texts.get("numpy") == text)
+        return Box(row.of(expression(a)), point, True)
+
+    return call
 
 
 def _full(point: Point) -> Callable[..., Box]:
@@ -141,9 +144,10 @@ def namespace(point: Point) -> dict[str, Any]:
     for row in OPERATIONS.values():
         for text in (row.texts.get(language, "") for language in ("host", "numpy", "mlx")):
             if text and "{" not in text:
-                _put(names, text, _function(row, point))
+                made = _reducing(text, point) if row.leaves else None
+                _put(names, text, made or _function(row, point))
     for library in names["np"], names["mx"]:
-        library.mean, library.full, library.copyto = _mean(point), _full(point), _copyto
+        library.full, library.copyto = _full(point), _copyto
         library.copy = lambda source: Box(expression(source), point, True)
     return names
 

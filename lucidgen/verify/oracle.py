@@ -227,7 +227,7 @@ class Trajectory:
 
 
 def spread(value: Value, domain: Domain, shape: tuple[int, ...]) -> Value:
-    """A value with an entry for each element, row or column of a parameter of some shape."""
+    """A value with as many entries as its domain has in a parameter of some shape."""
     shapes = {
         Domain.ELEMENT: shape,
         Domain.MATRIX: (*shape[:-2], 1, 1),

@@ -23,10 +23,10 @@ import sympy
 from lucidgen import optim
 from lucidgen.ir.lower import lower
 from lucidgen.ir.scaled_gradient import BOUND, FACTOR, GRAD, scaled_gradient
-from lucidgen.operations import OPERATIONS, Operation
+from lucidgen.operations import OPERATIONS, Operation, called_in
 from lucidgen.operations.bounds import FLOAT32, Format
 from lucidgen.operations.reals import Value, real
-from lucidgen.runtime.rules import mlx_functions
+from lucidgen.runtime.rules import mlx_functions, numpy_functions
 from lucidgen.spec.domains import Domain
 from lucidgen.specs.sgd import SGD
 from lucidgen.targets.common.c_like import CPrinter
@@ -65,8 +65,12 @@ CLIP = tree_of(
 CLIPPED: Points = list(product(SPECIAL, (-0.0, 0.5, math.inf), (1.0, -1.0)))
 
 #: What Python texts of arrays call.
-NUMPY: Mapping[str, Any] = {"np": np}
-MLX: Mapping[str, Any] = {"mx": mx, "sign": mlx_functions.sign, "cbrt": mlx_functions.cbrt}
+NUMPY: Mapping[str, Any] = {"np": np} | {
+    name: getattr(numpy_functions, name) for name in called_in("numpy")
+}
+MLX: Mapping[str, Any] = {"mx": mx} | {
+    name: getattr(mlx_functions, name) for name in called_in("mlx")
+}
 
 
 def printed(language: type[Printer], node: Node) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ NAMES = {
 
 #: A parameter's shape, in which rows and columns cannot be taken for each other.
 SHAPE = (3, 4)
-DOMAINS = {SHAPE: "element", (3, 1): "row", (1, 4): "column", (): "tensor"}
+DOMAINS = {SHAPE: "element", (3, 1): "row", (1, 4): "column", (1, 1): "matrix", (): "tensor"}
 
 
 def common_shape(*operands: Any) -> tuple[int, ...]:
@@ -118,9 +119,8 @@ class Noted(np.ndarray):
             return self.copy_to(*args, **kwargs)
         shape = common_shape(*args)
         self.done.calls += shape == SHAPE
-        if function is np.where:
-            return self.made("where", args, shape)
-        return REDUCED[function](*args, **kwargs)
+        assert function is np.where
+        return self.made("where", args, shape)
 
     def copy_to(self, target: Noted, source: Any, where: Any = None) -> None:
         """A copy costs no operation; one under a mask is a select, as may be of the mask's not."""
@@ -133,22 +133,36 @@ class Noted(np.ndarray):
         self.done.calls += 1
         target.value = self.made("where", (where, source, target), target.shape).value
 
-    def reduced(self, axis: int | None = None) -> Noted:
-        """The sum over an axis or over all."""
+    def reduced(self, axis: int | None = None, by: str = "add") -> Noted:
+        """The sum over an axis or over all, or what else an operation makes of all values."""
+        self.done.calls += self.shape == SHAPE
         shape = {None: (), -1: (self.shape[0], 1), -2: (1, self.shape[1])} if self.ndim else {}
-        return self.made("add", (self,), shape[axis], self.shape)
-
-    def mean_of(self, axis: int | None = None, keepdims: bool = False) -> Noted:
-        """The mean over an axis or over all."""
-        assert keepdims == (axis is not None)
-        return self.reduced(axis) / 12
+        return self.made(by, (self,), shape[axis], self.shape)
 
 
-REDUCED: dict[Any, Any] = {
-    np.linalg.norm: lambda x: np.sqrt(x.made("mul", (x,), x.shape).reduced()),
-    np.mean: Noted.mean_of,
-    np.sum: Noted.reduced,
+def norm(x: Noted, axis: int | None = None) -> Any:
+    """The norm over an axis or over all."""
+    return np.sqrt(x.made("mul", (x,), x.shape).reduced(axis))
+
+
+#: The functions of ours that steps call. Beside them NumPy has MLX's under the same names.
+STAND_INS = {
+    "norm": norm,
+    "mean": lambda x, axis=None: x.reduced(axis) / 12,
+    "total": Noted.reduced,
+    "largest": partial(Noted.reduced, by="maximum"),
+    "mx": np,
+    "sign": np.sign,
+    "cbrt": np.cbrt,
 }
+
+
+def called(step: Any, arguments: Mapping[str, Any]) -> Any:
+    """What a step returns that does its work with the stand-ins."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, stand_in in STAND_INS.items():
+            patch.setitem(step.__globals__, name, stand_in)
+        return step(**{name: arguments[name] for name in names_of(step)})
 
 
 @dataclass
@@ -216,7 +230,7 @@ def given_to(rule: Rule, on: Mapping[str, bool]) -> tuple[dict[str, Any], dict[s
 def done_by_numpy(rule: Rule, on: Mapping[str, bool]) -> tuple[Phases, int]:
     """What the emitted step in NumPy does, and with how many calls on elements."""
     arguments, given = given_to(rule, on)
-    rule.numpy(**{name: arguments[name] for name in names_of(rule.numpy)})
+    called(rule.numpy, arguments)
     done = arguments["w"].done
     return phases(done, given, {name: arguments[name].value for name in given}), done.calls
 
@@ -224,12 +238,7 @@ def done_by_numpy(rule: Rule, on: Mapping[str, bool]) -> tuple[Phases, int]:
 def done_by_mlx(rule: Rule, on: Mapping[str, bool]) -> Phases:
     """What the emitted step in MLX does."""
     arguments, given = given_to(rule, on)
-    step = required_function(rule, "step")
-    with pytest.MonkeyPatch.context() as patch:
-        # NumPy has MLX's functions under the same names.
-        for name, stand_in in {"mx": np, "sign": np.sign, "cbrt": np.cbrt}.items():
-            patch.setitem(step.__globals__, name, stand_in)
-        new = step(**{name: arguments[name] for name in names_of(step)})
+    new = called(required_function(rule, "step"), arguments)
     new = new if isinstance(new, tuple) else (new,)
     names = [name for name in given if name != "grad"]
     left = {name: array.value for name, array in zip(names, new, strict=True)}

@@ -460,6 +460,24 @@ WRONG = {
         3,
         ("norm(lr) reduces a per-scalar quantity", "n[t] =", "varies over the elements"),
     ),
+    "a row reduction of what is per row": (
+        """
+        r = series("r")
+        A = OptimizerSpec("A", (lr,), (
+            Eq(r[t], row_mean(grad[t] ** 2)),
+            Eq(w[t], w[t - 1] - lr * grad[t] / row_max(r[t]))))
+        """,
+        4,
+        ("row_max(r[t]) reduces a per-row quantity", "w[t] =", "column_mean and the like"),
+    ),
+    "a column reduction of what is per matrix": (
+        """
+        A = OptimizerSpec("A", (lr,), (
+            Eq(w[t], w[t - 1] - grad[t] / column_total(column_mean(row_norm(grad[t])))),))
+        """,
+        2,
+        ("reduces a per-matrix quantity", "w[t] =", "mean, total, norm and largest"),
+    ),
     "a name that shadows another": (
         """
         lr_series = series("lr")

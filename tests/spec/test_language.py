@@ -11,18 +11,24 @@ from lucidgen.spec import (
     Eq,
     OptimizerSpec,
     Rational,
+    column_max,
+    column_total,
     exp,
     grad,
     group,
     hyper,
+    largest,
     mean,
+    row_max,
+    row_mean,
+    row_norm,
     series,
     t,
     w,
     when,
 )
 from lucidgen.spec.check import check
-from lucidgen.spec.domains import infer_domains
+from lucidgen.spec.domains import Domain, infer_domains
 from lucidgen.specs.adam import Adam, AdamW, m, v, v_max
 from lucidgen.specs.lars import LARS
 from lucidgen.specs.nadam import NAdam
@@ -197,6 +203,25 @@ def test_domains_are_inferred() -> None:
     assert infer_domains(NAdam)["mu_product"].value == "scalar"
     made = spec(Eq(c[t], mean(grad[t])), Eq(d[t], d[t - 1] + lr), Eq(w[t], w[t - 1] - c[t] * d[t]))
     assert [infer_domains(made)[n].value for n in "cd"] == ["tensor", "scalar"]
+
+
+def test_a_reduction_leaves_the_axes_that_it_does_not_reduce() -> None:
+    made = spec(
+        Eq(c[t], column_total(row_norm(grad[t])) + row_max(column_max(grad[t]))),
+        Eq(d[t], largest(c[t]) + mean(row_mean(grad[t]))),
+        Eq(w[t], w[t - 1] - lr * c[t] * d[t] * grad[t]),
+    )
+    assert [infer_domains(made)[name].value for name in "cd"] == ["matrix", "tensor"]
+
+
+def test_what_is_joined_has_the_axes_of_either() -> None:
+    for one in Domain:
+        for other in Domain:
+            joined = one.join(other)
+            assert joined is other.join(one)
+            assert joined.axes == one.axes | other.axes
+            assert (joined is Domain.HOST) == (one is other is Domain.HOST)
+            assert one.reduced(other.value).axes == one.axes & other.axes
 
 
 def test_the_default_adam_costs_one_root_one_division_and_ten_operations() -> None:

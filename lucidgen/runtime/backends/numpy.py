@@ -129,7 +129,8 @@ class Call:
         }
         chunks: Chunks = []
         length = min(CHUNK, w.size) if rule.elementwise else w.size
-        for start in range(0, w.size, max(length, 1)):
+        # What reduces nothing has a result, too.
+        for start in range(0, w.size, max(length, 1)) if rule.elementwise else (0,):
             part = None if length == w.size else slice(start, min(start + length, w.size))
             size = w.size if part is None else part.stop - start
             found = {

@@ -21,11 +21,9 @@ GRAD_NORM = "grad_norm"
 #: Keeps the factor finite for gradients that are all zero; torch and MLX have the same.
 EPSILON = 1e-6
 
-
-#: How many squares are added in single precision before a sum of another order takes over: each
-#: addition rounds, and of millions in a row a norm comes out several percent off. NumPy's dot
-#: product adds in some dozens of sums at once, MLX on the CPU in few.
-NUMPY_PART, MLX_PART = 65_536, 1_024
+#: How many squares of NumPy arrays one dot product adds, in some dozens of sums at once: each
+#: addition rounds, and of millions in a row a norm comes out several percent off.
+PART = 65_536
 
 
 def numpy_norm(gradients: Iterable[Array]) -> float:
@@ -42,33 +40,22 @@ def _parts(gradient: Array) -> Iterable[Array]:
     flat = gradient.ravel("K")
     if flat.itemsize <= 2:
         flat = flat.astype(np.float32)
-    if flat.size <= NUMPY_PART:
+    if flat.size <= PART:
         return (flat,)
-    return [flat[start : start + NUMPY_PART] for start in range(0, flat.size, NUMPY_PART)]
+    return [flat[start : start + PART] for start in range(0, flat.size, PART)]
 
 
 def mlx_norm(gradients: Iterable[Any]) -> Any:
     """The norm over all elements of MLX arrays, unevaluated: a 0-d array in single precision."""
     import mlx.core as mx
 
-    totals = [_mlx_sum(mx.square(gradient.astype(mx.float32))) for gradient in gradients]
+    from ..rules.mlx_functions import squares
+
+    totals = [squares(gradient.astype(mx.float32)) for gradient in gradients]
     while len(totals) > 1:  # of pairs, not one after the other
         pairs = zip(totals[::2], totals[1::2], strict=False)
         totals = [a + b for a, b in pairs] + totals[len(totals) // 2 * 2 :]
     return mx.sqrt(totals[0]) if totals else mx.array(0.0)
-
-
-def _mlx_sum(array: Any) -> Any:
-    """The sum of all elements, of few at a time, and then of these sums."""
-    import mlx.core as mx
-
-    if array.size <= MLX_PART:
-        return mx.sum(array)
-    width = math.gcd(array.size, MLX_PART)
-    if width < MLX_PART // 8:  # rows that are so short cost more than a rest
-        flat, rest = array.reshape(-1), array.size % MLX_PART
-        return _mlx_sum(flat[:-rest]) + mx.sum(flat[-rest:])
-    return _mlx_sum(mx.sum(array.reshape(-1, width), axis=1))
 
 
 def factor(norm: Any, max_norm: float) -> Any:

@@ -1,14 +1,16 @@
 """Python text from statements: branches, assignments, tags.
 
-Owns what the host arithmetic and the MLX target share. What an operation is called is in their
+Owns what the host arithmetic, NumPy and MLX share. What an operation is called is in their
 tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from ...ir.guard import Guard
+from ...operations import called_in, calls
 from .printer import Printer
 from .statements import Assign, Code, If, Statement
 from .trees import Op
@@ -77,3 +79,17 @@ def aliases(code: Code) -> Iterator[str]:
     """The names that are set from an input first."""
     for name, source in code.aliases:
         yield f"{name} = {source}"
+
+
+class HasLines(Protocol):
+    """A function's body."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Its lines."""
+
+
+def called(functions: Iterable[HasLines], language: str) -> list[str]:
+    """The functions of ours that bodies call: a library's own are called `np.something`."""
+    found = {name for f in functions for line in f.lines for name in calls(line)}
+    return sorted(found & called_in(language))

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from lucidgen.runtime.rules.mlx_functions import norm
+
 
 def lars_step(
     w,
@@ -27,10 +29,10 @@ def lars_step(
     scale_grad,
 ):
     """One step of LARS: the new w, velocity."""
-    w_norm = mx.linalg.norm(w)  # (1)
+    w_norm = norm(w)  # (1)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    grad_norm = mx.linalg.norm(grad)  # (2)
+    grad_norm = norm(grad)  # (2)
     trust_ratio = mx.where(
         (grad_norm > 0) & (w_norm > 0),
         trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm),
@@ -44,10 +46,10 @@ def lars_step(
 
 def lars_tensors(lr, weight_decay, trust_coefficient, grad_factor, grad_bound, w, grad, scale_grad):
     """What the kernels of LARS read that is one number per tensor."""
-    w_norm = mx.linalg.norm(w)  # (1)
+    w_norm = norm(w)  # (1)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    grad_norm = mx.linalg.norm(grad)  # (2)
+    grad_norm = norm(grad)  # (2)
     trust_ratio = mx.where(
         (grad_norm > 0) & (w_norm > 0),
         trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm),

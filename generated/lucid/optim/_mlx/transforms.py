@@ -14,7 +14,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 from lucidgen.runtime.rules.captured import expm1, log, sqrt
-from lucidgen.runtime.rules.mlx_functions import sign
+from lucidgen.runtime.rules.mlx_functions import mean, sign
 
 
 def cautiousadamw_step(
@@ -48,7 +48,7 @@ def cautiousadamw_step(
         v_max_or_v = v  # (6)
     adamw_update = -m_scale * m / (mx.sqrt(v_max_or_v) + scaled_eps)  # (5)(6)(7)
     aligned = mx.where(adamw_update * grad < 0, 1, 0)  # (8)
-    adamw_update_scale = 1 / mx.maximum(mx.mean(aligned), 0.001)  # (9)(10)
+    adamw_update_scale = 1 / mx.maximum(mean(aligned), 0.001)  # (9)(10)
     if use_weight_decay:
         w = w_scale * w  # (10)
     w = w + adamw_update_scale * adamw_update * aligned  # (9)(10)
@@ -102,7 +102,7 @@ def cautiousadamw_tensors(
         v_max_or_v = v  # (6)
     adamw_update = -m_scale * m / (mx.sqrt(v_max_or_v) + scaled_eps)  # (5)(6)(7)
     aligned = mx.where(adamw_update * grad < 0, 1, 0)  # (8)
-    adamw_update_scale = 1 / mx.maximum(mx.mean(aligned), 0.001)  # (9)(10)
+    adamw_update_scale = 1 / mx.maximum(mean(aligned), 0.001)  # (9)(10)
     return {
         "adamw_update_scale": adamw_update_scale,
     }
@@ -129,7 +129,7 @@ def cautiouslion_step(
     lion_update = -lr * sign(beta1 * m + one_minus_beta1 * grad)  # (1)(3)
     m = beta2 * m + one_minus_beta2 * grad  # (2)
     aligned = mx.where(lion_update * grad < 0, 1, 0)  # (4)
-    aligned_scale = 1 / mx.maximum(mx.mean(aligned), 0.001)  # (5)(6)
+    aligned_scale = 1 / mx.maximum(mean(aligned), 0.001)  # (5)(6)
     if use_weight_decay:
         w = w_scale * w  # (6)
     w = w + aligned_scale * aligned * lion_update  # (5)(6)
@@ -154,7 +154,7 @@ def cautiouslion_tensors(lr, beta1, grad_factor, grad_bound, grad, m, one_minus_
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     lion_update = -lr * sign(beta1 * m + one_minus_beta1 * grad)  # (1)(3)
     aligned = mx.where(lion_update * grad < 0, 1, 0)  # (4)
-    aligned_scale = 1 / mx.maximum(mx.mean(aligned), 0.001)  # (5)(6)
+    aligned_scale = 1 / mx.maximum(mean(aligned), 0.001)  # (5)(6)
     return {
         "aligned_scale": aligned_scale,
     }

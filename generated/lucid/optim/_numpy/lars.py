@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lucidgen.runtime.rules.numpy_functions import norm
+
 
 def lars_step(
     w,
@@ -27,13 +29,13 @@ def lars_step(
 ):
     """One step of LARS."""
     work1, work2 = scratch
-    w_norm = np.linalg.norm(w)  # (1)
+    w_norm = norm(w)  # (1)
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
         np.multiply(grad_factor, grad, out=work1)
         np.minimum(work1, grad_bound, out=work1)
         grad = np.maximum(work1, -grad_bound, out=work1)
-    grad_norm = np.linalg.norm(grad)  # (2)
+    grad_norm = norm(grad)  # (2)
     trust_ratio = np.where(
         (grad_norm > 0) & (w_norm > 0),
         trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm),

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lucidgen.runtime.rules.numpy_functions import mean
+
 
 def cautiousadamw_step(
     w,
@@ -65,7 +67,7 @@ def cautiousadamw_step(
     np.copyto(work3, 0)
     np.copyto(work3, 1, where=mask)
     aligned = work3
-    adamw_update_scale = 1 / np.maximum(np.mean(aligned), 0.001)  # (9)(10)
+    adamw_update_scale = 1 / np.maximum(mean(aligned), 0.001)  # (9)(10)
     if use_weight_decay:
         # (10) w = w_scale * w
         np.multiply(w_scale, w, out=w)
@@ -114,7 +116,7 @@ def cautiouslion_step(
     np.copyto(work3, 0)
     np.copyto(work3, 1, where=mask)
     aligned = work3
-    aligned_scale = 1 / np.maximum(np.mean(aligned), 0.001)  # (5)(6)
+    aligned_scale = 1 / np.maximum(mean(aligned), 0.001)  # (5)(6)
     if use_weight_decay:
         # (6) w = w_scale * w
         np.multiply(w_scale, w, out=w)
