@@ -187,9 +187,10 @@ def list_(specs: Specs = None) -> None:
     """List the optimizers and schedules: where they are, their dialects, state and cost."""
     with reported():
         from ..package.catalog import catalog
-        from .tables import print_tables
 
         found = catalog(specs, built_in=False)
+        from .tables import print_tables
+
         print_tables(found)
         if found.error is not None:
             raise found.error
@@ -204,10 +205,11 @@ def diff(
     """Show the equations, state and defaults in which two optimizers differ."""
     with reported():
         from ..package.catalog import catalog
-        from .describe import differences
 
         known = catalog(specs)
         left, right = known.find(a), known.find(b)
+        from .describe import differences
+
         found = differences(left, right)
         out = console()
         if not found:

@@ -59,9 +59,10 @@ def show(
         if latex and stage != "equations":
             raise WrongUsage("--latex is for the equations; leave out --stage")
         from ..package.catalog import catalog
-        from . import describe
 
         known = catalog(specs)
+        from . import describe
+
         schedule = known.find_schedule(name)
         if schedule is not None:
             if dialect or stage != "equations":

@@ -48,8 +48,9 @@ def verify(
     with reported():
         from ..package.catalog import catalog
 
-        chosen = registry.load(target)
+        registry.check([target])
         entry = catalog(specs).find(name)
+        chosen = registry.load(target)
         out = console()
         failed, passed = [], 0
         for report in _reports(entry, chosen):

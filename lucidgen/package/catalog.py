@@ -1,25 +1,29 @@
 """The optimizers and schedules that there are, by name: `Adam`, `adamw`, `Adam:lucid2`, `StepLR`.
 
-Owns how the command line finds the spec that a user names.
+Owns how the command line finds the spec that a user names. Importing this module is cheap: SymPy is
+loaded by the first catalog, while processes run what an author has written.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import WrongUsage, nearest
 from ..paths import specs_folder
-from ..spec.errors import Problem, SpecError
-from ..spec.loader import SpecFile
-from ..spec.names import spelled
-from ..spec.optimizer import OptimizerSpec
-from ..spec.schedule import Schedule
 from .build import spec_paths
-from .spec_files import fresh_imports, load_what_loads
 from .tasks import Answer, Task, spec_error
 from .workers import Workers
+
+if TYPE_CHECKING:
+    from ..spec.errors import Problem, SpecError
+    from ..spec.loader import SpecFile
+    from ..spec.optimizer import OptimizerSpec
+    from ..spec.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -62,17 +66,22 @@ class Catalog:
     @classmethod
     def of(cls, *folders: Path) -> Catalog:
         """Read the spec files of the folders."""
+        paths = {folder: spec_paths(folder) for folder in (path.resolve() for path in folders)}
+        built_in = specs_folder().resolve()
+        own = [folder for folder in paths if folder != built_in]
+        fatal = _fatal([Task(path, folder=folder) for folder in own for path in paths[folder]])
+        from ..spec.errors import SpecError
+        from .spec_files import fresh_imports, load_what_loads
+
         files: list[SpecFile] = []
         problems: list[Problem] = []
-        for folder in dict.fromkeys(path.resolve() for path in folders):
-            paths = spec_paths(folder)
-            fatal = {} if folder == specs_folder().resolve() else _fatal(folder, paths)
+        for folder, found in paths.items():
             with fresh_imports(folder):
-                loaded, error = load_what_loads([path for path in paths if path not in fatal])
+                loaded, error = load_what_loads([path for path in found if path not in fatal])
             files += loaded
             problems += error.problems if error else ()
-            for answer in fatal.values():
-                problems += spec_error(answer.findings).problems
+            for path in filter(fatal.__contains__, found):
+                problems += spec_error(fatal[path].findings).problems
         return cls(files, SpecError(problems) if problems else None)
 
     @property
@@ -87,6 +96,8 @@ class Catalog:
 
     def find_schedule(self, name: str) -> ScheduleEntry | None:
         """The schedule of that name, in any case of letters, if there is one."""
+        from ..spec.names import spelled
+
         by_name = {entry.spec.name.lower(): entry for entry in reversed(self.schedules)}
         exact = {entry.spec.name: entry for entry in reversed(self.schedules)}
         name = spelled(name)
@@ -94,6 +105,8 @@ class Catalog:
 
     def find(self, name: str, reading: str | None = None) -> Entry:
         """The optimizer of that name, in any case of letters, with `:dialect` behind it or not."""
+        from ..spec.names import spelled
+
         reading = spelled(reading) if reading else reading
         wanted, _, after = spelled(name).partition(":")
         named = [(name, e) for e in reversed(self.entries) for name in e.main.names]
@@ -123,10 +136,17 @@ class Catalog:
         )
 
 
-def _fatal(folder: Path, paths: Sequence[Path]) -> Mapping[Path, Answer]:
-    """The authors' files that this process must not read, since they would end it."""
-    with Workers() as workers:
-        return workers.fatal([Task(path, folder=folder) for path in paths])
+def _fatal(tasks: Sequence[Task]) -> Mapping[Path, Answer]:
+    """The authors' files that this process must not read, since they would end it.
+
+    While others find out, this one imports SymPy, which takes as long.
+    """
+    if not tasks:
+        return {}
+    with ThreadPoolExecutor(1) as thread, Workers() as workers:
+        found = thread.submit(workers.fatal, tasks)
+        importlib.import_module(".spec_files", __package__)
+        return found.result()
 
 
 def _in_dialect(entry: Entry, reading: str) -> Entry:

@@ -33,6 +33,20 @@ def names() -> tuple[str, ...]:
     return (*BUILT_IN, *_added())
 
 
+def check(wanted: Iterable[str]) -> None:
+    """Refuse what is no target's name; loads none.
+
+    Raises
+    ------
+    WrongUsage
+        If there is no such target.
+    """
+    for name in sorted(set(wanted) - set(names())):
+        raise WrongUsage(
+            f"there is no target {name!r}{nearest(name, names())}; there are {', '.join(names())}"
+        )
+
+
 def chosen(wanted: Iterable[str] | None) -> tuple[str, ...]:
     """The names of these targets, in their order; of all if None.
 
@@ -44,10 +58,7 @@ def chosen(wanted: Iterable[str] | None) -> tuple[str, ...]:
     if wanted is None:
         return names()
     found = {name for text in wanted for name in text.replace(",", " ").split()}
-    for name in sorted(found - set(names())):
-        raise WrongUsage(
-            f"there is no target {name!r}{nearest(name, names())}; there are {', '.join(names())}"
-        )
+    check(found)
     ordered = tuple(name for name in names() if name in found)
     if not ordered:
         raise WrongUsage(f"no target is named; there are {', '.join(names())}")
@@ -81,10 +92,7 @@ def load(name: str) -> Target:
     if name in BUILT_IN:
         found: Target = importlib.import_module(f".{name}", __package__).TARGET
         return found
-    if name not in names():
-        raise WrongUsage(
-            f"there is no target {name!r}{nearest(name, names())}; there are {', '.join(names())}"
-        )
+    check([name])
     return _loaded(_added()[name])
 
 
