@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copyreg
 import sys
-from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -143,4 +142,6 @@ def make_mlx_types_picklable() -> None:
 
 
 def _reduce_mlx_type(dtype: Any) -> tuple[Any, tuple[str]]:
+    from pkgutil import resolve_name  # seldom needed, and slow to import
+
     return resolve_name, (f"mlx.core:{str(dtype).rpartition('.')[2]}",)

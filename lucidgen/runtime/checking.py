@@ -5,7 +5,6 @@ Owns the sentences of these errors. Does not own what values are legal for whom.
 
 from __future__ import annotations
 
-import difflib
 import math
 import sys
 from collections.abc import Iterable
@@ -48,6 +47,8 @@ def _is_plain(text: str) -> bool:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """What to say about an unknown name: the nearest known one, else all of them."""
+    import difflib  # seldom needed, and slow to import
+
     known = list(known)
     close = difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {shown(close[0])}?" if close else f"known are {listed(known)}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pkgutil import resolve_name
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -28,7 +27,7 @@ PICKLED = {
 #: What pickles name that is no more, and what takes its place.
 REPLACED: dict[tuple[str, str], Callable[..., Any]] = {
     ("mlx_idiom", "Unready"): SimpleNamespace,  # the values of a tree, and nothing else
-    ("parameters", "_mlx_type"): lambda name: resolve_name(f"mlx.core:{name}"),
+    ("parameters", "_mlx_type"): lambda name: getattr(importlib.import_module("mlx.core"), name),
 }
 #: What only generated code imported, and with it the names that it took from the runtime itself.
 GENERATED = ("captured", "ieee", "kernels", "schedule_arguments", "tabulated")

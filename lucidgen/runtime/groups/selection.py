@@ -6,7 +6,6 @@ for is the business of others: weight decay (``without_decay``), groups (``trees
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MethodType
@@ -65,6 +64,8 @@ def check_patterns(
     known = [name for name in names if name is not None]
     for pattern in selection:
         if not any(fnmatchcase(name, pattern) for name in known):
+            import difflib  # seldom needed, and slow to import
+
             near = difflib.get_close_matches(pattern.strip("*"), known, n=3, cutoff=0)
             raise ValueError(
                 f"{label}: the pattern {pattern!r} of {argument} matches no parameter; the nearest "

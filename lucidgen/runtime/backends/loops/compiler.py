@@ -15,7 +15,6 @@ import ctypes
 import os
 import platform
 import re
-import shutil
 import sys
 import time
 import warnings
@@ -147,17 +146,26 @@ def _remove_old(folder: Path, seconds: float = 86400) -> None:
             continue
 
 
+def located(command: str) -> str | None:
+    """Where a command is, as ``shutil.which`` has it, whose import is a third of a first step."""
+    folders = [""] if os.path.dirname(command) else os.environ.get("PATH", os.defpath).split(":")
+    for path in (os.path.join(folder, command) for folder in folders):
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
 def compiler() -> list[str]:
     """The system's C++ compiler, as a command: CXX, or the first one that is on the path."""
     if os.environ.get("CXX", "").strip():
         import shlex  # seldom needed
 
         named = shlex.split(os.environ["CXX"])
-        if shutil.which(named[0]):
+        if located(named[0]):
             return named
         raise Unavailable(f"CXX names {named[0]!r}, which is not there")
     for name in ("c++", "g++", "clang++"):
-        if shutil.which(name):
+        if located(name):
             return [name]
     raise Unavailable("there is no C++ compiler (c++, g++ or clang++) on the path")
 
@@ -181,7 +189,7 @@ def _processor() -> str:
 
 def _identity(command: list[str]) -> str:
     """What tells a compiler from another version of it, found without running it."""
-    path = Path(shutil.which(command[0]) or command[0]).resolve()
+    path = Path(located(command[0]) or command[0]).resolve()
     about = path.stat()
     return f"{path} {about.st_size} {about.st_mtime_ns} {command[1:]}"
 
