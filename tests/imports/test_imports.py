@@ -383,6 +383,18 @@ def test_importing_one_optimizer_imports_no_other(run, world, package):
     } & {*found}
 
 
+def test_a_first_step_imports_nothing_that_only_a_mistake_needs(run):
+    code = """
+        import sys, numpy
+        before = set(sys.modules)
+        from lucidgen.optim import AdamW
+        import lucidgen.runtime.backends.loops.numpy_memory
+        slow = {"shutil", "difflib", "pkgutil", "tempfile"} & (set(sys.modules) - before)
+        assert not slow, slow
+        """
+    run("wheel", code)
+
+
 @pytest.mark.parametrize("world", WORLDS)
 def test_all_names_are_seen_before_any_is_used(run, world):
     run(

@@ -214,3 +214,25 @@ def test_limits_are_read_where_they_are_used(monkeypatch):
     monkeypatch.setenv(workers.JOBS, "x")
     with pytest.raises(WrongUsage):
         workers.Workers()
+
+
+def test_processes_are_asked_before_the_command_has_imported_sympy(place):
+    code = """
+import sys
+from lucidgen.commands.app import app
+from lucidgen.package import workers
+
+def begin(self):
+    print("sympy" in sys.modules)
+    sys.exit()
+
+workers.Workers.__init__ = begin
+for command in (["show", "A"], ["list"], ["diff", "A", "B"], ["verify", "A"]):
+    try:
+        app([*command, "--specs", "specs"])
+    except SystemExit:
+        pass
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert done.stdout == b"False\n" * 4
