@@ -19,46 +19,62 @@ if TYPE_CHECKING:
     from .adagrad import Adagrad
     from .adam import Adam, AdamW
     from .adamax import Adamax
+    from .adamg import AdamG
     from .adan import Adan
+    from .adanorm import AdamNorm, AdaNorm
     from .ademamix import AdEMAMix
     from .adopt import ADOPT
     from .aggmo import AggMo
+    from .aida import Aida
     from .asgd import ASGD
+    from .fadam import FAdam
+    from .fromage import Fromage
+    from .lamb import LAMB
     from .lars import LARS
     from .lion import Lion
     from .madgrad import MADGRAD
     from .nadam import NAdam
+    from .novograd import NovoGrad
     from .qhadam import QHAdam
     from .radam import RAdam
     from .rmsprop import RMSprop
     from .rprop import Rprop
     from .sgd import SGD
     from .sign_sgd import SignSGD
+    from .stable_adamw import StableAdamW
     from .transforms import CautiousAdamW, CautiousLion
     from .yogi import Yogi
 
 __all__ = [
     "ADOPT",
     "ASGD",
+    "LAMB",
     "LARS",
     "MADGRAD",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
     "AdaDelta",
+    "AdaNorm",
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamG",
+    "AdamNorm",
     "AdamW",
     "Adamax",
     "Adan",
     "AggMo",
+    "Aida",
     "CautiousAdamW",
     "CautiousLion",
     "ExponentialMovingAverage",
+    "FAdam",
+    "Fromage",
     "Lion",
     "MultiOptimizer",
     "NAdam",
+    "NovoGrad",
     "Optimizer",
     "Options",
     "QHAdam",
@@ -66,6 +82,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SignSGD",
+    "StableAdamW",
     "Yogi",
     "lr_scheduler",
 ]
@@ -78,21 +95,29 @@ _MODULES = {
     ".adagrad": ["Adagrad"],
     ".adam": ["Adam", "AdamW"],
     ".adamax": ["Adamax"],
+    ".adamg": ["AdamG"],
     ".adan": ["Adan"],
+    ".adanorm": ["AdaNorm", "AdamNorm"],
     ".ademamix": ["AdEMAMix"],
     ".adopt": ["ADOPT"],
     ".aggmo": ["AggMo"],
+    ".aida": ["Aida"],
     ".asgd": ["ASGD"],
+    ".fadam": ["FAdam"],
+    ".fromage": ["Fromage"],
+    ".lamb": ["LAMB"],
     ".lars": ["LARS"],
     ".lion": ["Lion"],
     ".madgrad": ["MADGRAD"],
     ".nadam": ["NAdam"],
+    ".novograd": ["NovoGrad"],
     ".qhadam": ["QHAdam"],
     ".radam": ["RAdam"],
     ".rmsprop": ["RMSprop"],
     ".rprop": ["Rprop"],
     ".sgd": ["SGD"],
     ".sign_sgd": ["SignSGD"],
+    ".stable_adamw": ["StableAdamW"],
     ".transforms": ["CautiousAdamW", "CautiousLion"],
     ".yogi": ["Yogi"],
 }
