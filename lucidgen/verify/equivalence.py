@@ -41,8 +41,11 @@ def expression(value: Any) -> sympy.Basic:
     if isinstance(value, bool):
         return sympy.sympify(value)
     if isinstance(value, float):
-        near = sympy.Rational(str(value)).limit_denominator(_DENOMINATOR)
-        return near if float(near) == value else sympy.Rational(value)
+        written = sympy.Rational(str(value))
+        near = written.limit_denominator(_DENOMINATOR)
+        if float(near) != value:  # a power of ten, and no fraction
+            near = written if f"{value:.0e}" == str(value) else sympy.Rational(value)
+        return near
     return sympy.sympify(value)
 
 

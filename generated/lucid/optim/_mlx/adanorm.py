@@ -14,6 +14,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 from lucidgen.runtime.rules.captured import expm1, log, sqrt
+from lucidgen.runtime.rules.mlx_functions import norm
 
 
 def adanorm_step(
@@ -41,7 +42,7 @@ def adanorm_step(
     """One step of AdaNorm: the new w, e, m, v, v_max."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    grad_norm = mx.linalg.norm(grad)  # (1)
+    grad_norm = norm(grad)  # (1)
     e = r * e + one_minus_r * grad_norm  # (2)
     e_over_grad_norm_or_1 = mx.where((e > grad_norm) & (grad_norm > 0), e / grad_norm, 1)  # (3)(4)
     grad_scale = one_minus_beta1 * e_over_grad_norm_or_1
@@ -80,10 +81,10 @@ def adanorm_scalars(t, lr, beta1, beta2, r, eps, weight_decay):
 
 
 def adanorm_tensors(r, grad_factor, grad_bound, grad, e, one_minus_r, one_minus_beta1, scale_grad):
-    """What the kernels of AdaNorm read that is one number per tensor."""
+    """One number per tensor, for the kernels of AdaNorm."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    grad_norm = mx.linalg.norm(grad)  # (1)
+    grad_norm = norm(grad)  # (1)
     e = r * e + one_minus_r * grad_norm  # (2)
     e_over_grad_norm_or_1 = mx.where((e > grad_norm) & (grad_norm > 0), e / grad_norm, 1)  # (3)(4)
     grad_scale = one_minus_beta1 * e_over_grad_norm_or_1
@@ -118,7 +119,7 @@ def adanorm_pytorch_optimizer_step(
     """One step of AdaNorm (dialect "pytorch_optimizer"): the new w, e, m, v, v_max."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    grad_norm = mx.linalg.norm(grad)  # (1)
+    grad_norm = norm(grad)  # (1)
     e = r * e + one_minus_r * grad_norm  # (2)
     e_over_grad_norm_or_1 = mx.where((e > grad_norm) & (grad_norm > 0), e / grad_norm, 1)  # (3)(4)
     grad_scale = one_minus_beta1 * e_over_grad_norm_or_1
@@ -156,10 +157,10 @@ def adanorm_pytorch_optimizer_scalars(t, lr, beta1, beta2, r, weight_decay):
 def adanorm_pytorch_optimizer_tensors(
     r, grad_factor, grad_bound, grad, e, one_minus_r, one_minus_beta1, scale_grad
 ):
-    """What the kernels of AdaNorm (dialect "pytorch_optimizer") read that is one number per tensor."""
+    """One number per tensor, for the kernels of AdaNorm (dialect "pytorch_optimizer")."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    grad_norm = mx.linalg.norm(grad)  # (1)
+    grad_norm = norm(grad)  # (1)
     e = r * e + one_minus_r * grad_norm  # (2)
     e_over_grad_norm_or_1 = mx.where((e > grad_norm) & (grad_norm > 0), e / grad_norm, 1)  # (3)(4)
     grad_scale = one_minus_beta1 * e_over_grad_norm_or_1

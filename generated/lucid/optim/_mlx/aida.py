@@ -14,6 +14,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 from lucidgen.runtime.rules.captured import expm1, log, sqrt
+from lucidgen.runtime.rules.mlx_functions import total
 
 
 def aida_step(
@@ -44,18 +45,18 @@ def aida_step(
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)
-    dot_1 = mx.sum(g * m)  # (3)
-    one_over_xi_plus_total_square_g = 1 / (mx.sum(mx.square(g)) + xi)  # (4)
+    dot_1 = total(g * m)  # (3)
+    one_over_xi_plus_total_square_g = 1 / (total(mx.square(g)) + xi)  # (4)
     g_scale = dot_1 * one_over_xi_plus_total_square_g
     g_1 = g_scale * g
-    one_over_xi_plus_total_square_m = 1 / (mx.sum(mx.square(m)) + xi)  # (5)
+    one_over_xi_plus_total_square_m = 1 / (total(mx.square(m)) + xi)  # (5)
     m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m
     m_1 = m_scale_in_m_1 * m
-    dot_2 = mx.sum(g_1 * m_1)  # (6)
-    g_1_scale_term = 1 / (mx.sum(mx.square(g_1)) + xi)  # (7)
+    dot_2 = total(g_1 * m_1)  # (6)
+    g_1_scale_term = 1 / (total(mx.square(g_1)) + xi)  # (7)
     g_1_scale = dot_2 * g_1_scale_term
     g_2 = g_1_scale * g_1
-    m_1_scale_term = 1 / (mx.sum(mx.square(m_1)) + xi)  # (8)
+    m_1_scale_term = 1 / (total(mx.square(m_1)) + xi)  # (8)
     m_1_scale = dot_2 * m_1_scale_term
     m_2 = m_1_scale * m_1
     m_2_minus_g_2 = m_2 - g_2  # (9)
@@ -99,24 +100,24 @@ def aida_tensors(
     use_weight_decay,
     scale_grad,
 ):
-    """What the kernels of Aida read that is one number per tensor."""
+    """One number per tensor, for the kernels of Aida."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)
-    dot_1 = mx.sum(g * m)  # (3)
-    one_over_xi_plus_total_square_g = 1 / (mx.sum(mx.square(g)) + xi)  # (4)
+    dot_1 = total(g * m)  # (3)
+    one_over_xi_plus_total_square_g = 1 / (total(mx.square(g)) + xi)  # (4)
     g_scale = dot_1 * one_over_xi_plus_total_square_g
     g_1 = g_scale * g
-    one_over_xi_plus_total_square_m = 1 / (mx.sum(mx.square(m)) + xi)  # (5)
+    one_over_xi_plus_total_square_m = 1 / (total(mx.square(m)) + xi)  # (5)
     m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m
     m_1 = m_scale_in_m_1 * m
-    dot_2 = mx.sum(g_1 * m_1)  # (6)
-    g_1_scale_term = 1 / (mx.sum(mx.square(g_1)) + xi)  # (7)
+    dot_2 = total(g_1 * m_1)  # (6)
+    g_1_scale_term = 1 / (total(mx.square(g_1)) + xi)  # (7)
     g_1_scale = dot_2 * g_1_scale_term
-    m_1_scale_term = 1 / (mx.sum(mx.square(m_1)) + xi)  # (8)
+    m_1_scale_term = 1 / (total(mx.square(m_1)) + xi)  # (8)
     m_1_scale = dot_2 * m_1_scale_term
     return {
         "g_scale": g_scale,
@@ -153,18 +154,18 @@ def aida_pytorch_optimizer_step(
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)
-    dot_1 = mx.sum(g * m)  # (3)
-    one_over_xi_plus_total_square_g = 1 / (mx.sum(mx.square(g)) + xi)  # (4)
+    dot_1 = total(g * m)  # (3)
+    one_over_xi_plus_total_square_g = 1 / (total(mx.square(g)) + xi)  # (4)
     g_scale = dot_1 * one_over_xi_plus_total_square_g
     g_1 = g_scale * g
-    one_over_xi_plus_total_square_m = 1 / (mx.sum(mx.square(m)) + xi)  # (5)
+    one_over_xi_plus_total_square_m = 1 / (total(mx.square(m)) + xi)  # (5)
     m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m
     m_1 = m_scale_in_m_1 * m
-    dot_2 = mx.sum(g_1 * m_1)  # (6)
-    g_1_scale_term = 1 / (mx.sum(mx.square(g_1)) + xi)  # (7)
+    dot_2 = total(g_1 * m_1)  # (6)
+    g_1_scale_term = 1 / (total(mx.square(g_1)) + xi)  # (7)
     g_1_scale = dot_2 * g_1_scale_term
     g_2 = g_1_scale * g_1
-    m_1_scale_term = 1 / (mx.sum(mx.square(m_1)) + xi)  # (8)
+    m_1_scale_term = 1 / (total(mx.square(m_1)) + xi)  # (8)
     m_1_scale = dot_2 * m_1_scale_term
     m_2 = m_1_scale * m_1
     m_2_minus_g_2 = m_2 - g_2  # (9)
@@ -205,24 +206,24 @@ def aida_pytorch_optimizer_tensors(
     use_weight_decay,
     scale_grad,
 ):
-    """What the kernels of Aida (dialect "pytorch_optimizer") read that is one number per tensor."""
+    """One number per tensor, for the kernels of Aida (dialect "pytorch_optimizer")."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if use_weight_decay:
         g = g + weight_decay * w  # (1)
     m = beta1 * m + one_minus_beta1 * g  # (2)
-    dot_1 = mx.sum(g * m)  # (3)
-    one_over_xi_plus_total_square_g = 1 / (mx.sum(mx.square(g)) + xi)  # (4)
+    dot_1 = total(g * m)  # (3)
+    one_over_xi_plus_total_square_g = 1 / (total(mx.square(g)) + xi)  # (4)
     g_scale = dot_1 * one_over_xi_plus_total_square_g
     g_1 = g_scale * g
-    one_over_xi_plus_total_square_m = 1 / (mx.sum(mx.square(m)) + xi)  # (5)
+    one_over_xi_plus_total_square_m = 1 / (total(mx.square(m)) + xi)  # (5)
     m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m
     m_1 = m_scale_in_m_1 * m
-    dot_2 = mx.sum(g_1 * m_1)  # (6)
-    g_1_scale_term = 1 / (mx.sum(mx.square(g_1)) + xi)  # (7)
+    dot_2 = total(g_1 * m_1)  # (6)
+    g_1_scale_term = 1 / (total(mx.square(g_1)) + xi)  # (7)
     g_1_scale = dot_2 * g_1_scale_term
-    m_1_scale_term = 1 / (mx.sum(mx.square(m_1)) + xi)  # (8)
+    m_1_scale_term = 1 / (total(mx.square(m_1)) + xi)  # (8)
     m_1_scale = dot_2 * m_1_scale_term
     return {
         "g_scale": g_scale,

@@ -14,14 +14,15 @@ from __future__ import annotations
 import mlx.core as mx
 
 from lucidgen.runtime.rules.captured import sqrt
+from lucidgen.runtime.rules.mlx_functions import norm
 
 
 def fromage_step(w, grad, grad_bound, grad_factor, lr, w_scale, scale_grad):
     """One step of Fromage: the new w."""
-    w_norm = mx.linalg.norm(w)  # (1)
+    w_norm = norm(w)  # (1)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    grad_norm = mx.linalg.norm(grad)  # (2)
+    grad_norm = norm(grad)  # (2)
     ratio = mx.where((grad_norm > 0) & (w_norm > 0), w_norm / grad_norm, 1)  # (3)
     grad_scale = lr * ratio  # (4)
     w = w_scale * (w - grad_scale * grad)
@@ -37,11 +38,11 @@ def fromage_scalars(lr):
 
 
 def fromage_tensors(lr, grad_factor, grad_bound, w, grad, scale_grad):
-    """What the kernels of Fromage read that is one number per tensor."""
-    w_norm = mx.linalg.norm(w)  # (1)
+    """One number per tensor, for the kernels of Fromage."""
+    w_norm = norm(w)  # (1)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
-    grad_norm = mx.linalg.norm(grad)  # (2)
+    grad_norm = norm(grad)  # (2)
     ratio = mx.where((grad_norm > 0) & (w_norm > 0), w_norm / grad_norm, 1)  # (3)
     grad_scale = lr * ratio  # (4)
     return {

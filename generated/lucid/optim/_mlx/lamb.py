@@ -14,6 +14,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 from lucidgen.runtime.rules.captured import expm1, log, sqrt
+from lucidgen.runtime.rules.mlx_functions import norm
 
 
 def lamb_step(
@@ -35,7 +36,7 @@ def lamb_step(
     scale_grad,
 ):
     """One step of LAMB: the new w, m, v."""
-    w_norm = mx.linalg.norm(w)  # (7)
+    w_norm = norm(w)  # (7)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (1)
@@ -44,7 +45,7 @@ def lamb_step(
         u = weight_decay * w + m_scale * m / (mx.sqrt(v) + scaled_eps)  # (3)(4)(5)(6)
     else:
         u = m_scale * m / (mx.sqrt(v) + scaled_eps)  # (3)(4)(5)(6)
-    u_norm = mx.linalg.norm(u)  # (8)
+    u_norm = norm(u)  # (8)
     trust_ratio = mx.where((u_norm > 0) & (w_norm > 0), w_norm / u_norm, 1)  # (9)
     u_scale = lr * trust_ratio  # (10)
     w = w - u_scale * u
@@ -86,8 +87,8 @@ def lamb_tensors(
     use_weight_decay,
     scale_grad,
 ):
-    """What the kernels of LAMB read that is one number per tensor."""
-    w_norm = mx.linalg.norm(w)  # (7)
+    """One number per tensor, for the kernels of LAMB."""
+    w_norm = norm(w)  # (7)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (1)
@@ -96,7 +97,7 @@ def lamb_tensors(
         u = weight_decay * w + m_scale * m / (mx.sqrt(v) + scaled_eps)  # (3)(4)(5)(6)
     else:
         u = m_scale * m / (mx.sqrt(v) + scaled_eps)  # (3)(4)(5)(6)
-    u_norm = mx.linalg.norm(u)  # (8)
+    u_norm = norm(u)  # (8)
     trust_ratio = mx.where((u_norm > 0) & (w_norm > 0), w_norm / u_norm, 1)  # (9)
     u_scale = lr * trust_ratio  # (10)
     return {
@@ -131,12 +132,12 @@ def lamb_pytorch_optimizer_step(
         scaled_grad_2 = one_minus_beta1 * scaled_grad_2  # (1)
     m = scaled_grad_2 + beta1 * m  # (1)
     u = m / (mx.sqrt(v) + eps)  # (3)
-    u_norm = mx.linalg.norm(u)  # (5)
+    u_norm = norm(u)  # (5)
     if use_weight_decay:
         w_decayed = w_scale * w  # (8)
     else:
         w_decayed = w  # (8)
-    w_norm = mx.minimum(mx.linalg.norm(w_decayed), 10)  # (4)
+    w_norm = mx.minimum(norm(w_decayed), 10)  # (4)
     trust_ratio = mx.where((u_norm > 0) & (w_norm > 0), w_norm / (u_norm + eps), 1)  # (6)
     u_scale = trust_ratio_scale * trust_ratio  # (7)
     w = w_decayed - u_scale * u
@@ -176,7 +177,7 @@ def lamb_pytorch_optimizer_tensors(
     grad_averaging,
     scale_grad,
 ):
-    """What the kernels of LAMB (dialect "pytorch_optimizer") read that is one number per tensor."""
+    """One number per tensor, for the kernels of LAMB (dialect "pytorch_optimizer")."""
     scaled_grad_2 = grad
     if scale_grad:
         scaled_grad_2 = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -185,12 +186,12 @@ def lamb_pytorch_optimizer_tensors(
         scaled_grad_2 = one_minus_beta1 * scaled_grad_2  # (1)
     m = scaled_grad_2 + beta1 * m  # (1)
     u = m / (mx.sqrt(v) + eps)  # (3)
-    u_norm = mx.linalg.norm(u)  # (5)
+    u_norm = norm(u)  # (5)
     if use_weight_decay:
         w_decayed = w_scale * w  # (8)
     else:
         w_decayed = w  # (8)
-    w_norm = mx.minimum(mx.linalg.norm(w_decayed), 10)  # (4)
+    w_norm = mx.minimum(norm(w_decayed), 10)  # (4)
     trust_ratio = mx.where((u_norm > 0) & (w_norm > 0), w_norm / (u_norm + eps), 1)  # (6)
     u_scale = trust_ratio_scale * trust_ratio  # (7)
     return {

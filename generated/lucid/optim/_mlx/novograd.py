@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from lucidgen.runtime.rules.mlx_functions import norm
+
 
 def novograd_step(
     w,
@@ -38,10 +40,10 @@ def novograd_step(
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if first_v:
-        norm_grad = mx.linalg.norm(grad)  # (1)(2)
+        norm_grad = norm(grad)  # (1)(2)
         v = mx.square(norm_grad)
     else:
-        norm_grad = mx.linalg.norm(grad)  # (1)(2)
+        norm_grad = norm(grad)  # (1)(2)
         v = beta2 * v + one_minus_beta2 * mx.square(norm_grad)
     grad_scale = 1 / (mx.sqrt(v) + eps)  # (3)
     if use_weight_decay:
@@ -73,14 +75,14 @@ def novograd_scalars(beta1, beta2):
 def novograd_tensors(
     beta2, eps, grad_factor, grad_bound, grad, v, one_minus_beta2, scale_grad, first_v
 ):
-    """What the kernels of NovoGrad read that is one number per tensor."""
+    """One number per tensor, for the kernels of NovoGrad."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if first_v:
-        norm_grad = mx.linalg.norm(grad)  # (1)(2)
+        norm_grad = norm(grad)  # (1)(2)
         v = mx.square(norm_grad)
     else:
-        norm_grad = mx.linalg.norm(grad)  # (1)(2)
+        norm_grad = norm(grad)  # (1)(2)
         v = beta2 * v + one_minus_beta2 * mx.square(norm_grad)
     grad_scale = 1 / (mx.sqrt(v) + eps)  # (3)
     return {

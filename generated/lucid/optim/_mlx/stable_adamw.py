@@ -14,6 +14,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 from lucidgen.runtime.rules.captured import expm1, log
+from lucidgen.runtime.rules.mlx_functions import mean
 
 
 def stableadamw_step(
@@ -40,7 +41,7 @@ def stableadamw_step(
     m = beta1_hat * m + one_minus_beta1_hat * grad  # (3)
     square_grad = mx.square(grad)  # (4)(5)(6)
     v = beta2_hat * v + one_minus_beta2_hat * square_grad  # (4)
-    eta = lr / mx.maximum(mx.sqrt(mx.mean(square_grad / mx.maximum(v, eps_squared))), 1)  # (5)(6)
+    eta = lr / mx.maximum(mx.sqrt(mean(square_grad / mx.maximum(v, eps_squared))), 1)  # (5)(6)
     if use_weight_decay:
         w_scale = 1 - weight_decay * eta  # (7)
         w = w_scale * w
@@ -80,12 +81,13 @@ def stableadamw_tensors(
     use_weight_decay,
     scale_grad,
 ):
-    """What the kernels of StableAdamW read that is one number per tensor."""
+    """One number per tensor, for the kernels of StableAdamW."""
+    w_scale = mx.array(0.0)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     square_grad = mx.square(grad)  # (4)(5)(6)
     v = beta2_hat * v + one_minus_beta2_hat * square_grad  # (4)
-    eta = lr / mx.maximum(mx.sqrt(mx.mean(square_grad / mx.maximum(v, eps_squared))), 1)  # (5)(6)
+    eta = lr / mx.maximum(mx.sqrt(mean(square_grad / mx.maximum(v, eps_squared))), 1)  # (5)(6)
     if use_weight_decay:
         w_scale = 1 - weight_decay * eta  # (7)
     return {

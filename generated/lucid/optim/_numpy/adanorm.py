@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lucidgen.runtime.rules.numpy_functions import norm
+
 
 def adanorm_step(
     w,
@@ -42,7 +44,7 @@ def adanorm_step(
         np.multiply(grad_factor, grad, out=work1)
         np.minimum(work1, grad_bound, out=work1)
         grad = np.maximum(work1, -grad_bound, out=work1)
-    grad_norm = np.linalg.norm(grad)  # (1)
+    grad_norm = norm(grad)  # (1)
     e[...] = r * e + one_minus_r * grad_norm  # (2)
     e_over_grad_norm_or_1 = np.where((e > grad_norm) & (grad_norm > 0), e / grad_norm, 1)  # (3)(4)
     grad_scale = one_minus_beta1 * e_over_grad_norm_or_1  # (3)(4)
@@ -102,7 +104,7 @@ def adanorm_pytorch_optimizer_step(
         np.multiply(grad_factor, grad, out=work1)
         np.minimum(work1, grad_bound, out=work1)
         grad = np.maximum(work1, -grad_bound, out=work1)
-    grad_norm = np.linalg.norm(grad)  # (1)
+    grad_norm = norm(grad)  # (1)
     e[...] = r * e + one_minus_r * grad_norm  # (2)
     e_over_grad_norm_or_1 = np.where((e > grad_norm) & (grad_norm > 0), e / grad_norm, 1)  # (3)(4)
     grad_scale = one_minus_beta1 * e_over_grad_norm_or_1  # (3)(4)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lucidgen.runtime.rules.numpy_functions import total
+
 
 def aida_step(
     w,
@@ -50,21 +52,21 @@ def aida_step(
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, g, out=work2)
     np.add(m, work2, out=m)
-    dot_1 = np.sum(g * m)  # (3)
-    one_over_xi_plus_total_square_g = 1 / (np.sum(np.square(g)) + xi)  # (4)
+    dot_1 = total(g * m)  # (3)
+    one_over_xi_plus_total_square_g = 1 / (total(np.square(g)) + xi)  # (4)
     g_scale = dot_1 * one_over_xi_plus_total_square_g  # (4)
     # (4) g_1 = g_scale * g
     g_1 = np.multiply(g_scale, g, out=work2)
-    one_over_xi_plus_total_square_m = 1 / (np.sum(np.square(m)) + xi)  # (5)
+    one_over_xi_plus_total_square_m = 1 / (total(np.square(m)) + xi)  # (5)
     m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m  # (5)
     # (5) m_1 = m_scale_in_m_1 * m
     m_1 = np.multiply(m_scale_in_m_1, m, out=work3)
-    dot_2 = np.sum(g_1 * m_1)  # (6)
-    g_1_scale_term = 1 / (np.sum(np.square(g_1)) + xi)  # (7)
+    dot_2 = total(g_1 * m_1)  # (6)
+    g_1_scale_term = 1 / (total(np.square(g_1)) + xi)  # (7)
     g_1_scale = dot_2 * g_1_scale_term  # (7)
     # (7) g_2 = g_1_scale * g_1
     g_2 = np.multiply(g_1_scale, g_1, out=work4)
-    m_1_scale_term = 1 / (np.sum(np.square(m_1)) + xi)  # (8)
+    m_1_scale_term = 1 / (total(np.square(m_1)) + xi)  # (8)
     m_1_scale = dot_2 * m_1_scale_term  # (8)
     # (8) m_2 = m_1_scale * m_1
     m_2 = np.multiply(m_1_scale, m_1, out=work5)
@@ -127,21 +129,21 @@ def aida_pytorch_optimizer_step(
     np.multiply(beta1, m, out=m)
     np.multiply(one_minus_beta1, g, out=work2)
     np.add(m, work2, out=m)
-    dot_1 = np.sum(g * m)  # (3)
-    one_over_xi_plus_total_square_g = 1 / (np.sum(np.square(g)) + xi)  # (4)
+    dot_1 = total(g * m)  # (3)
+    one_over_xi_plus_total_square_g = 1 / (total(np.square(g)) + xi)  # (4)
     g_scale = dot_1 * one_over_xi_plus_total_square_g  # (4)
     # (4) g_1 = g_scale * g
     g_1 = np.multiply(g_scale, g, out=work2)
-    one_over_xi_plus_total_square_m = 1 / (np.sum(np.square(m)) + xi)  # (5)
+    one_over_xi_plus_total_square_m = 1 / (total(np.square(m)) + xi)  # (5)
     m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m  # (5)
     # (5) m_1 = m_scale_in_m_1 * m
     m_1 = np.multiply(m_scale_in_m_1, m, out=work3)
-    dot_2 = np.sum(g_1 * m_1)  # (6)
-    g_1_scale_term = 1 / (np.sum(np.square(g_1)) + xi)  # (7)
+    dot_2 = total(g_1 * m_1)  # (6)
+    g_1_scale_term = 1 / (total(np.square(g_1)) + xi)  # (7)
     g_1_scale = dot_2 * g_1_scale_term  # (7)
     # (7) g_2 = g_1_scale * g_1
     g_2 = np.multiply(g_1_scale, g_1, out=work4)
-    m_1_scale_term = 1 / (np.sum(np.square(m_1)) + xi)  # (8)
+    m_1_scale_term = 1 / (total(np.square(m_1)) + xi)  # (8)
     m_1_scale = dot_2 * m_1_scale_term  # (8)
     # (8) m_2 = m_1_scale * m_1
     m_2 = np.multiply(m_1_scale, m_1, out=work5)

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from lucidgen.runtime.rules.numpy_functions import norm
+
 
 def fromage_step(w, grad, scratch, grad_bound, grad_factor, lr, w_scale, scale_grad):
     """One step of Fromage."""
     work1, work2 = scratch
-    w_norm = np.linalg.norm(w)  # (1)
+    w_norm = norm(w)  # (1)
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
         np.multiply(grad_factor, grad, out=work1)
         np.minimum(work1, grad_bound, out=work1)
         grad = np.maximum(work1, -grad_bound, out=work1)
-    grad_norm = np.linalg.norm(grad)  # (2)
+    grad_norm = norm(grad)  # (2)
     ratio = np.where((grad_norm > 0) & (w_norm > 0), w_norm / grad_norm, 1)  # (3)
     grad_scale = lr * ratio  # (4)
     # (4) w = w_scale * (w - grad_scale * grad)

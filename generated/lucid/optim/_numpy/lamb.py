@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lucidgen.runtime.rules.numpy_functions import norm
+
 
 def lamb_step(
     w,
@@ -33,7 +35,7 @@ def lamb_step(
 ):
     """One step of LAMB."""
     work1, work2, work3, work4 = scratch
-    w_norm = np.linalg.norm(w)  # (7)
+    w_norm = norm(w)  # (7)
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
         np.multiply(grad_factor, grad, out=work1)
@@ -62,7 +64,7 @@ def lamb_step(
         np.sqrt(v, out=work3)
         np.add(work3, scaled_eps, out=work3)
         u = np.divide(work2, work3, out=work2)
-    u_norm = np.linalg.norm(u)  # (8)
+    u_norm = norm(u)  # (8)
     trust_ratio = np.where((u_norm > 0) & (w_norm > 0), w_norm / u_norm, 1)  # (9)
     u_scale = lr * trust_ratio  # (10)
     # (10) w = w - u_scale * u
@@ -112,13 +114,13 @@ def lamb_pytorch_optimizer_step(
     np.sqrt(v, out=work2)
     np.add(work2, eps, out=work2)
     u = np.divide(m, work2, out=work2)
-    u_norm = np.linalg.norm(u)  # (5)
+    u_norm = norm(u)  # (5)
     if use_weight_decay:
         # (8) w_decayed = w_scale * w
         w_decayed = np.multiply(w_scale, w, out=work3)
     else:
         w_decayed = w
-    w_norm = np.minimum(np.linalg.norm(w_decayed), 10)  # (4)
+    w_norm = np.minimum(norm(w_decayed), 10)  # (4)
     trust_ratio = np.where((u_norm > 0) & (w_norm > 0), w_norm / (u_norm + eps), 1)  # (6)
     u_scale = trust_ratio_scale * trust_ratio  # (7)
     # (7) w = w_decayed - u_scale * u

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lucidgen.runtime.rules.numpy_functions import norm
+
 
 def novograd_step(
     w,
@@ -41,10 +43,10 @@ def novograd_step(
         np.minimum(work1, grad_bound, out=work1)
         grad = np.maximum(work1, -grad_bound, out=work1)
     if first_v:
-        norm_grad = np.linalg.norm(grad)  # (1)(2)
+        norm_grad = norm(grad)  # (1)(2)
         v[...] = np.square(norm_grad)  # (1)(2)
     else:
-        norm_grad = np.linalg.norm(grad)  # (1)(2)
+        norm_grad = norm(grad)  # (1)(2)
         v[...] = beta2 * v + one_minus_beta2 * np.square(norm_grad)  # (1)(2)
     grad_scale = 1 / (np.sqrt(v) + eps)  # (3)
     if use_weight_decay:

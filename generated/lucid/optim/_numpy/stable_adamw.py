@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lucidgen.runtime.rules.numpy_functions import mean
+
 
 def stableadamw_step(
     w,
@@ -48,7 +50,7 @@ def stableadamw_step(
     np.multiply(beta2_hat, v, out=v)
     np.multiply(one_minus_beta2_hat, square_grad, out=work3)
     np.add(v, work3, out=v)
-    eta = lr / np.maximum(np.sqrt(np.mean(square_grad / np.maximum(v, eps_squared))), 1)  # (5)(6)
+    eta = lr / np.maximum(np.sqrt(mean(square_grad / np.maximum(v, eps_squared))), 1)  # (5)(6)
     if use_weight_decay:
         w_scale = 1 - weight_decay * eta  # (7)
         # (7) w = w_scale * w
