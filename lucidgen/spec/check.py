@@ -18,6 +18,7 @@ from ..operations import OPERATIONS, OPTIMIZERS, Reduction, When, Where, in_lang
 from ..operations import names as function_names
 from .check_arguments import arguments, names, roles
 from .check_elsewhere import saved_elsewhere
+from .check_reductions import reductions
 from .check_shapes import shapes
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
@@ -397,6 +398,7 @@ RULES: tuple[Callable[[OptimizerSpec], Iterator[Problem]], ...] = (
     expressions,
     conditions,
     domains,
+    reductions,
     shapes,
     names,
     arguments,

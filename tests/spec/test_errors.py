@@ -478,6 +478,36 @@ WRONG = {
         2,
         ("reduces a per-matrix quantity", "w[t] =", "mean, total, norm and largest"),
     ),
+    "a reduction of what is one number in one case": (
+        """
+        fast = flag("fast", False)
+        A = OptimizerSpec("A", (lr, fast), (
+            Eq(w[t], w[t - 1] - grad[t] * total(when(fast, grad[t], lr))),))
+        """,
+        3,
+        ("reduces lr in one of its cases", "a value per element", "w[t] =", "size * a"),
+    ),
+    "a count of a condition that holds for all in one case": (
+        """
+        fast = flag("fast", False)
+        A = OptimizerSpec("A", (lr, fast), (
+            Eq(w[t], w[t - 1] - lr * grad[t] * count(fast | (grad[t] > 0))),))
+        """,
+        3,
+        ("reduces 1 in one of its cases", "w[t] =", "outside of the reduction"),
+    ),
+    "a reduction of a series that is one number in one case": (
+        """
+        decay = hyper("decay", 0.0, special=0)
+        u, n = series("u"), series("n")
+        A = OptimizerSpec("A", (lr, decay), (
+            Eq(u[t], decay * grad[t] + lr),
+            Eq(n[t], norm(u[t])),
+            Eq(w[t], w[t - 1] - u[t] * n[t] * grad[t])))
+        """,
+        5,
+        ("norm(u[t]) reduces u[t] in one of its cases", "n[t] =", "outside of the reduction"),
+    ),
     "a name that shadows another": (
         """
         lr_series = series("lr")
