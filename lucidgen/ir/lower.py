@@ -28,6 +28,7 @@ from ..operations import When
 from ..spec.check import check
 from ..spec.domains import Domain, domain_of, infer_domains
 from ..spec.errors import Problem, SpecError
+from ..spec.functions import NO_NUMBERS
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Bounds, Flag, Hyper, Series, Shape, t
 from .guard import Guard
@@ -309,6 +310,10 @@ class _Lowering:
         special = self.specials.get(name)
         return expr.has(choice(name)) or bool(special and expr.has(special[0]))
 
+    def literal(self, name: str) -> Guard:
+        """The guard that a choice holds."""
+        return Guard.of(name, self.choices)
+
     def choices_of(self, expr: sympy.Basic) -> list[str]:
         """The choices that change an expression."""
         return [name for name in self.choices if self.depends(expr, name)]
@@ -319,11 +324,14 @@ class _Lowering:
 
     def assume(self, expr: sympy.Basic, name: str, value: bool) -> sympy.Basic:
         """The expression once a choice is made."""
-        known: dict[sympy.Basic, sympy.Basic] = {choice(name): sympy.sympify(value)}
+        # First what goes with the choice: it may divide by what is 0 then.
+        made = expr.xreplace({choice(name): sympy.sympify(value)})
         if name in self.specials and not value:
-            hyper, special = self.specials[name]
-            known[hyper] = special
-        return expr.xreplace(known)
+            try:
+                return made.xreplace(dict([self.specials[name]]))
+            except ValueError:  # SymPy compares no infinities
+                return sympy.nan
+        return made
 
     def cases(
         self, expr: sympy.Basic, guard: Guard, done: int = 0
@@ -331,7 +339,7 @@ class _Lowering:
         """The expression under every choice that changes it, where the guard holds."""
         for i, name in enumerate(self.choices[done:], start=done):
             if self.depends(expr, name):
-                literal = Guard.of(name, self.choices)
+                literal = self.literal(name)
                 for value, part in ((True, guard & literal), (False, guard & ~literal)):
                     if part:
                         yield from self.cases(self.assume(expr, name, value), part, i + 1)
@@ -343,7 +351,7 @@ class _Lowering:
         if self.has_few_cases(expr):
             yield from self.cases(expr, guard)
         elif isinstance(expr, When) and expr.args[0] in map(choice, self.choices):
-            literal = Guard.of(name_of(expr.args[0]), self.choices)
+            literal = self.literal(name_of(expr.args[0]))
             yield from self.parts(expr.args[1], guard & literal)
             yield from self.parts(expr.args[2], guard & ~literal)
         else:
@@ -463,6 +471,7 @@ class _Lowering:
         name = self.next_choice(value, guard)
         if name is None:
             value = self.settle(value, guard)
+            self.check_number(value, guard, note)
             same = [let for let in self.lets.get(target, ()) if let.value == value]
             if same:
                 merged = Let(target, value, same[0].domain, same[0].guard | guard, note)
@@ -474,7 +483,7 @@ class _Lowering:
         value = self.settle(value, guard)
         part, rebuild = self.smallest(value, name)
         if part == value or self.cancels(part, value, guard):
-            literal = Guard.of(name, self.choices)
+            literal = self.literal(name)
             for answer, branch in ((True, guard & literal), (False, guard & ~literal)):
                 self.define(target, self.assume(value, name, answer), branch, note, domain)
         else:
@@ -488,7 +497,7 @@ class _Lowering:
         leading = value.args[0] if isinstance(value, When) else value
         for expr in (leading, value):
             for name in self.choices:
-                literal = Guard.of(name, self.choices)
+                literal = self.literal(name)
                 open_ = guard & literal and guard & ~literal
                 if open_ and self.depends(expr, name):
                     yes, no = (self.assume(value, name, answer) for answer in (True, False))
@@ -500,13 +509,34 @@ class _Lowering:
         """The value with every choice made that the guard decides or that changes nothing."""
         for name in self.choices:
             if self.depends(value, name):
-                literal = Guard.of(name, self.choices)
+                literal = self.literal(name)
                 yes, no = (self.assume(value, name, answer) for answer in (True, False))
                 if not guard & literal:
                     value = no
                 elif not guard & ~literal or yes == no:
                     value = yes
         return value
+
+    def check_number(self, value: sympy.Basic, guard: Guard, note: tuple[int, ...]) -> None:
+        """Refuse what a special value makes infinite or undefined."""
+        if not value.has(*NO_NUMBERS):
+            return
+        off = [pair for name, pair in self.specials.items() if guard.implies(~self.literal(name))]
+        said = ", ".join(f"{hyper} = {special}" for hyper, special in off)
+        hyper = off[0][0] if off else "x"
+        read = (self.spec.equations[n - 1] for n in note)
+        equation = next((e for e in read if hyper in e.symbols), self.spec.equations[note[-1] - 1])
+        raise SpecError(
+            [
+                Problem(
+                    equation.location,
+                    f"the right side is infinite or undefined with {said}, its special value",
+                    f"Write when({hyper}, a, b), with b for that value, or declare {hyper} without "
+                    f"special=.",
+                    str(equation),
+                )
+            ]
+        )
 
     def smallest(
         self, expr: sympy.Expr, name: str

@@ -21,6 +21,7 @@ from lucidgen.spec import (
     flag,
     grad,
     hyper,
+    log,
     ndim,
     rows,
     series,
@@ -206,3 +207,23 @@ def test_more_choices_than_a_guard_can_tell_apart_are_refused() -> None:
     with pytest.raises(SpecError, match="Many has 31 choices, more than 18") as said:
         lower(OptimizerSpec("Many", (lr, *flags), (Eq(w[t], w[t - 1] - lr * total),)))
     assert "Make two optimizers of it" in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "update", [grad[t] / decay, Max(1 / decay, grad[t]), when(fast, log(decay), 1) * grad[t]]
+)
+def test_what_a_special_value_makes_infinite_is_said_with_its_equation(update: Any) -> None:
+    flags = (fast,) if update.has(fast) else ()
+    equations = (Eq(g[t], update), step)
+    with pytest.raises(SpecError, match="infinite or undefined with decay = 0, its") as said:
+        lower(OptimizerSpec("Divided", (lr, decay, *flags), equations))
+    (problem,) = said.value.problems
+    assert problem.equation == str(equations[0])
+    assert "Write when(decay, a, b)" in problem.remedy
+
+
+def test_what_a_condition_keeps_from_a_special_value_may_divide_by_it() -> None:
+    update = when(fast, when(decay, Max(1 / decay, grad[t]), grad[t]), 0)
+    program = made(Eq(g[t], update), step)
+    assert plainly(program, ["fast", "use_decay"])[0] == "g = Max(1/decay, scaled_grad)"
+    assert plainly(program, ["fast"])[0] == "g = scaled_grad"
