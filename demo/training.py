@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 SEED = 7
 BATCH = 64
@@ -46,6 +45,8 @@ def has_lucid() -> bool:
 
 def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return images and labels to train on, then those to test with."""
+    from sklearn.datasets import load_digits  # takes a second to import
+
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(SEED).permutation(len(labels))
     images, labels = images[order] / 16.0, labels[order]

@@ -20,6 +20,8 @@ from lucidgen.verify.oracle import Setting
 
 # Spec files are read in the tests' own process; tests/package/test_workers.py has the others.
 os.environ.setdefault("LUCIDGEN_JOBS", "0")
+# Tests start many processes, which share the bytecode of what they import.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Compiled loops are for the tests that ask for them. They are kept from one run to the next.
 os.environ.setdefault("LUCIDGEN_KERNEL", "numpy")
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parents[1] / "build" / "cache")

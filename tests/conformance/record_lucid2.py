@@ -75,9 +75,10 @@ def _state(optimizer: Any, weight: Any) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Record every case that Lucid 2.9 has."""
+    """Record every case that Lucid 2.9 has, or those that are named behind the folder."""
     recorder = Recorder()
-    accepted = {name: arguments(case) for name, case in CASES.items()}
+    names = sys.argv[2:] or list(CASES)
+    accepted = {name: arguments(CASES[name]) for name in names}
     taken = {name: given for name, given in accepted.items() if given is not None}
     for name, given in taken.items():
         record(CASES[name], recorder, given)

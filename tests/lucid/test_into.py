@@ -34,14 +34,11 @@ def test_a_lucid_that_carries_the_optimizers(tmp_path):
     for path in real.iterdir():
         if path.name != "optim":
             (mine / path.name).symlink_to(path)
-    command = [
-        sys.executable,
-        "-m",
-        "lucidgen.commands.app",
-        "build",
-        "--into",
-        str(mine / "optim"),
-    ]
+    (tmp_path / "specs").mkdir()
+    for name in ("adam/adam.py", "schedules/schedules.py"):
+        shutil.copy(ROOT / "specs" / name, tmp_path / "specs")
+    command = [sys.executable, "-m", "lucidgen.commands.app", "build"]
+    command += ["--specs", str(tmp_path / "specs"), "--into", str(mine / "optim")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     done = subprocess.run(
