@@ -29,7 +29,8 @@ from ..spec.quantities import Flag, Hyper, Shape
 from ..targets.common.cases import compared_with_special
 from .oracle import Setting
 
-#: A value away from every special one, and no dyadic fraction.
+#: A value away from every special one where it is legal, else how far from it; and no dyadic
+#: fraction.
 AWAY = 0.1
 
 #: Shapes of parameters for specs that ask for them: each case of theirs holds for one, as far as
@@ -56,7 +57,7 @@ def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator
     seen = set()
     for number, on in enumerate(product((False, True), repeat=len(hypers) + len(flags) + 1)):
         values = {
-            h.name: AWAY if yes else float(h.special) for h, yes in zip(hypers, on, strict=False)
+            h.name: away(h) if yes else float(h.special) for h, yes in zip(hypers, on, strict=False)
         }
         chosen = dict(zip((f.name for f in flags), on[len(hypers) : -1], strict=True))
         bound = BOUND if on[-1] and sum(on) % 2 else math.inf
@@ -68,6 +69,12 @@ def settings(spec: OptimizerSpec, main: OptimizerSpec | None = None) -> Iterator
                 seen.add(meaning)
                 some = shapes if number == 0 else (shapes[number % len(shapes)],)
                 yield from (replace(made, shape=shape) for shape in some)
+
+
+def away(hyper: Hyper) -> float:
+    """A legal value of a hyperparameter away from its special one."""
+    near = (AWAY, hyper.special + AWAY, hyper.special - AWAY)
+    return next(value for value in near if hyper.bounds.admits(value) and value != hyper.special)
 
 
 def _cases_of_shapes(setting: Setting) -> Iterator[tuple[tuple[int, ...] | None, ...]]:

@@ -25,6 +25,7 @@ from ..operations.reals import Value
 from .exact import evaluate
 
 #: Literals with small denominators are meant exactly: 0.96 is 24/25, 0.3333333333333333 is 1/3.
+#: Others are meant as they are written: 1e-15.
 _DENOMINATOR = 10**4
 
 Point = Mapping[str, Value]
@@ -43,9 +44,7 @@ def expression(value: Any) -> sympy.Basic:
     if isinstance(value, float):
         written = sympy.Rational(str(value))
         near = written.limit_denominator(_DENOMINATOR)
-        if float(near) != value:  # a power of ten, and no fraction
-            near = written if f"{value:.0e}" == str(value) else sympy.Rational(value)
-        return near
+        return near if float(near) == value else written
     return sympy.sympify(value)
 
 

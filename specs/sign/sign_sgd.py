@@ -39,3 +39,14 @@ SignSGD = OptimizerSpec(
         Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * u[t]),
     ),
 )
+
+Signum = SignSGD.variant(
+    "Signum",
+    reading="paper",
+    paper="Bernstein et al. 2018, arXiv:1802.04434, Algorithm 2",
+    summary="Signum: every element moves by lr, against the sign of its momentum.",
+    notes="SignSGD with another default of momentum. The weight decay is decoupled.",
+    arguments=SignSGD.arguments,
+    defaults={"momentum": 0.9},
+    saved_elsewhere=SignSGD.saved_elsewhere,
+)

@@ -73,6 +73,7 @@ RUNS = {
         _run("rprop", "Rprop", {}, {}, "optax"),
         _run("lion", "Lion", {"weight_decay": 0.1}, {"weight_decay": 0.1}, "paper"),
         _run("signum", "SignSGD", {}, {"momentum": 0.9}, "paper"),
+        Resume("Signum", "signum", {"learning_rate": 0.01}, "Signum", {"lr": 0.01}, ("paper",)),
         _run("adabelief", "AdaBelief", {}, {}, "paper"),
         _run("yogi", "Yogi", {}, {}, "pytorch_optimizer"),
         _run("adopt", "ADOPT", {}, {}, "paper"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from element_cases import CLASSES, DIALECTS
 from more_cases import PYTORCH_OPTIMIZER
 from resume_cases import Resume
 
@@ -19,8 +20,27 @@ GIVEN: dict[str, dict[str, Any]] = {
     "QHAdam": {"nus": (0.7, 0.9)},
     "AggMo": {},
     "MADGRAD": {"momentum": 0.5},
+    "AdaMod": {"weight_decay": 0.1},
+    "AccSGD": {"kappa": 100.0},
+    "DiffGrad": {"weight_decay": 0.1},
+    "EXAdam": {"weight_decay": 0.1},
+    "FTRL": {"lambda_1": 0.1},
+    "Grams": {"weight_decay": 0.1},
+    "PID": {"momentum": 0.8, "weight_decouple": False},
+    "Padam": {"partial": 0.125},
+    "QHM": {"momentum": 0.8, "nu": 0.7},
+    "SGDW": {"momentum": 0.8, "weight_decay": 0.1},
+    "Signum": {"momentum": 0.8},
+    "Tiger": {},
 }
 RUNS = {
-    name: Resume(name, name, {"lr": 0.01, **given}, name, {"lr": 0.5}, (PYTORCH_OPTIMIZER[name],))
+    name: Resume(
+        name,
+        CLASSES.get(name, name),
+        {"lr": 0.01, **given},
+        name,
+        {"lr": 0.5},
+        ({**PYTORCH_OPTIMIZER, **DIALECTS}[name],),
+    )
     for name, given in GIVEN.items()
 }

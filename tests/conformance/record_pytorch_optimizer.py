@@ -7,6 +7,7 @@ steps where there is a gradient, so that its count is the parameter's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytorch_optimizer
 import torch
 from cases import CHECKPOINTS, GROUPS, PARAMETERS, RESUME_AT, STEPS, Case, gradients, starts
 from more_cases import MORE_CASES
-from recording import Recorder
+from recording import Recorder, State
 
 #: QHAdam's sums of powers of the betas, each an array of one number.
 WEIGHTS = {"beta1_weight", "beta2_weight"}
@@ -43,25 +44,30 @@ def arguments(case: Case) -> dict[str, Any]:
     return {**OURS.get(case.optimizer, {}), **given}
 
 
-def record(case: Case, recorder: Recorder) -> None:
-    """Run one case and add its checkpoints."""
+def record(
+    case: Case, recorder: Recorder, ours: Callable[[State, int], State] = lambda state, _: state
+) -> None:
+    """Run one case and add its checkpoints: states, with `ours` of them and a number of steps."""
     weights = [torch.from_numpy(values).requires_grad_() for values in starts()]
     make = getattr(pytorch_optimizer, case.optimizer)
     optimizers = [
-        make([{"params": [weight], **GROUPS[p.group]}], foreach=False, **arguments(case))
+        make([{"params": [weight], **case.groups[p.group]}], foreach=False, **arguments(case))
         for weight, p in zip(weights, PARAMETERS, strict=True)
     ]
     schedule = case.schedule()
     for step, grads in enumerate(gradients(), start=1):
         for optimizer, weight, p, grad in zip(optimizers, weights, PARAMETERS, grads, strict=True):
             (group,) = optimizer.param_groups
-            _change(optimizer, group, schedule.get(step, {}), GROUPS[p.group])
+            _change(optimizer, group, schedule.get(step, {}), case.groups[p.group])
             if grad is not None:
                 weight.grad = torch.from_numpy(np.array(_sign(case) * grad))
                 _in_double(optimizer, group, weight)
                 optimizer.step()
         if step in CHECKPOINTS:
-            states = [_state(o, w) for o, w in zip(optimizers, weights, strict=True)]
+            states = [
+                ours(_state(o, w), o.param_groups[0].get("step", 0))
+                for o, w in zip(optimizers, weights, strict=True)
+            ]
             recorder.add(case, step, states)
         if step == RESUME_AT:
             recorder.add_groups(case, _groups(optimizers))
@@ -99,8 +105,8 @@ def _state(optimizer: Any, weight: torch.Tensor) -> dict[str, Any]:
         kept = {i: buffer for i, (beta, buffer) in enumerate(buffers.items(), start=1) if beta}
         saved |= {f"momentum_buffer{i}": buffer for i, buffer in kept.items()}
     for key, value in saved.items():
-        assert value.dtype == torch.float64, key
-    arrays = {key: np.array(value.numpy()) for key, value in saved.items()}
+        assert isinstance(value, float) or value.dtype == torch.float64, key
+    arrays = {key: np.array(value) for key, value in saved.items()}
     arrays |= {key: arrays[key].reshape(()) for key in arrays.keys() & WEIGHTS}
     return {"w": weight.detach().numpy().copy(), **arrays}
 

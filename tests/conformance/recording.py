@@ -20,7 +20,16 @@ from cases import CASES, CHECKPOINTS, PARAMETERS, Array, Case, fingerprint, grad
 
 FOLDER = Path(__file__).parent / "recorded"
 # Kept once per parameter, not per element.
-NUMBERS = ("step", "mu_product", "eta", "mu", "beta1_weight", "beta2_weight")
+NUMBERS = (
+    "step",
+    "mu_product",
+    "eta",
+    "mu",
+    "beta1_weight",
+    "beta2_weight",
+    "exp_avg_lr_1",
+    "den_sum",
+)
 
 State = dict[str, Any]
 """The state of one parameter by its key in state_dict, and its value under "w"."""

@@ -6,7 +6,7 @@ conformance table are replays of the recorded runs on NumPy in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -15,6 +15,7 @@ from typing import Any
 
 from cases import CASES, CHECKPOINTS, Case, starts
 from compare import FLOAT64, Tolerance, moved, scaled
+from element_cases import DIALECTS, ELEMENT_CASES
 from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
 from recording import Recording
 from replay import numpy64, run
@@ -31,8 +32,14 @@ BEGIN, END = "<!-- optimizers: tests/conformance/tables.py -->", "<!-- end of op
 
 # What lies below a bound by this factor lies below it on other machines too.
 HEADROOM = 3
-BOUNDS = (1e-14, 1e-13, 1e-12)
-LIBRARIES = ("torch", "lucid2", "keras", "optax", "mlx", "pytorch_optimizer")
+# The last one is for VSGD, of which the library squares differences term by term, which cancel.
+BOUNDS = (1e-14, 1e-13, 1e-12, 1e-11)
+LIBRARIES = ("torch", "lucid2", "keras", "optax", "mlx", "pytorch_optimizer", "elements")
+#: The cases and dialects of recordings that do not have those of torch.
+OF: dict[str, tuple[Mapping[str, Case], Mapping[str, str]]] = {
+    "pytorch_optimizer": (MORE_CASES, PYTORCH_OPTIMIZER),
+    "elements": (ELEMENT_CASES, DIALECTS),
+}
 PACKAGES = {"lucid2": "lucid-dl"}
 # States that a library saves and never writes to, and counts that it keeps elsewhere.
 IGNORED = {"lucid2": ("step_size", "max_exp_avg_sq"), "pytorch_optimizer": ("step",)}
@@ -80,17 +87,16 @@ def conformance_rows(bound: Bound) -> dict[tuple[str, str], Row]:
     recorded: dict[tuple[str, str], list[tuple[Case, Recording, str]]] = {}
     for library in LIBRARIES:
         recording = Recording(library)
-        cases = MORE_CASES if library == "pytorch_optimizer" else CASES
+        cases, dialects = OF.get(library, (CASES, {}))
         for name in recording.cases:
             case = cases[name]
-            dialect = PYTORCH_OPTIMIZER.get(case.optimizer, library)
-            dialect = dialect if library == "pytorch_optimizer" else library
+            dialect = dialects.get(case.optimizer, library)
             runs = recorded.setdefault((case.optimizer, dialect), [])
             runs.append((case, recording, library))
     rows = {}
     for key, runs in recorded.items():
         _, recording, library = runs[-1]
-        package = PACKAGES.get(library, library)
+        package = PACKAGES.get(library) or recording.about["library"]
         rows[key] = Row(f"{package} {recording.about['version']}", len(runs), bound(*key, runs))
     return rows
 

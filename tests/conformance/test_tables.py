@@ -34,4 +34,4 @@ def test_a_difference_is_said_with_room() -> None:
     assert bound_text(1e-15) == "< 1e-14"
     assert bound_text(5e-15) == "< 1e-13"
     with pytest.raises(StopIteration):
-        bound_text(4e-13)
+        bound_text(4e-12)

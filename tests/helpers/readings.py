@@ -34,6 +34,10 @@ READINGS = [
 ]
 
 
+#: States that are sums or averages of what is not negative, by their names in the equations.
+NOT_NEGATIVE = {"v", "v_max", "n", "s", "u", "b_squared", "m_squared", "b_g", "b_hat"}
+
+
 @cache
 def program_of(spec: OptimizerSpec) -> Program:
     """What the passes make of a reading."""

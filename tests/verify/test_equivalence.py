@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from readings import every
+from readings import NOT_NEGATIVE, every
 
 from lucidgen import optim
 from lucidgen.operations.reals import real
@@ -42,7 +42,7 @@ def step_at(
     point: dict[str, Any] = {}
     for name in ("w", "grad", *(state.name for state in rule.arrays)):
         point[name] = real(rng.uniform(0.1, 2.0, 3) * rng.choice([-1, 1], 3))
-    for name in set(point) & {"v", "v_max", "n", "s", "u"}:
+    for name in set(point) & NOT_NEGATIVE:
         point[name] = abs(point[name])
     if "g_avg" in point:  # the mean of squares is larger than the square of the mean
         point["v"] = point["v"] + point["g_avg"] ** 2

@@ -11,7 +11,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from readings import CATALOG, every, program_of, sample, served
+from readings import CATALOG, NOT_NEGATIVE, every, program_of, sample, served
 
 from lucidgen import optim
 from lucidgen.ir.lower import lower
@@ -34,7 +34,6 @@ from lucidgen.specs.adam import (
 from lucidgen.verify.emitted import pairwise, settings
 from lucidgen.verify.oracle import Setting
 from lucidgen.verify.replay import Finding, Run, replay
-from lucidgen.verify.steps import TAME
 
 Among = Callable[[list[Setting]], Sequence[Setting]]
 
@@ -57,29 +56,22 @@ def uncompiled() -> Iterator[None]:
     mx.enable_compile()
 
 
-def numbers(rng: np.random.Generator, dtype: type, reduced: bool = False) -> np.ndarray:
-    """Random numbers of mixed scale, and hostile ones in random order.
-
-    Where a rule reduces, one extreme number would blot out all others.
-    """
-    tame = rng.standard_normal(2) * 10.0 ** rng.integers(-6 * (not reduced), 3, 2)
-    if reduced:
-        return np.concatenate([tame, rng.permutation(TAME)]).astype(dtype)
+def numbers(rng: np.random.Generator, dtype: type) -> np.ndarray:
+    """Random numbers of mixed scale, and hostile ones in random order."""
+    tame = rng.standard_normal(2) * 10.0 ** rng.integers(-6, 3, 2)
     return np.concatenate([tame.astype(dtype), rng.permutation(np.array(HOSTILE[dtype], dtype))])
 
 
-def states_of(
-    setting: Setting, rng: np.random.Generator, dtype: type, reduced: bool
-) -> dict[str, object]:
+def states_of(setting: Setting, rng: np.random.Generator, dtype: type) -> dict[str, object]:
     """What a late step may find: second moments are not negative, scalars lie between 0 and 1."""
     found: dict[str, object] = {}
     for output in program_of(setting.spec).outputs[1:]:
         name = output.after.name
-        if output.domain.value in ("scalar", "tensor"):
+        if output.domain.value == "scalar":
             found[name] = float(rng.uniform(0.1, 0.9))
         else:
-            array = numbers(rng, dtype, reduced)
-            found[name] = np.abs(array) if name in ("v", "v_max", "n", "s") else array
+            array = numbers(rng, dtype)
+            found[name] = np.abs(array) if name in NOT_NEGATIVE else array
     live = {series.name for series in setting.states()}
     return {name: value for name, value in found.items() if name in live}
 
@@ -94,10 +86,9 @@ def findings(
     machines: Sequence[str] = ("numpy",),
 ) -> list[Finding]:
     rng = np.random.default_rng(seed)
-    reduced = not cls.rules[spec.reading].elementwise
-    start = numbers(rng, dtype, reduced)
-    grads = [numbers(rng, dtype, reduced) for _ in range(2)]
-    states = states_of(setting, rng, dtype, reduced) if t else {}
+    start = numbers(rng, dtype)
+    grads = [numbers(rng, dtype) for _ in range(2)]
+    states = states_of(setting, rng, dtype) if t else {}
     return replay(Run(cls, setting, program_of(spec), start, grads, states, t), machines)
 
 
@@ -147,8 +138,7 @@ def test_the_error_bound_is_not_far_above_the_errors(reading: Entry, dtype: type
         for ratio in finding.comparison.ratios
         if ratio
     ]
-    # A power is taken to be off by four units, and is by less than one.
-    assert np.median(ratios) > 1e-3
+    assert np.median(ratios) > 1e-2
 
 
 @pytest.mark.parametrize("name", ["AggMo", "RMSprop", "SGD"])

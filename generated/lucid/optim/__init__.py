@@ -14,75 +14,99 @@ if TYPE_CHECKING:
     from lucidgen.runtime import ExponentialMovingAverage, MultiOptimizer, Optimizer, Options
 
     from . import lr_scheduler
+    from .accsgd import AccSGD
     from .adabelief import AdaBelief
+    from .adabound import AdaBound
     from .adadelta import AdaDelta, Adadelta
     from .adagrad import Adagrad
     from .adam import Adam, AdamW
     from .adamax import Adamax
-    from .adamg import AdamG
+    from .adamod import AdaMod
     from .adan import Adan
-    from .adanorm import AdamNorm, AdaNorm
     from .ademamix import AdEMAMix
     from .adopt import ADOPT
     from .aggmo import AggMo
-    from .aida import Aida
     from .asgd import ASGD
-    from .fadam import FAdam
-    from .fromage import Fromage
-    from .lamb import LAMB
+    from .diffgrad import DiffGrad
+    from .exadam import EXAdam
+    from .ftrl import FTRL, Ftrl
+    from .grams import Grams
+    from .kate import KATE, Kate
+    from .laprop import LaProp
     from .lars import LARS
     from .lion import Lion
     from .madgrad import MADGRAD
     from .nadam import NAdam
-    from .novograd import NovoGrad
+    from .padam import PAdam, Padam
+    from .pid import PID
+    from .pnm import PNM, AdaPNM
     from .qhadam import QHAdam
+    from .qhm import QHM
     from .radam import RAdam
     from .rmsprop import RMSprop
     from .rprop import Rprop
     from .sgd import SGD
-    from .sign_sgd import SignSGD
-    from .stable_adamw import StableAdamW
+    from .sgdw import SGDW
+    from .sign_sgd import SignSGD, Signum
+    from .simplified_ademamix import SimplifiedAdEMAMix
+    from .srmm import SRMM
+    from .tiger import Tiger
     from .transforms import CautiousAdamW, CautiousLion
+    from .vsgd import VSGD
     from .yogi import Yogi
 
 __all__ = [
     "ADOPT",
     "ASGD",
-    "LAMB",
+    "FTRL",
+    "KATE",
     "LARS",
     "MADGRAD",
+    "PID",
+    "PNM",
+    "QHM",
     "SGD",
+    "SGDW",
+    "SRMM",
+    "VSGD",
+    "AccSGD",
     "AdEMAMix",
     "AdaBelief",
+    "AdaBound",
     "AdaDelta",
-    "AdaNorm",
+    "AdaMod",
+    "AdaPNM",
     "Adadelta",
     "Adagrad",
     "Adam",
-    "AdamG",
-    "AdamNorm",
     "AdamW",
     "Adamax",
     "Adan",
     "AggMo",
-    "Aida",
     "CautiousAdamW",
     "CautiousLion",
+    "DiffGrad",
+    "EXAdam",
     "ExponentialMovingAverage",
-    "FAdam",
-    "Fromage",
+    "Ftrl",
+    "Grams",
+    "Kate",
+    "LaProp",
     "Lion",
     "MultiOptimizer",
     "NAdam",
-    "NovoGrad",
     "Optimizer",
     "Options",
+    "PAdam",
+    "Padam",
     "QHAdam",
     "RAdam",
     "RMSprop",
     "Rprop",
     "SignSGD",
-    "StableAdamW",
+    "Signum",
+    "SimplifiedAdEMAMix",
+    "Tiger",
     "Yogi",
     "lr_scheduler",
 ]
@@ -90,35 +114,45 @@ __all__ = [
 _MODULES = {
     "lucidgen.runtime": ["ExponentialMovingAverage", "MultiOptimizer", "Optimizer", "Options"],
     ".lr_scheduler": [],
+    ".accsgd": ["AccSGD"],
     ".adabelief": ["AdaBelief"],
+    ".adabound": ["AdaBound"],
     ".adadelta": ["AdaDelta", "Adadelta"],
     ".adagrad": ["Adagrad"],
     ".adam": ["Adam", "AdamW"],
     ".adamax": ["Adamax"],
-    ".adamg": ["AdamG"],
+    ".adamod": ["AdaMod"],
     ".adan": ["Adan"],
-    ".adanorm": ["AdaNorm", "AdamNorm"],
     ".ademamix": ["AdEMAMix"],
     ".adopt": ["ADOPT"],
     ".aggmo": ["AggMo"],
-    ".aida": ["Aida"],
     ".asgd": ["ASGD"],
-    ".fadam": ["FAdam"],
-    ".fromage": ["Fromage"],
-    ".lamb": ["LAMB"],
+    ".diffgrad": ["DiffGrad"],
+    ".exadam": ["EXAdam"],
+    ".ftrl": ["FTRL", "Ftrl"],
+    ".grams": ["Grams"],
+    ".kate": ["KATE", "Kate"],
+    ".laprop": ["LaProp"],
     ".lars": ["LARS"],
     ".lion": ["Lion"],
     ".madgrad": ["MADGRAD"],
     ".nadam": ["NAdam"],
-    ".novograd": ["NovoGrad"],
+    ".padam": ["PAdam", "Padam"],
+    ".pid": ["PID"],
+    ".pnm": ["AdaPNM", "PNM"],
     ".qhadam": ["QHAdam"],
+    ".qhm": ["QHM"],
     ".radam": ["RAdam"],
     ".rmsprop": ["RMSprop"],
     ".rprop": ["Rprop"],
     ".sgd": ["SGD"],
-    ".sign_sgd": ["SignSGD"],
-    ".stable_adamw": ["StableAdamW"],
+    ".sgdw": ["SGDW"],
+    ".sign_sgd": ["SignSGD", "Signum"],
+    ".simplified_ademamix": ["SimplifiedAdEMAMix"],
+    ".srmm": ["SRMM"],
+    ".tiger": ["Tiger"],
     ".transforms": ["CautiousAdamW", "CautiousLion"],
+    ".vsgd": ["VSGD"],
     ".yogi": ["Yogi"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -47,7 +47,7 @@ def adabelief_step(
 
 
 def adabelief_scalars(t, lr, beta1, beta2, eps, weight_decay):
-    """The scalars of AdaBelief at step t, which is an array."""
+    """The scalars of AdaBelief at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (1)
     one_minus_beta2 = 1 - beta2  # (3)
     w_scale = 1 - lr * weight_decay  # (6)

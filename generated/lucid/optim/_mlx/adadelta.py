@@ -43,7 +43,7 @@ def adadelta_step(
 
 
 def adadelta_scalars(rho):
-    """The scalars of Adadelta at step t, which is an array."""
+    """The scalars of Adadelta at step t, an array."""
     one_minus_rho = 1 - rho  # (2)(4)
     return {
         "one_minus_rho": one_minus_rho,
@@ -78,7 +78,7 @@ def adadelta_keras_step(
 
 
 def adadelta_keras_scalars(lr, rho, weight_decay):
-    """The scalars of Adadelta (dialect "keras") at step t, which is an array."""
+    """The scalars of Adadelta (dialect "keras") at step t, an array."""
     one_minus_rho = 1 - rho  # (2)(4)
     w_scale = 1 - lr * weight_decay  # (5)
     return {
@@ -101,7 +101,7 @@ def adadelta_mlx_step(
 
 
 def adadelta_mlx_scalars(rho):
-    """The scalars of Adadelta (dialect "mlx") at step t, which is an array."""
+    """The scalars of Adadelta (dialect "mlx") at step t, an array."""
     one_minus_rho = 1 - rho  # (2)(4)
     return {
         "one_minus_rho": one_minus_rho,

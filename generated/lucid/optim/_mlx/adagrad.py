@@ -29,7 +29,7 @@ def adagrad_step(
 
 
 def adagrad_scalars(t, lr, lr_decay):
-    """The scalars of Adagrad at step t, which is an array."""
+    """The scalars of Adagrad at step t, an array."""
     eta = lr / (lr_decay * (t - 1) + 1)  # (2)
     return {
         "eta": eta,
@@ -64,7 +64,7 @@ def adagrad_keras_step(
 
 
 def adagrad_keras_scalars(lr, weight_decay):
-    """The scalars of Adagrad (dialect "keras") at step t, which is an array."""
+    """The scalars of Adagrad (dialect "keras") at step t, an array."""
     w_scale = 1 - lr * weight_decay  # (3)
     return {
         "w_scale": w_scale,

@@ -53,7 +53,7 @@ def adam_step(
 
 
 def adam_scalars(t, lr, beta1, beta2, eps):
-    """The scalars of Adam at step t, which is an array."""
+    """The scalars of Adam at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     bias_correction2 = -expm1(t * log(beta2))  # (5)(6)(7)
@@ -105,7 +105,7 @@ def adam_paper_step(
 
 
 def adam_paper_scalars(t, beta1, beta2):
-    """The scalars of Adam (dialect "paper") at step t, which is an array."""
+    """The scalars of Adam (dialect "paper") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     bias_correction1 = -expm1(t * log(beta1))  # (5)
@@ -150,7 +150,7 @@ def adam_lucid2_step(
 
 
 def adam_lucid2_scalars(t, lr, beta1, beta2):
-    """The scalars of Adam (dialect "lucid2") at step t, which is an array."""
+    """The scalars of Adam (dialect "lucid2") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     bias_correction2 = -expm1(t * log(beta2))  # (4)
@@ -201,7 +201,7 @@ def adam_keras_step(
 
 
 def adam_keras_scalars(t, lr, beta1, beta2, weight_decay):
-    """The scalars of Adam (dialect "keras") at step t, which is an array."""
+    """The scalars of Adam (dialect "keras") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     w_scale = 1 - lr * weight_decay  # (6)
@@ -250,7 +250,7 @@ def adam_optax_step(
 
 
 def adam_optax_scalars(t, lr, beta1, beta2):
-    """The scalars of Adam (dialect "optax") at step t, which is an array."""
+    """The scalars of Adam (dialect "optax") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     bias_correction2 = -expm1(t * log(beta2))  # (4)(6)(7)
@@ -297,7 +297,7 @@ def adam_mlx_step(
 
 
 def adam_mlx_scalars(t, lr, beta1, beta2, eps):
-    """The scalars of Adam (dialect "mlx") at step t, which is an array."""
+    """The scalars of Adam (dialect "mlx") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     bias_correction2 = -expm1(t * log(beta2))  # (4)(5)(6)
@@ -349,7 +349,7 @@ def adamw_step(
 
 
 def adamw_scalars(t, lr, beta1, beta2, eps, weight_decay):
-    """The scalars of AdamW at step t, which is an array."""
+    """The scalars of AdamW at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     w_scale = 1 - lr * weight_decay  # (7)
@@ -403,7 +403,7 @@ def adamw_paper_step(
 
 
 def adamw_paper_scalars(t, lr, beta1, beta2, eps, weight_decay, lr_0, use_weight_decay):
-    """The scalars of AdamW (dialect "paper") at step t, which is an array."""
+    """The scalars of AdamW (dialect "paper") at step t, an array."""
     w_scale = 0.0
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
@@ -455,7 +455,7 @@ def adamw_lucid2_step(
 
 
 def adamw_lucid2_scalars(t, lr, beta1, beta2, weight_decay):
-    """The scalars of AdamW (dialect "lucid2") at step t, which is an array."""
+    """The scalars of AdamW (dialect "lucid2") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     w_scale = 1 - lr * weight_decay  # (4)
@@ -508,7 +508,7 @@ def adamw_keras_step(
 
 
 def adamw_keras_scalars(t, lr, beta1, beta2, weight_decay):
-    """The scalars of AdamW (dialect "keras") at step t, which is an array."""
+    """The scalars of AdamW (dialect "keras") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     w_scale = 1 - lr * weight_decay  # (6)
@@ -561,7 +561,7 @@ def adamw_optax_step(
 
 
 def adamw_optax_scalars(t, lr, beta1, beta2, weight_decay):
-    """The scalars of AdamW (dialect "optax") at step t, which is an array."""
+    """The scalars of AdamW (dialect "optax") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     bias_correction2 = -expm1(t * log(beta2))  # (4)(6)(7)
@@ -614,7 +614,7 @@ def adamw_mlx_step(
 
 
 def adamw_mlx_scalars(t, lr, beta1, beta2, eps, weight_decay):
-    """The scalars of AdamW (dialect "mlx") at step t, which is an array."""
+    """The scalars of AdamW (dialect "mlx") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     w_scale = 1 - lr * weight_decay  # (6)

@@ -45,7 +45,7 @@ def adamax_step(
 
 
 def adamax_scalars(t, lr, beta1):
-    """The scalars of Adamax at step t, which is an array."""
+    """The scalars of Adamax at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     bias_correction1 = -expm1(t * log(beta1))  # (3)(4)
     m_scale = lr / bias_correction1
@@ -68,7 +68,7 @@ def adamax_paper_step(
 
 
 def adamax_paper_scalars(t, lr, beta1):
-    """The scalars of Adamax (dialect "paper") at step t, which is an array."""
+    """The scalars of Adamax (dialect "paper") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     bias_correction1 = -expm1(t * log(beta1))  # (3)(4)
     m_scale = lr / bias_correction1
@@ -107,7 +107,7 @@ def adamax_lucid2_step(
 
 
 def adamax_lucid2_scalars(t, lr, beta1):
-    """The scalars of Adamax (dialect "lucid2") at step t, which is an array."""
+    """The scalars of Adamax (dialect "lucid2") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     bias_correction1 = -expm1(t * log(beta1))  # (3)(4)
     m_scale = lr / bias_correction1
@@ -145,7 +145,7 @@ def adamax_keras_step(
 
 
 def adamax_keras_scalars(t, lr, beta1, weight_decay):
-    """The scalars of Adamax (dialect "keras") at step t, which is an array."""
+    """The scalars of Adamax (dialect "keras") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     w_scale = 1 - lr * weight_decay  # (4)
     bias_correction1 = -expm1(t * log(beta1))  # (3)(4)
@@ -185,7 +185,7 @@ def adamax_optax_step(
 
 
 def adamax_optax_scalars(t, lr, beta1, weight_decay):
-    """The scalars of Adamax (dialect "optax") at step t, which is an array."""
+    """The scalars of Adamax (dialect "optax") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     w_scale = 1 - lr * weight_decay  # (4)
     bias_correction1 = -expm1(t * log(beta1))  # (3)(4)
@@ -210,7 +210,7 @@ def adamax_mlx_step(
 
 
 def adamax_mlx_scalars(beta1):
-    """The scalars of Adamax (dialect "mlx") at step t, which is an array."""
+    """The scalars of Adamax (dialect "mlx") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     return {
         "one_minus_beta1": one_minus_beta1,

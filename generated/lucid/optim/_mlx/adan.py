@@ -58,7 +58,7 @@ def adan_step(
 
 
 def adan_scalars(lr, beta1, beta2, beta3, weight_decay):
-    """The scalars of Adan at step t, which is an array."""
+    """The scalars of Adan at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (5)
     one_minus_beta2 = 1 - beta2  # (6)
     one_minus_beta3 = 1 - beta3  # (7)
@@ -116,7 +116,7 @@ def adan_pytorch_optimizer_step(
 
 
 def adan_pytorch_optimizer_scalars(t, lr, beta1, beta2, beta3, eps, weight_decay):
-    """The scalars of Adan (dialect "pytorch_optimizer") at step t, which is an array."""
+    """The scalars of Adan (dialect "pytorch_optimizer") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (5)
     one_minus_beta2 = 1 - beta2  # (6)
     one_minus_beta3 = 1 - beta3  # (7)

@@ -52,7 +52,7 @@ def ademamix_step(
 def ademamix_scalars(
     t, lr, beta1, beta2, beta3, alpha, alpha_warmup, beta3_warmup, eps, weight_decay
 ):
-    """The scalars of AdEMAMix at step t, which is an array."""
+    """The scalars of AdEMAMix at step t, an array."""
     alpha_warmup_above_t = t < alpha_warmup
     beta3_warmup_above_t = t < beta3_warmup
     one_minus_beta1 = 1 - beta1  # (3)

@@ -68,7 +68,7 @@ def adopt_step(
 
 
 def adopt_scalars(t, lr, beta1, beta2, weight_decay, clip):
-    """The scalars of ADOPT at step t, which is an array."""
+    """The scalars of ADOPT at step t, an array."""
     bound = 0.0
     one_minus_beta1 = 1 - beta1  # (5)(6)
     one_minus_beta2 = 1 - beta2  # (7)(8)
@@ -137,7 +137,7 @@ def adopt_pytorch_optimizer_step(
 
 
 def adopt_pytorch_optimizer_scalars(t, lr, beta1, beta2, weight_decay, clip):
-    """The scalars of ADOPT (dialect "pytorch_optimizer") at step t, which is an array."""
+    """The scalars of ADOPT (dialect "pytorch_optimizer") at step t, an array."""
     bound = 0.0
     one_minus_beta1 = 1 - beta1  # (5)(6)
     one_minus_beta2 = 1 - beta2  # (7)(8)

@@ -59,7 +59,7 @@ def aggmo_step(
 
 
 def aggmo_scalars(lr):
-    """The scalars of AggMo at step t, which is an array."""
+    """The scalars of AggMo at step t, an array."""
     scaled_lr = lr / 3  # (5)(6)
     return {
         "scaled_lr": scaled_lr,

@@ -45,7 +45,7 @@ def asgd_step(
 
 
 def asgd_scalars(t, lr, lambd, alpha, t0, eta, c):
-    """The scalars of ASGD at step t, which is an array."""
+    """The scalars of ASGD at step t, an array."""
     c_below_1 = c < 1
     w_scale = 1 - eta * lambd  # (4)
     eta_before = eta
@@ -127,7 +127,7 @@ def asgd_lucid2_step(
 
 
 def asgd_lucid2_scalars(t, lambd, alpha, t0, momentum):
-    """The scalars of ASGD (dialect "lucid2") at step t, which is an array."""
+    """The scalars of ASGD (dialect "lucid2") at step t, an array."""
     t0_at_most_t = t >= t0
     g_scale = momentum + 1  # (2)(3)
     alpha_times_t_plus_1 = t * alpha + 1  # (6)

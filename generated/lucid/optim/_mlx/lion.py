@@ -42,7 +42,7 @@ def lion_step(
 
 
 def lion_scalars(lr, beta1, beta2, weight_decay):
-    """The scalars of Lion at step t, which is an array."""
+    """The scalars of Lion at step t, an array."""
     one_minus_beta2 = 1 - beta2  # (2)
     w_scale = 1 - lr * weight_decay  # (3)
     one_minus_beta1 = 1 - beta1  # (1)(3)

@@ -50,7 +50,7 @@ def madgrad_step(
 
 
 def madgrad_scalars(t, lr, momentum):
-    """The scalars of MADGRAD at step t, which is an array."""
+    """The scalars of MADGRAD at step t, an array."""
     scale = lr * sqrt(t)  # (2)
     one_minus_momentum = 1 - momentum  # (7)(8)
     return {
@@ -92,7 +92,7 @@ def madgrad_pytorch_optimizer_step(
 
 
 def madgrad_pytorch_optimizer_scalars(t, lr, momentum, eps):
-    """The scalars of MADGRAD (dialect "pytorch_optimizer") at step t, which is an array."""
+    """The scalars of MADGRAD (dialect "pytorch_optimizer") at step t, an array."""
     scale = (eps + lr) * sqrt(t)  # (2)
     one_minus_momentum = 1 - momentum  # (7)(8)
     return {

@@ -53,7 +53,7 @@ def nadam_step(
 
 
 def nadam_scalars(t, lr, beta1, beta2, eps, weight_decay, momentum_decay, mu_product):
-    """The scalars of NAdam at step t, which is an array."""
+    """The scalars of NAdam at step t, an array."""
     mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))  # (7)
     mu_next = beta1 * (1 - 0.5 * 0.96 ** (momentum_decay * (t + 1)))  # (8)
     mu_product = mu * mu_product  # (10)
@@ -103,7 +103,7 @@ def nadam_paper_step(
 
 
 def nadam_paper_scalars(t, lr, beta1, beta2, momentum_decay, mu_product):
-    """The scalars of NAdam (dialect "paper") at step t, which is an array."""
+    """The scalars of NAdam (dialect "paper") at step t, an array."""
     mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))  # (7)
     mu_next = beta1 * (1 - 0.5 * 0.96 ** (momentum_decay * (t + 1)))  # (8)
     mu_product = mu * mu_product  # (10)
@@ -155,7 +155,7 @@ def nadam_devlog_step(
 
 
 def nadam_devlog_scalars(t, lr, beta1, beta2, eps):
-    """The scalars of NAdam (dialect "devlog") at step t, which is an array."""
+    """The scalars of NAdam (dialect "devlog") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     bias_correction2 = -expm1(t * log(beta2))  # (4)(5)(6)
@@ -204,7 +204,7 @@ def nadam_lucid2_step(
 
 
 def nadam_lucid2_scalars(t, lr, beta1, beta2, eps, momentum_decay):
-    """The scalars of NAdam (dialect "lucid2") at step t, which is an array."""
+    """The scalars of NAdam (dialect "lucid2") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     m_scale = beta1 * (1 - momentum_decay)
     one_minus_beta2 = 1 - beta2  # (3)
@@ -260,7 +260,7 @@ def nadam_optax_step(
 
 
 def nadam_optax_scalars(t, lr, beta1, beta2, weight_decay):
-    """The scalars of NAdam (dialect "optax") at step t, which is an array."""
+    """The scalars of NAdam (dialect "optax") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     w_scale = 1 - lr * weight_decay  # (7)

@@ -52,7 +52,7 @@ def qhadam_step(
 
 
 def qhadam_scalars(t, lr, beta1, beta2, nu1, nu2):
-    """The scalars of QHAdam at step t, which is an array."""
+    """The scalars of QHAdam at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     one_minus_nu2 = 1 - nu2  # (4)(5)(6)(7)(8)
@@ -105,7 +105,7 @@ def qhadam_pytorch_optimizer_step(
 
 
 def qhadam_pytorch_optimizer_scalars(lr, beta1, beta2, nu1, nu2, beta1_weight, beta2_weight):
-    """The scalars of QHAdam (dialect "pytorch_optimizer") at step t, which is an array."""
+    """The scalars of QHAdam (dialect "pytorch_optimizer") at step t, an array."""
     beta1_weight = beta1 * beta1_weight + 1  # (9)
     share1 = 1 / beta1_weight  # (11)
     beta2_weight = beta2 * beta2_weight + 1  # (10)

@@ -57,7 +57,7 @@ def radam_step(
 
 
 def radam_scalars(t, lr, beta1, beta2, weight_decay):
-    """The scalars of RAdam at step t, which is an array."""
+    """The scalars of RAdam at step t, an array."""
     one_minus_beta2 = 1 - beta2  # (3)(6)
     rho_inf = 2 / one_minus_beta2 - 1  # (6)
     beta2_power_t = beta2**t  # (4)(5)(7)
@@ -147,7 +147,7 @@ def radam_paper_step(
 
 
 def radam_paper_scalars(t, lr, beta1, beta2, eps):
-    """The scalars of RAdam (dialect "paper") at step t, which is an array."""
+    """The scalars of RAdam (dialect "paper") at step t, an array."""
     one_minus_beta2 = 1 - beta2  # (3)(6)
     rho_inf = 2 / one_minus_beta2 - 1  # (6)
     beta2_power_t = beta2**t  # (4)(5)(7)(9)
@@ -234,7 +234,7 @@ def radam_devlog_step(
 
 
 def radam_devlog_scalars(t, lr, beta1, beta2, eps):
-    """The scalars of RAdam (dialect "devlog") at step t, which is an array."""
+    """The scalars of RAdam (dialect "devlog") at step t, an array."""
     one_minus_beta2 = 1 - beta2  # (3)(6)
     rho_inf = 2 / one_minus_beta2 - 1  # (6)
     beta2_power_t = beta2**t  # (4)(5)(7)(9)
@@ -323,7 +323,7 @@ def radam_optax_step(
 
 
 def radam_optax_scalars(t, lr, beta1, beta2):
-    """The scalars of RAdam (dialect "optax") at step t, which is an array."""
+    """The scalars of RAdam (dialect "optax") at step t, an array."""
     one_minus_beta2 = 1 - beta2  # (3)(6)
     rho_inf = 2 / one_minus_beta2 - 1  # (6)
     beta2_power_t = beta2**t  # (4)(5)(7)(9)

@@ -59,7 +59,7 @@ def rmsprop_step(
 
 
 def rmsprop_scalars(alpha):
-    """The scalars of RMSprop at step t, which is an array."""
+    """The scalars of RMSprop at step t, an array."""
     one_minus_alpha = 1 - alpha  # (2)(3)
     return {
         "one_minus_alpha": one_minus_alpha,
@@ -107,7 +107,7 @@ def rmsprop_lucid2_step(
 
 
 def rmsprop_lucid2_scalars(alpha):
-    """The scalars of RMSprop (dialect "lucid2") at step t, which is an array."""
+    """The scalars of RMSprop (dialect "lucid2") at step t, an array."""
     one_minus_alpha = 1 - alpha  # (2)(3)
     return {
         "one_minus_alpha": one_minus_alpha,
@@ -150,7 +150,7 @@ def rmsprop_paper_step(
 
 
 def rmsprop_paper_scalars(alpha):
-    """The scalars of RMSprop (dialect "paper") at step t, which is an array."""
+    """The scalars of RMSprop (dialect "paper") at step t, an array."""
     one_minus_alpha = 1 - alpha  # (2)(3)
     return {
         "one_minus_alpha": one_minus_alpha,
@@ -199,7 +199,7 @@ def rmsprop_keras_step(
 
 
 def rmsprop_keras_scalars(lr, alpha, weight_decay):
-    """The scalars of RMSprop (dialect "keras") at step t, which is an array."""
+    """The scalars of RMSprop (dialect "keras") at step t, an array."""
     one_minus_alpha = 1 - alpha  # (2)(3)
     w_scale = 1 - lr * weight_decay  # (8)
     return {
@@ -220,7 +220,7 @@ def rmsprop_mlx_step(
 
 
 def rmsprop_mlx_scalars(alpha):
-    """The scalars of RMSprop (dialect "mlx") at step t, which is an array."""
+    """The scalars of RMSprop (dialect "mlx") at step t, an array."""
     one_minus_alpha = 1 - alpha  # (1)
     return {
         "one_minus_alpha": one_minus_alpha,

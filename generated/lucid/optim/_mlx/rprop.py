@@ -53,7 +53,7 @@ def rprop_lucid2_step(
 
 
 def rprop_lucid2_scalars(initial_size):
-    """The scalars of Rprop (dialect "lucid2") at step t, which is an array."""
+    """The scalars of Rprop (dialect "lucid2") at step t, an array."""
     return {
         "initial_size": initial_size,
     }

@@ -57,7 +57,7 @@ def sgd_step(
 
 
 def sgd_scalars(dampening):
-    """The scalars of SGD at step t, which is an array."""
+    """The scalars of SGD at step t, an array."""
     one_minus_dampening = 1 - dampening  # (2)(3)
     return {
         "one_minus_dampening": one_minus_dampening,
@@ -189,7 +189,7 @@ def sgd_keras_step(
 
 
 def sgd_keras_scalars(lr, weight_decay):
-    """The scalars of SGD (dialect "keras") at step t, which is an array."""
+    """The scalars of SGD (dialect "keras") at step t, an array."""
     w_scale = 1 - lr * weight_decay  # (4)
     return {
         "w_scale": w_scale,
@@ -235,7 +235,7 @@ def sgd_mlx_step(
 
 
 def sgd_mlx_scalars(dampening):
-    """The scalars of SGD (dialect "mlx") at step t, which is an array."""
+    """The scalars of SGD (dialect "mlx") at step t, an array."""
     one_minus_dampening = 1 - dampening  # (2)
     return {
         "one_minus_dampening": one_minus_dampening,

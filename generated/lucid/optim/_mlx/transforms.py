@@ -56,7 +56,7 @@ def cautiousadamw_step(
 
 
 def cautiousadamw_scalars(t, lr, beta1, beta2, eps, weight_decay):
-    """The scalars of CautiousAdamW at step t, which is an array."""
+    """The scalars of CautiousAdamW at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (2)
     one_minus_beta2 = 1 - beta2  # (3)
     bias_correction2 = -expm1(t * log(beta2))  # (5)(6)(7)
@@ -90,7 +90,7 @@ def cautiousadamw_tensors(
     amsgrad,
     scale_grad,
 ):
-    """One number per tensor, for the kernels of CautiousAdamW."""
+    """What the kernels of CautiousAdamW read that is one number per tensor."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (2)
@@ -137,7 +137,7 @@ def cautiouslion_step(
 
 
 def cautiouslion_scalars(lr, beta1, beta2, weight_decay):
-    """The scalars of CautiousLion at step t, which is an array."""
+    """The scalars of CautiousLion at step t, an array."""
     one_minus_beta2 = 1 - beta2  # (2)
     one_minus_beta1 = 1 - beta1  # (1)(3)
     w_scale = 1 - lr * weight_decay  # (6)
@@ -149,7 +149,7 @@ def cautiouslion_scalars(lr, beta1, beta2, weight_decay):
 
 
 def cautiouslion_tensors(lr, beta1, grad_factor, grad_bound, grad, m, one_minus_beta1, scale_grad):
-    """One number per tensor, for the kernels of CautiousLion."""
+    """What the kernels of CautiousLion read that is one number per tensor."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     lion_update = -lr * sign(beta1 * m + one_minus_beta1 * grad)  # (1)(3)

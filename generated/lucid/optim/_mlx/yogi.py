@@ -46,7 +46,7 @@ def yogi_step(
 
 
 def yogi_scalars(lr, beta1, beta2, weight_decay):
-    """The scalars of Yogi at step t, which is an array."""
+    """The scalars of Yogi at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (1)
     one_minus_beta2 = 1 - beta2  # (4)
     w_scale = 1 - lr * weight_decay  # (5)
@@ -86,7 +86,7 @@ def yogi_pytorch_optimizer_step(
 
 
 def yogi_pytorch_optimizer_scalars(t, lr, beta1, beta2, eps, weight_decay):
-    """The scalars of Yogi (dialect "pytorch_optimizer") at step t, which is an array."""
+    """The scalars of Yogi (dialect "pytorch_optimizer") at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (1)
     one_minus_beta2 = 1 - beta2  # (4)
     w_scale = 1 - lr * weight_decay  # (5)

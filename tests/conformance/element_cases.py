@@ -1,0 +1,103 @@
+"""The cases of the optimizers of single elements that only pytorch_optimizer has.
+
+The data are those of ``cases``, as in ``more_cases``.  Each optimizer has two: with what it is
+given here, and with every option, a decay, the gradient's other sign, and changes between steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cases import WITHOUT_DECAY, Case
+
+#: Our dialect that reads an optimizer as the library does.
+DIALECTS = {
+    "AdaBound": "pytorch_optimizer",
+    "AdaMod": "pytorch_optimizer",
+    "AdaPNM": "pytorch_optimizer",
+    "AccSGD": "paper",
+    "DiffGrad": "pytorch_optimizer",
+    "EXAdam": "paper",
+    "FTRL": "paper",
+    "Grams": "paper",
+    "Kate": "paper",
+    "LaProp": "pytorch_optimizer",
+    "PID": "paper",
+    "PNM": "paper",
+    "Padam": "pytorch_optimizer",
+    "QHM": "paper",
+    "SGDW": "pytorch_optimizer",
+    "SRMM": "pytorch_optimizer",
+    "Signum": "paper",
+    "SimplifiedAdEMAMix": "pytorch_optimizer",
+    "Tiger": "paper",
+    "VSGD": "paper",
+}
+
+#: The library's names of classes, where they differ from ours.
+CLASSES = {"Padam": "PAdam", "Signum": "SignSGD"}
+
+ADAM: dict[str, Any] = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8}
+OTHER: dict[str, Any] = {"betas": (0.8, 0.99), "eps": 1e-3}
+#: For each optimizer what its cases are given, and what is changed before step 20.
+GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "AdaBound": (ADAM, {"final_lr": 0.02, "gamma": 0.01, "amsgrad": True}, OTHER),
+    "AdaMod": (
+        {**ADAM, "betas": (0.9, 0.999, 0.999)},
+        {"betas": (0.9, 0.99, 0.9)},
+        {"betas": (0.8, 0.99, 0.8), "eps": 1e-3},
+    ),
+    "AdaPNM": (
+        {**ADAM, "betas": (0.9, 0.999, 1.0)},
+        {"betas": (0.9, 0.99, 0.5), "amsgrad": False},
+        {"betas": (0.8, 0.99, 2.0), "eps": 1e-3},
+    ),
+    "AccSGD": ({"lr": 0.001}, {"kappa": 100.0, "xi": 5.0, "constant": 0.5}, {"xi": 8.0}),
+    "DiffGrad": (ADAM, {"betas": (0.9, 0.99)}, OTHER),
+    "EXAdam": (ADAM, {"betas": (0.9, 0.99)}, OTHER),
+    "FTRL": (
+        {"lr": 0.05},
+        {"lr_power": -0.6, "beta": 1.0, "lambda_1": 0.5, "lambda_2": 0.1},
+        {"lambda_1": 0.01},
+    ),
+    "Grams": ({**ADAM, "eps": 1e-6}, {"betas": (0.9, 0.99)}, OTHER),
+    "Kate": ({"lr": 0.01, "eps": 1e-8}, {"delta": 0.1, "eps": 1e-4}, {"delta": 1.0}),
+    "LaProp": ({**ADAM, "eps": 1e-15}, {"betas": (0.9, 0.99), "eps": 1e-6}, OTHER),
+    "PID": (
+        {"lr": 0.01, "momentum": 0.9},
+        {"dampening": 0.1, "derivative": 3.0, "integral": 2.0},
+        {"momentum": 0.5},
+    ),
+    "PNM": ({"lr": 0.01, "betas": (0.9, 1.0)}, {}, {"betas": (0.8, 0.5)}),
+    "Padam": (ADAM, {"partial": 0.125}, OTHER),
+    "QHM": (
+        {"lr": 0.05, "momentum": 0.999, "nu": 0.7},
+        {"momentum": 0.9},
+        {"momentum": 0.5, "nu": 0.9},
+    ),
+    "SGDW": ({"lr": 0.05}, {"momentum": 0.9}, {"momentum": 0.5}),
+    "SRMM": ({"lr": 0.01}, {"beta": 0.7, "memory_length": 8}, {}),
+    "Signum": ({"lr": 0.01, "momentum": 0.9}, {}, {"momentum": 0.5}),
+    "SimplifiedAdEMAMix": (
+        {"lr": 0.001, "betas": (0.99, 0.95)},
+        {"alpha": 2.0, "beta1_warmup": 30, "min_beta1": 0.5},
+        {"betas": (0.9, 0.99), "eps": 1e-3},
+    ),
+    "Tiger": ({"lr": 0.01, "beta": 0.965, "weight_decay": 0.01}, {}, {"beta": 0.5}),
+    "VSGD": ({"lr": 0.01}, {"ghattg": 10.0, "ps": 1e-6, "tau1": 0.7, "tau2": 0.8}, {"eps": 1e-3}),
+}
+
+
+def _cases() -> Iterator[Case]:
+    for name, (given, options, changed) in GIVEN.items():
+        decay = {} if name in WITHOUT_DECAY else {"weight_decay": 0.1}
+        yield Case(name, name, given)
+        full = {**given, **options, **decay, "maximize": True}
+        yield Case(f"{name}-options", name, full, {20: changed})
+
+
+ELEMENT_CASES: dict[str, Case] = {case.name: case for case in _cases()}
+#: The case of each for single precision, in which PID's differences of gradients that hold a decay
+#: would cancel.
+SINGLE = {name: ELEMENT_CASES[name if name == "PID" else f"{name}-options"] for name in GIVEN}
