@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy
 
-from ..operations import When
+from ..operations import HEADS, OPERATIONS, Reduction, When
 from .declared import refuse_no_text, refuse_single
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq, refuse_other
@@ -29,8 +29,10 @@ from .quantities import (
     Hyper,
     HyperTuple,
     Series,
+    columns,
     grad,
     keyword_only,
+    rows,
     symbols_of,
     t,
     update,
@@ -107,6 +109,13 @@ def transformed(
         what = f"the transform {word!r} changes nothing of {base.name}"
         remedy = "Say what goes on: Eq(grad[t], ...), Eq(update[t], ...) or Eq(w[t], ...)."
         problems += (Problem(location, what, remedy),)
+    matrices = fields.pop("matrices", base.matrices)
+    if matrices != base.matrices and _sees_matrices(base):
+        what = (
+            f"{word} reads tensors as matrices={matrices!r}, and {base.name} as {base.matrices!r}"
+        )
+        remedy = "Both need the same matrices; there is no such optimizer."
+        problems += (Problem(location, what, remedy),)
     names = _Names(base, word, location)
     further = {argument: names.argument(argument) for argument in arguments}
     added = [_of_others(equation, further) for equation in equations]
@@ -124,10 +133,18 @@ def transformed(
         defaults={**_among(kept, base.defaults), **fields.pop("defaults", {})},
         bounds={**_among(kept, base.bounds), **fields.pop("bounds", {})},
         counts_steps=fields.pop("counts_steps", base.counts_steps),
-        matrices=fields.pop("matrices", base.matrices),
+        matrices=matrices,
         problems=problems,
         **fields,
     )
+
+
+def _sees_matrices(spec: OptimizerSpec) -> bool:
+    """Whether the equations of a spec depend on what a matrix is."""
+    read = {symbol for equation in spec.equations for symbol in equation.symbols}
+    reduced = (part for e in spec.equations for part in e.right.atoms(Reduction))
+    leave = {OPERATIONS[HEADS[type(part)]].leaves for part in reduced}
+    return bool(read & {rows, columns} or leave - {"tensor"})
 
 
 def _among(names: Collection[str], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Transforms, from an optimizer to another one, and the ones that they are best known for."""
 
+from collections.abc import Callable
 from typing import Any
 
 from lucidgen.spec import (
@@ -10,7 +11,10 @@ from lucidgen.spec import (
     grad,
     hyper,
     mean,
+    ndim,
     norm,
+    row_mean,
+    row_norm,
     series,
     step_of,
     t,
@@ -92,6 +96,52 @@ def grokfast(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:
         Eq(grad[t], grad[t] + lamb * slow[t]),
     )
     return transformed(base, "grokfast", equations, arguments=(alpha, lamb), **{**about, **fields})
+
+
+def centralized(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:
+    """Take from the gradient of each unit of a layer its mean; vectors stay as they are.
+
+    Takes what `cautious` takes. A unit is a row of the first axis against all others.
+    """
+    about = {
+        "summary": f"{base.name} on gradients whose mean over each unit is zero.",
+        "paper": "centralized: Yong et al. 2020, arXiv:2004.01461, equation (1)",
+    }
+    equations = (Eq(grad[t], grad[t] - when(ndim >= 2, row_mean(grad[t]), 0)),)
+    return transformed(base, "centralized", equations, matrices="first", **{**about, **fields})
+
+
+def agc(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:
+    """Clip the gradient of each unit of a layer by the size of its weights.
+
+    Takes what `cautious` takes. A unit is a row of the first axis against all others; a vector is
+    one.
+    """
+    clipping = hyper(
+        "clipping", 1e-2, above=0, doc="Norm of a unit's gradient, by that of its weights, at most."
+    )
+    least = hyper(
+        "least_norm", 1e-3, at_least=0, doc="What the norm of weights counts as at least."
+    )
+    about = {
+        "summary": f"{base.name} with gradients that are clipped by the size of the weights.",
+        "paper": "agc: Brock et al. 2021, arXiv:2102.06171, equation (3)",
+        "name": f"AGC{base.name}",
+    }
+
+    def factor(size: Callable[[Any], Any]) -> Any:
+        bound = clipping * Max(size(w[t - 1]), least)
+        return when(size(grad[t]) > bound, bound / size(grad[t]), 1)
+
+    equations = (Eq(grad[t], when(ndim >= 2, factor(row_norm), factor(norm)) * grad[t]),)
+    return transformed(
+        base,
+        "agc",
+        equations,
+        arguments=(clipping, least),
+        matrices="first",
+        **{**about, **fields},
+    )
 
 
 def orthogonal_gradient(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:

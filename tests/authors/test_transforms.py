@@ -18,6 +18,7 @@ from lucidgen.spec import (
     SpecError,
     hyper,
     mean,
+    row_mean,
     series,
     step_of,
     t,
@@ -34,6 +35,7 @@ from lucidgen.specs.lion import Lion
 from lucidgen.specs.sgd import SGD
 from lucidgen.specs.transforms import (
     CautiousAdamW,
+    agc,
     cautious,
     grafted,
     grokfast,
@@ -48,12 +50,16 @@ SPEC = """
     '''What a user makes of transforms.'''
     from lucidgen.specs.adam import AdamW
     from lucidgen.specs.sgd import SGD
-    from lucidgen.specs.transforms import cautious, grokfast, lookahead, orthogonal_gradient
+    from lucidgen.specs.transforms import (
+        agc, cautious, centralized, grokfast, lookahead, orthogonal_gradient
+    )
 
     LookaheadSGD = lookahead(SGD)
     LookaheadAdamW = lookahead(AdamW)
     OrthogonalSGD = orthogonal_gradient(SGD)
     GrokfastAdamW = grokfast(AdamW)
+    AGCSGD = agc(SGD)
+    CentralizedSGD = centralized(SGD)
     Deep = lookahead(cautious(grokfast(AdamW)), name="Deep")
 """
 
@@ -86,6 +92,28 @@ def test_a_transform_follows_the_librarys_wrapper(
 ) -> None:
     found = trained(getattr(built(SPEC), name), RECORDED["grads"], RECORDED["start"], **arguments)
     assert np.abs(found - RECORDED[name]).max() <= tolerance * np.abs(RECORDED[name]).max()
+
+
+@pytest.mark.parametrize("end", ["", "-1", "-4"])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("AGCSGD", {"clipping": 0.3, "least_norm": 0.5}), ("CentralizedSGD", {})],
+)
+def test_units_of_a_layer_are_those_of_the_library(
+    name: str, arguments: dict[str, Any], end: str, built: Built
+) -> None:
+    """Rows of matrices, the first axis against the others, and vectors as one."""
+    start, grads, theirs = (RECORDED[f"{what}{end}"] for what in ("start", "grads", name))
+    found = trained(getattr(built(SPEC), name), grads, start, lr=0.1, momentum=0.9, **arguments)
+    assert np.abs(found - theirs).max() <= 1e-14 * np.abs(theirs).max()
+
+
+def test_a_transform_of_units_needs_a_base_that_sees_the_same_matrices() -> None:
+    rowwise = OptimizerSpec(
+        "Rowwise", (alpha,), (Eq(w[t], w[t - 1] - alpha * row_mean(gradient[t])),)
+    )
+    assert "reads tensors as matrices='first', and Rowwise as 'last'" in problems(agc(rowwise))
+    check(agc(cautious(SGD)))
 
 
 def test_what_comes_out_is_a_class_like_any_other(built: Built) -> None:
