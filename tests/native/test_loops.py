@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -103,6 +105,33 @@ def test_a_loop_gives_what_numpy_gives_whatever_the_static_choices(
 def test_a_loop_gives_what_numpy_gives_in_every_type(cls: Any, dtype: Any) -> None:
     chosen = {"momentum": 0.9} if cls is optim.SGD else {"amsgrad": True}
     assert_equal(train("cpp", cls, dtype, **chosen), train("numpy", cls, dtype, **chosen))
+
+
+def configuration(seed: int) -> dict[str, Any]:
+    """Arguments and options of an optimizer, with the static choices of few loops."""
+    chance = random.Random(seed)
+    chosen: dict[str, Any] = {
+        "lr": chance.choice([0.0, 1e-3, 0.5, 30.0]),
+        "weight_decay": chance.choice([1e-2, 0.3, 2.0]),
+    }
+    if chance.random() < 0.5:
+        chosen |= {"betas": (chance.random(), chance.random()), "eps": chance.choice([1e-8, 1.0])}
+    else:
+        chosen |= {"momentum": chance.uniform(0.1, 0.99), "dampening": chance.random()}
+    if chance.random() < 0.5:
+        chosen["max_grad_value"] = chance.choice([0.0, 0.01, 0.5])
+        chosen["max_grad_norm"] = chance.choice([None, 0.1, 100.0, math.inf])
+        chosen["accumulation_steps"] = chance.choice([1, 1, 2, 3])
+    return chosen
+
+
+@pytest.mark.parametrize("count", [8, pytest.param(500, marks=pytest.mark.complete)])
+def test_a_loop_gives_what_numpy_gives_with_random_arguments_and_options(count: int) -> None:
+    for seed in range(count):
+        chosen = configuration(seed)
+        cls = optim.SGD if "momentum" in chosen else optim.AdamW
+        ours, theirs = (train(kernel, cls, np.float32, 4, **chosen) for kernel in ("cpp", "numpy"))
+        assert_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8, 1000])
