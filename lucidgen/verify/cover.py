@@ -6,7 +6,7 @@ What is checked is not its business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import sympy
@@ -50,10 +50,23 @@ def features(spec: OptimizerSpec, program: Program) -> frozenset[Hashable]:
     >>> from lucidgen.passes import optimize
     >>> from lucidgen.specs.sgd import SGD
     >>> shown = features(SGD, optimize(lower(SGD)))
-    >>> ("operation", "mul", "element") in shown, ("first update", "element") in shown
+    >>> ("operation", "element", "mul") in shown, ("first update", "element") in shown
     (True, True)
     """
     return frozenset([*_of_spec(spec, program), *_of_program(program)])
+
+
+def of_elements(shown: Iterable[Hashable]) -> frozenset[Hashable]:
+    """What matters of features where numbers of the step and of tensors come from elsewhere."""
+    return frozenset(
+        feature
+        for feature in shown
+        if not (
+            isinstance(feature, tuple)
+            and feature[0] in ("operation", "number", "name", "constant")
+            and feature[1] != "element"
+        )
+    )
 
 
 def _of_spec(spec: OptimizerSpec, program: Program) -> Iterator[Hashable]:
@@ -89,7 +102,7 @@ def _of_let(let: Let) -> Iterator[Hashable]:
     where = let.domain.value
     tree = tree_of(let.value)
     for operation in walk(tree):
-        yield "operation", operation.name, where
+        yield "operation", where, operation.name
         for operand in operation.args:
             if isinstance(operand, sympy.Number):
                 yield "number", where, bool(operand.is_Integer), bool(operand.is_negative)

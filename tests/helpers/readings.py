@@ -7,7 +7,7 @@ marked `complete`. Readings of a class that compile to the same program count as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from lucidgen.package.catalog import Entry, catalog
 from lucidgen.passes import optimize
 from lucidgen.runtime.rules import Rule
 from lucidgen.spec import OptimizerSpec
-from lucidgen.verify.cover import cover, features
+from lucidgen.verify.cover import cover, features, of_elements
 from lucidgen.verify.gpu.subjects import Subject, subjects_in
 
 T = TypeVar("T")
@@ -66,11 +66,16 @@ def different(target: str = "numpy") -> tuple[Entry, ...]:
     return tuple(found.values())
 
 
+def shown(reading: Entry, target: str = "numpy") -> frozenset[Hashable]:
+    """What a target can go wrong on; loops and kernels are given the numbers of the step."""
+    found = features(reading.spec, program_of(reading.spec))
+    return found if target in ("numpy", "mlx") else of_elements(found)
+
+
 @cache
 def covering(target: str = "numpy") -> tuple[Entry, ...]:
     """A few readings that show all that those do which a target serves."""
-    shows = {r.name: features(r.spec, program_of(r.spec)) for r in different(target)}
-    return tuple(cover(different(target), lambda reading: shows[reading.name]))
+    return tuple(cover(different(target), lambda reading: shown(reading, target)))
 
 
 def every(target: str = "numpy") -> list[Any]:
