@@ -160,7 +160,12 @@ class _Counter:
     """Counts the phases of one program, whose static choices are made."""
 
     def __init__(self, program: Program) -> None:
-        self.domains = program.domains
+        #: What is a number of the host under these choices is none of a tensor.
+        self.domains = dict(program.domains)
+        outputs = {output.after for output in program.outputs}
+        for let in program.body:
+            if let.target not in outputs:
+                self.domains[let.target] = domain_of(let.value, self.domains)
         #: What the compiler gave names to.
         self.made = {
             let.target: let.value for let in program.body if let.target.name not in program.series

@@ -13,6 +13,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from adafactor_cases import CASES as ADAFACTOR
+from adafactor_cases import repeated
 from cases import CASES, CHECKPOINTS, Case, starts
 from compare import FLOAT64, Tolerance, moved, scaled
 from element_cases import DIALECTS, ELEMENT_CASES
@@ -35,12 +37,16 @@ HEADROOM = 3
 # The last one is for VSGD, of which the library squares differences term by term, which cancel.
 BOUNDS = (1e-14, 1e-13, 1e-12, 1e-11)
 LIBRARIES = ("torch", "lucid2", "keras", "optax", "mlx", "pytorch_optimizer", "elements")
+LIBRARIES += tuple(f"adafactor_{library}" for library in ADAFACTOR)
 #: The cases and dialects of recordings that do not have those of torch.
 OF: dict[str, tuple[Mapping[str, Case], Mapping[str, str]]] = {
     "pytorch_optimizer": (MORE_CASES, PYTORCH_OPTIMIZER),
     "elements": (ELEMENT_CASES, DIALECTS),
+    **{f"adafactor_{name}": (of, {"Adafactor": name}) for name, of in ADAFACTOR.items()},
 }
 PACKAGES = {"lucid2": "lucid-dl"}
+# For what depends on shapes, the README shows large matrices, and the state of vectors.
+MATRIX, VECTOR = (2**12, 2**12), (2**12,)
 # States that a library saves and never writes to, and counts that it keeps elsewhere.
 IGNORED = {"lucid2": ("step_size", "max_exp_avg_sq"), "pytorch_optimizer": ("step",)}
 
@@ -54,11 +60,13 @@ def optimizer_table() -> str:
     for entry in catalog(None).entries:
         flags = {flag.name: True for flag in entry.main.flags}
         away = {h.name: h.special + 0.1 for h in entry.main.hypers if h.special is not None}
-        default = Setting(entry.main)
+        default = Setting(entry.main, shape=MATRIX)
         on = {f"use_{h.name}": default.is_away(h) for h in entry.main.hypers if h.name in away}
         on |= {flag.name: default.flag(flag) for flag in entry.main.flags}
-        least, most = _bytes(default), _bytes(Setting(entry.main, away, flags))
+        least, most = _bytes(default), _bytes(Setting(entry.main, away, flags, shape=MATRIX))
         state = f"{least}" if least == most else f"{least} ({most})"
+        of_vectors = _bytes(Setting(entry.main, shape=VECTOR))
+        state += "" if of_vectors == least else f", of vectors {of_vectors}"
         readings = ", ".join(entry.main.readings)
         lines.append(f"| {entry.main.name} | {state} | {short_cost(entry.main, on)} | {readings} |")
     return "\n".join(lines)
@@ -128,7 +136,7 @@ def largest_difference(case: Case, dialect: str, recording: Recording, library: 
     for step, states in run(case, numpy64, which, dialect=dialect, kernel="numpy"):
         expected = recording.states(case.name, step)
         for index, ours in zip(which, states, strict=True):
-            theirs, begin = expected[index], begins[index]
+            theirs, begin, ours = expected[index], begins[index], repeated(ours)
             for key in theirs.keys() - set(IGNORED.get(library, ())):
                 same = moved(ours["w"], theirs["w"], begin, step, FLOAT64.unit)
                 worst = max(worst, same if key == "w" else scaled(ours[key], theirs[key]))

@@ -195,6 +195,7 @@ def cases(
     program = lower(spec)
     for setting in among(list(settings(spec, main))):
         on = choices(setting, rule) | dict.fromkeys(program.conditions, True)
+        on |= {name: setting.holds(asked) for name, asked in program.shapes}
         yield rule, on, cost(program, {name: on[name] for name in program.choices})
 
 

@@ -370,3 +370,10 @@ def test_loading_before_init_says_what_to_do():
 def test_a_group_cannot_be_added_in_the_mlx_idiom():
     with pytest.raises(RuntimeError, match="given when it is made"):
         Adam().add_param_group({"params": [Parameter([1.0])]})
+
+
+def test_a_state_dict_can_be_taken_right_after_a_change_of_the_rate():
+    optimizer = Adam(lr=0.1)
+    optimizer.init({"a": mx.ones(3)})
+    optimizer.learning_rate = 0.05
+    assert optimizer.state_dict()["param_groups"][0]["lr"] == 0.05

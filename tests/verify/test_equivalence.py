@@ -5,6 +5,7 @@ steps in NumPy and MLX. Expressions are compared with the oracle at random point
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ from lucidgen import optim
 from lucidgen.operations.reals import real
 from lucidgen.package.catalog import Entry
 from lucidgen.spec import OptimizerSpec
+from lucidgen.spec.domains import Domain
 from lucidgen.specs.adam import Adam
 from lucidgen.specs.nadam import NAdam
 from lucidgen.specs.radam import RAdam
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.equivalence import ReadOnly, source_of
-from lucidgen.verify.oracle import Setting, Trajectory
+from lucidgen.verify.oracle import Setting, Trajectory, spread
 from lucidgen.verify.symbolic import FORMS, TOLERANCE, SymbolicStep
 
 Among = Callable[[list[Setting]], Sequence[Setting]]
@@ -35,13 +37,18 @@ def step_at(
     rule: Any = getattr(optim, main.name).rules[spec.reading]
     away = {h.name: float(rng.uniform(0.3, 0.9)) for h in spec.hypers}
     chosen = {n: v if v == 0 else away[n] for n, v in setting.hypers.items()}
+    away |= {"beta2_decay": -0.8} if "beta2_decay" in away else {}
     if any(h.name == "beta2" for h in spec.hypers):
         away["beta2"] = 0.999
     hypers = away | chosen
-    setting = Setting(spec, hypers, setting.flags, setting.maximize, setting.grad_bound)
+    setting = replace(setting, hypers=hypers)
     point: dict[str, Any] = {}
-    for name in ("w", "grad", *(state.name for state in rule.arrays)):
-        point[name] = real(rng.uniform(0.1, 2.0, 3) * rng.choice([-1, 1], 3))
+    axes = (3,) if setting.shape is None else setting.axes
+    shapes = dict.fromkeys(("w", "grad"), axes)
+    for state in rule.arrays:
+        shapes[state.name] = np.shape(spread(real(0), Domain(state.domain), axes))
+    for name, shape in shapes.items():
+        point[name] = real(rng.uniform(0.1, 2.0, shape) * rng.choice([-1, 1], shape))
     for name in set(point) & NOT_NEGATIVE:
         point[name] = abs(point[name])
     if "g_avg" in point:  # the mean of squares is larger than the square of the mean

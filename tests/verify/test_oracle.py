@@ -32,7 +32,7 @@ from lucidgen.specs.adam import (
     weight_decay,
 )
 from lucidgen.verify.emitted import pairwise, settings
-from lucidgen.verify.oracle import Setting
+from lucidgen.verify.oracle import Setting, spread
 from lucidgen.verify.replay import Finding, Run, replay
 
 Among = Callable[[list[Setting]], Sequence[Setting]]
@@ -71,7 +71,10 @@ def states_of(setting: Setting, rng: np.random.Generator, dtype: type) -> dict[s
             found[name] = float(rng.uniform(0.1, 0.9))
         else:
             array = numbers(rng, dtype)
-            found[name] = np.abs(array) if name in NOT_NEGATIVE else array
+            array = np.abs(array) if name in NOT_NEGATIVE else array
+            found[name] = array
+            if setting.shape is not None:
+                found[name] = spread(array[0], output.domain, setting.shape).astype(dtype)
     live = {series.name for series in setting.states()}
     return {name: value for name, value in found.items() if name in live}
 
@@ -86,8 +89,9 @@ def findings(
     machines: Sequence[str] = ("numpy",),
 ) -> list[Finding]:
     rng = np.random.default_rng(seed)
-    start = numbers(rng, dtype)
-    grads = [numbers(rng, dtype) for _ in range(2)]
+    start, *grads = (numbers(rng, dtype) for _ in range(3))
+    if setting.shape is not None:
+        start, *grads = (np.resize(array, setting.shape) for array in (start, *grads))
     states = states_of(setting, rng, dtype) if t else {}
     return replay(Run(cls, setting, program_of(spec), start, grads, states, t), machines)
 

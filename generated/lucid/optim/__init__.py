@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .adabelief import AdaBelief
     from .adabound import AdaBound
     from .adadelta import AdaDelta, Adadelta
+    from .adafactor import Adafactor
     from .adagrad import Adagrad
     from .adam import Adam, AdamW
     from .adamax import Adamax
@@ -77,6 +78,7 @@ __all__ = [
     "AdaMod",
     "AdaPNM",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -118,6 +120,7 @@ _MODULES = {
     ".adabelief": ["AdaBelief"],
     ".adabound": ["AdaBound"],
     ".adadelta": ["AdaDelta", "Adadelta"],
+    ".adafactor": ["Adafactor"],
     ".adagrad": ["Adagrad"],
     ".adam": ["Adam", "AdamW"],
     ".adamax": ["Adamax"],

@@ -383,8 +383,9 @@ class TreeEngine:
             raise RuntimeError(
                 f"{label}: call init(params) first, so that its parameters are known"
             )
+        members = self._ready(owner)
         if self._unchecked:
-            for member, state in zip(self._ready(owner), self._found(label, {}), strict=True):
+            for member, state in zip(members, self._found(label, {}), strict=True):
                 shapes = {name: self.shapes[name] for name in state["params"]}
                 check_entries(member, shapes, state["params"], complete=True)
         return [
@@ -392,7 +393,7 @@ class TreeEngine:
                 Target(name, name, self.shapes[name], entry, f"{label}: parameter {name!r}")
                 for name, entry in member.saved_entries().items()
             ]
-            for member in self._members
+            for member in members
         ]
 
     def saved_values(self, group: int) -> dict[str, Any]:
