@@ -161,7 +161,7 @@ class _Counter:
 
     def __init__(self, program: Program) -> None:
         #: What is a number of the host under these choices is none of a tensor.
-        self.domains = dict(program.domains)
+        self.domains: dict[sympy.Basic, Domain] = dict(program.domains)
         outputs = {output.after for output in program.outputs}
         for let in program.body:
             if let.target not in outputs:
