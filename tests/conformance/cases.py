@@ -59,7 +59,7 @@ PARAMETERS = (
 
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
-WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM")  # these have no such argument
+WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage")  # these have no such argument
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The cases of the optimizers of single elements that only pytorch_optimizer has.
+"""The cases of the optimizers of elements and of tensors that only pytorch_optimizer has.
 
 The data are those of ``cases``, as in ``more_cases``.  Each optimizer has two: with what it is
 given here, and with every option, a decay, the gradient's other sign, and changes between steps.
@@ -33,10 +33,19 @@ DIALECTS = {
     "SimplifiedAdEMAMix": "pytorch_optimizer",
     "Tiger": "paper",
     "VSGD": "paper",
+    # What follows reduces over tensors.
+    "AdaNorm": "pytorch_optimizer",
+    "AdamG": "paper",
+    "Aida": "pytorch_optimizer",
+    "FAdam": "paper",
+    "Fromage": "paper",
+    "LAMB": "pytorch_optimizer",
+    "NovoGrad": "paper",
+    "StableAdamW": "paper",
 }
 
 #: The library's names of classes, where they differ from ours.
-CLASSES = {"Padam": "PAdam", "Signum": "SignSGD"}
+CLASSES = {"LAMB": "Lamb", "Padam": "PAdam", "Signum": "SignSGD"}
 
 ADAM: dict[str, Any] = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8}
 OTHER: dict[str, Any] = {"betas": (0.8, 0.99), "eps": 1e-3}
@@ -86,6 +95,18 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     ),
     "Tiger": ({"lr": 0.01, "beta": 0.965, "weight_decay": 0.01}, {}, {"beta": 0.5}),
     "VSGD": ({"lr": 0.01}, {"ghattg": 10.0, "ps": 1e-6, "tau1": 0.7, "tau2": 0.8}, {"eps": 1e-3}),
+    "AdaNorm": ({**ADAM, "betas": (0.9, 0.99)}, {"r": 0.8, "amsgrad": True}, OTHER),
+    "AdamG": (
+        {"lr": 0.5, "betas": (0.95, 0.999, 0.95)},
+        {"betas": (0.9, 0.99, 0.9)},
+        {"betas": (0.8, 0.99, 0.8), "eps": 1e-3},
+    ),
+    "Aida": ({**ADAM, "eps": 1e-6}, {"amsgrad": True}, OTHER),
+    "FAdam": (ADAM, {"clip": 0.5, "p": 0.4, "eps_2": 0.1}, OTHER),
+    "Fromage": ({"lr": 0.01}, {}, {}),
+    "LAMB": ({**ADAM, "eps": 1e-6}, {"grad_averaging": False}, OTHER),
+    "NovoGrad": ({"lr": 0.01, "betas": (0.95, 0.98)}, {"grad_averaging": True}, OTHER),
+    "StableAdamW": ({**ADAM, "betas": (0.9, 0.99)}, {}, OTHER),
 }
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 from cases import STEPS, Case
 from element_cases import CLASSES, ELEMENT_CASES
 from record_pytorch_optimizer import record
@@ -17,14 +18,21 @@ from recording import Recorder, State
 
 #: The library's names of arguments, where they differ from ours.
 ARGUMENTS = {"amsgrad": "ams_bound"}
-#: What is given in addition: a decay that is decoupled in each but those.
+#: What is given in addition: a decay that is decoupled in each but those, and states in double.
 MORE: dict[str, dict[str, Any]] = {
+    "FAdam": {"momentum_dtype": torch.float64, "fim_dtype": torch.float64},
     "PID": {"weight_decouple": False},
     "Padam": {"weight_decouple": False},
     "QHM": {"weight_decouple": False},
 }
-#: Sums that the library never reads, and an average of parameters that is the parameter.
-NOT_OURS = {"exp_avg_lr_2", "num_sum", "mov_avg_param"}
+#: Sums that the library never reads, an average of parameters that is the parameter, and what LAMB
+#: and StableAdamW note down.
+NOT_OURS = {"exp_avg_lr_2", "num_sum", "mov_avg_param", "weight_norm", "adam_norm", "trust_ratio"}
+#: Our keys, where the library has others.
+KEYS = {
+    "AdaNorm": {"exp_avg_var": "exp_avg_sq", "max_exp_avg_var": "max_exp_avg_sq"},
+    "FAdam": {"momentum": "exp_avg"},
+}
 #: The two momenta of alternate steps: the one of the last step, and the one before.
 ALTERNATE = {"PNM": ("pos_momentum", "neg_momentum"), "AdaPNM": ("exp_avg", "neg_exp_avg")}
 
@@ -42,7 +50,10 @@ def _renamed(values: Any) -> dict[str, Any]:
 
 def ours(case: Case, state: State, steps: int) -> State:
     """A state of the library under our keys, after a number of steps of its parameter."""
-    kept = {key: value for key, value in state.items() if key not in NOT_OURS}
+    keys = KEYS.get(case.optimizer, {})
+    kept = {keys.get(key, key): value for key, value in state.items() if key not in NOT_OURS}
+    if "exp_grad_norm" in kept:
+        kept["exp_grad_norm"] = kept["exp_grad_norm"].reshape(())
     if case.optimizer in ALTERNATE and len(kept) > 1:
         pair = [kept.pop(key) for key in ALTERNATE[case.optimizer]]
         kept["exp_avg"], kept["neg_exp_avg"] = pair if steps % 2 else pair[::-1]

@@ -100,6 +100,7 @@ def _in_double(optimizer: Any, group: dict[str, Any], weight: torch.Tensor) -> N
 
 def _state(optimizer: Any, weight: torch.Tensor) -> dict[str, Any]:
     saved = dict(optimizer.state[weight]) if weight in optimizer.state else {}
+    saved = {key: value for key, value in saved.items() if value is not None}
     if isinstance(saved.get("momentum_buffer"), dict):
         buffers = saved.pop("momentum_buffer")  # that of 0 is the gradient
         kept = {i: buffer for i, (beta, buffer) in enumerate(buffers.items(), start=1) if beta}
