@@ -22,22 +22,29 @@ if TYPE_CHECKING:
     from .adagrad import Adagrad
     from .adam import Adam, AdamW
     from .adamax import Adamax
+    from .adamg import AdamG
     from .adamod import AdaMod
     from .adan import Adan
+    from .adanorm import AdamNorm, AdaNorm
     from .ademamix import AdEMAMix
     from .adopt import ADOPT
     from .aggmo import AggMo
+    from .aida import Aida
     from .asgd import ASGD
     from .diffgrad import DiffGrad
     from .exadam import EXAdam
+    from .fadam import FAdam
+    from .fromage import Fromage
     from .ftrl import FTRL, Ftrl
     from .grams import Grams
     from .kate import KATE, Kate
+    from .lamb import LAMB
     from .laprop import LaProp
     from .lars import LARS
     from .lion import Lion
     from .madgrad import MADGRAD
     from .nadam import NAdam
+    from .novograd import NovoGrad
     from .padam import PAdam, Padam
     from .pid import PID
     from .pnm import PNM, AdaPNM
@@ -51,6 +58,7 @@ if TYPE_CHECKING:
     from .sign_sgd import SignSGD, Signum
     from .simplified_ademamix import SimplifiedAdEMAMix
     from .srmm import SRMM
+    from .stable_adamw import StableAdamW
     from .tiger import Tiger
     from .transforms import CautiousAdamW, CautiousLion
     from .vsgd import VSGD
@@ -61,6 +69,7 @@ __all__ = [
     "ASGD",
     "FTRL",
     "KATE",
+    "LAMB",
     "LARS",
     "MADGRAD",
     "PID",
@@ -76,20 +85,26 @@ __all__ = [
     "AdaBound",
     "AdaDelta",
     "AdaMod",
+    "AdaNorm",
     "AdaPNM",
     "Adadelta",
     "Adafactor",
     "Adagrad",
     "Adam",
+    "AdamG",
+    "AdamNorm",
     "AdamW",
     "Adamax",
     "Adan",
     "AggMo",
+    "Aida",
     "CautiousAdamW",
     "CautiousLion",
     "DiffGrad",
     "EXAdam",
     "ExponentialMovingAverage",
+    "FAdam",
+    "Fromage",
     "Ftrl",
     "Grams",
     "Kate",
@@ -97,6 +112,7 @@ __all__ = [
     "Lion",
     "MultiOptimizer",
     "NAdam",
+    "NovoGrad",
     "Optimizer",
     "Options",
     "PAdam",
@@ -108,6 +124,7 @@ __all__ = [
     "SignSGD",
     "Signum",
     "SimplifiedAdEMAMix",
+    "StableAdamW",
     "Tiger",
     "Yogi",
     "lr_scheduler",
@@ -124,22 +141,29 @@ _MODULES = {
     ".adagrad": ["Adagrad"],
     ".adam": ["Adam", "AdamW"],
     ".adamax": ["Adamax"],
+    ".adamg": ["AdamG"],
     ".adamod": ["AdaMod"],
     ".adan": ["Adan"],
+    ".adanorm": ["AdaNorm", "AdamNorm"],
     ".ademamix": ["AdEMAMix"],
     ".adopt": ["ADOPT"],
     ".aggmo": ["AggMo"],
+    ".aida": ["Aida"],
     ".asgd": ["ASGD"],
     ".diffgrad": ["DiffGrad"],
     ".exadam": ["EXAdam"],
+    ".fadam": ["FAdam"],
+    ".fromage": ["Fromage"],
     ".ftrl": ["FTRL", "Ftrl"],
     ".grams": ["Grams"],
     ".kate": ["KATE", "Kate"],
+    ".lamb": ["LAMB"],
     ".laprop": ["LaProp"],
     ".lars": ["LARS"],
     ".lion": ["Lion"],
     ".madgrad": ["MADGRAD"],
     ".nadam": ["NAdam"],
+    ".novograd": ["NovoGrad"],
     ".padam": ["PAdam", "Padam"],
     ".pid": ["PID"],
     ".pnm": ["AdaPNM", "PNM"],
@@ -153,6 +177,7 @@ _MODULES = {
     ".sign_sgd": ["SignSGD", "Signum"],
     ".simplified_ademamix": ["SimplifiedAdEMAMix"],
     ".srmm": ["SRMM"],
+    ".stable_adamw": ["StableAdamW"],
     ".tiger": ["Tiger"],
     ".transforms": ["CautiousAdamW", "CautiousLion"],
     ".vsgd": ["VSGD"],
