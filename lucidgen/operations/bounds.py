@@ -254,8 +254,8 @@ def floor(f: Format, a: Approximation) -> Any:
 def remainder(f: Format, a: Approximation, b: Approximation) -> Any:
     """a modulo b; anything up to b where errors may take a / b past a whole number."""
     value = reals.remainder(a.value, b.value)
-    if a.error == 0 == b.error:
-        return f.rounded(value, ZERO)
+    if a.error == 0 == b.error:  # of equal signs that of a division, which is exact
+        return Approximation(value) if a.value * b.value >= 0 else f.rounded(value, ZERO)
     corners = [reals.remainder(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
     wholes = {REALS.floor(reals.divided(x, y)) for x in (a.low, a.high) for y in (b.low, b.high)}
     spread = (

@@ -10,7 +10,7 @@ eps_2 = hyper("eps_2", 1e-2, at_least=0, doc="The part of the gradient's size th
 
 beta2_hat, g_rms, eps_hat, root = map(series, ("beta2_hat", "g_rms", "eps_hat", "root"))
 g, u, d = series("g"), series("u"), series("d")
-f = series("f", saved_as="fim")
+v = series("v", saved_as="fim")
 
 FAdam = OptimizerSpec(
     "FAdam",
@@ -21,13 +21,13 @@ FAdam = OptimizerSpec(
     "correction is in the decay rate of the Fisher information. pytorch_optimizer 4.1 computes "
     "the same.",
     arguments=(lr, betas, weight_decay, clip, p, eps, eps_2),
-    saved_elsewhere={"pytorch_optimizer": {"momentum": m[t], "fim": f[t]}},
+    saved_elsewhere={"pytorch_optimizer": {"momentum": m[t], "fim": v[t]}},
     equations=(
         Eq(beta2_hat[t], beta2 * (1 - beta2 ** (t - 1)) / (1 - beta2**t)),
-        Eq(f[t], beta2_hat[t] * f[t - 1] + (1 - beta2_hat[t]) * grad[t] ** 2),
+        Eq(v[t], beta2_hat[t] * v[t - 1] + (1 - beta2_hat[t]) * grad[t] ** 2),
         Eq(g_rms[t], sqrt(mean(grad[t] ** 2))),
         Eq(eps_hat[t], when(g_rms[t] > 0, Min(eps, eps_2 * g_rms[t]), eps)),
-        Eq(root[t], f[t] ** p + eps_hat[t] ** (2 * p)),
+        Eq(root[t], v[t] ** p + eps_hat[t] ** (2 * p)),
         Eq(g[t], grad[t] / root[t]),
         Eq(u[t], g[t] / Max(1, sqrt(mean(g[t] ** 2)) / clip)),
         Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * u[t]),

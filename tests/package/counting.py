@@ -224,7 +224,8 @@ def given_to(rule: Rule, on: Mapping[str, bool]) -> tuple[dict[str, Any], dict[s
     arrays = {name: Noted.given(done, shape) for name, shape in shapes.items()}
     work = tuple(Noted.given(done, SHAPE) for _ in range(rule.scratch))
     given = {name: array.value for name, array in arrays.items()}
-    return {**dict.fromkeys(names_of(rule.numpy), 0.5), **on, **arrays, "scratch": work}, given
+    # Numbers are 0.3: of a power of 0.5 Python's operator makes a root.
+    return {**dict.fromkeys(names_of(rule.numpy), 0.3), **on, **arrays, "scratch": work}, given
 
 
 def done_by_numpy(rule: Rule, on: Mapping[str, bool]) -> tuple[Phases, int]:

@@ -34,6 +34,7 @@ from lucidgen.specs.adam import (
 from lucidgen.verify.emitted import pairwise, settings
 from lucidgen.verify.oracle import Setting, spread
 from lucidgen.verify.replay import Finding, Run, replay
+from lucidgen.verify.steps import TAME
 
 Among = Callable[[list[Setting]], Sequence[Setting]]
 
@@ -56,21 +57,28 @@ def uncompiled() -> Iterator[None]:
     mx.enable_compile()
 
 
-def numbers(rng: np.random.Generator, dtype: type) -> np.ndarray:
-    """Random numbers of mixed scale, and hostile ones in random order."""
-    tame = rng.standard_normal(2) * 10.0 ** rng.integers(-6, 3, 2)
+def numbers(rng: np.random.Generator, dtype: type, reduced: bool = False) -> np.ndarray:
+    """Random numbers of mixed scale, and hostile ones in random order.
+
+    Where a rule reduces, one extreme number would blot out all others.
+    """
+    tame = rng.standard_normal(2) * 10.0 ** rng.integers(-6 * (not reduced), 3, 2)
+    if reduced:
+        return np.concatenate([tame, rng.permutation(TAME)]).astype(dtype)
     return np.concatenate([tame.astype(dtype), rng.permutation(np.array(HOSTILE[dtype], dtype))])
 
 
-def states_of(setting: Setting, rng: np.random.Generator, dtype: type) -> dict[str, object]:
+def states_of(
+    setting: Setting, rng: np.random.Generator, dtype: type, reduced: bool
+) -> dict[str, object]:
     """What a late step may find: second moments are not negative, scalars lie between 0 and 1."""
     found: dict[str, object] = {}
     for output in program_of(setting.spec).outputs[1:]:
         name = output.after.name
-        if output.domain.value == "scalar":
+        if output.domain.value in ("scalar", "tensor"):
             found[name] = float(rng.uniform(0.1, 0.9))
         else:
-            array = numbers(rng, dtype)
+            array = numbers(rng, dtype, reduced)
             array = np.abs(array) if name in NOT_NEGATIVE else array
             found[name] = array
             if setting.shape is not None:
@@ -89,10 +97,11 @@ def findings(
     machines: Sequence[str] = ("numpy",),
 ) -> list[Finding]:
     rng = np.random.default_rng(seed)
-    start, *grads = (numbers(rng, dtype) for _ in range(3))
+    reduced = not cls.rules[spec.reading].elementwise
+    start, *grads = (numbers(rng, dtype, reduced) for _ in range(3))
     if setting.shape is not None:
         start, *grads = (np.resize(array, setting.shape) for array in (start, *grads))
-    states = states_of(setting, rng, dtype) if t else {}
+    states = states_of(setting, rng, dtype, reduced) if t else {}
     return replay(Run(cls, setting, program_of(spec), start, grads, states, t), machines)
 
 
@@ -142,7 +151,8 @@ def test_the_error_bound_is_not_far_above_the_errors(reading: Entry, dtype: type
         for ratio in finding.comparison.ratios
         if ratio
     ]
-    assert np.median(ratios) > 1e-2
+    # A power is taken to be off by four units, and is by less than one.
+    assert np.median(ratios) > 1e-3
 
 
 @pytest.mark.parametrize("name", ["AggMo", "RMSprop", "SGD"])

@@ -9,10 +9,11 @@ them first, and their results arrive as scalars.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import product
+from operator import or_
 
 import sympy
 
@@ -278,7 +279,11 @@ def _tensors(program: Program, scalars: Sequence[str]) -> Tensors | None:
     body = _needed(program, wanted)
     part = replace(program, body=body, outputs=_outputs_of(program, body))
     code_of = code(part, body)
-    lines = [*aliases(code_of), *block(code_of.statements, MLXPrinter(code_of.names))]
+    lines = [
+        *_unneeded(part, scalars),
+        *aliases(code_of),
+        *block(code_of.statements, MLXPrinter(code_of.names)),
+    ]
     reads = {s for let in body for s in let.value.free_symbols}
     asked = {name for let in body for name in let.guard.support}
     inputs = [code_of.names[i.symbol] for i in program.inputs if i.symbol in reads]
@@ -289,6 +294,14 @@ def _tensors(program: Program, scalars: Sequence[str]) -> Tensors | None:
                if s.name == name]  # fmt: skip
     results += [(code_of.names[o.before], code_of.names[o.after]) for o in states]
     return Tensors(given, tuple(lines), tuple(results))
+
+
+def _unneeded(program: Program, scalars: Sequence[str]) -> Iterator[str]:
+    """Numbers for what some choices leave undefined: kernels are given it, and do not read it."""
+    for name in scalars:
+        cases = [let.guard for let in program.body if let.target.name == name]
+        if not reduce(or_, cases).is_always:
+            yield f"{name} = mx.array(0.0)"
 
 
 def _needed(program: Program, wanted: set[sympy.Symbol]) -> tuple[Let, ...]:

@@ -81,7 +81,7 @@ def adanorm_scalars(t, lr, beta1, beta2, r, eps, weight_decay):
 
 
 def adanorm_tensors(r, grad_factor, grad_bound, grad, e, one_minus_r, one_minus_beta1, scale_grad):
-    """What the kernels of AdaNorm read that is one number per tensor."""
+    """One number per tensor, for the kernels of AdaNorm."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     grad_norm = norm(grad)  # (1)
@@ -157,7 +157,7 @@ def adanorm_pytorch_optimizer_scalars(t, lr, beta1, beta2, r, weight_decay):
 def adanorm_pytorch_optimizer_tensors(
     r, grad_factor, grad_bound, grad, e, one_minus_r, one_minus_beta1, scale_grad
 ):
-    """What the kernels of AdaNorm (dialect "pytorch_optimizer") read that is one number per tensor."""
+    """One number per tensor, for the kernels of AdaNorm (dialect "pytorch_optimizer")."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     grad_norm = norm(grad)  # (1)

@@ -100,7 +100,7 @@ def aida_tensors(
     use_weight_decay,
     scale_grad,
 ):
-    """What the kernels of Aida read that is one number per tensor."""
+    """One number per tensor, for the kernels of Aida."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -206,7 +206,7 @@ def aida_pytorch_optimizer_tensors(
     use_weight_decay,
     scale_grad,
 ):
-    """What the kernels of Aida (dialect "pytorch_optimizer") read that is one number per tensor."""
+    """One number per tensor, for the kernels of Aida (dialect "pytorch_optimizer")."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)

@@ -38,7 +38,7 @@ def fromage_scalars(lr):
 
 
 def fromage_tensors(lr, grad_factor, grad_bound, w, grad, scale_grad):
-    """What the kernels of Fromage read that is one number per tensor."""
+    """One number per tensor, for the kernels of Fromage."""
     w_norm = norm(w)  # (1)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)

@@ -87,7 +87,7 @@ def lamb_tensors(
     use_weight_decay,
     scale_grad,
 ):
-    """What the kernels of LAMB read that is one number per tensor."""
+    """One number per tensor, for the kernels of LAMB."""
     w_norm = norm(w)  # (7)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -177,7 +177,7 @@ def lamb_pytorch_optimizer_tensors(
     grad_averaging,
     scale_grad,
 ):
-    """What the kernels of LAMB (dialect "pytorch_optimizer") read that is one number per tensor."""
+    """One number per tensor, for the kernels of LAMB (dialect "pytorch_optimizer")."""
     scaled_grad_2 = grad
     if scale_grad:
         scaled_grad_2 = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)

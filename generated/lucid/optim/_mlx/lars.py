@@ -45,7 +45,7 @@ def lars_step(
 
 
 def lars_tensors(lr, weight_decay, trust_coefficient, grad_factor, grad_bound, w, grad, scale_grad):
-    """What the kernels of LARS read that is one number per tensor."""
+    """One number per tensor, for the kernels of LARS."""
     w_norm = norm(w)  # (1)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)

@@ -75,7 +75,7 @@ def novograd_scalars(beta1, beta2):
 def novograd_tensors(
     beta2, eps, grad_factor, grad_bound, grad, v, one_minus_beta2, scale_grad, first_v
 ):
-    """What the kernels of NovoGrad read that is one number per tensor."""
+    """One number per tensor, for the kernels of NovoGrad."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     if first_v:

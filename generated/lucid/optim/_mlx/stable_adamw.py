@@ -81,7 +81,8 @@ def stableadamw_tensors(
     use_weight_decay,
     scale_grad,
 ):
-    """What the kernels of StableAdamW read that is one number per tensor."""
+    """One number per tensor, for the kernels of StableAdamW."""
+    w_scale = mx.array(0.0)
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     square_grad = mx.square(grad)  # (4)(5)(6)

@@ -90,7 +90,7 @@ def cautiousadamw_tensors(
     amsgrad,
     scale_grad,
 ):
-    """What the kernels of CautiousAdamW read that is one number per tensor."""
+    """One number per tensor, for the kernels of CautiousAdamW."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     m = beta1 * m + one_minus_beta1 * grad  # (2)
@@ -149,7 +149,7 @@ def cautiouslion_scalars(lr, beta1, beta2, weight_decay):
 
 
 def cautiouslion_tensors(lr, beta1, grad_factor, grad_bound, grad, m, one_minus_beta1, scale_grad):
-    """What the kernels of CautiousLion read that is one number per tensor."""
+    """One number per tensor, for the kernels of CautiousLion."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     lion_update = -lr * sign(beta1 * m + one_minus_beta1 * grad)  # (1)(3)
