@@ -37,7 +37,7 @@ OURS: dict[str, dict[str, Any]] = {
 def arguments(case: Case) -> dict[str, Any]:
     """The case's arguments as the library takes them."""
     given = {NAMES.get(key, key): value for key, value in case.arguments.items()}
-    if not given.pop("clip", True):
+    if case.optimizer == "ADOPT" and not given.pop("clip", True):
         given["clip_lambda"] = None
     if case.optimizer == "Adan":
         given.pop("maximize", None)

@@ -29,6 +29,8 @@ NUMBERS = (
     "beta2_weight",
     "exp_avg_lr_1",
     "den_sum",
+    "grads_ema",
+    "exp_grad_norm",
 )
 
 State = dict[str, Any]
