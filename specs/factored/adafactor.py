@@ -58,7 +58,9 @@ Adafactor = OptimizerSpec(
     reading="torch",
     paper="Shazeer & Stern 2018, arXiv:1804.04235, Algorithms 4 and 5; torch's reading",
     summary="A second moment of matrices in the memory of one row and one column.",
-    notes="What has no rows and columns keeps a whole second moment.",
+    notes="What has no rows and columns keeps a whole second moment. torch saves None for the "
+    "first of eps by default: write the machine epsilon of the type into such a checkpoint's "
+    "groups.",
     arguments=(
         *(lr, beta2_decay, eps, d, weight_decay),
         *(keyword_only, beta1, scale_parameter, relative_step, warmup_init),

@@ -20,6 +20,8 @@ from lucidgen.runtime import Parameter
 from lucidgen.spec import OptimizerSpec
 from lucidgen.spec.loader import SpecFile
 from lucidgen.verify.emitted import settings
+from lucidgen.verify.gpu.subjects import Walk, subjects
+from lucidgen.verify.oracle import Setting
 from lucidgen.verify.replay import Run, replay
 
 SPEC = '''
@@ -265,6 +267,16 @@ def test_a_limit_that_is_an_argument_moves_with_it(mine: ModuleType) -> None:
     assert [list(optimizer.state[p]) for p in params] == [["m"], ["m"]]
     optimizer.param_groups[0]["least"] = 100.0
     go_on(optimizer, params, range(1))
+
+
+@pytest.mark.parametrize(("shape", "kept"), [((), []), ((3, 4), ["m"])])
+def test_a_check_of_kernels_steps_a_parameter_of_the_shape_that_is_checked(
+    tmp_path: Path, shape: tuple[int, ...], kept: list[str]
+) -> None:
+    spec = SPECS["Elements"]
+    (subject,) = subjects([spec], tmp_path)
+    walk = Walk(subject, Setting(spec, shape=shape), mx.zeros(12))
+    assert [state.name for state in walk.settled.arrays] == kept
 
 
 def test_show_says_what_is_kept_and_what_it_costs_in_each_case(mine: ModuleType) -> None:

@@ -391,4 +391,5 @@ def described(setting: Setting) -> str:
     on += [f.name for f in setting.spec.flags if setting.flag(f)]
     on += ["maximize"] if setting.maximize else []
     on += ["max_grad_value"] if setting.grad_bound < math.inf else []
-    return f"with {', '.join(on)}" if on else "with nothing"
+    of_shape = "" if setting.shape is None else f" of shape {setting.shape}"
+    return (f"with {', '.join(on)}" if on else "with nothing") + of_shape

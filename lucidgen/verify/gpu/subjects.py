@@ -126,7 +126,8 @@ class Walk:
         given = arguments(self.setting, subject.main)
         optimizer = subject.cls([parameter], dialect=self.setting.spec.reading, **given)
         of_group: Settings = optimizer.param_groups[0].settings
-        self.settled = of_group.of(self.setting.shape or self.w.shape)
+        shape = self.w.shape if self.setting.shape is None else self.setting.shape
+        self.settled = of_group.of(shape)
 
     def before(self) -> dict[str, Any]:
         """The states that exist, by the names of their series, as the oracle wants them."""
