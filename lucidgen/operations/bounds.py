@@ -327,9 +327,9 @@ def chosen(f: Format, test: Truth, a: Approximation, b: Approximation) -> Any:
     taken, other = (a, b) if test.answer else (b, a)
     if test.sure:
         return taken
-    return Approximation(
-        taken.value, max(taken.error, abs(other.value - taken.value) + other.error)
-    )
+    apart = abs(other.value - taken.value) + other.error
+    # What is divided by zero is no number, and as far away as can be.
+    return Approximation(taken.value, max(taken.error, apart) if apart < INFINITY else INFINITY)
 
 
 def additions(count: int) -> int:

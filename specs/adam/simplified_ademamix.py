@@ -39,7 +39,8 @@ SimplifiedAdEMAMix = OptimizerSpec(
     paper="Morwani et al. 2025, arXiv:2502.02431, Algorithm 2",
     summary="AdEMAMix with one sum of gradients, and the gradient itself in place of the fast one.",
     notes="The gradients are summed and not averaged. The weight decay is decoupled. The warmup "
-    "makes the half-life of the sum grow linearly.",
+    "makes the half-life of the sum grow linearly. optax 0.2.8 computes the same, without it.",
+    saved_elsewhere={"optax": {"m": m[t], "n": v[t]}},
     arguments=(lr, betas, alpha, beta1_warmup, min_beta1, eps, weight_decay),
     equations=(
         Eq(

@@ -51,6 +51,7 @@ BUILT_IN = (
     "LARS",
     "Lion",
     "MADGRAD",
+    "MARS",
     "NAdam",
     "NovoGrad",
     "Padam",

@@ -1,6 +1,6 @@
-"""The cases of the optimizers of elements and of tensors that only pytorch_optimizer has.
+"""The cases of the optimizers of elements and of tensors that torch lacks; see ``more_cases``.
 
-The data are those of ``cases``, as in ``more_cases``.  Each optimizer has two: with what it is
+The data are those of ``cases``.  Each optimizer has two: with what it is
 given here, and with every option, a decay, the gradient's other sign, and changes between steps.
 """
 
@@ -23,6 +23,7 @@ DIALECTS = {
     "Grams": "paper",
     "Kate": "paper",
     "LaProp": "pytorch_optimizer",
+    "MARS": "pytorch_optimizer",
     "PID": "paper",
     "PNM": "paper",
     "Padam": "pytorch_optimizer",
@@ -73,6 +74,11 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "Grams": ({**ADAM, "eps": 1e-6}, {"betas": (0.9, 0.99)}, OTHER),
     "Kate": ({"lr": 0.01, "eps": 1e-8}, {"delta": 0.1, "eps": 1e-4}, {"delta": 1.0}),
     "LaProp": ({**ADAM, "eps": 1e-15}, {"betas": (0.9, 0.99), "eps": 1e-6}, OTHER),
+    "MARS": (
+        {"lr": 0.01, "betas": (0.95, 0.99)},
+        {"gamma": 0.1},
+        {"betas": (0.8, 0.99), "eps": 1e-3},
+    ),
     "PID": (
         {"lr": 0.01, "momentum": 0.9},
         {"dampening": 0.1, "derivative": 3.0, "integral": 2.0},
@@ -119,6 +125,14 @@ def _cases() -> Iterator[Case]:
 
 
 ELEMENT_CASES: dict[str, Case] = {case.name: case for case in _cases()}
+#: The cases of FTRL that keras has, which is told the learning rate.
+KERAS_CASES: dict[str, Case] = {
+    case.name: case
+    for case in (
+        Case("FTRL", "FTRL", {"lr": 0.05}),
+        Case("FTRL-options", "FTRL", {**GIVEN["FTRL"][0], **GIVEN["FTRL"][1]}),
+    )
+}
 #: The case of each for single precision, in which PID's differences of gradients that hold a decay
 #: would cancel.
 SINGLE = {name: ELEMENT_CASES[name if name == "PID" else f"{name}-options"] for name in GIVEN}

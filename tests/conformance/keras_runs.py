@@ -51,5 +51,6 @@ RUNS = {
             name="everything",
         ),
         _run("Lion", ("paper",)),
+        _run("Ftrl", ("keras",), ours="FTRL"),
     )
 }

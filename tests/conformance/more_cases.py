@@ -32,6 +32,7 @@ OPTAX = {
     "ADOPT": "paper",
     "AdEMAMix": "paper",
     "MADGRAD": "pytorch_optimizer",
+    "SimplifiedAdEMAMix": "paper",
 }
 
 #: For each optimizer its case with options; the others are made from it, see `_cases`.
@@ -90,6 +91,8 @@ def _optax() -> Iterator[Case]:
             arguments["momentum"] = 0.9
         if optimizer == "Lion":
             arguments["weight_decay"] = 0.1
+        if optimizer == "SimplifiedAdEMAMix":
+            arguments |= {"alpha": 2.0, "weight_decay": 0.1}
         yield Case(f"{optimizer}-plain", optimizer, arguments)
     for name in ("SignSGD-options", "AdaBelief-options", "ADOPT-options", "ADOPT-clip=False"):
         yield MORE_CASES[name]

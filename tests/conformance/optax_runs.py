@@ -78,6 +78,7 @@ RUNS = {
         _run("yogi", "Yogi", {}, {}, "pytorch_optimizer"),
         _run("adopt", "ADOPT", {}, {}, "paper"),
         _run("ademamix", "AdEMAMix", {}, {}, "paper"),
+        _run("simplified", "SimplifiedAdEMAMix", {"alpha": 2.0}, {"alpha": 2.0}, "paper"),
         _run("madgrad", "MADGRAD", {}, {}, "pytorch_optimizer"),
     )
 }

@@ -18,12 +18,13 @@ from recording import Recorder, State
 
 #: The library's names of arguments, where they differ from ours.
 ARGUMENTS = {"amsgrad": "ams_bound"}
-#: What is given in addition: a decay that is decoupled in each but those, and states in double.
+#: What is given in addition: a coupled decay, vectors treated as matrices are, states in double.
 MORE: dict[str, dict[str, Any]] = {
     "FAdam": {"momentum_dtype": torch.float64, "fim_dtype": torch.float64},
     "PID": {"weight_decouple": False},
     "Padam": {"weight_decouple": False},
     "QHM": {"weight_decouple": False},
+    "MARS": {"optimize_1d": True},
 }
 #: Sums that the library never reads, an average of parameters that is the parameter, and what LAMB
 #: and StableAdamW note down.

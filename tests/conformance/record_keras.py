@@ -15,6 +15,7 @@ import jax
 import keras
 import numpy as np
 from cases import CASES, Array, Case
+from element_cases import KERAS_CASES
 from recording import Recorder, State, record_by_group
 
 # Our arguments by keras's names, for each class that it has; betas are two arguments there.
@@ -31,6 +32,16 @@ CLASSES: dict[str, tuple[str, dict[str, str]]] = {
         {**COMMON, "eps": "epsilon", "initial_accumulator_value": "initial_accumulator_value"},
     ),
     "Adadelta": ("Adadelta", {**COMMON, "rho": "rho", "eps": "epsilon"}),
+    "FTRL": (
+        "Ftrl",
+        {
+            "lr": "learning_rate",
+            "lr_power": "learning_rate_power",
+            "beta": "beta",
+            "lambda_1": "l1_regularization_strength",
+            "lambda_2": "l2_regularization_strength",
+        },
+    ),
     "RMSprop": (
         "RMSprop",
         {
@@ -51,6 +62,7 @@ STATES = {
     "NAdam": {**ADAM_STATES, "mu_product": "_u_product"},
     "Adamax": {"exp_avg": "_m", "exp_inf": "_u"},
     "Adagrad": {"sum": "_accumulators"},
+    "FTRL": {"n": "_accumulators", "z": "_linears"},
     "Adadelta": {"square_avg": "_accumulated_grads", "acc_delta": "_accumulated_delta_vars"},
     "RMSprop": {
         "square_avg": "_velocities",
@@ -123,6 +135,10 @@ def main() -> None:
         record_by_group(case, recorder, Keras)
     recorder.write("keras", keras.__version__, cases=taken)
     print(f"recorded {len(taken)} cases from keras {keras.__version__}")
+    recorder = Recorder()
+    for case in KERAS_CASES.values():
+        record_by_group(case, recorder, Keras)
+    recorder.write("keras", keras.__version__, cases=KERAS_CASES, name="more_keras")
 
 
 if __name__ == "__main__":

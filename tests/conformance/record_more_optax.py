@@ -27,6 +27,7 @@ MAKE: dict[str, Any] = {
     "ADOPT": optax.contrib.adopt,
     "AdEMAMix": optax.contrib.ademamix,
     "MADGRAD": optax.contrib.madgrad,
+    "SimplifiedAdEMAMix": optax.contrib.simplified_ademamix,
 }
 #: Our names of arguments, where the library's differ; a tuple is taken apart.
 NAMES: dict[str, Any] = {"lr": "learning_rate", "betas": ("b1", "b2", "b3"), "clip": "use_clipping"}
@@ -38,6 +39,7 @@ KEYS: dict[str, dict[str, str]] = {
     "Yogi": {"mu": "exp_avg", "nu": "exp_avg_sq"},
     "ADOPT": {"mu": "exp_avg", "nu": "exp_avg_sq"},
     "AdEMAMix": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"},
+    "SimplifiedAdEMAMix": {"m": "exp_avg", "n": "exp_avg_sq"},
     "MADGRAD": {"s": "s", "grad_sum_sq": "grad_sum_sq", "x0": "x0"},
 }
 

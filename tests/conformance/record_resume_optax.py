@@ -37,6 +37,7 @@ MAKE: Mapping[str, Any] = {
     "adopt": optax.contrib.adopt,
     "ademamix": optax.contrib.ademamix,
     "madgrad": optax.contrib.madgrad,
+    "simplified": optax.contrib.simplified_ademamix,
 }
 
 

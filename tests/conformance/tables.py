@@ -17,7 +17,7 @@ from adafactor_cases import CASES as ADAFACTOR
 from adafactor_cases import repeated
 from cases import CASES, CHECKPOINTS, Case, starts
 from compare import FLOAT64, Tolerance, moved, scaled
-from element_cases import DIALECTS, ELEMENT_CASES
+from element_cases import DIALECTS, ELEMENT_CASES, KERAS_CASES
 from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
 from recording import Recording
 from replay import numpy64, run
@@ -37,18 +37,23 @@ HEADROOM = 3
 # The last one is for VSGD, of which the library squares differences term by term, which cancel.
 BOUNDS = (1e-14, 1e-13, 1e-12, 1e-11)
 LIBRARIES = ("torch", "lucid2", "keras", "optax", "mlx", "pytorch_optimizer", "elements")
-LIBRARIES += tuple(f"adafactor_{library}" for library in ADAFACTOR)
+LIBRARIES += ("more_keras", *(f"adafactor_{library}" for library in ADAFACTOR))
 #: The cases and dialects of recordings that do not have those of torch.
 OF: dict[str, tuple[Mapping[str, Case], Mapping[str, str]]] = {
     "pytorch_optimizer": (MORE_CASES, PYTORCH_OPTIMIZER),
     "elements": (ELEMENT_CASES, DIALECTS),
+    "more_keras": (KERAS_CASES, {"FTRL": "keras"}),
     **{f"adafactor_{name}": (of, {"Adafactor": name}) for name, of in ADAFACTOR.items()},
 }
 PACKAGES = {"lucid2": "lucid-dl"}
 # For what depends on shapes, the README shows large matrices, and the state of vectors.
 MATRIX, VECTOR = (2**12, 2**12), (2**12,)
 # States that a library saves and never writes to, and counts that it keeps elsewhere.
-IGNORED = {"lucid2": ("step_size", "max_exp_avg_sq"), "pytorch_optimizer": ("step",)}
+IGNORED = {
+    "lucid2": ("step_size", "max_exp_avg_sq"),
+    "pytorch_optimizer": ("step",),
+    "more_keras": ("step",),
+}
 
 
 def optimizer_table() -> str:

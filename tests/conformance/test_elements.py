@@ -1,16 +1,16 @@
-"""The optimizers of single elements do what pytorch_optimizer's do: its paths, its states."""
+"""The optimizers of ``element_cases`` do what their libraries do: their paths, their states."""
 
 from __future__ import annotations
 
 import pytest
-from cases import fingerprint
+from cases import PARAMETERS, fingerprint
 from compare import Tolerance
-from element_cases import DIALECTS, ELEMENT_CASES, SINGLE
+from element_cases import DIALECTS, ELEMENT_CASES, KERAS_CASES, SINGLE
 from recording import Recording
 from replay import assert_same, mlx32, numpy32, numpy64, run
 from tables import claimed
 
-LIBRARY = Recording("elements")
+LIBRARY, KERAS = Recording("elements"), Recording("more_keras")
 # What the library keeps in its groups, by our keys: counts, and the first learning rate.
 NOT_A_STATE = ("step", "initial_lr", "k")
 
@@ -25,6 +25,8 @@ def test_recorded_from_these_cases() -> None:
         "cases": fingerprint(ELEMENT_CASES),
     }
     assert sorted(LIBRARY.cases) == sorted(ELEMENT_CASES)
+    keras = {"library": "keras", "version": "3.15.1", "cases": fingerprint(KERAS_CASES)}
+    assert KERAS.about == keras
 
 
 @pytest.mark.parametrize("name", ELEMENT_CASES)
@@ -49,3 +51,10 @@ def test_mlx_not_compiled(name: str, uncompiled: None) -> None:
     assert_same(
         run(case, mlx32, dialect=DIALECTS[name]), LIBRARY, case, FLOAT32, ignored=NOT_A_STATE
     )
+
+
+@pytest.mark.parametrize("name", KERAS_CASES)
+def test_ftrl_is_that_of_keras(name: str) -> None:
+    case, present = KERAS_CASES[name], [i for i, p in enumerate(PARAMETERS) if not p.missing]
+    ours = run(case, numpy64, present, dialect="keras", kernel="numpy")
+    assert_same(ours, KERAS, case, claimed("FTRL", "keras"), present, ignored=NOT_A_STATE)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .lars import LARS
     from .lion import Lion
     from .madgrad import MADGRAD
+    from .mars import MARS
     from .nadam import NAdam
     from .novograd import NovoGrad
     from .padam import PAdam, Padam
@@ -72,6 +73,7 @@ __all__ = [
     "LAMB",
     "LARS",
     "MADGRAD",
+    "MARS",
     "PID",
     "PNM",
     "QHM",
@@ -162,6 +164,7 @@ _MODULES = {
     ".lars": ["LARS"],
     ".lion": ["Lion"],
     ".madgrad": ["MADGRAD"],
+    ".mars": ["MARS"],
     ".nadam": ["NAdam"],
     ".novograd": ["NovoGrad"],
     ".padam": ["PAdam", "Padam"],
