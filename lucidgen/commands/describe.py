@@ -24,6 +24,7 @@ from ..package.documentation import (
     bounds_text,
     equation_block,
     in_words,
+    seen_of_tensors,
     unsupported,
     value_text,
 )
@@ -153,7 +154,8 @@ def overview(entry: Entry) -> str:
     """An optimizer in one page: what it is, its equations, state, arguments and cost."""
     spec, main = entry.spec, entry.main
     lines = [f"{spec.name} ({spec.reading}) from {entry.file.path.name}"]
-    lines += [text for text in (spec.summary or main.summary, spec.paper, spec.notes) if text]
+    texts = (spec.summary or main.summary, spec.paper, spec.notes, seen_of_tensors(spec))
+    lines += filter(None, texts)
     lines += ["", *numbered_equations(spec), ""]
     lines += [f"state      {_aligned(_states(spec).values()) or 'none'}"]
     lines += [f"arguments  {_aligned(_signature(entry)) or 'none'}"]
@@ -219,9 +221,10 @@ class Change:
 
 
 def differences(a: Entry, b: Entry) -> dict[str, list[Change]]:
-    """The equations, the state and the defaults in which two readings differ, by kind."""
+    """The equations, matrices, states and defaults in which two readings differ, by kind."""
     found = {
         "equations": _changes(_by_left_side(a.spec), _by_left_side(b.spec)),
+        "matrices": _changes(_matrices(a.spec), _matrices(b.spec)),
         "state": _changes(_lines(_states(a.spec)), _lines(_states(b.spec))),
         "defaults": _changes(
             {k: (f"{k} = {v}",) for k, v in _defaults(a).items()},
@@ -250,6 +253,10 @@ def _normal(equation: Eq) -> Eq:
     from ..spec.quantities import t
 
     return Eq(equation.series[t], equation.normalised())
+
+
+def _matrices(spec: OptimizerSpec) -> dict[str, tuple[str, ...]]:
+    return {"matrices": (f'matrices = "{spec.matrices}"',)}
 
 
 def _lines(texts: dict[str, str]) -> dict[str, tuple[str, ...]]:

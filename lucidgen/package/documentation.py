@@ -94,7 +94,7 @@ def class_doc(spec: OptimizerSpec, program: Program) -> ClassDoc:
     return ClassDoc(
         name=spec.name,
         summary=sentence(spec.summary or f"The optimizer {spec.name}."),
-        notes=" ".join(filter(None, (sentence(spec.notes), _seen(spec)))),
+        notes=" ".join(filter(None, (sentence(spec.notes), seen_of_tensors(spec)))),
         paper=sentence(spec.paper),
         symbols=_symbols(spec),
         starts=_starts(spec),
@@ -314,7 +314,7 @@ def in_words(spec: OptimizerSpec, program: Program, guard: Guard) -> str:
     return text
 
 
-def _seen(spec: OptimizerSpec) -> str:
+def seen_of_tensors(spec: OptimizerSpec) -> str:
     """What equations see of a tensor of more than two axes, where that makes a difference."""
     domains = {*infer_domains(spec).values()}
     if domains.isdisjoint(OF_MATRICES) and not any(e.right.has(Shape) for e in spec.equations):
@@ -334,7 +334,7 @@ def _dialect(spec: OptimizerSpec, other: OptimizerSpec) -> DialectDoc:
         # What is missing shows only where all is shown; and the numbers are other ones.
         changed = list(other.equations)
     text = [sentence(part) for part in (other.paper, other.notes) if part]
-    text += [_seen(other)] if other.matrices != spec.matrices else []
+    text += [seen_of_tensors(other)] if other.matrices != spec.matrices else []
     text += _argument_changes(spec, other)
     if not changed and not other.notes:
         text.append("The same equations as the default.")

@@ -285,8 +285,15 @@ def test_show_says_what_is_kept_and_what_it_costs_in_each_case(mine: ModuleType)
     assert "r: one number per row, kept where ndim >= 2" in text
     assert "v: like the parameter, kept where ndim < 2" in text
     assert "where ndim >= 2:" in text
+    assert "two axes, each matrix of its last two axes is worked on by itself." in text
     assert "per element, with every option off: reads w, grad, v; writes w, v" in text
     assert r"\text{if } \text{ndim} \ge 2" in mine.Factored.__doc__
     assert "``v``: :math:`v`, like the parameter; only if ``ndim < 2``" in mine.Factored.__doc__
+    one, other = (
+        Entry(SpecFile(Path("mine.py"), "", (s,)), s, s)
+        for s in (SPECS["Factored"], SPECS["Filters"])
+    )
+    (change,) = describe.differences(one, other)["matrices"]
+    assert (change.left, change.right) == (('matrices = "last"',), ('matrices = "first"',))
     seen = "Of a tensor of more than two axes, one matrix is seen, of the first axis against all"
     assert seen in " ".join(mine.Filters.__doc__.split())
