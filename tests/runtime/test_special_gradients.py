@@ -13,8 +13,6 @@ from lucidgen import Parameter, optim
 from lucidgen.package.catalog import catalog
 
 NAMES = [entry.main.name for entry in catalog(None).entries]
-#: What takes the norm of all gradients, and so spreads what is no number.
-NORMED = ("LARS", "MARS")
 
 GRADS = (
     (math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -1.0, 1e30),
