@@ -31,6 +31,7 @@ AdamG = OptimizerSpec(
             "v": v[t],
             "r": r[t],
             "weight_decouple": where(weight_decay, False),
+            "fixed_decay": False,
         }
     },
     equations=(

@@ -13,7 +13,6 @@ from lucidgen.spec import (
     t,
     w,
     when,
-    where,
 )
 from lucidgen.specs.adam import amsgrad, eps, lr, m, m_hat, v, v_hat, v_max
 
@@ -60,17 +59,6 @@ AdaNorm.dialect(
     "pytorch_optimizer",
     paper="pytorch_optimizer 4.1, optimizer/adanorm.py",
     notes="eps is added before the bias correction, and 1e-15 under the root.",
-    saved_elsewhere={
-        "pytorch_optimizer": {
-            "exp_avg": m[t],
-            "exp_avg_var": v[t],
-            "exp_grad_norm": e[t],
-            "max_exp_avg_var": v_max[t],
-            "ams_bound": amsgrad,
-            "weight_decouple": where(weight_decay, True),
-            "fixed_decay": False,
-        }
-    },
     drop=(m_hat[t], v_hat[t]),
     replace=(
         Eq(

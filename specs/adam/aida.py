@@ -73,6 +73,7 @@ Aida.dialect(
             "max_exp_avg_var": s_max[t],
             "ams_bound": amsgrad,
             "weight_decouple": where(weight_decay, False),
+            "fixed_decay": False,
             "rectify": False,
         }
     },

@@ -21,7 +21,6 @@ FAdam = OptimizerSpec(
     "correction is in the decay rate of the Fisher information. pytorch_optimizer 4.1 computes "
     "the same.",
     arguments=(lr, betas, weight_decay, clip, p, eps, eps_2),
-    saved_elsewhere={"pytorch_optimizer": {"momentum": m[t], "fim": v[t]}},
     equations=(
         Eq(beta2_hat[t], beta2 * (1 - beta2 ** (t - 1)) / (1 - beta2**t)),
         Eq(v[t], beta2_hat[t] * v[t - 1] + (1 - beta2_hat[t]) * grad[t] ** 2),

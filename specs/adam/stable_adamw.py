@@ -1,6 +1,6 @@
 """StableAdamW: AdamW that slows down where the gradient is far larger than its average."""
 
-from lucidgen.spec import Eq, Max, OptimizerSpec, grad, hyper, mean, series, sqrt, t, w, where
+from lucidgen.spec import Eq, Max, OptimizerSpec, grad, hyper, mean, series, sqrt, t, w
 from lucidgen.specs.adam import eps, lr, m, v
 
 beta1, beta2 = betas = hyper(
@@ -25,13 +25,6 @@ StableAdamW = OptimizerSpec(
     notes="The bias correction is in the decay rates, which begin at 0. pytorch_optimizer 4.1 "
     "computes the same.",
     arguments=(lr, betas, eps, weight_decay),
-    saved_elsewhere={
-        "pytorch_optimizer": {
-            "exp_avg": m[t],
-            "exp_avg_sq": v[t],
-            "weight_decouple": where(weight_decay, True),
-        }
-    },
     equations=(
         Eq(beta1_hat[t], beta1 * (1 - beta1 ** (t - 1)) / (1 - beta1**t)),
         Eq(beta2_hat[t], beta2 * (1 - beta2 ** (t - 1)) / (1 - beta2**t)),

@@ -14,7 +14,6 @@ Fromage = OptimizerSpec(
     notes="A tensor whose weights or whose gradient is zero takes a plain step. optax 0.2.8 and "
     "pytorch_optimizer 4.1 compute the same.",
     arguments=(lr,),
-    saved_elsewhere={"optax": {}, "pytorch_optimizer": {}},
     equations=(
         Eq(w_norm[t], norm(w[t - 1])),
         Eq(grad_norm[t], norm(grad[t])),

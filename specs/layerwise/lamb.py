@@ -13,7 +13,6 @@ from lucidgen.spec import (
     t,
     w,
     when,
-    where,
 )
 from lucidgen.specs.adam import beta1, beta2, betas, lr, m, m_hat, v, v_hat
 
@@ -57,16 +56,6 @@ LAMB.dialect(
     paper="pytorch_optimizer 4.1, optimizer/lamb.py",
     notes="v has no bias correction, and that of m comes after the trust ratio. The decay is "
     "decoupled and comes first, and weights count as no longer than 10.",
-    saved_elsewhere={
-        "pytorch_optimizer": {
-            "exp_avg": m[t],
-            "exp_avg_sq": v[t],
-            "weight_decouple": where(weight_decay, True),
-            "fixed_decay": False,
-            "rectify": False,
-            "adam": False,
-        }
-    },
     drop=(m_hat[t], v_hat[t], r[t]),
     add=(Eq(w_decayed[t], (1 - lr * weight_decay) * w[t - 1]),),
     replace=(

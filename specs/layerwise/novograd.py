@@ -48,6 +48,7 @@ NovoGrad = OptimizerSpec(
             "moments": m[t],
             "grads_ema": v[t],
             "weight_decouple": where(weight_decay, False),
+            "fixed_decay": False,
         },
     },
     equations=(

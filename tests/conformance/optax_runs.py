@@ -80,5 +80,7 @@ RUNS = {
         _run("ademamix", "AdEMAMix", {}, {}, "paper"),
         _run("simplified", "SimplifiedAdEMAMix", {"alpha": 2.0}, {"alpha": 2.0}, "paper"),
         _run("madgrad", "MADGRAD", {}, {}, "pytorch_optimizer"),
+        _run("lamb", "LAMB", {"weight_decay": 0.1}, {"weight_decay": 0.1}, "paper"),
+        _run("novograd", "NovoGrad", {}, {"betas": (0.9, 0.25), "eps": 1e-6}, "paper"),
     )
 }

@@ -32,6 +32,9 @@ GIVEN: dict[str, dict[str, Any]] = {
     "SGDW": {"momentum": 0.8, "weight_decay": 0.1},
     "Signum": {"momentum": 0.8},
     "Tiger": {},
+    "AdamG": {"betas": (0.9, 0.99, 0.9)},
+    "Aida": {"eps": 1e-6},
+    "NovoGrad": {"weight_decay": 0.1},
 }
 RUNS = {
     name: Resume(
