@@ -70,7 +70,7 @@ def called_in(language: str) -> frozenset[str]:
     """The functions of a language that texts call, which nothing else there may be called.
 
     >>> sorted(called_in("schedule") - called_in("cuda"))
-    ['abs', 'bisect_right', 'cos', 'floor', 'maximum', 'minimum', 'sign']
+    ['abs', 'bisect_right', 'cos', 'floor']
     """
     texts = (row.texts.get(language, "") for row in OPERATIONS.values())
     return frozenset(name for text in texts for name in calls(text))

@@ -175,8 +175,8 @@ def step_of(spec: OptimizerSpec, word: str) -> Step:
 
     >>> from lucidgen.specs.sgd import SGD
     >>> step = step_of(SGD, "magnitude")
-    >>> step.equations[-1], step.arguments[0].name
-    (magnitude_update[t] = -magnitude_lr*u[t], 'magnitude_lr')
+    >>> str(step.equations[-1].left), step.arguments[0].name
+    ('magnitude_update[t]', 'magnitude_lr')
     """
     refuse_no_text(word=word)
     location = top_level()

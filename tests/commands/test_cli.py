@@ -229,7 +229,7 @@ def test_show_prints_latex_and_dialects():
     ("arguments", "answer"),
     [
         (("show", "RAdma"), "did you mean 'RAdam'?"),
-        (("show", "xyz"), "there are AdaBelief, Adadelta, Adagrad"),
+        (("show", "xyz"), "there are AccSGD, AdaBelief, AdaBound"),
         (("show", "Adam", "--dialect", "lucid"), "did you mean 'lucid2'?"),
         (("show", "Adam:torch", "--dialect", "lucid2"), "contradict"),
         (("show", "Adam", "--latex", "--stage", "mlx"), "leave out --stage"),

@@ -93,10 +93,13 @@ template <typename T>
 }
 
 template [[host_name("simplifiedademamix_pytorch_optimizer_float")]] [[kernel]]
-decltype(lucidgen_simplifiedademamix_pytorch_optimizer<float>) lucidgen_simplifiedademamix_pytorch_optimizer<float>;
+decltype(lucidgen_simplifiedademamix_pytorch_optimizer<float>)
+    lucidgen_simplifiedademamix_pytorch_optimizer<float>;
 template [[host_name("simplifiedademamix_pytorch_optimizer_half")]] [[kernel]]
-decltype(lucidgen_simplifiedademamix_pytorch_optimizer<half>) lucidgen_simplifiedademamix_pytorch_optimizer<half>;
+decltype(lucidgen_simplifiedademamix_pytorch_optimizer<half>)
+    lucidgen_simplifiedademamix_pytorch_optimizer<half>;
 #if __METAL_VERSION__ >= 310
 template [[host_name("simplifiedademamix_pytorch_optimizer_bfloat")]] [[kernel]]
-decltype(lucidgen_simplifiedademamix_pytorch_optimizer<bfloat>) lucidgen_simplifiedademamix_pytorch_optimizer<bfloat>;
+decltype(lucidgen_simplifiedademamix_pytorch_optimizer<bfloat>)
+    lucidgen_simplifiedademamix_pytorch_optimizer<bfloat>;
 #endif
