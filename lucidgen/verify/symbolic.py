@@ -47,6 +47,10 @@ class SymbolicStep:
         self.rule, self.before, self.grad, self.factor = rule, before, grad, factor
         self.setting = setting = before.setting
         self.live = [series.name for series in setting.states()]
+        # A rule also keeps what the equations read only under conditions that never hold.
+        on = self.choices()
+        kept = (s.name for s in rule.arrays if s.live is None or s.live(on))
+        self.kept = tuple(dict.fromkeys([*self.live, *kept]))
         self.point: dict[str, Value] = {
             "t": real(before.t + 1),
             "w": before.w,
@@ -56,7 +60,7 @@ class SymbolicStep:
             **{hyper.name: real(setting.hyper(hyper)) for hyper in setting.spec.hypers},
             **{rule.called(name): real(setting.number(sympy.Symbol(name))) for name in rule.reads},
             **{state.name: real(0) for state in rule.scalar_states},
-            **{name: before.last(name) for name in self.live},
+            **{name: before.last(name) for name in self.kept},
         }
 
     @cached_property
@@ -88,7 +92,8 @@ class SymbolicStep:
         """What the texts of the host arithmetic and of a NumPy step compute."""
         given = self.hosted(host)
         names = ("w", *self.live)
-        _, boxes = run(step, self.decided(given), self.point, writes=frozenset(names))
+        writes = frozenset(("w", *self.kept))
+        _, boxes = run(step, self.decided(given), self.point, writes=writes)
         found = values({name: boxes[name] for name in names if name in boxes})
         return found | self.scalars(given)
 
