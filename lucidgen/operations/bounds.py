@@ -269,6 +269,8 @@ def remainder(f: Format, a: Approximation, b: Approximation) -> Any:
 def power(f: Format, a: Approximation, b: Approximation) -> Any:
     """a to the power b."""
     value = reals.power(a.value, b.value)
+    if b.value == 0 == b.error:  # exactly 1, whatever a is
+        return Approximation(value)
     if b.error == 0 and REALS.isint(b.value):
         size, n = abs(a.value), b.value
         far = size + a.error if n >= 0 else size - a.error
