@@ -10,12 +10,12 @@ from lucidgen.spec import (
     Rational,
     grad,
     hyper,
-    mean,
     ndim,
     norm,
     row_mean,
     row_norm,
     series,
+    size,
     step_of,
     t,
     total,
@@ -44,12 +44,11 @@ def cautious(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:
     aligned = series("aligned")
     about = {
         "summary": f"{base.name} that steps only where its step goes down the gradient.",
-        "paper": "cautious: Liang et al. 2024, arXiv:2411.16085, Algorithm 1; the least mean is "
-        "that of the authors' code",
+        "paper": "cautious: Liang et al. 2024, arXiv:2411.16085, Algorithm 1, with xi = 1",
     }
     equations = (
         Eq(aligned[t], when(update[t] * grad[t] < 0, 1, 0)),
-        Eq(update[t], update[t] * aligned[t] / Max(mean(aligned[t]), Rational(1, 1000))),
+        Eq(update[t], update[t] * aligned[t] * size / (total(aligned[t]) + 1)),
     )
     return transformed(base, "cautious", equations, **{**about, **fields})
 
@@ -129,9 +128,9 @@ def agc(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:
         "name": f"AGC{base.name}",
     }
 
-    def factor(size: Callable[[Any], Any]) -> Any:
-        bound = clipping * Max(size(w[t - 1]), least)
-        return when(size(grad[t]) > bound, bound / size(grad[t]), 1)
+    def factor(length: Callable[[Any], Any]) -> Any:
+        bound = clipping * Max(length(w[t - 1]), least)
+        return when(length(grad[t]) > bound, bound / length(grad[t]), 1)
 
     equations = (Eq(grad[t], when(ndim >= 2, factor(row_norm), factor(norm)) * grad[t]),)
     return transformed(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_optimizer import Lookahead, OrthoGrad
+from pytorch_optimizer import Lion, Lookahead, OrthoGrad
 from pytorch_optimizer.optimizer.agc import agc
 from pytorch_optimizer.optimizer.gradient_centralization import centralize_gradient
 from pytorch_optimizer.optimizer.grokfast import gradfilter_ema
@@ -68,6 +68,9 @@ RUNS: Mapping[str, Callable[[torch.nn.Parameter], Optimizer]] = {
     ),
     "OrthogonalSGD": lambda weight: OrthoGrad(torch.optim.SGD([weight], lr=0.1, momentum=0.9)),
     "GrokfastAdamW": Grokfast,
+    "CautiousLion": lambda weight: Lion(
+        [weight], lr=0.01, betas=(0.9, 0.5), weight_decay=0.1, cautious=True, foreach=False
+    ),
     "AGCSGD": lambda weight: OnChanged(weight, clipped),
     "CentralizedSGD": lambda weight: OnChanged(weight, centralized),
 }
