@@ -6,23 +6,13 @@ is read before and after the step, and in which order. It optimizes nothing; pas
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, count
 
 import sympy
-from sympy.core.relational import (
-    Equality,
-    GreaterThan,
-    LessThan,
-    Relational,
-    StrictGreaterThan,
-    StrictLessThan,
-    Unequality,
-)
-from sympy.logic.boolalg import BooleanFunction
+from sympy.core.relational import Relational
 
 from ..operations import When
 from ..spec.check import check
@@ -31,6 +21,7 @@ from ..spec.errors import Problem, SpecError
 from ..spec.functions import NO_NUMBERS
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Bounds, Flag, Hyper, Series, Shape, t
+from .choices import choice, in_words, is_of_shape, whole_numbers
 from .guard import Guard
 from .program import Input, Let, Output, Program, name_of, symbol
 from .scaled_gradient import BOUND, FACTOR, GRAD, SCALE_GRAD, SCALED_GRAD, scaled_gradient
@@ -42,75 +33,10 @@ FEW_CHOICES = 3
 #: A guard has a bit for every combination of choices; with more than these it would not end.
 MAX_CHOICES = 18
 
-_COMPARED = {
-    StrictGreaterThan: "above",
-    GreaterThan: "at_least",
-    StrictLessThan: "below",
-    LessThan: "at_most",
-    Equality: "equals",
-    Unequality: "differs_from",
-}
-
-
-def choice(name: str) -> sympy.Symbol:
-    """The symbol of a static choice inside expressions: a truth value, never a number."""
-    return sympy.Symbol(name)
-
 
 def before(name: str) -> sympy.Symbol:
     """The symbol of a series' value before the step."""
     return symbol(f"{name}[t - 1]")
-
-
-def is_of_shape(condition: sympy.Basic) -> bool:
-    """Whether a comparison is decided by a parameter's shape (and hyperparameters) for good."""
-    read = condition.free_symbols
-    return any(isinstance(s, Shape) for s in read) and not any(
-        isinstance(s, At) or s == t for s in read
-    )
-
-
-def whole_numbers(condition: Relational) -> tuple[Relational, bool]:
-    """A comparison and whether it or its opposite is meant: of whole numbers `>=` or `==` is left.
-
-    >>> from lucidgen.spec import ndim
-    >>> whole_numbers(ndim < 2), whole_numbers(ndim > 1)
-    ((ndim >= 2, False), (ndim >= 2, True))
-    """
-    if condition.lhs.is_Number:
-        condition = condition.reversed
-    number, limit = condition.args
-    if not isinstance(number, Shape) or not limit.is_Integer:
-        return condition, True
-    if isinstance(condition, Equality | Unequality):
-        return Equality(number, limit), isinstance(condition, Equality)
-    next_one = isinstance(condition, StrictGreaterThan | LessThan)
-    means_it = isinstance(condition, StrictGreaterThan | GreaterThan)
-    return GreaterThan(number, limit + next_one), means_it
-
-
-def with_choices(expr: sympy.Basic) -> sympy.Basic:
-    """An expression whose conditions ask for static choices by their names, and compare the rest.
-
-    >>> from lucidgen.specs.adam import Adam
-    >>> from lucidgen.spec import when
-    >>> weight_decay = next(h for h in Adam.hypers if h.name == "weight_decay")
-    >>> with_choices(when(weight_decay, weight_decay, 1))
-    when(use_weight_decay, weight_decay, 1)
-    """
-    if not isinstance(expr, When):
-        return expr.func(*map(with_choices, expr.args)) if expr.args else expr
-    condition, *branches = expr.args
-    return When(_named(condition), *map(with_choices, branches))
-
-
-def _named(condition: sympy.Basic) -> sympy.Basic:
-    """A condition in which flags and special values are choices."""
-    if isinstance(condition, Flag | Hyper):
-        return choice(condition.name if isinstance(condition, Flag) else f"use_{condition.name}")
-    if isinstance(condition, BooleanFunction):
-        return condition.func(*map(_named, condition.args))
-    return with_choices(condition)
 
 
 @lru_cache(maxsize=4096)
@@ -285,9 +211,7 @@ class _Lowering:
     ) -> str:
         """`rho > 5` is rho_above_5, whenever rho is of; what has no such name is counted."""
         known = next((n for n, r in named.items() if r == relation), None)
-        sides = (re.sub(r"Mod\((\w+), (\w+)\)", r"\1_mod_\2", str(s)) for s in relation.args)
-        words = f"_{_COMPARED[type(relation)]}_".join(sides).replace("[t - 1]", "")
-        words = words.replace("-", "minus_").replace("/", "_over_")
+        words = in_words(relation)
         taken = {*self.conditions, *self.shapes, *self.domains}
         taken |= {h.name for h in self.spec.hypers}
         taken |= {flag.name for flag in self.spec.flags}

@@ -28,7 +28,17 @@ from .heads import (
     When,
 )
 from .operation import EVERYWHERE, OPTIMIZERS, Operation, Where
-from .table import HEADS, OPERATIONS, add, called_in, calls, in_language, names, usual
+from .table import (
+    HEADS,
+    OPERATIONS,
+    add,
+    called_in,
+    calls,
+    in_language,
+    names,
+    reduces_matrices,
+    usual,
+)
 
 __all__ = [
     "EVERYWHERE",
@@ -61,5 +71,6 @@ __all__ = [
     "calls",
     "in_language",
     "names",
+    "reduces_matrices",
     "usual",
 ]

@@ -485,3 +485,14 @@ _ROWS = (
 
 for _row in _ROWS:
     add(_row)
+
+
+def reduces_matrices(expr: sympy.Basic) -> bool:
+    """Whether anything in an expression is reduced along rows or columns.
+
+    >>> x = sympy.Symbol("x")
+    >>> reduces_matrices(1 + heads.RowMean(x)), reduces_matrices(1 + heads.Mean(x))
+    (True, False)
+    """
+    rows = (OPERATIONS[HEADS[type(part)]] for part in expr.atoms(heads.Reduction))
+    return any(row.leaves in ALONG for row in rows)

@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 
 import sympy
 
+from ..ir.choices import choice, with_choices
 from ..ir.guard import Guard
-from ..ir.lower import choice, lower, with_choices
+from ..ir.lower import lower
 from ..ir.program import UNBOUNDED, Output, Program, symbol
-from ..operations import HEADS, OPERATIONS, Reduction
+from ..operations import Reduction, reduces_matrices
 from ..passes import optimize
 from ..spec.domains import OF_MATRICES, Domain
 from ..spec.equation import Eq
@@ -245,7 +246,7 @@ class CompiledRule:
         found: dict[str, Eq] = {}
         shapes = dict(self.program.shapes)
         for let in self.program.body:
-            if not _reduces_matrices(let.value):
+            if not reduces_matrices(let.value):
                 continue
             guard = let.guard
             for name in guard.support:
@@ -253,7 +254,8 @@ class CompiledRule:
                     guard = guard.given(name, True) | guard.given(name, False)
             where = "True" if guard.is_always else _condition(guard)
             equations = [self.spec.equations[number - 1] for number in let.note]
-            found.setdefault(where, next(filter(_reduces_matrices, equations), equations[0]))
+            reducing = (e for e in equations if reduces_matrices(e.right))
+            found.setdefault(where, next(reducing, equations[0]))
         return found
 
     @cached_property
@@ -346,13 +348,6 @@ class _Requirement(HostPrinter):
     def print_not(self, operand: Any) -> tuple[str, int]:
         """`not x`."""
         return f"not {self.wrapped(operand, 4)}", 3
-
-
-def _reduces_matrices(of: sympy.Basic | Eq) -> bool:
-    """Whether anything is reduced along rows or columns."""
-    value = of.right if isinstance(of, Eq) else of
-    heads = (OPERATIONS[HEADS[type(reduction)]] for reduction in value.atoms(Reduction))
-    return any(row.leaves in ("row", "column") for row in heads)
 
 
 def _condition(guard: Guard) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy
 
-from ..operations import HEADS, OPERATIONS, Reduction, When
+from ..operations import When, reduces_matrices
 from .declared import refuse_no_text, refuse_single
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq, refuse_other
@@ -141,10 +141,10 @@ def transformed(
 
 def _sees_matrices(spec: OptimizerSpec) -> bool:
     """Whether the equations of a spec depend on what a matrix is."""
-    read = {symbol for equation in spec.equations for symbol in equation.symbols}
-    reduced = (part for e in spec.equations for part in e.right.atoms(Reduction))
-    leave = {OPERATIONS[HEADS[type(part)]].leaves for part in reduced}
-    return bool(read & {rows, columns} or leave - {"tensor"})
+    return any(
+        reduces_matrices(e.right) or not e.symbols.isdisjoint({rows, columns})
+        for e in spec.equations
+    )
 
 
 def _among(names: Collection[str], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from typing import Any
 import sympy
 from sympy.core.relational import Relational
 
-from ..ir.lower import is_of_shape
-from ..operations import HEADS, OPERATIONS, Reduction
+from ..ir.choices import is_of_shape
+from ..operations import reduces_matrices
 from ..package import render
 from ..package.documentation import unsupported
 from ..package.module import compile_file
@@ -87,20 +87,10 @@ def _cases_of_shapes(setting: Setting) -> Iterator[tuple[tuple[int, ...] | None,
     cases: dict[tuple[bool, ...], list[tuple[int, ...]]] = {}
     for shape in SHAPES:
         one = replace(setting, shape=shape)
-        if len(one.axes) > 1 or not _reduces_matrices(one):
+        if len(one.axes) > 1 or not any(map(reduces_matrices, one.live_equations().values())):
             answers = tuple(one.holds(asks) for asks in comparisons if is_of_shape(asks))
             cases.setdefault(answers, []).append(shape)
     yield from map(tuple, cases.values())
-
-
-def _reduces_matrices(setting: Setting) -> bool:
-    """Whether rows or columns are reduced in what is computed."""
-    heads = (
-        OPERATIONS[HEADS[type(reduction)]]
-        for right in setting.live_equations().values()
-        for reduction in right.atoms(Reduction)
-    )
-    return any(row.leaves in ("row", "column") for row in heads)
 
 
 def pairwise(every: Sequence[Setting]) -> list[Setting]:

@@ -60,16 +60,16 @@ def replay(run: Run, machines: Iterable[str] = ("numpy", "mlx")) -> list[Finding
     """
     kind = FLOAT32 if run.w.dtype == np.float32 else FLOAT64
     setting = replace(run.setting, shape=run.w.shape)
-    states = {name: _as_seen(state, setting) for name, state in run.states.items()}
-    w = _as_seen(run.w, setting)
+    states = {name: _with_equation_axes(state, setting) for name, state in run.states.items()}
+    w = _with_equation_axes(run.w, setting)
     truth = Trajectory(setting, w, states, run.t)
     enclosure = Enclosure(setting, run.program, kind, w, dict(states), run.t)
     drivers = [(machine, _Driver(machine, run)) for machine in machines]
     found = []
     for number, grad in enumerate(run.grads, start=run.t + 1):
-        truth.step(_as_seen(grad, setting))
+        truth.step(_with_equation_axes(grad, setting))
         try:
-            enclosure.step(_as_seen(grad, setting))
+            enclosure.step(_with_equation_axes(grad, setting))
         except Undecided:
             break
         for machine, driver in drivers:
@@ -81,7 +81,7 @@ def replay(run: Run, machines: Iterable[str] = ("numpy", "mlx")) -> list[Finding
     return found
 
 
-def _as_seen(array: Any, setting: Setting) -> Any:
+def _with_equation_axes(array: Any, setting: Setting) -> Any:
     """An array of the parameter's shape as the equations see it; anything else as it is."""
     return array.reshape(setting.axes) if np.shape(array) == setting.shape != () else array
 

@@ -25,7 +25,7 @@ from ..checking import warning_level
 from ..groups.bucket import Bucket, Part
 from ..groups.states import Seen
 from ..rules.calling import unknown_name
-from ..rules.rule import Rule, State, names_of, seen
+from ..rules.rule import Rule, State, equation_axes, names_of
 from .gpu import ANY, languages, packing, trial
 from .gpu.packing import New
 from .mlx_arrays import computing_type, state_array
@@ -98,7 +98,7 @@ def compiled(
         available = dict(zip(live, (state.astype(work) for state in states), strict=True))
         available["w"], available["grad"] = w.astype(work), grad.astype(kind).astype(work)
         if as_matrix:
-            shape = seen(w.shape, rule.matrices)
+            shape = equation_axes(w.shape, rule.matrices)
             available |= {name: available[name].reshape(shape) for name in elements}
         arguments = {name: available[name] for name in names if name in available}
         results = function(**arguments, **dict(zip(scalars, values, strict=True)), **fixed)

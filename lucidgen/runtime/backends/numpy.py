@@ -15,7 +15,7 @@ from ..arrays import Array
 from ..groups.bucket import Part
 from ..groups.states import Seen
 from ..rules.calling import step_names, unknown_name
-from .numpy_arrays import as_seen, bind, computing_type, keep
+from .numpy_arrays import bind, computing_type, keep, with_equation_axes
 
 #: Elements per call of an elementwise step. Work arrays of this size stay in the caches; smaller
 #: chunks cost more calls than they save memory traffic (measured from 8 thousand to 262 thousand).
@@ -89,7 +89,7 @@ class Call:
                     dtype = seen.dtype
                     common = self._arguments(dtype)
                 if self.shaped:
-                    grad = as_seen(grad, rule)
+                    grad = with_equation_axes(grad, rule)
                 elif grad.ndim != 1:
                     grad = grad.ravel(seen.order)
                 if dtype.itemsize < 4:
@@ -114,11 +114,11 @@ class Call:
         order: Any = seen.order
         states = [array for _, array in seen.sources]
         if self.shaped:
-            w = as_seen(w, rule)
+            w = with_equation_axes(w, rule)
             views = self.work.of(w.dtype, w.size, rule.scratch)
             scratch = tuple(view.reshape(w.shape, order=order) for view in views)
             own = {
-                state.name: as_seen(array, rule) if state.domain == "element" else array
+                state.name: with_equation_axes(array, rule) if state.domain == "element" else array
                 for state, array in zip(seen.arrays, states, strict=True)
             }
             return [(None, w, self._tail(own, scratch))]

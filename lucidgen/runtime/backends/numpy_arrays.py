@@ -21,7 +21,7 @@ from ..arrays import Array, as_numpy, plain
 from ..groups.bucket import Members, Part
 from ..groups.settings import Settings
 from ..groups.states import Seen, Slot
-from ..rules.rule import Rule, State, seen
+from ..rules.rule import Rule, State, equation_axes
 
 
 def computing_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -99,9 +99,11 @@ def private(param: Any, order: Literal["C", "K"] = "K") -> Array:
     return mine
 
 
-def as_seen(array: Array, rule: Rule) -> Array:
+def with_equation_axes(array: Array, rule: Rule) -> Array:
     """An array as equations of matrices see it, in whose memory it is if it is contiguous."""
-    return array if rule.matrices == "last" else array.reshape(seen(array.shape, rule.matrices))
+    if rule.matrices == "last":
+        return array
+    return array.reshape(equation_axes(array.shape, rule.matrices))
 
 
 def bind(part: Part) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from ..arrays import is_mlx
 from ..checking import as_bool, as_number, nearest, shown
 from ..rules.calling import call_in_ieee
-from ..rules.rule import Flag, Hyper, Rule, State, seen
+from ..rules.rule import Flag, Hyper, Rule, State, equation_axes
 from .shapes import choices, numbers, states_of
 
 #: What a group may hold besides the arguments of its class.
@@ -167,7 +167,7 @@ class Settings:
         ValueError
             With the equation, and what to do.
         """
-        if self.shaped and len(seen(shape, self.rule.matrices)) < 2:
+        if self.shaped and len(equation_axes(shape, self.rule.matrices)) < 2:
             equation = self.matrix_equation
             raise ValueError(
                 f"{label}: a parameter of shape {shape} has no rows and columns, which this "

@@ -1,7 +1,8 @@
 """What a rule sees of a parameter's shape: its numbers, and the states that it allows for.
 
-Owns what is found out of a shape. Which axes equations see is said beside the rule (``seen``), what
-the choices do in ``settings``, with those of the group. Does not touch arrays.
+Owns what is found out of a shape. Which axes equations see is said beside the rule
+(``equation_axes``), what the choices do in ``settings``, with those of the group. Does not touch
+arrays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import product
 from typing import Any
 
 from ..rules.calling import call_in_ieee
-from ..rules.rule import NUMBERS, Rule, State, seen
+from ..rules.rule import NUMBERS, Rule, State, equation_axes
 
 
 def numbers(shape: tuple[int, ...], matrices: str) -> dict[str, float]:
@@ -22,7 +23,7 @@ def numbers(shape: tuple[int, ...], matrices: str) -> dict[str, float]:
     >>> numbers((2, 3, 4), "last")
     {'ndim': 3.0, 'size': 24.0, 'rows': 3.0, 'columns': 4.0}
     """
-    axes = seen(shape, matrices)
+    axes = equation_axes(shape, matrices)
     rows, columns = axes[-2:] if len(axes) >= 2 else (1, math.prod(axes))
     found = (len(axes), math.prod(axes), rows, columns)
     return dict(zip(NUMBERS, map(float, found), strict=True))

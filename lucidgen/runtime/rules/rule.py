@@ -21,11 +21,11 @@ NUMBERS = ("ndim", "size", "rows", "columns")
 DOMAINS = ("element", "row", "column", "matrix", "tensor", "scalar")
 
 
-def seen(shape: tuple[int, ...], matrices: str) -> tuple[int, ...]:
+def equation_axes(shape: tuple[int, ...], matrices: str) -> tuple[int, ...]:
     """The axes that equations see of an array.
 
-    >>> seen((2, 3, 4), "last"), seen((2, 3, 4), "first"), seen((2, 3, 4), "exact")
-    ((2, 3, 4), (2, 12), (24,))
+    >>> [equation_axes((2, 3, 4), matrices) for matrices in ("last", "first", "exact")]
+    [(2, 3, 4), (2, 12), (24,)]
     """
     if len(shape) <= 2 or matrices == "last":
         return shape
@@ -128,7 +128,7 @@ class State:
             return of
         if self.domain in ("tensor", "scalar"):
             return ()
-        axes = seen(of, self.matrices)
+        axes = equation_axes(of, self.matrices)
         if self.domain == "matrix":
             return (*axes[:-2], 1, 1)
         return (*axes[:-1], 1) if self.domain == "row" else (*axes[:-2], 1, *axes[-1:])
@@ -167,7 +167,7 @@ class Rule:
     the other targets that serve the rule, each with the module that is imported when it is first
     needed, or with a file that is named in the same way (`calling.file_of`).
     ``elementwise`` steps may be called on parts of flattened arrays; ``shaped`` ones work on rows
-    or columns, and need arrays as ``matrices`` says that equations see them (`seen`).
+    or columns, and need arrays as ``matrices`` says that equations see them (`equation_axes`).
 
     ``shapes`` are the choices that the shape of a parameter makes for good: each is a function of
     the numbers of the shape and of hyperparameters. ``reads`` are the numbers that are read
