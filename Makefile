@@ -62,7 +62,12 @@ record: setup
 	@$(PY) tests/conformance/record_torch_schedules.py
 	@$(PY) tests/conformance/record_lucid2.py
 	@$(PY) tests/conformance/record_pytorch_optimizer.py
+	@$(PY) tests/conformance/record_elements.py
 	@$(PY) tests/conformance/record_more_optax.py
+	@$(PY) tests/conformance/record_resume_pytorch_optimizer.py
+	@$(PY) tests/conformance/record_resume_optax.py
+	@$(PY) tests/conformance/record_adafactor.py torch
+	@$(PY) tests/authors/record_transforms.py
 
 clean:
 	rm -rf .venv build

@@ -189,7 +189,7 @@ def list_(specs: Specs = None) -> None:
         from ..package.catalog import catalog
 
         found = catalog(specs, built_in=False)
-        from .tables import print_tables
+        from .tables import print_tables  # SymPy is there now, see `catalog`
 
         print_tables(found)
         if found.error is not None:
@@ -208,7 +208,7 @@ def diff(
 
         known = catalog(specs)
         left, right = known.find(a), known.find(b)
-        from .describe import differences
+        from .describe import differences  # SymPy is there now, see `catalog`
 
         found = differences(left, right)
         out = console()

@@ -61,7 +61,7 @@ def show(
         from ..package.catalog import catalog
 
         known = catalog(specs)
-        from . import describe
+        from . import describe  # SymPy is there now, see `catalog`
 
         schedule = known.find_schedule(name)
         if schedule is not None:

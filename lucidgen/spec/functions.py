@@ -98,7 +98,8 @@ def group(x: Any) -> sympy.Expr:
 
 # Reductions. Along which axes a quantity varies follows from its equation: a matrix that has one
 # value for each element is reduced to one number per tensor, per row or per column. A tensor of
-# more than two axes is many matrices, and each has rows and columns of its own.
+# more than two axes is many matrices, each with rows and columns of its own, or what `matrices` of
+# the spec says. A row lies along the last axis, a column along the one before it.
 
 
 def norm(x: Any) -> sympy.Expr:
@@ -134,12 +135,12 @@ def count(condition: Any) -> sympy.Expr:
 
 
 def row_norm(x: Any) -> sympy.Expr:
-    """The Euclidean norm of each row of x (along the last axis)."""
+    """The Euclidean norm of each row of x."""
     return RowNorm(_number(x, "row_norm"))
 
 
 def row_mean(x: Any) -> sympy.Expr:
-    """The mean of each row of x (along the last axis).
+    """The mean of each row of x.
 
     Of a quantity per column, as with all that reduces rows, it is one number per matrix.
     """
@@ -147,22 +148,22 @@ def row_mean(x: Any) -> sympy.Expr:
 
 
 def row_total(x: Any) -> sympy.Expr:
-    """The sum of each row of x (along the last axis)."""
+    """The sum of each row of x."""
     return RowTotal(_number(x, "row_total"))
 
 
 def row_max(x: Any) -> sympy.Expr:
-    """The largest value of each row of x (along the last axis)."""
+    """The largest value of each row of x."""
     return RowMax(_number(x, "row_max"))
 
 
 def column_norm(x: Any) -> sympy.Expr:
-    """The Euclidean norm of each column of x (along the second-last axis)."""
+    """The Euclidean norm of each column of x."""
     return ColumnNorm(_number(x, "column_norm"))
 
 
 def column_mean(x: Any) -> sympy.Expr:
-    """The mean of each column of x (along the second-last axis).
+    """The mean of each column of x.
 
     Of a quantity per row, as with all that reduces columns, it is one number per matrix.
     """
@@ -170,12 +171,12 @@ def column_mean(x: Any) -> sympy.Expr:
 
 
 def column_total(x: Any) -> sympy.Expr:
-    """The sum of each column of x (along the second-last axis)."""
+    """The sum of each column of x."""
     return ColumnTotal(_number(x, "column_total"))
 
 
 def column_max(x: Any) -> sympy.Expr:
-    """The largest value of each column of x (along the second-last axis)."""
+    """The largest value of each column of x."""
     return ColumnMax(_number(x, "column_max"))
 
 

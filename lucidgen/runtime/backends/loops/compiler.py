@@ -148,7 +148,8 @@ def _remove_old(folder: Path, seconds: float = 86400) -> None:
 
 def located(command: str) -> str | None:
     """Where a command is, as ``shutil.which`` has it, whose import is a third of a first step."""
-    folders = [""] if os.path.dirname(command) else os.environ.get("PATH", os.defpath).split(":")
+    everywhere = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    folders = [""] if os.path.dirname(command) else everywhere
     for path in (os.path.join(folder, command) for folder in folders):
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
