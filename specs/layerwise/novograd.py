@@ -29,7 +29,7 @@ grad_averaging = flag(
     "grad_averaging", False, doc="Whether the momentum is an average of gradients, and not a sum."
 )
 
-d = series("d")
+d, grad_norm = series("d"), series("grad_norm")
 m = series("m", saved_as="moments")
 v = series("v", saved_as="grads_ema")
 
@@ -52,8 +52,9 @@ NovoGrad = OptimizerSpec(
         },
     },
     equations=(
-        Eq(v[1], norm(grad[1]) ** 2),
-        Eq(v[t], beta2 * v[t - 1] + (1 - beta2) * norm(grad[t]) ** 2),
+        Eq(grad_norm[t], norm(grad[t])),
+        Eq(v[1], grad_norm[1] ** 2),
+        Eq(v[t], beta2 * v[t - 1] + (1 - beta2) * grad_norm[t] ** 2),
         Eq(d[t], grad[t] / (sqrt(v[t]) + eps) + weight_decay * w[t - 1]),
         Eq(m[1], d[1]),
         Eq(m[t], beta1 * m[t - 1] + when(grad_averaging, 1 - beta1, 1) * d[t]),
