@@ -143,7 +143,8 @@ class _Plan:
         self.subject, self.machine = subject, Machine(change=subject.change, language=language)
         self.sizes, self.steps, self.types = sizes, steps, types
         self.settings = settings
-        self.report = Checked(subject.title, choices=len(self.settings))
+        # Settings may differ in the parameter's shape alone.
+        self.report = Checked(subject.title, choices=len(set(map(chosen, self.settings))))
         self.sized: set[str] = set()  # texts that were run at every size
         self.extra = [subject.standalone] if language is METAL else []
         self.complete: cuda_host.Program | None = None
@@ -386,10 +387,15 @@ def _plain(kind: Any) -> str:
 
 
 def described(setting: Setting) -> str:
+    """The static choices that are on, and the parameter's shape where equations ask for it."""
+    of_shape = "" if setting.shape is None else f" of shape {setting.shape}"
+    return chosen(setting) + of_shape
+
+
+def chosen(setting: Setting) -> str:
     """The static choices that are on."""
     on = [h.name for h in setting.spec.hypers if h.special is not None and setting.is_away(h)]
     on += [f.name for f in setting.spec.flags if setting.flag(f)]
     on += ["maximize"] if setting.maximize else []
     on += ["max_grad_value"] if setting.grad_bound < math.inf else []
-    of_shape = "" if setting.shape is None else f" of shape {setting.shape}"
-    return (f"with {', '.join(on)}" if on else "with nothing") + of_shape
+    return f"with {', '.join(on)}" if on else "with nothing"
