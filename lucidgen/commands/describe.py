@@ -19,7 +19,7 @@ from ..ir.lower import lower
 from ..ir.program import Program
 from ..package import render
 from ..package.catalog import Entry
-from ..package.cost import Cost, cost
+from ..package.cost import Cost, cost, traffic
 from ..package.documentation import (
     bounds_text,
     equation_block,
@@ -130,7 +130,27 @@ def _cost_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
         if phase.reductions:
             works[-1] += f"; giving {', '.join(phase.reductions)}"
         lines += [f"{'' if i else f'{number}.':<3}{text}" for i, text in enumerate(works)]
-    return lines
+    return [*lines, *_loop_lines(spec, on)]
+
+
+def _loop_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
+    """What the loops in C++ do with memory; nothing of rules that have no such loops."""
+    found = traffic(lower(spec), on)
+    if not found:
+        return []
+    lines = ["as loops in C++:"]
+    for number, loop in enumerate(found, start=1):
+        parts = {
+            "reads {}": loop.reads,
+            "computes {} again": loop.again,
+            "finds {}": loop.finds,
+            "stores {}": loop.stores,
+        }
+        said = (text.format(", ".join(names)) for text, names in parts.items() if names)
+        lines.append(f"{number}. {'; '.join(said)}")
+    moved = sum(len(loop.reads) + len(loop.stores) for loop in found)
+    kept = "nothing is kept for a later loop"
+    return [*lines, f"   {moved} arrays are read or written, {4 * moved} bytes in float32; {kept}"]
 
 
 def _cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:

@@ -14,10 +14,12 @@ from typing import Any
 
 import sympy
 
+from ..ir.loops import loops, reductions_apart
 from ..ir.phases import Phase, phases
-from ..ir.program import Program
+from ..ir.program import Let, Program
 from ..operations import OPERATIONS, Square
 from ..passes import optimize, resolve
+from ..passes.name import name
 from ..spec.domains import Domain, domain_of, join
 from ..targets.common.trees import Node, Op, tree_of
 
@@ -148,12 +150,62 @@ def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     reads w, grad; 2 add, 2 mul ('norm(w)', 'norm(grad)')
     reads w, grad, velocity; writes w, velocity; 2 add, 3 mul, 1 sub ()
     """
-    choices = dict.fromkeys(program.choices, False)
-    choices |= dict.fromkeys((*program.conditions, *dict(program.shapes)), True) | dict(on or {})
-    program = resolve(optimize(program), choices)
+    program = _chosen(program, on)
     counter = _Counter(program)
     found = tuple(map(counter.phase, phases(program)))
     return Cost(found, dict(counter.once))
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What one loop over the elements does with memory (`lucidgen.ir.loops`).
+
+    The arrays that it reads and those that it stores, what an earlier loop has computed as well,
+    and what its reductions find.
+    """
+
+    reads: tuple[str, ...]
+    again: tuple[str, ...]
+    finds: tuple[str, ...]
+    stores: tuple[str, ...]
+
+
+def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Traffic, ...]:
+    """The loops of a lowered program under static choices, as `cost` takes them.
+
+    None if it works on rows or columns.
+
+    >>> from lucidgen.ir.lower import lower
+    >>> from lucidgen.specs.lamb import LAMB
+    >>> for loop in traffic(lower(LAMB)):
+    ...     print(loop.reads, loop.again, loop.finds, loop.stores)
+    ('w', 'grad', 'm', 'v') () ('w_norm', 'u_norm') ('m', 'v')
+    ('w', 'm', 'v') ('u',) () ('w',)
+    """
+    program = name(reductions_apart(_chosen(program, on)))
+    if {*program.domains.values()} - {Domain.HOST, Domain.TENSOR, Domain.ELEMENT}:
+        return ()
+    found, done = [], set[Let]()
+    for loop in filter(lambda loop: loop.reads, loops(program)):
+        made = [let for let in loop.lets if let.domain is Domain.ELEMENT]
+        again = [let.target for let in made if let in done and not let.value.is_Symbol]
+        done.update(made)
+        found.append(
+            Traffic(
+                tuple(symbol.name.removesuffix("[t - 1]") for symbol in loop.reads),
+                tuple(target.name for target in again),
+                tuple(let.target.name for let in loop.reductions),
+                tuple(store.after.name for store in loop.stores),
+            )
+        )
+    return tuple(found)
+
+
+def _chosen(program: Program, on: Mapping[str, bool] | None) -> Program:
+    """An optimized program with its static choices made."""
+    choices = dict.fromkeys(program.choices, False)
+    choices |= dict.fromkeys((*program.conditions, *dict(program.shapes)), True) | dict(on or {})
+    return resolve(optimize(program), choices)
 
 
 class _Counter:

@@ -68,9 +68,9 @@ def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
             f"{label}: {named} must be one of {', '.join(CHOICES)}, got {shown(kernel)}"
         )
     if named == "cpp" and rule is not None and "cpp" not in rule.targets:
-        why = "it reduces over tensors"
-        if rule.elementwise:
-            why = "the package was built without them"
+        why = "the package was built without them"
+        if rule.shaped:
+            why = "it works on rows or columns"
         raise ValueError(
             f'{label}: kernel="cpp", but the dialect {rule.dialect!r} has no C++ loop: {why}; use '
             f'"auto" or "numpy"'

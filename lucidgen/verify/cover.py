@@ -6,7 +6,7 @@ What is checked is not its business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import sympy
@@ -56,15 +56,15 @@ def features(spec: OptimizerSpec, program: Program) -> frozenset[Hashable]:
     return frozenset([*_of_spec(spec, program), *_of_program(program)])
 
 
-def of_elements(shown: Iterable[Hashable]) -> frozenset[Hashable]:
-    """What matters of features where numbers of the step and of tensors come from elsewhere."""
+def done_for(domains: Container[str], shown: Iterable[Hashable]) -> frozenset[Hashable]:
+    """What matters of features where all that is of other domains comes from elsewhere."""
     return frozenset(
         feature
         for feature in shown
         if not (
             isinstance(feature, tuple)
             and feature[0] in ("operation", "number", "name", "constant")
-            and feature[1] != "element"
+            and feature[1] not in domains
         )
     )
 

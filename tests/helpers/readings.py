@@ -20,7 +20,7 @@ from lucidgen.package.catalog import Entry, catalog
 from lucidgen.passes import optimize
 from lucidgen.runtime.rules import Rule
 from lucidgen.spec import OptimizerSpec
-from lucidgen.verify.cover import cover, features, of_elements
+from lucidgen.verify.cover import cover, done_for, features
 from lucidgen.verify.gpu.subjects import Subject, subjects_in
 
 T = TypeVar("T")
@@ -69,7 +69,9 @@ def different(target: str = "numpy") -> tuple[Entry, ...]:
 def shown(reading: Entry, target: str = "numpy") -> frozenset[Hashable]:
     """What a target can go wrong on; loops and kernels are given the numbers of the step."""
     found = features(reading.spec, program_of(reading.spec))
-    return found if target in ("numpy", "mlx") else of_elements(found)
+    if target in ("numpy", "mlx"):
+        return found
+    return done_for(("tensor", "element") if target == "cpp" else ("element",), found)
 
 
 @cache

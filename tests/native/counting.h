@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "multi_tensor.h"
+#include "phases.h"
 
 // The steps themselves are not wanted.
 #undef LUCIDGEN_STEPS
@@ -29,6 +29,7 @@ struct Counted {
     Counted() = default;
     explicit Counted(double) {}
     explicit Counted(Stored) { ++counts["read"]; }
+    explicit operator double() const { return 0; }  // as a term of a sum
 };
 
 inline Stored::Stored(Counted) { ++counts["write"]; }
@@ -76,6 +77,30 @@ void run(const int* choices) {
     chosen<Rule, Stored>(choices)(1, 0, pointers, &grad, scalars);
     for (const auto& [name, number] : counts) {
         std::printf("%s %d ", name.c_str(), number);
+    }
+    std::puts("");
+}
+
+/// Prints for each loop of one step how many arrays it reads and writes for one element.
+template <typename Rule>
+void run_phases(const int* choices) {
+    Stored arrays[16], grad;
+    void* pointers[16];
+    double scalars[64] = {}, sums[16];
+    Counted found[16];
+    for (int k = 0; k < 16; ++k) {
+        pointers[k] = arrays + k;
+    }
+    for (Index loop = 0; loop < Rule::loops; ++loop) {
+        int reads = 0, writes = 0;
+        for (Index size = 0; size < 2; ++size) {  // what is done before the elements is left out
+            counts.clear();
+            const auto phase = chosen_phases<Rule, Stored>(choices)[loop];
+            phase(size, 0, pointers, &grad, scalars, found, sums);
+            reads = counts["read"] - reads;
+            writes = counts["write"] - writes;
+        }
+        std::printf("%d %d ", reads, writes);
     }
     std::puts("");
 }

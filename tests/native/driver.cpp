@@ -8,23 +8,39 @@
 
 #include "adam.cpp"
 
+// Of the rule with phases, too, only what is used here.
+#undef LUCIDGEN_RULE
+#undef LUCIDGEN_STEPS
+#define LUCIDGEN_STEPS(rule)
+#include "novograd.cpp"
+
 using lucidgen::Index;
 using lucidgen::Type;
 
 namespace {
 
+/// Whether an array of a rule has one number for each tensor.
+template <typename Rule>
+bool is_number([[maybe_unused]] int array) {
+    if constexpr (lucidgen::has_phases<Rule>) {
+        return Rule::is_number[array];
+    } else {
+        return false;
+    }
+}
+
 /// Some tensors, their states and gradients, each in memory of its own that ends where it ends.
-template <typename T>
+template <typename Rule, typename T>
 struct Tensors {
     std::vector<std::vector<T>> owned;
     std::vector<void*> arrays;
     std::vector<Index> starts{0};
 
-    Tensors(const std::vector<Index>& sizes, int states, int live) {
+    Tensors(const std::vector<Index>& sizes, int live) {
         for (Index size : sizes) {
             starts.push_back(starts.back() + size);
-            for (int array = 0; array <= states; ++array) {
-                owned.emplace_back(array <= live ? size : 0);
+            for (int array = 0; array <= Rule::states; ++array) {
+                owned.emplace_back(array > live ? 0 : is_number<Rule>(array) ? 1 : size);
                 for (std::size_t i = 0; i < owned.back().size(); ++i) {
                     owned.back()[i] = T(static_cast<float>((i * 7 + array * 3) % 11) / 4);
                 }
@@ -62,7 +78,9 @@ std::vector<const char*> pointers(const std::vector<std::vector<T>>& arrays) {
 template <typename Rule, typename T, typename G>
 bool agree(Type own, Type type, int repeats, int live, const int* choices) {
     const double scalars[] = {0.5, -1.0, 0.1, 0.9, 0.1, 0.999, 0.001, 0.01, 1e-8};
-    const std::vector<Index> sizes{0, 1, 70000, 12, 6, 40000};
+    // Two are worth several threads each; with phases, one of them is shared by these.
+    const bool waits = lucidgen::has_phases<Rule>;
+    const std::vector<Index> sizes{0, 1, waits ? 4 * lucidgen::fair + 1 : 70000, 12, 6, 40000};
     const std::vector<std::vector<T>> plain = gradients<T>(sizes);
     const std::vector<std::vector<G>> other = gradients<G>(sizes);
     const std::vector<const char*> plain_grads = pointers(plain);
@@ -88,7 +106,7 @@ bool agree(Type own, Type type, int repeats, int live, const int* choices) {
     const lucidgen::Layout layout3{2, extents3, strides3}, layout4{1, extents4, strides4};
     const lucidgen::Layout* layouts[] = {nullptr, nullptr, nullptr, &layout3, &layout4, nullptr};
 
-    Tensors<T> one(sizes, Rule::states, live), two(sizes, Rule::states, live);
+    Tensors<Rule, T> one(sizes, live), two(sizes, live);
     const Index count = static_cast<Index>(sizes.size());
     for (int repeat = 0; repeat < repeats; ++repeat) {
         lucidgen::Table table{count, one.starts.data(),  one.arrays.data(), plain_grads.data(),
@@ -107,10 +125,11 @@ bool agree(Type own, Type type, int repeats, int live, const int* choices) {
     return true;
 }
 
+const int plain[] = {0, 0, 0, 0, 0}, all[] = {1, 1, 1, 1, 1};
+
 template <typename T>
-bool all_agree(Type own) {
+bool loops_agree(Type own) {
     using Rule = lucidgen::adam_rule;
-    const int plain[] = {0, 0, 0}, all[] = {1, 1, 1};
     return agree<Rule, T, T>(own, own, 3, 2, plain) && agree<Rule, T, T>(own, own, 3, 3, all) &&
            agree<Rule, T, float>(own, Type::f32, 1, 3, all) &&
            agree<Rule, T, double>(own, Type::f64, 1, 3, all) &&
@@ -118,6 +137,13 @@ bool all_agree(Type own) {
            agree<Rule, T, lucidgen::float16>(own, Type::f16, 1, 3, all) &&
 #endif
            agree<Rule, T, lucidgen::bfloat16>(own, Type::bf16, 1, 3, all);
+}
+
+template <typename T>
+bool phases_agree(Type own) {
+    using Rule = lucidgen::novograd_rule;
+    return agree<Rule, T, T>(own, own, 2, 2, plain) &&
+           agree<Rule, T, double>(own, Type::f64, 1, 2, all);
 }
 
 /// Whether every half is read as what IEEE 754 says it is.
@@ -167,11 +193,13 @@ bool bfloat16_rounds() {
 
 int main() {
     const bool found[] = {
-        all_agree<float>(Type::f32),
-        all_agree<double>(Type::f64),
-        all_agree<lucidgen::bfloat16>(Type::bf16),
+        loops_agree<float>(Type::f32),
+        loops_agree<double>(Type::f64),
+        loops_agree<lucidgen::bfloat16>(Type::bf16),
+        phases_agree<float>(Type::f32),
 #ifdef __FLT16_MANT_DIG__
-        all_agree<lucidgen::float16>(Type::f16),
+        loops_agree<lucidgen::float16>(Type::f16),
+        phases_agree<lucidgen::float16>(Type::f16),
 #endif
         float16_is_read(),
         bfloat16_rounds(),

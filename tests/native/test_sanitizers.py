@@ -45,7 +45,7 @@ def test_no_sanitizer_finds_anything(sanitizer: str, tmp_path: Path) -> None:
     compiled(tmp_path / "driver", *sanitized(sanitizer))
     done = run(tmp_path / "driver")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["agree"] * 6
+    assert done.stdout.split() == ["agree"] * 8
 
 
 def test_gradients_are_halves_even_where_the_compiler_has_none(tmp_path: Path) -> None:
@@ -53,22 +53,42 @@ def test_gradients_are_halves_even_where_the_compiler_has_none(tmp_path: Path) -
     compiled(tmp_path / "driver", "-U__FLT16_MANT_DIG__", *STRICT, *options)
     done = run(tmp_path / "driver")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["agree"] * 5
+    assert done.stdout.split() == ["agree"] * 6
 
 
+#: A bug of each kind: the sanitizer, the header that it is put into, and what stands there then.
 BUGS = {
-    "address": ("thread that goes one too far", "stop - next);", "stop - next + 1);"),
-    "thread": ("shares that overlap", "total / threads * (i + 1)", "total / threads * (i + 2)"),
-    "undefined": ("gradients taken for aligned", "% alignof(G) == 0", "% 1 == 0"),
+    "a thread goes one too far": (
+        "address",
+        "multi_tensor.h",
+        "stop - next);",
+        "stop - next + 1);",
+    ),
+    "shares overlap": (
+        *("thread", "multi_tensor.h"),
+        *("total / threads * (i + 1)", "total / threads * (i + 2)"),
+    ),
+    "gradients are taken for aligned": (
+        *("undefined", "multi_tensor.h"),
+        *("% alignof(G) == 0", "% 1 == 0"),
+    ),
+    "segments overlap": (
+        *("thread", "phases.h"),
+        *("end = all * (thread + 1) / threads", "end = all * (thread + 2) / threads"),
+    ),
+    "a block goes one too far": (
+        *("address", "phases.h"),
+        *("end - at < block<T> ? end - at : block<T>", "block<T>"),
+    ),
 }
 
 
-@pytest.mark.parametrize("sanitizer", BUGS)
-def test_a_sanitizer_finds_a_bug_put_in(sanitizer: str, tmp_path: Path) -> None:
-    _, before, after = BUGS[sanitizer]
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_sanitizer_finds_a_bug_put_in(bug: str, tmp_path: Path) -> None:
+    sanitizer, name, before, after = BUGS[bug]
     folder = tmp_path / "sources"
     shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("*.py"))
-    header = folder / "multi_tensor.h"
+    header = folder / name
     text = header.read_text()
     assert text.count(before) == 1
     header.write_text(text.replace(before, after))
@@ -85,12 +105,18 @@ def test_the_strictest_warnings_have_nothing_to_say(tmp_path: Path) -> None:
     lines += [f'#include "{path.name}"' for path in others]
     loops = []
     for path in others:
-        found = re.findall(r"struct (\w+)_rule {\n.*?choices = (\d+);", path.read_text(), re.DOTALL)
-        assert found
-        for rule, choices in found:
+        found = re.findall(
+            r"struct (\w+)_rule {\n.*?choices = (\d+);.*?constexpr \w+<T>\* (loop|phases\b)",
+            path.read_text(),
+            re.DOTALL,
+        )
+        assert len(found) == path.read_text().count("_rule {")
+        for rule, choices, member in found:
             for kind, on in itertools.product(("float", "double"), ("true", "false")):
                 arguments = ", ".join([kind, *[on] * int(choices)])
-                loops.append(f"constexpr auto {rule}_{kind}_{on} = {rule}_rule::loop<{arguments}>;")
+                loops.append(
+                    f"constexpr auto {rule}_{kind}_{on} = {rule}_rule::{member}<{arguments}>;"
+                )
     text = tmp_path / "all.cpp"
     text.write_text("\n".join([*lines, "namespace lucidgen {", *loops, "}", ""]))
     compiled(tmp_path / "nothing", *STRICT, "-fsyntax-only", source=text)

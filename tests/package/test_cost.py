@@ -18,6 +18,7 @@ from counting import Found, Phases, done_by_mlx, done_by_numpy
 from readings import covering, different, every, rule_of
 
 from lucidgen import optim
+from lucidgen.ir.loops import loops, reductions_apart
 from lucidgen.ir.lower import lower
 from lucidgen.operations import OPERATIONS
 from lucidgen.package.catalog import Entry
@@ -227,22 +228,24 @@ def test_an_element_of_rows_and_columns_costs_what_its_root_and_its_quotient_cos
     assert counted.phases[0].reductions == ("row_mean(grad**2)", "column_mean(grad**2)")
 
 
-@pytest.mark.parametrize(
+COVERING = pytest.mark.parametrize(
     "readings",
     [
         pytest.param(covering("cpp"), id="a sample"),
         pytest.param(different("cpp"), id="all", marks=pytest.mark.complete),
     ],
 )
+
+
+@COVERING
 def test_the_model_counts_what_the_loops_in_cpp_do(
     readings: Sequence[Entry], tmp_path: Path
 ) -> None:
     lines, exact, expected = [], [], []
+    readings = [reading for reading in readings if rule_of(reading).elementwise]
     for reading in readings:
         for rule, on, counted in cases(reading.main, reading.spec, rule_of(reading), list):
-            values = [int(on[name]) for name in names_of(rule.numpy) if name in on]
-            listed = ", ".join(map(str, values))
-            lines.append(f"{{ const int on[] = {{{listed}}}; run<{rule.name}_rule>(on); }}")
+            lines.append(call("run", rule, on))
             # A select is C++'s operator: nothing can count it, and it leaves one side out.
             exact.append("where" not in counted.operations)
             done = Counter(counted.operations) + Counter(counted.once)
@@ -250,18 +253,58 @@ def test_the_model_counts_what_the_loops_in_cpp_do(
             # It loads w even if nothing uses it; compilers then do not.
             read = len({*counted.reads, "w"})
             expected.append(done + Counter(read=read, write=len(counted.writes)))
+    found = counted_by_cpp(readings, lines, tmp_path)
+    assert len(found) == len(expected) > 40
+    for line, words, whole, wanted in zip(lines, found, exact, expected, strict=True):
+        done = Counter(dict(zip(words[::2], map(int, words[1::2]), strict=True)))
+        assert done == wanted if whole else done <= wanted, line
+
+
+@COVERING
+def test_loops_with_phases_read_and_write_what_is_said_of_them(
+    readings: Sequence[Entry], tmp_path: Path
+) -> None:
+    """A loop loads what it needs under any choices, of the states that there are under these."""
+    lines, expected = [], []
+    readings = [reading for reading in readings if not rule_of(reading).elementwise]
+    for reading in readings:
+        program = optimize(lower(reading.spec))
+        arrays = {o.after: o.before for o in program.outputs}
+        of_elements = [loop for loop in loops(reductions_apart(program)) if loop.reads]
+        for rule, on, _ in cases(reading.main, reading.spec, rule_of(reading), list):
+            lines.append(call("run_phases", rule, on))
+            chosen = {name: on[name] for name in program.choices}
+            missing = {o.before for o in program.outputs if not o.live.holds(chosen)}
+            wanted = []
+            for loop in of_elements:
+                stored = {store.before for store in loop.stores} - missing
+                read = {arrays.get(symbol, symbol) for symbol in loop.reads} - missing
+                wanted += [len(read | stored), len(stored)]
+            expected.append(wanted)
+    found = counted_by_cpp(readings, lines, tmp_path)
+    assert [list(map(int, words)) for words in found] == expected
+    assert len(expected) > 10
+
+
+def call(function: str, rule: Rule, on: Mapping[str, bool]) -> str:
+    """A call of a function of `counting.h` for some choices."""
+    values = [int(on[name]) for name in names_of(rule.numpy) if name in on]
+    listed = ", ".join(map(str, values))
+    return f"{{ const int on[] = {{{listed}}}; {function}<{rule.name}_rule>(on); }}"
+
+
+def counted_by_cpp(
+    readings: Sequence[Entry], lines: Sequence[str], folder: Path
+) -> list[list[str]]:
+    """What calls print, in words, a line for each."""
     sources = Path(optim.__file__).parent / "_cpp"
-    program = tmp_path / "counting.cpp"
+    program = folder / "counting.cpp"
     includes = ["counting.h", *sorted({f"{reading.file.name}.cpp" for reading in readings})]
     main = "using namespace lucidgen;\nint main() {\n" + "\n".join(lines) + "\n}\n"
     program.write_text("".join(f'#include "{name}"\n' for name in includes) + main)
     folders = [f"-I{sources}", f"-I{Path(__file__).parents[1] / 'native'}"]
-    options = ["-std=c++17", "-O0", *folders, str(program), "-o", str(tmp_path / "counting")]
+    options = ["-std=c++17", "-O0", *folders, str(program), "-o", str(folder / "counting")]
     command = [*compiler.compiler(), *options]
     subprocess.run(command, check=True, timeout=300)
-    done = subprocess.run([tmp_path / "counting"], capture_output=True, text=True, check=True)
-    found = [line.split() for line in done.stdout.splitlines()]
-    assert len(found) == len(expected) > 50
-    for line, words, whole, wanted in zip(lines, found, exact, expected, strict=True):
-        done = Counter(dict(zip(words[::2], map(int, words[1::2]), strict=True)))
-        assert done == wanted if whole else done <= wanted, line
+    done = subprocess.run([folder / "counting"], capture_output=True, text=True, check=True)
+    return [line.split() for line in done.stdout.splitlines()]

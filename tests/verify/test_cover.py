@@ -25,7 +25,7 @@ from lucidgen.spec import (
     w,
     when,
 )
-from lucidgen.verify.cover import cover, features, of_elements
+from lucidgen.verify.cover import cover, done_for, features
 
 lr = hyper("lr", 0.1, at_least=0)
 m, s, rows, columns = (series(name) for name in ("m", "s", "rows", "columns"))
@@ -98,8 +98,8 @@ def test_who_shows_something_new_joins_the_sample(name: str) -> None:
 
 def test_kernels_need_no_sample_of_what_others_compute() -> None:
     of_scalars, of_arrays = made(*NEW["an operation elsewhere"]), made(*NEW["an operation"])
-    assert ("operation", "scalar", "atan") in of_scalars - of_elements(of_scalars)
-    assert ("operation", "element", "atan") in of_elements(of_arrays)
+    assert ("operation", "scalar", "atan") in of_scalars - done_for(["element"], of_scalars)
+    assert ("operation", "element", "atan") in done_for(["element"], of_arrays)
 
 
 def test_who_shows_nothing_new_does_not() -> None:

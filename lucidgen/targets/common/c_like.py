@@ -35,6 +35,10 @@ class CPrinter(Printer):
         """The declaration of a variable."""
         return f"{self.real} {name}"
 
+    def assigned(self, name: str, value: Node) -> str:
+        """The assignment of a value to a variable."""
+        return f"{name} = {self.print(value)}"
+
     def print_square(self, base: Node) -> tuple[str, int]:
         """A product: no compiler need be trusted with pow."""
         return self.binary(Op("mul", (base, base)))
@@ -73,7 +77,7 @@ def c_block(
             name = statement.name
             target = name if name in declared else printer.declaration(name)
             declared.add(name)
-            text = f"{indent}{target} = {printer.print(statement.value)};"
+            text = f"{indent}{printer.assigned(target, statement.value)};"
             yield text + tag(note).replace("#", "//")
             continue
         for name in sorted(_assigned((*statement.then, *statement.otherwise)) - declared):

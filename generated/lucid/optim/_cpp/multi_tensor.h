@@ -271,19 +271,116 @@ void gather(T* to, const char* grad, const Layout* layout, Index at, Index size)
     }
 }
 
+/// How many elements are copied before they are worked on: few enough to stay close.
+template <typename T>
+constexpr Index most_at_once = is_staged<T> ? 512 : 2048;
+
+/// Calls `work(size, at, grad)` with elements `at` to `at + size` of a tensor and their gradient G,
+/// which begins with the first of them: of the weights' type, in their order, and many at a time
+/// unless it must be copied for that.
+template <typename T, typename G, typename Work>
+void with_gradient_of(const Table& table, Index k, Index at, Index size, const Work& work) {
+    constexpr Index most = most_at_once<T>;
+    const char* grad = table.grads[k];
+    if (table.data_offset >= 0) {
+        std::memcpy(&grad, grad + table.data_offset, sizeof grad);
+    }
+    const Layout* layout = table.layouts ? table.layouts[k] : nullptr;
+    const bool is_plain = !layout && reinterpret_cast<std::uintptr_t>(grad) % alignof(G) == 0;
+    if (is_plain && std::is_same_v<G, T>) {
+        work(size, at, reinterpret_cast<const T*>(grad) + at);
+        return;
+    }
+    G gathered[most];
+    for (Index done = 0; done < size; done += most) {
+        const Index now = size - done < most ? size - done : most;
+        const G* some = gathered;
+        if (is_plain) {
+            some = reinterpret_cast<const G*>(grad) + at + done;
+        } else {
+            gather(gathered, grad, layout, at + done, now);
+        }
+        if constexpr (std::is_same_v<G, T>) {
+            work(now, at + done, some);
+        } else {
+            T converted[most];
+            convert(converted, some, now);
+            work(now, at + done, converted);
+        }
+    }
+}
+
+/// The same with a gradient of any type.
+template <typename T, typename Work>
+void with_gradient(const Table& table, Index k, Index at, Index size, const Work& work) {
+    switch (table.types[k]) {
+        case Type::f32:
+            return with_gradient_of<T, float32>(table, k, at, size, work);
+        case Type::f64:
+            return with_gradient_of<T, float64>(table, k, at, size, work);
+        case Type::f16:
+            return with_gradient_of<T, float16>(table, k, at, size, work);
+        case Type::bf16:
+            return with_gradient_of<T, bfloat16>(table, k, at, size, work);
+    }
+}
+
+/// Less elements than this are not worth a thread.
+constexpr Index fair = 32768;
+constexpr int most_threads = 256;
+
+/// How many threads so many elements are worth.
+inline int worthwhile(int threads, Index size) {
+    threads = threads < most_threads ? threads : most_threads;
+    threads = threads < size / fair ? threads : static_cast<int>(size / fair);
+    return threads < 1 ? 1 : threads;
+}
+
+/// What one thread does.
+template <typename Work>
+struct Task {
+    const Work* work;
+    int number;
+    pthread_t thread;
+    bool started;
+
+    static void* run(void* task) {
+        const Task& own = *static_cast<Task*>(task);
+        (*own.work)(own.number);
+        return nullptr;
+    }
+};
+
+/// Calls `work(0)` to `work(threads - 1)`, each in a thread. They last as long as the call: nothing
+/// is left behind that could spin, or be missing after a fork.
+template <typename Work>
+void in_parallel(int threads, const Work& work) {
+    Task<Work> tasks[most_threads];
+    for (int i = 0; i < threads; ++i) {
+        Task<Work>& task = tasks[i];
+        task = {&work, i, {}, false};
+        if (i != threads - 1) {
+            task.started = pthread_create(&task.thread, nullptr, Task<Work>::run, &task) == 0;
+        }
+    }
+    for (int i = threads - 1; i >= 0; --i) {
+        if (tasks[i].started) {
+            pthread_join(tasks[i].thread, nullptr);
+        } else {
+            work(i);
+        }
+    }
+}
+
 /// The elements that one thread updates.
 template <typename Rule, typename T>
 struct Share {
     static constexpr Index arrays_each = 1 + Rule::states;
-    /// How many elements are copied before they are worked on: few enough to stay close.
-    static constexpr Index most = is_staged<T> ? 512 : 2048;
 
     const Table* table;
     Loop<Looped<T>>* loop;
     const double* scalars;
     Index begin, end;
-    pthread_t thread;
-    bool started;
 
     void run() const {
         Index k = 0, above = table->count;
@@ -299,64 +396,22 @@ struct Share {
     }
 
     void update(Index k, Index at, Index size) const {
-        switch (table->types[k]) {
-            case Type::f32:
-                return update_by<float32>(k, at, size);
-            case Type::f64:
-                return update_by<float64>(k, at, size);
-            case Type::f16:
-                return update_by<float16>(k, at, size);
-            case Type::bf16:
-                return update_by<bfloat16>(k, at, size);
-        }
-    }
-
-    template <typename G>
-    void update_by(Index k, Index at, Index size) const {
         void* const* arrays = table->arrays + k * arrays_each;
-        const char* grad = table->grads[k];
-        if (table->data_offset >= 0) {
-            std::memcpy(&grad, grad + table->data_offset, sizeof grad);
-        }
-        const Layout* layout = table->layouts ? table->layouts[k] : nullptr;
-        const bool is_plain =
-            !layout && reinterpret_cast<std::uintptr_t>(grad) % alignof(G) == 0;
-        if (is_plain && std::is_same_v<G, T>) {
-            work(size, at, arrays, reinterpret_cast<const T*>(grad) + at);
-            return;
-        }
-        G gathered[most];
-        for (Index done = 0; done < size; done += most) {
-            const Index now = size - done < most ? size - done : most;
-            const G* some = gathered;
-            if (is_plain) {
-                some = reinterpret_cast<const G*>(grad) + at + done;
+        with_gradient<T>(*table, k, at, size, [&](Index now, Index from, const T* grad) {
+            if constexpr (is_staged<T>) {
+                constexpr Index most = most_at_once<T>;
+                for (Index done = 0; done < now; done += most) {
+                    const Index some = now - done < most ? now - done : most;
+                    update_floats(some, from + done, arrays, grad + done);
+                }
             } else {
-                gather(gathered, grad, layout, at + done, now);
+                loop(now, from, arrays, grad, scalars);
             }
-            if constexpr (std::is_same_v<G, T>) {
-                work(now, at + done, arrays, some);
-            } else {
-                T converted[most];
-                convert(converted, some, now);
-                work(now, at + done, arrays, converted);
-            }
-        }
+        });
     }
 
-    void work(Index size, Index at, void* const* arrays, const T* grad) const {
-        if constexpr (is_staged<T>) {
-            for (Index done = 0; done < size; done += most) {
-                const Index now = size - done < most ? size - done : most;
-                work_on_floats(now, at + done, arrays, grad + done);
-            }
-        } else {
-            loop(size, at, arrays, grad, scalars);
-        }
-    }
-
-    void work_on_floats(Index size, Index at, void* const* arrays, const T* grad) const {
-        float values[arrays_each][most], grads[most];
+    void update_floats(Index size, Index at, void* const* arrays, const T* grad) const {
+        float values[arrays_each][most_at_once<T>], grads[most_at_once<T>];
         void* floats[arrays_each];
         for (Index i = 0; i < arrays_each; ++i) {
             floats[i] = arrays[i] ? values[i] : nullptr;
@@ -374,49 +429,25 @@ struct Share {
     }
 };
 
-template <typename Rule, typename T>
-void* start(void* share) {
-    static_cast<Share<Rule, T>*>(share)->run();
-    return nullptr;
-}
+/// Whether a rule has several loops, that wait for each other: see phases.h.
+template <typename Rule, typename = void>
+constexpr bool has_phases = false;
 
-/// One step of every tensor. Threads last as long as the call: nothing is left behind that could
-/// spin, or be missing after a fork.
+/// One step of every tensor.
 template <typename Rule, typename T>
-void step(const Table& table, const double* scalars, const int* choices, int threads) {
-    constexpr Index fair = 32768;  // less than this is not worth a thread
-    constexpr int most = 256;
+std::enable_if_t<!has_phases<Rule>> step(const Table& table, const double* scalars,
+                                         const int* choices, int threads) {
     const Index total = table.count ? table.starts[table.count] : 0;
     if (total == 0) {
         return;
     }
-    if (threads > most) {
-        threads = most;
-    }
-    if (threads > total / fair) {
-        threads = static_cast<int>(total / fair);
-    }
-    if (threads < 1) {
-        threads = 1;
-    }
+    threads = worthwhile(threads, total);
     Loop<Looped<T>>* loop = chosen<Rule, Looped<T>>(choices);
-    Share<Rule, T> shares[most];
-    for (int i = 0; i < threads; ++i) {
-        Share<Rule, T>& share = shares[i];
-        const bool is_last = i == threads - 1;
-        const Index begin = total / threads * i, end = is_last ? total : total / threads * (i + 1);
-        share = {&table, loop, scalars, begin, end, {}, false};
-        if (!is_last) {
-            share.started = pthread_create(&share.thread, nullptr, start<Rule, T>, &share) == 0;
-        }
-    }
-    for (int i = threads - 1; i >= 0; --i) {
-        if (shares[i].started) {
-            pthread_join(shares[i].thread, nullptr);
-        } else {
-            shares[i].run();
-        }
-    }
+    in_parallel(threads, [&](int i) {
+        const Index begin = total / threads * i;
+        const Index end = i == threads - 1 ? total : total / threads * (i + 1);
+        Share<Rule, T>{&table, loop, scalars, begin, end}.run();
+    });
 }
 
 }  // namespace lucidgen

@@ -62,9 +62,8 @@ struct simplifiedademamix_rule {
 /// One step of SimplifiedAdEMAMix (dialect "pytorch_optimizer") in place; the numbers are those of
 /// its equations.
 template <typename T, bool use_weight_decay, bool scale_grad>
-void simplifiedademamix_pytorch_optimizer_loop(
-        Index size, Index at, void* const* arrays, const T* grad_array,
-        const double* scalars) {
+void simplifiedademamix_pytorch_optimizer_loop(Index size, Index at, void* const* arrays,
+                                               const T* grad_array, const double* scalars) {
     using real = Computed<T>;
     T* w_array = part<T>(arrays[0], at);
     T* m_array = part<T>(arrays[1], at);

@@ -19,6 +19,7 @@ from .._numpy import adanorm as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.adanorm"
 _METAL = __package__.removesuffix("_rules") + "_metal.adanorm"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.adanorm"
+_CPP = __package__.removesuffix("_rules") + "_cpp.adanorm"
 
 
 def adanorm_scalars(t, lr, beta1, beta2, r, eps, weight_decay):
@@ -96,7 +97,7 @@ _ADANORM = Rule(
     scalars=adanorm_scalars,
     scratch=3,
     numpy=_numpy.adanorm_step,
-    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 ADANORM_RULES = {
     "paper": _ADANORM,

@@ -19,6 +19,7 @@ from .._numpy import aida as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.aida"
 _METAL = __package__.removesuffix("_rules") + "_metal.aida"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.aida"
+_CPP = __package__.removesuffix("_rules") + "_cpp.aida"
 
 
 def aida_scalars(t, lr, beta1, beta2, eps):
@@ -87,7 +88,7 @@ _AIDA = Rule(
     scalars=aida_scalars,
     scratch=8,
     numpy=_numpy.aida_step,
-    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 AIDA_RULES = {
     "paper": _AIDA,

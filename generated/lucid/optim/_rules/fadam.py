@@ -16,6 +16,7 @@ from .._numpy import fadam as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.fadam"
 _METAL = __package__.removesuffix("_rules") + "_metal.fadam"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.fadam"
+_CPP = __package__.removesuffix("_rules") + "_cpp.fadam"
 
 
 def fadam_scalars(t, beta1, beta2, clip, p):
@@ -71,6 +72,6 @@ FADAM_RULES = {
         scalars=fadam_scalars,
         scratch=7,
         numpy=_numpy.fadam_step,
-        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

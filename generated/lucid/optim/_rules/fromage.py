@@ -17,6 +17,7 @@ from .._numpy import fromage as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.fromage"
 _METAL = __package__.removesuffix("_rules") + "_metal.fromage"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.fromage"
+_CPP = __package__.removesuffix("_rules") + "_cpp.fromage"
 
 
 def fromage_scalars(lr):
@@ -41,6 +42,6 @@ FROMAGE_RULES = {
         scalars=fromage_scalars,
         scratch=2,
         numpy=_numpy.fromage_step,
-        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

@@ -19,6 +19,7 @@ from .._numpy import lamb as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.lamb"
 _METAL = __package__.removesuffix("_rules") + "_metal.lamb"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.lamb"
+_CPP = __package__.removesuffix("_rules") + "_cpp.lamb"
 
 
 def lamb_scalars(t, beta1, beta2, eps):
@@ -88,7 +89,7 @@ _LAMB = Rule(
     scalars=lamb_scalars,
     scratch=4,
     numpy=_numpy.lamb_step,
-    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 LAMB_RULES = {
     "paper": _LAMB,

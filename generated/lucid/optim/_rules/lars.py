@@ -16,6 +16,7 @@ from .._numpy import lars as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.lars"
 _METAL = __package__.removesuffix("_rules") + "_metal.lars"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.lars"
+_CPP = __package__.removesuffix("_rules") + "_cpp.lars"
 
 
 _lr = Hyper(name="lr", default=0.1, symbols=("lr",), role="rate", at_least=0.0)
@@ -42,6 +43,6 @@ LARS_RULES = {
         elementwise=False,
         scratch=2,
         numpy=_numpy.lars_step,
-        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

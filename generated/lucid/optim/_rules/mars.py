@@ -19,6 +19,7 @@ from .._numpy import mars as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.mars"
 _METAL = __package__.removesuffix("_rules") + "_metal.mars"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.mars"
+_CPP = __package__.removesuffix("_rules") + "_cpp.mars"
 
 
 def mars_scalars(t, lr, beta1, beta2, gamma, eps, weight_decay):
@@ -94,7 +95,7 @@ _MARS = Rule(
     scalars=mars_scalars,
     scratch=5,
     numpy=_numpy.mars_step,
-    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+    targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
 MARS_RULES = {
     "paper": _MARS,

@@ -16,6 +16,7 @@ from .._numpy import novograd as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.novograd"
 _METAL = __package__.removesuffix("_rules") + "_metal.novograd"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.novograd"
+_CPP = __package__.removesuffix("_rules") + "_cpp.novograd"
 
 
 def novograd_scalars(beta1, beta2):
@@ -71,6 +72,6 @@ NOVOGRAD_RULES = {
         scalars=novograd_scalars,
         scratch=4,
         numpy=_numpy.novograd_step,
-        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

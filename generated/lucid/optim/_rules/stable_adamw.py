@@ -16,6 +16,7 @@ from .._numpy import stable_adamw as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.stable_adamw"
 _METAL = __package__.removesuffix("_rules") + "_metal.stable_adamw"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.stable_adamw"
+_CPP = __package__.removesuffix("_rules") + "_cpp.stable_adamw"
 
 
 def stableadamw_scalars(t, beta1, beta2, eps):
@@ -70,6 +71,6 @@ STABLEADAMW_RULES = {
         scalars=stableadamw_scalars,
         scratch=4,
         numpy=_numpy.stableadamw_step,
-        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

@@ -19,6 +19,7 @@ from .._numpy import transforms as _numpy
 _MLX = __package__.removesuffix("_rules") + "_mlx.transforms"
 _METAL = __package__.removesuffix("_rules") + "_metal.transforms"
 _CUDA = __package__.removesuffix("_rules") + "_cuda.transforms"
+_CPP = __package__.removesuffix("_rules") + "_cpp.transforms"
 
 
 def cautiousadamw_scalars(t, lr, beta1, beta2, eps, weight_decay):
@@ -88,7 +89,7 @@ CAUTIOUSADAMW_RULES = {
         scalars=cautiousadamw_scalars,
         scratch=4,
         numpy=_numpy.cautiousadamw_step,
-        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }
 
@@ -109,6 +110,6 @@ CAUTIOUSLION_RULES = {
         scalars=cautiouslion_scalars,
         scratch=4,
         numpy=_numpy.cautiouslion_step,
-        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA},
+        targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
 }

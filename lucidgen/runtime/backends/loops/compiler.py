@@ -204,7 +204,7 @@ def _build(source: Path, rule: str, type_: str, command: list[str]) -> Build:
     """The build of a rule in a file for a type; its content gives it its name."""
     parts = [
         source.read_text(encoding="utf-8"),
-        source.with_name("multi_tensor.h").read_text(encoding="utf-8"),
+        *(file.read_text(encoding="utf-8") for file in sorted(source.parent.glob("*.h"))),
         _identity(command),
         _processor(),
         " ".join(FLAGS),

@@ -142,14 +142,15 @@ def _is_new(state: State, slot: Slot) -> bool:
 def _old(state: State, slot: Slot, settings: Settings) -> Array:
     """The state that there is, or that begins as something else than zeros."""
     w = slot.param.data
-    return mx.broadcast_to(state_array(state, slot.entry, settings, w), w.shape)
+    return mx.broadcast_to(state_array(state, slot.entry, settings, w), state.shape(w.shape))
 
 
-def _zeros(like: Array) -> Array:
-    """New zeros. A small array takes less time by way of NumPy."""
-    if like.size > SMALL or like.dtype in BITS:
-        return mx.zeros(like.shape, like.dtype)
-    return mx.array(np.zeros(like.shape, _TYPES[like.dtype]))
+def _zeros(state: State, w: Array) -> Array:
+    """A new state of zeros. A small array takes less time by way of NumPy."""
+    shape = state.shape(w.shape)
+    if w.size > SMALL or w.dtype in BITS:
+        return mx.zeros(shape, w.dtype)
+    return mx.array(np.zeros(shape, _TYPES[w.dtype]))
 
 
 class Call:
@@ -185,7 +186,7 @@ class Call:
             if seen is None or not seen.private:
                 slot.seen = None
                 self.states[slot] = states = {
-                    state: _zeros(param.data)
+                    state: _zeros(state, param.data)
                     if _is_new(state, slot)
                     else _old(state, slot, settings)
                     for state in settings.arrays

@@ -116,10 +116,11 @@ def _addresses(slot: Slot, rule: Rule) -> tuple[int, ...]:
 
 def _addresses_of(seen: Seen, rule: Rule) -> tuple[int, ...]:
     own = {state: array for state, (_, array) in zip(seen.arrays, seen.sources, strict=True)}
-    for array in (seen.data, *own.values()):
+    shapes = [seen.shape, *(state.shape(seen.shape) for state in own)]
+    for array, shape in zip((seen.data, *own.values()), shapes, strict=True):
         flags = array.flags
         flat = flags.f_contiguous if seen.order == "F" else flags.c_contiguous
-        if not (flat and flags.behaved and array.dtype == seen.dtype and array.shape == seen.shape):
+        if not (flat and flags.behaved and array.dtype == seen.dtype and array.shape == shape):
             return ()
     states = (own[state].ctypes.data if state in own else 0 for state in rule.arrays)
     return (seen.data.ctypes.data, *states)
