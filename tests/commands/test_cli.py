@@ -218,7 +218,8 @@ def test_code_is_followed_by_the_cost_of_each_phase():
         "//      as loops in C++:",
         "//      1. reads w, grad; finds w_norm, grad_norm",
         "//      2. reads w, grad, velocity; stores w, velocity",
-        "//         7 arrays are read or written, 28 bytes in float32; nothing is kept for a later loop",
+        "//         7 arrays are read or written, 28 bytes in float32; nothing is kept for a later "
+        "loop",
     ]
 
 
