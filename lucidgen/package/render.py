@@ -183,7 +183,7 @@ def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str
         "doc": _first_line(file.doc) or f"What {file.path.name} defines.",
         "module": module,
         "rules": module.rules,
-        "own_rules": [rule for rule in module.rules if rule.is_own],
+        "own_rules": module.own,
         "classes": module.classes,
     }
     files = {}
