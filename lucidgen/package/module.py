@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import sympy
 
 from ..ir.choices import choice, with_choices
-from ..ir.groups import Parts, split
+from ..ir.groups import Parts, Round, split
 from ..ir.guard import Guard
 from ..ir.lower import lower, lower_rounds
 from ..ir.program import UNBOUNDED, Output, Program, symbol
@@ -319,7 +319,7 @@ class CompiledRule:
         """All of that."""
         others = {**self.options, **self.steps}
         parts = self.hypers, self.flags, self.states
-        of = self.called_so or self.main.name
+        of = self.name if self.called_so else self.main.name
         return Record(of, self.name, self.dialect, *parts, others)
 
     @property
@@ -547,21 +547,30 @@ def _rounds(
     """What a reading computes of whole groups, for all targets."""
     taken = reduce(or_, (target.words for target in targets), WORDS)
     found = []
-    for number, lowered in enumerate(lower_rounds(parts), start=1):
-        suffix = f"_{number}" if len(parts.rounds) > 1 else ""
-        shares = None
-        if lowered.shares is not None and lowered.round.shares is not None:
-            spec = lowered.round.shares
+    all_shares = [found for found in parts.rounds if found.shares]
+    all_values = [found for found in parts.rounds if found.values]
+    for lowered in lower_rounds(parts):
+        shares, spec = None, lowered.round.shares
+        if lowered.shares is not None and spec is not None:
             own = [s.name for s in (*spec.hypers, *spec.flags, *shape_numbers(spec))]
             program, names = renamed(optimize(lowered.shares), taken.free, [*own, *spec.given])
-            called, said = f"{name}_shares{suffix}", f"the sums over a group in {title}"
+            called, said = (
+                _numbered(f"{name}_shares", lowered.round, all_shares),
+                f"the sums over a group in {title}",
+            )
             shares = CompiledRule(spec, spec, program, names, called, targets, called_so=said)
         sums = {
             (shares.names if shares else {}).get(s.name, s.name): s.kind for s in lowered.round.sums
         }
-        values = values_of(lowered, f"{name}_group{suffix}", title, taken)
+        called = _numbered(f"{name}_group", lowered.round, all_values)
+        values = values_of(lowered, called, title, taken)
         found.append(CompiledRound(sums, shares, values))
     return tuple(found)
+
+
+def _numbered(name: str, of: Round, among: list[Round]) -> str:
+    """A name, with a number where there are several."""
+    return f"{name}_{among.index(of) + 1}" if len(among) > 1 else name
 
 
 def _same(rule: CompiledRule, program: Program, rounds: tuple[CompiledRound, ...]) -> bool:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..ir.lower import LoweredRound
 from ..passes import optimize
 from ..passes.capture import capture
 from ..targets.common.host import HostFunction, host_function
 from ..targets.common.names import Words, renamed
-
-if TYPE_CHECKING:
-    from .module import CompiledRule
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,13 @@ class Values:
 
 @dataclass(frozen=True)
 class CompiledRound:
-    """A round: the sums by their names, each with how shares are joined, and its functions."""
+    """A round: the sums by their names, each with how shares are joined, and its functions.
+
+    `shares` is the rule of what parameters give to the sums, as `module` compiles it.
+    """
 
     sums: Mapping[str, str]
-    shares: CompiledRule | None
+    shares: Any
     values: Values | None
 
     @property
@@ -50,7 +50,7 @@ class CompiledRound:
         return f"Round({', '.join(parts)})"
 
 
-def constant(shares: CompiledRule) -> str:
+def constant(shares: Any) -> str:
     """What the rule of shares is called among a module's data."""
     return f"_{shares.name.upper()}"
 
