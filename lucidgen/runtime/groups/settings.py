@@ -325,19 +325,20 @@ def check_values(
         elif name in rule.arguments:
             checked[name] = as_argument(rule.arguments[name], value, where)
         elif name in rule.ignored:
-            known = argument_of(rules, name)
-            checked[name] = value if known is None else as_argument(known, value, where)
+            argument = argument_of(rules, name)
+            checked[name] = value if argument is None else as_argument(argument, value, where)
         elif name in rule.unsupported:
-            known = argument_of(rules, name)
-            if known is not None and as_argument(known, value, where) != rule.unsupported[name]:
+            argument = argument_of(rules, name)
+            default = rule.unsupported[name]
+            if argument is not None and as_argument(argument, value, where) != default:
                 having = [dialect for dialect in rules if name in rules[dialect].arguments]
                 raise ValueError(
                     f"{where}: {name}={shown(value)} is not part of the dialect {rule.dialect!r}; "
                     f"{_who_has(having)}"
                 )
         else:
-            kept = sorted(rule.group_keys)
-            hint = nearest(name, (*rule.arguments, *rule.ignored, *kept, CLIP_VALUE))
+            known = (*rule.arguments, *rule.ignored, *rule.group_keys, CLIP_VALUE)
+            hint = nearest(name, known)
             raise ValueError(f"{where}: unknown key {shown(name)}; {hint}")
     missing = [name for name in rule.arguments if name not in checked]
     if missing:

@@ -289,10 +289,10 @@ class Rule:
         return dict.fromkeys(self.given, math.nan)
 
     @cached_property
-    def group_keys(self) -> frozenset[str]:
+    def group_keys(self) -> tuple[str, ...]:
         """The keys of what a group keeps."""
         kept = (GROUP_STEP,) if self.rounds else ()
-        return frozenset((*kept, *(state.key for state in self.group_states)))
+        return (*(state.key for state in self.group_states), *kept)
 
     @cached_property
     def arrays(self) -> tuple[State, ...]:

@@ -202,7 +202,7 @@ class ParameterEngine:
     ) -> None:
         rule = owner._rule
         for present, (values, _) in zip(owner.param_groups, groups, strict=True):
-            kept = frozenset() if rule is None else rule.group_keys
+            kept = () if rule is None else rule.group_keys
             for key in [key for key in present if is_note(rule, key) or key in kept]:
                 if key not in values:
                     del present[key]
