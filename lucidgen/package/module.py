@@ -288,21 +288,29 @@ class CompiledRule:
         return found
 
     def _matrix_equations(self) -> dict[str, Eq]:
-        """The first equation that reduces along rows or columns, for each choice of shapes."""
+        """The first equation that reduces along rows or columns, for each choice of shapes.
+
+        Or that keeps what has been reduced so, for a program that only reads it.
+        """
         found: dict[str, Eq] = {}
-        shapes = dict(self.program.shapes)
         for let in self.program.body:
-            if not reduces_matrices(let.value):
-                continue
-            guard = let.guard
-            for name in guard.support:
-                if name not in shapes:
-                    guard = guard.given(name, True) | guard.given(name, False)
-            where = "True" if guard.is_always else _condition(guard)
-            equations = [self.spec.numbered(number) for number in let.note]
-            reducing = (e for e in equations if reduces_matrices(e.right))
-            found.setdefault(where, next(reducing, equations[0]))
+            if reduces_matrices(let.value):
+                equations = [self.spec.numbered(number) for number in let.note]
+                reducing = (e for e in equations if reduces_matrices(e.right))
+                found.setdefault(self._where(let.guard), next(reducing, equations[0]))
+        of_matrices = (o for o in self.program.outputs if o.domain in OF_MATRICES)
+        for output in of_matrices if not found else ():
+            series = next(s for s in self.spec.states if self.names[s.name] == output.after.name)
+            found.setdefault(self._where(output.live), self.spec.by_moment("t")[series])
         return found
+
+    def _where(self, guard: Guard) -> str:
+        """The choices of shapes in a guard, as a condition."""
+        shapes = dict(self.program.shapes)
+        for name in guard.support:
+            if name not in shapes:
+                guard = guard.given(name, True) | guard.given(name, False)
+        return "True" if guard.is_always else _condition(guard)
 
     @cached_property
     def _functions(self) -> _Functions:

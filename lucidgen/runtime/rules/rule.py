@@ -283,6 +283,11 @@ class Rule:
         shares = (found.shares for found in self.rounds if found.shares is not None)
         return self.uses_step or "first_w" in named or any(rule.counts_steps for rule in shares)
 
+    @property
+    def reduces(self) -> bool:
+        """Whether an element's step depends on other elements: of its tensor, or of its group."""
+        return not self.elementwise or bool(self.rounds)
+
     @cached_property
     def unknown(self) -> Mapping[str, float]:
         """The numbers of a group, as long as it is not known what they are."""

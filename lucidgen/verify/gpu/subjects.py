@@ -60,7 +60,7 @@ class Subject:
     @property
     def tame(self) -> bool:
         """Whether an extreme value would blot out all others."""
-        return not self.rule.elementwise
+        return self.rule.reduces
 
     @property
     def series(self) -> dict[str, str]:
