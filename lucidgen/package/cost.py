@@ -14,11 +14,14 @@ from typing import Any
 
 import sympy
 
+from ..ir.groups import split
+from ..ir.lower import lower, lower_rounds
 from ..ir.phases import Phase, phases
 from ..ir.program import Program
 from ..operations import OPERATIONS, Square
 from ..passes import optimize, resolve
 from ..spec.domains import Domain, domain_of, join
+from ..spec.optimizer import OptimizerSpec
 from ..targets.common.trees import Node, Op, tree_of
 
 
@@ -154,6 +157,21 @@ def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     counter = _Counter(program)
     found = tuple(map(counter.phase, phases(program)))
     return Cost(found, dict(counter.once))
+
+
+def cost_of(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
+    """The cost of a step of a sound spec, with what it needs of whole groups before.
+
+    >>> from lucidgen.specs.dog import DoG
+    >>> cost_of(DoG).passes
+    2
+    """
+    step, parts = cost(lower(spec), on), split(spec)
+    if parts is None:
+        return step
+    before = [cost(r.shares, on) for r in lower_rounds(parts) if r.shares is not None]
+    found = tuple(phase for part in (*before, step) for phase in part.phases)
+    return Cost(found, sum((Counter(part.once) for part in (*before, step)), Counter[str]()))
 
 
 class _Counter:

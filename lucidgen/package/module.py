@@ -564,7 +564,7 @@ def _rounds(
             program, names = renamed(optimize(lowered.shares), taken.free, [*own, *spec.given])
             called, said = (
                 _numbered(f"{name}_shares", lowered.round, all_shares),
-                f"the sums over a group in {title}",
+                f"the sums of {title}",
             )
             shares = CompiledRule(spec, spec, program, names, called, targets, called_so=said)
         sums = {

@@ -28,6 +28,7 @@ from .writing import MARK, SCHEDULERS
 if TYPE_CHECKING:
     from ..targets.common.target import Target
     from .module import CompiledModule, CompiledRule
+    from .rounds import Values
 
 #: The style of generated code, whatever ruff is told elsewhere. Imports are sorted as they are in
 #: this repository, where lucidgen is at home.
@@ -218,6 +219,12 @@ def rule_text(rule: CompiledRule, target: Target) -> str:
 def host_text(rule: CompiledRule) -> str:
     """The arithmetic on scalars of one rule, in Python."""
     return formatted({"rule.py": _render("_rules/scalars.py", rule=rule)})["rule.py"].strip() + "\n"
+
+
+def values_text(values: Values) -> str:
+    """What is made of the sums over a group, in Python."""
+    text = _render("_rules/values.py", values=values)
+    return formatted({"rule.py": text})["rule.py"].strip() + "\n"
 
 
 def _runtime_files(runtime: str) -> dict[str, str]:

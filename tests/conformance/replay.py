@@ -155,7 +155,8 @@ def held_by(optimizer: Any, parameters: Sequence[Any]) -> list[State]:
     """
     saved = optimizer.state_dict()
     states, rules = saved["state"], getattr(type(optimizer), "rules", {})
-    keys = rules[optimizer.dialect].group_keys - {"group_step"} if rules else ()
+    kept = rules[optimizer.dialect].group_keys if rules else ()
+    keys = [key for key in kept if key != "group_step"]
     for group in saved["param_groups"] if keys else ():
         for index in group["params"]:
             if index in states:

@@ -11,7 +11,7 @@
 
 namespace lucidgen {
 
-// the sums over a group in DAdaptAdam has no loop: it reduces over tensors, rows or columns.
+// the sums of DAdaptAdam has no loop: it reduces over tensors, rows or columns.
 
 /// One step of DAdaptAdam in place; the numbers are those of its equations.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
@@ -71,7 +71,7 @@ struct dadaptadam_rule {
         dadaptadam_loop<T, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
 };
 
-// the sums over a group in DAdaptLion has no loop: it reduces over tensors, rows or columns.
+// the sums of DAdaptLion has no loop: it reduces over tensors, rows or columns.
 
 /// One step of DAdaptLion in place; the numbers are those of its equations.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
@@ -128,9 +128,9 @@ struct dadaptlion_rule {
         dadaptlion_loop<T, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
 };
 
-// the sums over a group in DAdaptSGD has no loop: it reduces over tensors, rows or columns.
+// the sums of DAdaptSGD has no loop: it reduces over tensors, rows or columns.
 
-// the sums over a group in DAdaptSGD has no loop: it reduces over tensors, rows or columns.
+// the sums of DAdaptSGD has no loop: it reduces over tensors, rows or columns.
 
 /// One step of DAdaptSGD in place; the numbers are those of its equations.
 template <typename T, bool use_momentum, bool use_weight_decay, bool weight_decouple,
@@ -188,7 +188,7 @@ struct dadaptsgd_rule {
         scale_grad>;
 };
 
-// the sums over a group in DAdaptAdaGrad has no loop: it reduces over tensors, rows or columns.
+// the sums of DAdaptAdaGrad has no loop: it reduces over tensors, rows or columns.
 
 /// One step of DAdaptAdaGrad in place; the numbers are those of its equations.
 template <typename T, bool use_momentum, bool use_weight_decay, bool scale_grad>

@@ -11,7 +11,7 @@
 
 namespace lucidgen {
 
-// the sums over a group in DoG has no loop: it reduces over tensors, rows or columns.
+// the sums of DoG has no loop: it reduces over tensors, rows or columns.
 
 /// One step of DoG in place; the numbers are those of its equations.
 template <typename T, bool use_weight_decay, bool scale_grad>
@@ -50,7 +50,7 @@ struct dog_rule {
         dog_loop<T, use_weight_decay, scale_grad>;
 };
 
-// the sums over a group in DoWG has no loop: it reduces over tensors, rows or columns.
+// the sums of DoWG has no loop: it reduces over tensors, rows or columns.
 
 /// One step of DoWG in place; the numbers are those of its equations.
 template <typename T, bool use_weight_decay, bool scale_grad>
@@ -89,7 +89,7 @@ struct dowg_rule {
         dowg_loop<T, use_weight_decay, scale_grad>;
 };
 
-// the sums over a group in DoWG (dialect "optax") has no loop: it reduces over tensors, rows or columns.
+// the sums of DoWG (dialect "optax") has no loop: it reduces over tensors, rows or columns.
 
 /// One step of DoWG (dialect "optax") in place; the numbers are those of its equations.
 template <typename T, bool use_weight_decay, bool scale_grad>

@@ -11,7 +11,7 @@
 
 namespace lucidgen {
 
-// the sums over a group in Prodigy has no loop: it reduces over tensors, rows or columns.
+// the sums of Prodigy has no loop: it reduces over tensors, rows or columns.
 
 /// One step of Prodigy in place; the numbers are those of its equations.
 template <typename T, bool use_weight_decay, bool scale_grad>
@@ -69,7 +69,7 @@ struct prodigy_rule {
         prodigy_loop<T, use_weight_decay, scale_grad>;
 };
 
-// the sums over a group in Prodigy (dialect "pytorch_optimizer") has no loop: it reduces over tensors, rows or columns.
+// the sums of Prodigy (dialect "pytorch_optimizer") has no loop: it reduces over tensors, rows or columns.
 
 /// One step of Prodigy (dialect "pytorch_optimizer") in place; the numbers are those of its
 /// equations.
@@ -128,7 +128,7 @@ struct prodigy_pytorch_optimizer_rule {
         prodigy_pytorch_optimizer_loop<T, use_weight_decay, scale_grad>;
 };
 
-// the sums over a group in Prodigy (dialect "optax") has no loop: it reduces over tensors, rows or columns.
+// the sums of Prodigy (dialect "optax") has no loop: it reduces over tensors, rows or columns.
 
 /// One step of Prodigy (dialect "optax") in place; the numbers are those of its equations.
 template <typename T, bool use_weight_decay, bool scale_grad>
