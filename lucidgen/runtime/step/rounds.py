@@ -26,7 +26,7 @@ from ..rules.calling import evaluate
 from ..rules.rule import GROUP_SIZE, GROUP_STEP, Round, Rule
 
 #: Prepares the update of parts.
-Prepare = Callable[[Sequence[Part]], list[Call]]
+Prepare = Callable[[Sequence[Part]], Sequence[Call]]
 
 
 class Rounds:

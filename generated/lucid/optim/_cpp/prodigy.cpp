@@ -69,7 +69,8 @@ struct prodigy_rule {
         prodigy_loop<T, use_weight_decay, scale_grad>;
 };
 
-// the sums of Prodigy (dialect "pytorch_optimizer") has no loop: it reduces over tensors, rows or columns.
+// the sums of Prodigy (dialect "pytorch_optimizer") has no loop: it reduces over tensors, rows or
+// columns.
 
 /// One step of Prodigy (dialect "pytorch_optimizer") in place; the numbers are those of its
 /// equations.
