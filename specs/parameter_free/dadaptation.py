@@ -51,7 +51,8 @@ length = series("length")
 PAPER = "Defazio & Mishchenko 2023, arXiv:2301.07733"
 GROUPS = (
     "The distance is one number per group of parameters, over those that have a gradient: give all "
-    "parameters in one group if they are to have one; the library adds up over all groups."
+    "parameters in one group if they are to have one (no_decay makes two of a group); the library "
+    "adds up over all groups."
 )
 
 #: What a coupled decay makes of the gradient.

@@ -61,7 +61,8 @@ Prodigy = OptimizerSpec(
     paper="Mishchenko & Defazio 2023, arXiv:2306.06101, Algorithm 4",
     summary="Prodigy: Adam whose learning rate is an estimate of the distance to the solution.",
     notes="The distance is one number per group of parameters, over those that have a gradient: "
-    "give all parameters in one group if they are to have one. The algorithm has no weight decay.",
+    "give all parameters in one group if they are to have one (no_decay makes two of a group). The "
+    "algorithm has no weight decay.",
     arguments=(
         *(lr, betas, eps, weight_decay, keyword_only),
         *(beta3, d0, d_coef, growth_rate, bias_correction, safeguard_warmup),
