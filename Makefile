@@ -63,6 +63,7 @@ record: setup
 	@$(PY) tests/conformance/record_lucid2.py
 	@$(PY) tests/conformance/record_pytorch_optimizer.py
 	@$(PY) tests/conformance/record_elements.py
+	@$(PY) tests/conformance/record_groups.py
 	@$(PY) tests/conformance/record_more_optax.py
 	@$(PY) tests/conformance/record_resume_pytorch_optimizer.py
 	@$(PY) tests/conformance/record_resume_optax.py

@@ -21,9 +21,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from workers import Worker, workers
 
 import lucidgen.optim
-from lucidgen.ir.lower import lower
 from lucidgen.package.catalog import catalog
-from lucidgen.package.cost import cost
+from lucidgen.package.cost import cost_of
 from lucidgen.runtime.backends.loops import compiler
 
 #: This part of the time may pass until a rival is ready for a case; some compile for minutes.
@@ -122,5 +121,5 @@ def traffic(optimizer: str) -> tuple[int, int]:
     values = SETTINGS[optimizer]
     special = {h.name: h.special for h in spec.hypers if h.special is not None}
     on = {f"use_{name}": values[name] != value for name, value in special.items() if name in values}
-    counted = cost(lower(spec), on)
+    counted = cost_of(spec, on)
     return len(counted.reads), len(counted.writes)

@@ -14,12 +14,13 @@ from typing import Any
 
 import sympy
 
+from ..ir.groups import split
 from ..ir.guard import Guard
-from ..ir.lower import lower
+from ..ir.lower import lower, lower_rounds
 from ..ir.program import Program
 from ..package import render
 from ..package.catalog import Entry
-from ..package.cost import Cost, cost, traffic
+from ..package.cost import Cost, cost_of, traffic_of
 from ..package.documentation import (
     bounds_text,
     equation_block,
@@ -135,7 +136,7 @@ def _cost_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
 
 def _loop_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
     """What the loops in C++ do with memory; nothing of rules that have no such loops."""
-    found = traffic(lower(spec), on)
+    found = traffic_of(spec, on)
     if not found:
         return []
     lines = ["as loops in C++:"]
@@ -154,7 +155,7 @@ def _loop_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
 
 
 def _cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
-    return cost(lower(spec), on)
+    return cost_of(spec, on)
 
 
 def _counted(number: int, word: str, several: str = "") -> str:
@@ -200,7 +201,21 @@ def latex_text(spec: OptimizerSpec) -> str:
 
 def program_text(spec: OptimizerSpec) -> str:
     """The program as lowered, and after each pass."""
-    program = lower(spec)
+    parts = split(spec)
+    if parts is None:
+        return _program_text(lower(spec))
+    texts = []
+    for number, found in enumerate(lower_rounds(parts), start=1):
+        of = (("sums", found.shares), ("numbers of the group", found.values))
+        texts += [
+            f"=== round {number}, {what}\n\n{_program_text(program)}"
+            for what, program in of
+            if program is not None
+        ]
+    return "\n\n".join([*texts, f"=== the step\n\n{_program_text(lower(spec))}"])
+
+
+def _program_text(program: Program) -> str:
     parts = [f"--- lowered\n{program}"]
     before = str(program)
     for name, after in stages(program):
@@ -211,15 +226,19 @@ def program_text(spec: OptimizerSpec) -> str:
 
 
 def host_text(entry: Entry) -> str:
-    """The arithmetic on scalars that one reading makes once a step."""
+    """The arithmetic on scalars that one reading makes once a step, and of a group before."""
     rule = _rule(entry, ("numpy",))
-    return render.host_text(rule) if rule.host else f"# {rule.title} has no scalars to compute."
+    parts = [r.shares for r in rule.rounds if r.shares is not None]
+    texts = [render.values_text(r.values) for r in rule.rounds if r.values is not None]
+    texts += [render.host_text(part) for part in (*parts, rule) if part.host]
+    return "\n\n".join(texts) or f"# {rule.title} has no scalars to compute."
 
 
 def code_text(entry: Entry, target: Target) -> str:
     """The code that a target emits for one reading, with its cost behind it."""
     rule = _rule(entry, ("numpy", target.name))
-    text = render.rule_text(rule, target)
+    parts = [r.shares for r in rule.rounds if r.shares is not None and r.shares[target.name]]
+    text = "\n\n".join(render.rule_text(part, target) for part in (*parts, rule))
     lines = f"\n{target.comment}      ".join(cost_lines(entry.spec))
     return f"{text}\n{target.comment} Cost {lines}"
 

@@ -74,11 +74,15 @@ def loops(program: Program) -> tuple[Loop, ...]:
 
 
 def reductions_apart(program: Program) -> Program:
-    """The program with a let for every reduction of elements; new ones have provisional names."""
+    """The program with a let for every reduction of elements; new ones have provisional names.
+
+    What one of them gives is never an output: that has a let of its own, too.
+    """
     names, lets, domains = Names(program), list[Let](), dict(program.domains)
+    outputs = {output.after for output in program.outputs}
     for let in program.body:
         value = let.value
-        while inner := _inner_reduction(value, domains):
+        while inner := _reduction_in(value, domains, whole=let.target in outputs):
             target, domain = names.fresh(), domain_of(inner, domains)
             domains[target] = domain
             lets.append(Let(target, inner, domain, let.guard, let.note))
@@ -87,12 +91,12 @@ def reductions_apart(program: Program) -> Program:
     return program.with_lets((*program.host, *lets))
 
 
-def _inner_reduction(
-    expr: sympy.Basic, domains: Mapping[sympy.Symbol, Domain]
+def _reduction_in(
+    expr: sympy.Basic, domains: Mapping[sympy.Symbol, Domain], whole: bool
 ) -> sympy.Basic | None:
-    """A reduction of elements inside an expression, and with none inside itself."""
-    inside = (part for part in sympy.postorder_traversal(expr) if part != expr)
-    return next((part for part in inside if is_of_elements(part, domains)), None)
+    """A reduction of elements in an expression, without another inside; `whole` counts all of it."""
+    parts = (part for part in sympy.postorder_traversal(expr) if whole or part != expr)
+    return next((part for part in parts if is_of_elements(part, domains)), None)
 
 
 def is_of_elements(expr: sympy.Basic, domains: Mapping[sympy.Symbol, Domain]) -> bool:

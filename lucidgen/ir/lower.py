@@ -22,6 +22,7 @@ from ..spec.functions import NO_NUMBERS
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Bounds, Flag, Hyper, Series, Shape, t
 from .choices import choice, in_words, is_of_shape, whole_numbers
+from .groups import Part, Parts, Round, split
 from .guard import Guard
 from .program import Input, Let, Output, Program, name_of, symbol
 from .scaled_gradient import BOUND, FACTOR, GRAD, SCALE_GRAD, SCALED_GRAD, scaled_gradient
@@ -66,7 +67,52 @@ def lower(spec: OptimizerSpec) -> Program:
     w = -lr*u + w[t - 1]
     """
     check(spec)
-    return _Lowering(spec).program().check()
+    parts = split(spec)
+    return _Lowering(spec).program().check() if parts is None else _step(parts)
+
+
+@dataclass(frozen=True)
+class LoweredRound:
+    """A round of a step that reduces over groups: its sums, and the programs of its parts."""
+
+    round: Round
+    shares: Program | None
+    values: Program | None
+
+
+def lower_rounds(parts: Parts) -> tuple[LoweredRound, ...]:
+    """The programs of what is computed of whole groups before their parameters step."""
+    return tuple(LoweredRound(r, *map(_part, (r.shares, r.values))) for r in parts.rounds)
+
+
+def _part(part: Part | None) -> Program | None:
+    return None if part is None else _Lowering(part).program().check()
+
+
+def _step(parts: Parts) -> Program:
+    """The program of the parameters' own step, with the states that rounds before it read."""
+    lowering = _Lowering(parts.step)
+    for shares in filter(None, (r.shares for r in lower_rounds(parts))):
+        for output in shares.outputs[1:]:
+            if output.before.name.removesuffix("[t - 1]") in {s.name for s in parts.step.states}:
+                name = symbol(output.after.name)
+                never = ~Guard.always(lowering.choices)
+                where = lowering.read_besides.get(name, never)
+                lowering.read_besides[name] = where | _moved(output.live, lowering.choices)
+    return lowering.program().check()
+
+
+def _moved(guard: Guard, choices: tuple[str, ...]) -> Guard:
+    """A guard over other choices, of which those that are not there may be either way."""
+    always = Guard.always(choices)
+    if not guard or guard.is_always:
+        return always if guard else ~always
+    name = guard.support[0]
+    yes, no = (_moved(guard.given(name, answer), choices) for answer in (True, False))
+    if name not in choices:
+        return yes | no
+    literal = Guard.of(name, choices)
+    return (literal & yes) | (~literal & no)
 
 
 def _expression(guard: Guard) -> sympy.Basic:
@@ -90,6 +136,8 @@ class _Lowering:
     shapes: dict[str, Relational] = field(default_factory=dict)
     lets: dict[sympy.Symbol, list[Let]] = field(default_factory=dict)
     fresh: int = 0
+    #: Where states are read by others than this program.
+    read_besides: dict[sympy.Symbol, Guard] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         spec = self.spec
@@ -106,7 +154,7 @@ class _Lowering:
         choices.append(SCALE_GRAD)
         self.values = {SCALED_GRAD: When(choice(SCALE_GRAD), scaled_gradient(), GRAD)}
         firsts = {
-            series: choice(f"first_{series.name if series in spec.states else 'w'}")
+            series: choice(f"first_{spec.begins_with(series)}")
             for series in spec.by_moment("first")
         }
         self.set_values(tuple(choices), firsts)
@@ -289,7 +337,9 @@ class _Lowering:
         always = Guard.always(self.choices)
         after: dict[sympy.Symbol, Guard] = {symbol("w"): always}
         after |= {symbol(s.name): always for s in self.spec.states if s.keep}
-        previous: dict[sympy.Symbol, Guard] = {}
+        previous: dict[sympy.Symbol, Guard] = dict(self.read_besides)
+        for name, where in self.read_besides.items():
+            after[name] = after.get(name, ~always) | where
         series_of = {before(name): symbol(name) for name in self.domains}
         work = list(after)
         while work:
@@ -365,6 +415,7 @@ class _Lowering:
                 if not isinstance(argument, Flag)
                 for h in argument.symbols
             ),
+            *(Input(symbol(name), "given", Domain.HOST) for name in self.spec.given),
             *(Input(symbol(s.name), "shape", Domain.HOST, Bounds(at_least=0)) for s in self.read()),
             Input(FACTOR, "scaling", Domain.HOST),
             Input(BOUND, "scaling", Domain.HOST, Bounds(at_least=0)),
@@ -448,8 +499,8 @@ class _Lowering:
         off = [pair for name, pair in self.specials.items() if guard.implies(~self.literal(name))]
         said = ", ".join(f"{hyper} = {special}" for hyper, special in off)
         hyper = off[0][0] if off else "x"
-        read = (self.spec.equations[n - 1] for n in note)
-        equation = next((e for e in read if hyper in e.symbols), self.spec.equations[note[-1] - 1])
+        read = map(self.spec.numbered, note)
+        equation = next((e for e in read if hyper in e.symbols), self.spec.numbered(note[-1]))
         raise SpecError(
             [
                 Problem(

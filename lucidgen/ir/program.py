@@ -68,7 +68,7 @@ def rebuilt(expr: sympy.Basic, args: Iterable[sympy.Basic]) -> sympy.Basic:
 
 UNBOUNDED = Bounds()
 
-Kind = Literal["step", "hyper", "shape", "scaling", "weight", "grad", "state"]
+Kind = Literal["step", "hyper", "given", "shape", "scaling", "weight", "grad", "state"]
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,23 @@ class ColumnMax(Reduction):
     """The largest value of each column: along the second-last axis."""
 
 
+class OverGroup(_Operator):
+    """`over_group(total(x))`: a reduction over all parameters of a group that take part in a step.
+
+    Its operand is a reduction of the whole tensor; alone it says what each parameter gives.
+    """
+
+    nargs = 1
+    is_real = True
+
+    @classmethod
+    def eval(cls, x: Any) -> Any:
+        return x if x == 0 else None
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return self.args[0].is_nonnegative  # type: ignore[no-any-return]
+
+
 class Square(sympy.Function):  # type: ignore[misc]
     """x * x, which SymPy would write x**2 again."""
 

@@ -18,17 +18,19 @@ class Where(Flag):
 
     HOST is the scalars of a step, in double; ELEMENTS what varies over an array, whether a library
     computes it or a loop or kernel for each element; ARRAYS what needs a whole array, which loops
-    and kernels do not see; SCHEDULES the functions of a schedule.
+    and kernels do not see; SCHEDULES the functions of a schedule; GROUPS what needs all parameters
+    of a group.
     """
 
     HOST = auto()
     ELEMENTS = auto()
     ARRAYS = auto()
     SCHEDULES = auto()
+    GROUPS = auto()
 
 
 #: The equations of optimizers; and what stands in both languages and is computed anywhere.
-OPTIMIZERS = Where.HOST | Where.ELEMENTS | Where.ARRAYS
+OPTIMIZERS = Where.HOST | Where.ELEMENTS | Where.ARRAYS | Where.GROUPS
 EVERYWHERE = Where.HOST | Where.ELEMENTS | Where.SCHEDULES
 
 

@@ -200,6 +200,15 @@ _ROWS = (
     _reduction("column_mean", heads.ColumnMean, "column", MEAN),
     _reduction("column_total", heads.ColumnTotal, "column", TOTAL),
     _reduction("column_max", heads.ColumnMax, "column", LARGEST),
+    Operation(  # no printer of code meets it: programs have what it gives as a number
+        name="over_group",
+        head=heads.OverGroup,
+        written="over_group",
+        meaning=lambda a: a,
+        bound=bounds.same,
+        where=Where.GROUPS,
+        texts={"latex": r"{{{0}}}_{{\mathrm{{group}}}}"},
+    ),
     Operation(
         name="sqrt",
         written="sqrt",

@@ -14,13 +14,16 @@ from typing import Any
 
 import sympy
 
+from ..ir.groups import split
 from ..ir.loops import loops, reductions_apart
+from ..ir.lower import lower, lower_rounds
 from ..ir.phases import Phase, phases
 from ..ir.program import Let, Program
 from ..operations import OPERATIONS, Square
 from ..passes import optimize, resolve
 from ..passes.name import name
 from ..spec.domains import Domain, domain_of, join
+from ..spec.optimizer import OptimizerSpec
 from ..targets.common.trees import Node, Op, tree_of
 
 
@@ -156,6 +159,19 @@ def cost(program: Program, on: Mapping[str, bool] | None = None) -> Cost:
     return Cost(found, dict(counter.once))
 
 
+def cost_of(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
+    """The cost of a step of a sound spec, with what it needs of whole groups before.
+
+    >>> from lucidgen.specs.dog import DoG
+    >>> cost_of(DoG).passes
+    2
+    """
+    step, parts = cost(lower(spec), on), split(spec)
+    if parts is None:
+        return step
+    before = [cost(r.shares, on) for r in lower_rounds(parts) if r.shares is not None]
+    found = tuple(phase for part in (*before, step) for phase in part.phases)
+    return Cost(found, sum((Counter(part.once) for part in (*before, step)), Counter[str]()))
 @dataclass(frozen=True)
 class Traffic:
     """What one loop over the elements does with memory (`lucidgen.ir.loops`).
@@ -199,6 +215,15 @@ def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Tra
             )
         )
     return tuple(found)
+
+
+def traffic_of(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> tuple[Traffic, ...]:
+    """The loops of a step of a sound spec, with what it needs of whole groups before."""
+    parts = split(spec)
+    rounds = () if parts is None else lower_rounds(parts)
+    before = [traffic(r.shares, on) for r in rounds if r.shares is not None]
+    found = (*before, traffic(lower(spec), on))
+    return tuple(loop for part in found for loop in part) if all(found) else ()
 
 
 def _chosen(program: Program, on: Mapping[str, bool] | None) -> Program:

@@ -298,6 +298,13 @@ def _state(spec: OptimizerSpec, program: Program) -> Iterator[str]:
             "" if output.live.is_always else f"; only if ``{in_words(spec, program, output.live)}``"
         )
         yield f"``{series.saved_as}``: :math:`{typeset(series.name)}`, {shape}{where}"
+    domains = infer_domains(spec)
+    for series in spec.states:
+        if domains[series.name] is Domain.GROUP:
+            yield (
+                f"``{series.saved_as}``: :math:`{typeset(series.name)}`, one number per group, "
+                "kept in it (``param_groups``)"
+            )
 
 
 def in_words(spec: OptimizerSpec, program: Program, guard: Guard) -> str:

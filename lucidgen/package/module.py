@@ -18,16 +18,27 @@ from typing import Any, ClassVar
 import sympy
 
 from ..ir.choices import choice, with_choices
+from ..ir.groups import Parts, Round, split
 from ..ir.guard import Guard
-from ..ir.lower import lower
+from ..ir.lower import lower, lower_rounds
 from ..ir.program import UNBOUNDED, Output, Program, symbol
 from ..operations import Reduction, reduces_matrices
 from ..passes import optimize
-from ..spec.domains import OF_MATRICES, Domain
+from ..spec.domains import OF_MATRICES, Domain, infer_domains
 from ..spec.equation import Eq
 from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, Shape, roles_of, symbols_of
+from ..spec.quantities import (
+    Argument,
+    At,
+    Flag,
+    Hyper,
+    HyperTuple,
+    Series,
+    Shape,
+    roles_of,
+    symbols_of,
+)
 from ..targets import registry
 from ..targets.common.cases import compared_with_special
 from ..targets.common.host import WORDS, HostFunction, HostPrinter, host_function
@@ -38,6 +49,7 @@ from ..targets.common.trees import tree_of
 from ..targets.registry import BUILT_IN
 from .documentation import ClassDoc, class_doc, unsupported, value_text
 from .elsewhere import elsewhere_text
+from .rounds import CompiledRound, Values, constant, values_of
 from .rule_data import Fields, Record, RuleData, tuple_text
 from .scheduler import CompiledSchedule, compile_schedules, needs
 
@@ -50,7 +62,8 @@ class CompiledRule:
 
     `program` has the names that every function can have which the runtime calls by the names of its
     parameters; `names` tells them by the author's. A reading that computes what an earlier one, its
-    `twin`, computes shares that one's functions, and their `name`.
+    `twin`, computes shares that one's functions, and their `name`. `rounds` are what is computed of
+    a whole group before; their shares are rules, too.
     """
 
     spec: OptimizerSpec
@@ -60,12 +73,13 @@ class CompiledRule:
     name: str
     targets: tuple[Target, ...]
     twin: CompiledRule | None = None
+    rounds: tuple[CompiledRound, ...] = ()
+    called_so: str = ""
 
     @property
     def title(self) -> str:
-        """The reading in words."""
-        default = self.spec is self.main
-        return self.main.name if default else f'{self.main.name} (dialect "{self.spec.reading}")'
+        """The reading in words, or what of it these are the shares of."""
+        return self.called_so or title_of(self.spec, self.main)
 
     @property
     def is_own(self) -> bool:
@@ -161,6 +175,20 @@ class CompiledRule:
         """What `State(...)` is given, for each state."""
         return [self._state(output) for output in self.program.outputs[1:]]
 
+    @property
+    def _group_states(self) -> list[str]:
+        """`State(...)` for each number that a group keeps."""
+        found = []
+        domains = infer_domains(self.spec) if self.rounds else {}
+        for series in self.spec.states:
+            if domains.get(series.name) is Domain.GROUP:
+                name = f'"{self.names[series.name]}"'
+                fields = {"name": name, "key": f'"{series.saved_as}"', "domain": '"group"'}
+                fields["before"] = f'"{self.names[self._parts.before[series]]}"'
+                fields |= self._beginning(series)
+                found.append(f"State({', '.join(f'{k}={text}' for k, text in fields.items())})")
+        return found
+
     def _state(self, output: Output) -> Fields:
         name = output.after.name
         series = next(s for s in self.spec.states if self.names.get(s.name) == name)
@@ -174,6 +202,11 @@ class CompiledRule:
             fields["matrices"] = f'"{self.spec.matrices}"'
         if not output.live.is_always:
             fields["live"] = f"lambda on: {_condition(output.live)}"
+        return fields | self._beginning(series)
+
+    def _beginning(self, series: Series) -> dict[str, str]:
+        """How a state begins."""
+        fields = {}
         start = self.spec.by_moment("start").get(series)
         if start is not None:
             fields["start"] = self._functions.start(start.right)
@@ -206,6 +239,7 @@ class CompiledRule:
             found["saved_elsewhere"] = text
         own = [s.name for a in self._supported for s in symbols_of(a)]
         own += [s.name for s in shape_numbers(self.spec)]
+        own += self._parts.names if self.rounds else self.spec.given
         if others := {name: self.names[name] for name in own if self.names[name] != name}:
             found["renamed"] = repr(others)
         if not self._uses_step:
@@ -217,7 +251,19 @@ class CompiledRule:
             found["scalars"] = f"{self.name}_scalars"
         if self["numpy"].scratch:
             found["scratch"] = str(self["numpy"].scratch)
+        if self.rounds:
+            found["rounds"] = tuple_text(r.text for r in self.rounds)
+            found["given"] = tuple_text(f'"{self.names[name]}"' for name in self._parts.names)
+        if states := self._group_states:
+            found["group_states"] = tuple_text(states)
         return found
+
+    @cached_property
+    def _parts(self) -> Parts:
+        """The parts of a reading that reduces over groups."""
+        parts = split(self.spec)
+        assert parts is not None
+        return parts
 
     @property
     def _shape_options(self) -> dict[str, str]:
@@ -242,21 +288,29 @@ class CompiledRule:
         return found
 
     def _matrix_equations(self) -> dict[str, Eq]:
-        """The first equation that reduces along rows or columns, for each choice of shapes."""
+        """The first equation that reduces along rows or columns, for each choice of shapes.
+
+        Or that keeps what has been reduced so, for a program that only reads it.
+        """
         found: dict[str, Eq] = {}
-        shapes = dict(self.program.shapes)
         for let in self.program.body:
-            if not reduces_matrices(let.value):
-                continue
-            guard = let.guard
-            for name in guard.support:
-                if name not in shapes:
-                    guard = guard.given(name, True) | guard.given(name, False)
-            where = "True" if guard.is_always else _condition(guard)
-            equations = [self.spec.equations[number - 1] for number in let.note]
-            reducing = (e for e in equations if reduces_matrices(e.right))
-            found.setdefault(where, next(reducing, equations[0]))
+            if reduces_matrices(let.value):
+                equations = [self.spec.numbered(number) for number in let.note]
+                reducing = (e for e in equations if reduces_matrices(e.right))
+                found.setdefault(self._where(let.guard), next(reducing, equations[0]))
+        of_matrices = (o for o in self.program.outputs if o.domain in OF_MATRICES)
+        for output in of_matrices if not found else ():
+            series = next(s for s in self.spec.states if self.names[s.name] == output.after.name)
+            found.setdefault(self._where(output.live), self.spec.by_moment("t")[series])
         return found
+
+    def _where(self, guard: Guard) -> str:
+        """The choices of shapes in a guard, as a condition."""
+        shapes = dict(self.program.shapes)
+        for name in guard.support:
+            if name not in shapes:
+                guard = guard.given(name, True) | guard.given(name, False)
+        return "True" if guard.is_always else _condition(guard)
 
     @cached_property
     def _functions(self) -> _Functions:
@@ -273,7 +327,8 @@ class CompiledRule:
         """All of that."""
         others = {**self.options, **self.steps}
         parts = self.hypers, self.flags, self.states
-        return Record(self.main.name, self.name, self.dialect, *parts, others)
+        of = self.name if self.called_so else self.main.name
+        return Record(of, self.name, self.dialect, *parts, others)
 
     @property
     def steps(self) -> Fields:
@@ -379,13 +434,28 @@ class CompiledModule:
         """Compute everything now, so that nothing can fail while files are rendered."""
         for rule in self.own:
             _ = rule.host, rule.run
-        for rule in self.rules:
+        for rule in self._all:
             _ = rule.hypers, rule.flags, rule.states, rule.options
 
     @property
     def own(self) -> list[CompiledRule]:
-        """The rules that have functions of their own."""
-        return [rule for rule in self.rules if rule.is_own]
+        """The rules that have functions of their own; before each, those of its shares."""
+        return [part for rule in self.rules if rule.is_own for part in (*_shares(rule), rule)]
+
+    @property
+    def shares(self) -> dict[str, CompiledRule]:
+        """The rules of shares, by what they are called among the data."""
+        found = (part for rule in self.rules if rule.is_own for part in _shares(rule))
+        return {constant(part): part for part in found}
+
+    @property
+    def values(self) -> list[Values]:
+        """The functions that make numbers of groups."""
+        return [r.values for rule in self.rules if rule.is_own for r in rule.rounds if r.values]
+
+    @property
+    def _all(self) -> list[CompiledRule]:
+        return [*self.shares.values(), *self.rules]
 
     @property
     def run(self) -> list[Target]:
@@ -400,14 +470,15 @@ class CompiledModule:
     def rule_data(self) -> RuleData:
         """The data of the rules, as text."""
         modules = ("_numpy", *(f"_{target.name.upper()}" for target in self.run))
-        return RuleData((rule.record for rule in self.rules), modules)
+        return RuleData((rule.record for rule in self._all), modules)
 
     @property
     def data_classes(self) -> list[str]:
         """The classes of the runtime that the rules' data is made of."""
         used = {"Flag", "Rule"}
-        used |= {"Hyper"} if any(r.hypers for r in self.rules) else set()
-        used |= {"State"} if any(r.states for r in self.rules) else set()
+        used |= {"Hyper"} if any(r.hypers for r in self._all) else set()
+        used |= {"State"} if any(r.states or r._group_states for r in self._all) else set()
+        used |= {"Round"} if any(r.rounds for r in self.rules) else set()
         used |= {"Elsewhere"} if any(r.spec.saved_elsewhere for r in self.rules) else set()
         return sorted(used)
 
@@ -415,7 +486,13 @@ class CompiledModule:
     def host_imports(self) -> list[str]:
         """The functions that scalar arithmetic and the rules' data call."""
         scalars = {name for r in self.own if r.host for name in r.host.imports}
-        return sorted(scalars.union(*(rule.called for rule in self.rules)))
+        scalars |= {name for values in self.values for name in values.host.imports}
+        return sorted(scalars.union(*(rule.called for rule in self._all)))
+
+    @property
+    def captured_imports(self) -> set[str]:
+        """The functions that numbers of groups call in a captured step."""
+        return {name for values in self.values for name in values.captured.imports}
 
     @property
     def schedule_needs(self) -> dict[str, list[str]]:
@@ -444,12 +521,16 @@ def compile_file(file: SpecFile, of: Iterable[str] | None = None) -> CompiledMod
             if spec is main:
                 classes.append(class_doc(main, as_written))
             own = [s.name for s in (*spec.hypers, *spec.flags, *shape_numbers(spec))]
-            program, names = renamed(as_written, taken.free, own)
+            parts = split(spec)
+            program, names = renamed(
+                as_written, taken.free, [*own, *(parts.names if parts else ())]
+            )
             name = main.name.lower() if spec is main else f"{main.name.lower()}_{spec.reading}"
             name = in_ascii(name)  # C++ has no other letters everywhere
-            twin = next((r for r in rules[first:] if r.is_own and _same(r.program, program)), None)
-            name = twin.name if twin else name
-            rules.append(CompiledRule(spec, main, program, names, name, targets, twin))
+            rounds = () if parts is None else _rounds(parts, name, title_of(spec, main), targets)
+            twin = next((r for r in rules[first:] if r.is_own and _same(r, program, rounds)), None)
+            name, rounds = (twin.name, twin.rounds) if twin else (name, rounds)
+            rules.append(CompiledRule(spec, main, program, names, name, targets, twin, rounds))
     schedules = compile_schedules(file.schedules)
     return CompiledModule(file, tuple(rules), tuple(classes), targets, schedules)
 
@@ -459,8 +540,49 @@ def shape_numbers(spec: OptimizerSpec) -> list[Shape]:
     return sorted({s for e in spec.equations for s in e.right.atoms(Shape)}, key=str)
 
 
-def _same(a: Program, b: Program) -> bool:
-    """Whether two programs compute the same, whatever their equations are numbered."""
+def title_of(spec: OptimizerSpec, main: OptimizerSpec) -> str:
+    """A reading in words."""
+    return main.name if spec is main else f'{main.name} (dialect "{spec.reading}")'
+
+
+def _shares(rule: CompiledRule) -> list[CompiledRule]:
+    return [r.shares for r in rule.rounds if r.shares is not None]
+
+
+def _rounds(
+    parts: Parts, name: str, title: str, targets: tuple[Target, ...]
+) -> tuple[CompiledRound, ...]:
+    """What a reading computes of whole groups, for all targets."""
+    taken = reduce(or_, (target.words for target in targets), WORDS)
+    found = []
+    all_shares = [found for found in parts.rounds if found.shares]
+    all_values = [found for found in parts.rounds if found.values]
+    for lowered in lower_rounds(parts):
+        shares, spec = None, lowered.round.shares
+        if lowered.shares is not None and spec is not None:
+            own = [s.name for s in (*spec.hypers, *spec.flags, *shape_numbers(spec))]
+            program, names = renamed(optimize(lowered.shares), taken.free, [*own, *spec.given])
+            called, said = (
+                _numbered(f"{name}_shares", lowered.round, all_shares),
+                f"the sums of {title}",
+            )
+            shares = CompiledRule(spec, spec, program, names, called, targets, called_so=said)
+        sums = {
+            (shares.names if shares else {}).get(s.name, s.name): s.kind for s in lowered.round.sums
+        }
+        called = _numbered(f"{name}_group", lowered.round, all_values)
+        values = values_of(lowered, called, title, taken)
+        found.append(CompiledRound(sums, shares, values))
+    return tuple(found)
+
+
+def _numbered(name: str, of: Round, among: list[Round]) -> str:
+    """A name, with a number where there are several."""
+    return f"{name}_{among.index(of) + 1}" if len(among) > 1 else name
+
+
+def _same(rule: CompiledRule, program: Program, rounds: tuple[CompiledRound, ...]) -> bool:
+    """Whether a rule has a program and rounds that compute the same."""
 
     def content(program: Program) -> tuple[object, ...]:
         lets = tuple((let.target, let.value, let.guard) for let in program.lets)
@@ -468,4 +590,10 @@ def _same(a: Program, b: Program) -> bool:
         inputs = tuple(dataclasses.replace(i, bounds=UNBOUNDED) for i in program.inputs)
         return program.choices, inputs, lets, program.outputs
 
-    return content(a) == content(b)
+    def of_round(found: CompiledRound) -> tuple[object, ...]:
+        values = found.values and (found.values.host, found.values.captured)
+        return found.sums, found.shares and content(found.shares.program), values
+
+    return content(rule.program) == content(program) and [*map(of_round, rule.rounds)] == [
+        *map(of_round, rounds)
+    ]

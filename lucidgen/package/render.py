@@ -28,6 +28,7 @@ from .writing import MARK, SCHEDULERS
 if TYPE_CHECKING:
     from ..targets.common.target import Target
     from .module import CompiledModule, CompiledRule
+    from .rounds import Values
 
 #: The style of generated code, whatever ruff is told elsewhere. Imports are sorted as they are in
 #: this repository, where lucidgen is at home.
@@ -183,7 +184,7 @@ def _module_files(module: CompiledModule, shared: Mapping[str, Any]) -> dict[str
         "doc": _first_line(file.doc) or f"What {file.path.name} defines.",
         "module": module,
         "rules": module.rules,
-        "own_rules": [rule for rule in module.rules if rule.is_own],
+        "own_rules": module.own,
         "classes": module.classes,
     }
     files = {}
@@ -218,6 +219,12 @@ def rule_text(rule: CompiledRule, target: Target) -> str:
 def host_text(rule: CompiledRule) -> str:
     """The arithmetic on scalars of one rule, in Python."""
     return formatted({"rule.py": _render("_rules/scalars.py", rule=rule)})["rule.py"].strip() + "\n"
+
+
+def values_text(values: Values) -> str:
+    """What is made of the sums over a group, in Python."""
+    text = _render("_rules/values.py", values=values)
+    return formatted({"rule.py": text})["rule.py"].strip() + "\n"
 
 
 def _runtime_files(runtime: str) -> dict[str, str]:

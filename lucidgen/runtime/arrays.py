@@ -37,6 +37,13 @@ def is_half(data: Any) -> bool:
     return isinstance(data, np.ndarray) and data.dtype.kind == "f" and data.dtype.itemsize == 2
 
 
+def in_single(data: Any) -> Any:
+    """A copy of an array in float32."""
+    if isinstance(data, np.ndarray):
+        return data.astype(np.float32, order="K")
+    return data.astype(sys.modules["mlx.core"].float32)
+
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 

@@ -93,6 +93,16 @@ def demand(kernel: str, label: str) -> None:
     trial.demand(language, label)
 
 
+def of_shares(kernel: str) -> str:
+    """What computes sums over groups where a kernel is chosen for the step.
+
+    A sum has no kernel of its own; it is computed by whatever there is for these arrays.
+    """
+    if kernel == "cpp":
+        return "auto"
+    return "mlx" if gpu_kernels(kernel) not in (None, ANY) else kernel
+
+
 def gpu_kernels(kernel: str) -> str | None:
     """Which kernels on a GPU are wanted: of `ANY`, of one language, or None at all."""
     return _choice(kernel).gpu

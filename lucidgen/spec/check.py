@@ -18,9 +18,10 @@ from ..operations import OPERATIONS, OPTIMIZERS, Reduction, When, Where, in_lang
 from ..operations import names as function_names
 from .check_arguments import arguments, names, roles
 from .check_elsewhere import saved_elsewhere
+from .check_groups import groups
 from .check_reductions import reductions
 from .check_shapes import shapes
-from .domains import Domain, domain_of, infer_domains
+from .domains import NUMBERS, Domain, domain_of, infer_domains
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
 from .functions import NO_NUMBERS
@@ -357,6 +358,7 @@ _REDUCED = {
     "number per matrix, mean and the like to one per tensor.",
     Domain.MATRIX: "It is one number per matrix already: mean, total, norm and largest reduce it "
     "to one per tensor.",
+    Domain.GROUP: "It is one number for the whole group already.",
 }
 
 
@@ -376,7 +378,7 @@ def domains(spec: OptimizerSpec) -> Iterator[Problem]:
                 )
         for found in sorted(equation.right.atoms(*scalar), key=str):
             inside = domain_of(found, known)
-            if inside is not Domain.HOST:
+            if inside not in NUMBERS:
                 yield wrong(
                     equation,
                     f"{found} is of a per-{inside.value} quantity",
@@ -399,6 +401,7 @@ RULES: tuple[Callable[[OptimizerSpec], Iterator[Problem]], ...] = (
     conditions,
     domains,
     reductions,
+    groups,
     shapes,
     names,
     arguments,

@@ -36,7 +36,9 @@ from .quantities import (
 )
 
 #: Keys that the runtime has uses for beside the states.
-RESERVED_KEYS = {"step", "started", "params", "lr", "grad_norm", "master_weight", "grad_sum"}
+RESERVED_KEYS = {
+    *("step", "group_step", "started", "params", "lr", "grad_norm", "master_weight", "grad_sum"),
+}
 
 
 def names(spec: OptimizerSpec) -> Iterator[Problem]:

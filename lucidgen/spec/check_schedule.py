@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy
 
-from ..operations import Where
+from ..operations import OverGroup, Where
 from . import quantities
 from .check import expressions, misused, wrong
 from .check_arguments import bad_default
@@ -83,6 +83,12 @@ def undefined(spec: Schedule) -> Iterator[Problem]:
     declared = {argument.name for argument in spec.parameters}
     defined = {series.name for series in spec.by_series}
     for equation in spec.equations:
+        for over in sorted(equation.right.atoms(OverGroup), key=str):
+            yield wrong(
+                equation,
+                f"{over} asks for parameters, of which a schedule knows none",
+                "Let an equation of the optimizer multiply the rate: lr * over_group(...).",
+            )
         for symbol in sorted(equation.right.free_symbols, key=str):
             if isinstance(symbol, At) and symbol.index != t:
                 yield wrong(

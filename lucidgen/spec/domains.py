@@ -12,7 +12,8 @@ from functools import cache, cached_property, reduce
 
 import sympy
 
-from ..operations import HEADS, OPERATIONS
+from ..operations import HEADS, OPERATIONS, OverGroup
+from .equation import Eq
 from .optimizer import OptimizerSpec
 from .quantities import At
 from .schedule import Schedule
@@ -33,11 +34,13 @@ ALL_AXES = Axis.MATRICES | Axis.ROWS | Axis.COLUMNS
 class Domain(Enum):
     """A set of axes along which a quantity varies; HOST is known before any array is touched.
 
+    What is per group has no array either, and is known once all parameters of the group are.
     A tensor of more than two axes may be many matrices. So what rows are reduced to is one number
     per matrix, which is not yet one per tensor.
     """
 
     HOST = "scalar", NO_AXES
+    GROUP = "group", NO_AXES
     TENSOR = "tensor", NO_AXES
     MATRIX = "matrix", Axis.MATRICES
     ROW = "row", Axis.MATRICES | Axis.ROWS
@@ -57,9 +60,8 @@ class Domain(Enum):
         >>> Domain.HOST.join(Domain.ROW).value, Domain.ROW.join(Domain.COLUMN).value
         ('row', 'element')
         """
-        if self is Domain.HOST or self is other:
-            return other
-        return self if other is Domain.HOST else _having(self.axes | other.axes)
+        low, high = (self, other) if self.rank <= other.rank else (other, self)
+        return high if low in NUMBERS else _having(self.axes | other.axes)
 
     def reduced(self, leaves: str) -> Domain:
         """The domain of a reduction that leaves tensors, rows or columns: it has the axes of both.
@@ -67,18 +69,24 @@ class Domain(Enum):
         >>> Domain.ELEMENT.reduced("row").value, Domain.COLUMN.reduced("row").value
         ('row', 'matrix')
         """
-        return self if self is Domain.HOST else _having(self.axes & Domain(leaves).axes)
+        return self if self in NUMBERS else _having(self.axes & Domain(leaves).axes)
 
     @cached_property
     def rank(self) -> int:
-        """How many axes it has, and one more for an array: what has less can be computed first."""
-        return 0 if self is Domain.HOST else 1 + bin(self.axes.value).count("1")
+        """How many axes it has, after what has no array: what has less can be computed first."""
+        if self in NUMBERS:
+            return NUMBERS.index(self)
+        return len(NUMBERS) + bin(self.axes.value).count("1")
+
+
+#: What is no array, in the order in which it is known.
+NUMBERS = (Domain.HOST, Domain.GROUP)
 
 
 @cache
 def _having(axes: Axis) -> Domain:
     """The domain of arrays that have these axes."""
-    return next(found for found in list(Domain)[1:] if found.axes == axes)
+    return next(found for found in Domain if found not in NUMBERS and found.axes == axes)
 
 
 #: What there is of matrices only: a parameter of fewer than two axes has none of it.
@@ -94,6 +102,8 @@ def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain
     """The domain of an expression, given that of its symbols (others are host scalars)."""
     if isinstance(expr, sympy.Symbol):
         return known.get(expr, Domain.HOST)
+    if isinstance(expr, OverGroup):
+        return Domain.GROUP
     inside = Domain.HOST
     for arg in expr.args:
         inside = inside.join(domain_of(arg, known))
@@ -113,6 +123,8 @@ def infer_domains(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:
     ('scalar', 'element')
     """
     names: dict[str, Domain] = {"grad": Domain.ELEMENT, "w": Domain.ELEMENT}
+    if isinstance(spec, OptimizerSpec):
+        names |= spec.known_domains
     changed = True
     while changed:
         changed = False
@@ -122,8 +134,32 @@ def infer_domains(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:
             known = {at: names.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
             name = equation.series.name
             old = names.get(name, Domain.HOST)
-            new = old.join(domain_of(equation.right, known))
-            if name not in names or new is not old:
-                names[name] = new
-                changed = True
+            found = {name: old.join(domain_of(equation.right, known))}
+            if found[name] is Domain.GROUP:
+                found |= _counted_by_group(spec, equation, known)
+            for series, domain in found.items():
+                if names.get(series) is not domain:
+                    names[series] = domain
+                    changed = True
     return names
+
+
+def _counted_by_group(
+    spec: OptimizerSpec | Schedule, equation: Eq, known: Mapping[At, Domain]
+) -> dict[str, Domain]:
+    """The numbers of the host that a group's equation reads and that live from step to step.
+
+    A parameter would count them by its own steps, and a group has steps of its own.
+    """
+    kept = {at.series for e in spec.equations for at in e.right.atoms(At) if at.shift == -1}
+    read = set(without_groups(equation.right).atoms(At))
+    return {
+        at.series.name: Domain.GROUP
+        for at in read
+        if known[at] is Domain.HOST and at.series in kept
+    }
+
+
+def without_groups(expr: sympy.Basic) -> sympy.Basic:
+    """An expression with the reductions over groups taken out."""
+    return expr.xreplace(dict.fromkeys(expr.atoms(OverGroup), sympy.S.One))

@@ -24,6 +24,7 @@ from ..operations import (
     Largest,
     Mean,
     Norm,
+    OverGroup,
     RowMax,
     RowMean,
     RowNorm,
@@ -180,6 +181,17 @@ def column_max(x: Any) -> sympy.Expr:
     return ColumnMax(_number(x, "column_max"))
 
 
+def over_group(x: Any) -> sympy.Expr:
+    """A reduction over all parameters of a group together: `over_group(total(x))`.
+
+    What stands in it is `total`, `mean`, `norm` or `largest` of a quantity per element, and taken
+    over the elements of all parameters of the group that have a gradient in this step. It is one
+    number per group, and so is a series that is made of it and of numbers of the host; as a state
+    it is kept once for the group.
+    """
+    return OverGroup(_number(x, "over_group"))
+
+
 #: What authors can import: the functions of the language, `count`, and two numbers.
 NAMES = (*names(OPTIMIZERS | EVERYWHERE), "count", "Rational", "pi")
 
@@ -195,6 +207,7 @@ __all__ = [
     "largest",
     "mean",
     "norm",
+    "over_group",
     "pi",
     "row_max",
     "row_mean",

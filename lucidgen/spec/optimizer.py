@@ -319,5 +319,25 @@ class OptimizerSpec:
         """The number of an equation in the documentation and in the tags of the generated code."""
         return self.equations.index(equation) + 1
 
+    def numbered(self, number: int) -> Eq:
+        """The equation of a number."""
+        return self.equations[number - 1]
+
+    # What is otherwise in the parts of a spec (`ir.groups`)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The numbers that equations read besides, and that are no arguments."""
+        return ()
+
+    @property
+    def known_domains(self) -> Mapping[str, Any]:
+        """The domains of series that do not follow from these equations alone, by name."""
+        return {}
+
+    def begins_with(self, series: Series) -> str:
+        """What a series begins with, whose first update is another one: a state, or w."""
+        return series.name if series in self.states else "w"
+
     def __repr__(self) -> str:
         return f"<{self.name} ({self.reading}): {left_sides(self.equations)}>"

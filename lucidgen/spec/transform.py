@@ -17,7 +17,7 @@ import sympy
 
 from ..operations import When, reduces_matrices
 from .declared import refuse_no_text, refuse_single
-from .domains import Domain, domain_of, infer_domains
+from .domains import NUMBERS, Domain, domain_of, infer_domains
 from .equation import Eq, refuse_other
 from .errors import Location, Problem, top_level
 from .names import spelled
@@ -320,7 +320,7 @@ def _kept_and_added(equation: Eq, base: OptimizerSpec) -> _Parts:
 
     def on_host(expr: sympy.Expr) -> bool:
         known = {at: domains.get(at.series.name, Domain.HOST) for at in expr.atoms(At)}
-        return domain_of(expr, known) is Domain.HOST
+        return domain_of(expr, known) in NUMBERS
 
     defined = {s: e.normalised() for s, e in base.by_moment("t").items()}
     decayed = {

@@ -29,6 +29,7 @@ from ..spec.functions import (
     log,
     mean,
     norm,
+    over_group,
     row_max,
     row_mean,
     row_norm,
@@ -85,6 +86,7 @@ class Author:
     elements: list[Any] = field(default_factory=lambda: [grad[t], w[t - 1]])
     reduced: list[Any] = field(default_factory=list)
     scalars: list[Any] = field(default_factory=lambda: [lr, beta1, beta2, eps, decay, free])
+    grouped: list[Any] = field(default_factory=list)
 
     def number(self) -> Any:
         """A rational constant."""
@@ -208,6 +210,37 @@ class Author:
             ]
         )()
 
+    def of_group(self) -> Any:
+        """What is one number per group: of sums over its parameters, and of arguments."""
+        x, y = self.element(1), self.element(0)
+        known = self.grouped or [lr]
+        return self.pick(
+            [
+                lambda: over_group(norm(x)),
+                lambda: over_group(total(x * y)) * self.pick(known),
+                lambda: over_group(mean(Abs(x))) + over_group(largest(y)),
+                lambda: Max(free, over_group(total(y))) / (1 + over_group(norm(x))),
+                lambda: when(self.pick([early, decay]), over_group(norm(y)), self.pick(known)),
+                lambda: when(over_group(norm(x)) > lr, 1 - beta1**t, self.pick(known)),
+            ]
+        )()
+
+    def define_of_group(self, name: str, equations: list[Eq]) -> None:
+        """An equation for a number of the group, which all that follows may read."""
+        d = series(name)
+        right = self.of_group()
+        if self.pick([True, False]):
+            right = beta1 * d[t - 1] + (1 - beta1) * right
+            begin = self.pick(["zero", "start", "first"])
+            if begin == "start":
+                equations.append(Eq(d[0], lr))
+            elif begin == "first":
+                equations.append(Eq(d[1], over_group(norm(grad[1]))))
+            self.grouped.append(d[t - 1])
+        equations.append(Eq(d[t], right))
+        self.grouped.append(d[t])
+        self.scalars += [d[t], d[t]]
+
     def copied(self, known: Sequence[Any]) -> Any:
         """Another name of something, perhaps of something else in another case."""
         x, y = self.pick(known), self.pick(known)
@@ -222,18 +255,23 @@ class Author:
         count = self.pick([1, 2, 3, 4])
         own = [series(f"x{index}", keep=self.pick([False, False, True])) for index in range(count)]
         self.elements += [x[t - 1] for x in own]
+        has_groups = self.pick([False, False, True])
+        if has_groups:
+            self.define_of_group("d", equations)
         for index in range(self.pick([0, 0, 1, 2])):
             self.define(series(f"n{index}"), self.reduced, lambda: self.reduction(), equations)
         for x in own:
             copies = self.pick([False, False, False, True])
             value = (lambda: self.copied(self.elements)) if copies else (lambda: self.element())
             self.define(x, self.elements, value, equations, averaged=not copies)
+        if has_groups and self.pick([False, True]):
+            self.define_of_group("e", equations)
         moved = series("moved", keep=self.pick([False, True]))  # what w is after the step
         if self.pick([False, False, False, True]):
             equations.append(Eq(moved[t], self.copied([w[t], w[t], w[t - 1], grad[t]])))
             self.elements.append(moved[t - 1])
         for index, known in enumerate((self.scalars, self.reduced, self.elements)):
-            if known and self.pick([False, True]):
+            if known and self.pick([False, True]) and not (has_groups and index == 0):
                 x, of = series(f"c{index}"), self.copied(known)
                 equations.append(Eq(x[t], of))
                 known += [x[t - 1], x[t - 1], x[t]]

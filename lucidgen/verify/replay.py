@@ -16,6 +16,7 @@ import numpy as np
 from ..ir.program import Program
 from ..operations.bounds import FLOAT32, FLOAT64
 from ..runtime import Parameter
+from ..runtime.rules.rule import GROUP_STEP
 from .emitted import arguments
 from .oracle import Setting, Trajectory
 from .rounding import Comparison, Enclosure, Undecided, compare
@@ -106,7 +107,10 @@ class _Driver:
         self.keys = {s.name: s.saved_as for s in setting.states()}
         state = {self.keys[name]: self.array(value) for name, value in run.states.items()}
         if run.t:
-            state["step"] = run.t
+            state["step"] = state[GROUP_STEP] = run.t
+        of_group = self.optimizer.rules[reading].group_keys
+        self.optimizer.param_groups[0] |= {k: state.pop(k) for k in of_group if k in state}
+        state.pop(GROUP_STEP, None)
         self.optimizer.state[self.parameter] = state
 
     def array(self, value: Any) -> Any:
@@ -117,7 +121,7 @@ class _Driver:
     def step(self, grad: Array) -> dict[str, Any]:
         self.parameter.grad = self.array(grad)
         self.optimizer.step()
-        state = self.optimizer.state[self.parameter]
+        state = {**self.optimizer.param_groups[0], **self.optimizer.state[self.parameter]}
         found = {"w": self.parameter.data}
         found |= {name: state[key] for name, key in self.keys.items()}
         return found

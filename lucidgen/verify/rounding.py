@@ -8,7 +8,7 @@ rounded to that type on its way (both targets pass scalars as arrays of it).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
@@ -17,11 +17,15 @@ import numpy as np
 import sympy
 from sympy.logic.boolalg import BooleanAtom
 
+from ..ir.groups import GROUP_SIZE, split
+from ..ir.lower import lower_rounds
 from ..ir.program import Input, Let, Program
 from ..operations import OPERATIONS
 from ..operations.bounds import FLOAT64, Approximation, Format, Truth
 from ..operations.reals import INFINITY, REALS, Value, real
-from ..spec.domains import Domain, domain_of
+from ..passes import optimize
+from ..spec.domains import Domain, domain_of, infer_domains
+from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Hyper
 from ..targets.common.trees import Node, Op, tree_of
 from .oracle import Setting, spread
@@ -133,8 +137,17 @@ class Enclosure:
         self.states = {n: approximations(real(value)) for n, value in self.states.items()}
 
     def step(self, grad: Any) -> None:
-        """The next step, with an exact gradient."""
-        on = self.choices()
+        """The next step, with an exact gradient.
+
+        What is per group is of a group that has no other parameters, and is among the states.
+        """
+        alone = GroupEnclosure([self], dict(self.states), self.t)
+        alone.step([grad])
+        self.states |= alone.states
+
+    def moved(self, program: Program, grad: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What a program of a step leaves behind, which is given numbers of a group."""
+        on = self.choices(program)
         inputs = {
             "t": approximations(real(self.t + 1)),
             "w[t - 1]": self.w,
@@ -142,36 +155,37 @@ class Enclosure:
             "grad_factor": Approximation(real(self.setting.grad_factor)),
             "grad_bound": Approximation(real(self.setting.grad_bound)),
             **{h.name: self.hyper(h) for h in self.setting.spec.hypers},
+            **given,
         }
-        for given in self.program.input("shape"):
-            inputs[given.symbol.name] = Approximation(real(self.setting.number(given.symbol)))
-        for output in self.program.outputs[1:]:
+        for number in program.input("shape"):
+            inputs[number.symbol.name] = Approximation(real(self.setting.number(number.symbol)))
+        kept = {series.name for series in self.setting.spec.states}
+        for output in program.outputs[1:]:
             name = output.after.name
-            if output.live.holds(on):
+            if name in kept and output.live.holds(on):
                 made = self.states[name] if name in self.states else self.start(name, output.domain)
                 inputs[output.before.name] = made
-        found = run(self.program, inputs, on, self.kind)
+        found = run(program, inputs, on, self.kind)
         shape = np.shape(self.w)
-        for output in self.program.outputs:
+        for output in program.outputs:
             name = output.after.name
             if name in found:
                 found[name] = spread(found[name], output.domain, shape)
-        self.w, self.t = found.pop("w"), self.t + 1
-        self.states |= found
+        return found
 
     def hyper(self, symbol: sympy.Symbol) -> Approximation:
         """A hyperparameter: the double that it is."""
         return Approximation(real(self.setting.hyper(symbol)))
 
-    def choices(self) -> dict[str, bool]:
-        """The static choices of the coming step."""
-        on = dict.fromkeys(self.program.choices, False)
+    def choices(self, program: Program) -> dict[str, bool]:
+        """The static choices of the coming step in a program."""
+        on = dict.fromkeys(program.choices, False)
         on |= {"scale_grad": self.setting.scales_grad, "first_w": self.t == 0}
         on |= {flag.name: self.setting.flag(flag) for flag in self.setting.spec.flags}
         for hyper in self.setting.spec.hypers:
             if hyper.special is not None:
                 on[f"use_{hyper.name}"] = self.setting.is_away(hyper)
-        on |= {name: self.setting.holds(asked) for name, asked in self.program.shapes}
+        on |= {name: self.setting.holds(asked) for name, asked in program.shapes}
         live = self.setting.states()
         for series in self.setting.spec.by_moment("first"):
             if series in self.setting.spec.states:
@@ -195,6 +209,83 @@ class Enclosure:
             return value
         stored = np.frompyfunc(self.kind.stored, 1, 1)(value)
         return spread(stored, domain, np.shape(self.w))
+
+
+@dataclass
+class GroupEnclosure:
+    """The trajectories of the parameters of a group, and the numbers that it keeps.
+
+    Its arguments are those of `oracle.Group`.
+    """
+
+    members: list[Enclosure]
+    states: dict[str, Any] = field(default_factory=dict)
+    t: int = 0
+
+    def __post_init__(self) -> None:
+        spec = self.members[0].setting.spec
+        domains = infer_domains(spec)
+        self.names = [s.name for s in spec.states if domains[s.name] is Domain.GROUP]
+        self.states = {n: self.states[n] for n in self.names if n in self.states}
+
+    def step(self, grads: Sequence[Any]) -> None:
+        """The next step, with exact gradients of those that take part."""
+        pairs = zip(self.members, grads, strict=True)
+        present = [(member, grad) for member, grad in pairs if grad is not None]
+        if not present:
+            return
+        given = self.numbers(present)
+        found = [member.moved(member.program, grad, given) for member, grad in present]
+        for (member, _), new in zip(present, found, strict=True):
+            member.w, member.t = new.pop("w"), member.t + 1
+            member.states |= new
+        self.states |= {name: given[name] for name in self.names}
+        self.t += 1
+
+    def numbers(self, present: Sequence[tuple[Enclosure, Any]]) -> dict[str, Any]:
+        """The numbers of the group that its parameters are given."""
+        one, parts = present[0][0], _rounds(self.members[0].setting.spec)
+        if parts is None:
+            return {}
+        before, rounds = parts
+        size = sum(np.size(member.w) for member, _ in present)
+        given: dict[str, Any] = {GROUP_SIZE: Approximation(real(size))}
+        for name in self.names:
+            made = self.states[name] if name in self.states else one.start(name, Domain.HOST)
+            given[before[name]] = made
+        for sums, shares, values in rounds:
+            if shares is not None:
+                every = [member.moved(shares, grad, given) for member, grad in present]
+                for name, kind in sums.items():
+                    row = OPERATIONS[kind]
+                    given[name] = row.bound(FLOAT64, np.array([own[name] for own in every]))
+            if values is not None:
+                on = one.choices(values) | {"first_w": self.t == 0}
+                on |= {f"first_{name}": name not in self.states for name in self.names}
+                hypers = {h.name: one.hyper(h) for h in one.setting.spec.hypers}
+                inputs = {"t": approximations(real(self.t + 1)), "w[t - 1]": one.w, **hypers}
+                made = run(values, {**inputs, **given}, on, one.kind)
+                given |= {name: value for name, value in made.items() if name != "w"}
+        return given
+
+
+@cache
+def _rounds(
+    spec: OptimizerSpec,
+) -> tuple[Mapping[str, str], list[tuple[dict[str, str], Program | None, Program | None]]] | None:
+    """The names of last values, and the programs of each round, of a spec that has groups."""
+    parts = split(spec)
+    if parts is None:
+        return None
+    rounds = [
+        (
+            {found.name: found.kind for found in lowered.round.sums},
+            lowered.shares and optimize(lowered.shares),
+            lowered.values and optimize(lowered.values),
+        )
+        for lowered in lower_rounds(parts)
+    ]
+    return {series.name: name for series, name in parts.before.items()}, rounds
 
 
 def _domains_of(program: Program, known: Mapping[sympy.Symbol, Any], array: Domain) -> Program:

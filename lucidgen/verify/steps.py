@@ -108,10 +108,10 @@ def _report(entry: Entry, cls: Any, every: list[Setting], machine: str, rule: An
 def _numbers(seed: int, kind: Any, rule: Any, setting: Setting) -> tuple[Any, list[Any]]:
     """A parameter, of the setting's shape if it has one, and gradients for it."""
     rng = np.random.default_rng(seed)
-    edges = np.array(HOSTILE[kind] if rule.elementwise else TAME, kind)
+    edges = np.array(TAME if rule.reduces else HOSTILE[kind], kind)
     columns = []
     for _ in range(STEPS + 1):
-        mixed = rng.standard_normal(6) * 10.0 ** rng.integers(-6 * rule.elementwise, 3, 6)
+        mixed = rng.standard_normal(6) * 10.0 ** rng.integers(-6 * (not rule.reduces), 3, 6)
         columns.append(np.stack([mixed.astype(kind), rng.permutation(edges)]))
     if setting.shape is not None:
         columns = [np.resize(column.T, setting.shape) for column in columns]

@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import sympy
 
 from ..operations.reals import Value, multiply, real
 from ..runtime.groups.shapes import choices
 from ..runtime.rules import Rule
+from ..runtime.rules.rule import GROUP_SIZE
 from .equivalence import Box, distance, run, source_of, values
 from .oracle import Trajectory
 
@@ -43,6 +45,9 @@ class SymbolicStep:
         What the gradient is multiplied with before the equations read it, besides its sign.
     """
 
+    #: What code gives of sums over groups; a step gives none.
+    sums: tuple[str, ...] = ()
+
     def __init__(self, rule: Rule, before: Trajectory, grad: Value, factor: float = 1.0) -> None:
         self.rule, self.before, self.grad, self.factor = rule, before, grad, factor
         self.setting = setting = before.setting
@@ -50,7 +55,9 @@ class SymbolicStep:
         # A rule also keeps what the equations read only under conditions that never hold.
         on = self.choices()
         kept = (s.name for s in rule.arrays if s.live is None or s.live(on))
-        self.kept = tuple(dict.fromkeys([*self.live, *kept]))
+        of_group = [state.name for state in rule.group_states]
+        own = (name for name in self.live if name not in of_group)
+        self.kept = tuple(name for name in dict.fromkeys([*own, *kept]) if name not in self.sums)
         self.point: dict[str, Value] = {
             "t": real(before.t + 1),
             "w": before.w,
@@ -60,6 +67,7 @@ class SymbolicStep:
             **{hyper.name: real(setting.hyper(hyper)) for hyper in setting.spec.hypers},
             **{rule.called(name): real(setting.number(sympy.Symbol(name))) for name in rule.reads},
             **{state.name: real(0) for state in rule.scalar_states},
+            **dict.fromkeys(self.sums, real(0)),
             **{name: before.last(name) for name in self.kept},
         }
 
@@ -77,7 +85,43 @@ class SymbolicStep:
         return max(distance(found[name], self.truth[name]) for name in self.truth)
 
     def computed(self, form: str) -> dict[str, Value]:
-        """What the rule's own code computes, in one of the forms."""
+        """What the rule's own code computes, in one of the forms, that of its rounds before it."""
+        known = self.numbers(form)
+        self.point.update(known)
+        of_group = {s.name: known[s.name] for s in self.rule.group_states if s.name in self.live}
+        return self.stepped(form) | of_group
+
+    def numbers(self, form: str) -> dict[str, Value]:
+        """The numbers of a group that has no other parameters."""
+        rule, known = self.rule, dict[str, Value]()
+        if not rule.rounds:
+            return known
+        known[rule.called(GROUP_SIZE)] = real(np.size(self.before.w))
+        choices = self.choices()
+        for state in rule.group_states:
+            known[state.before] = self.before.last(state.name)
+            choices[f"first_{state.name}"] = state.name not in self.before.states
+        for found in rule.rounds:
+            if found.shares is not None:
+                shares = _Shares(found.shares, self, tuple(found.sums), known)
+                known |= {name: shares.stepped(form)[name] for name in found.sums}
+            if found.values is not None:
+                function: Any = found.values
+                if form != "numpy":
+                    function = getattr(
+                        importlib.import_module(rule.targets["mlx"]), _name(function)
+                    )
+                point = {**self.point, **known}
+                given = {name: sympy.Symbol(name, real=True) for name in point} | choices
+                returned, _ = run(source_of(function), given, point)
+                known |= {
+                    name: box.value() if isinstance(box, Box) else real(box)
+                    for name, box in returned.items()
+                }
+        return known
+
+    def stepped(self, form: str) -> dict[str, Value]:
+        """What the code of the step computes, in one of the forms."""
         if form == "numpy":
             return self.numpy(_text(self.rule.scalars), source_of(self.rule.numpy))
         module = importlib.import_module(self.rule.targets["mlx"])
@@ -91,8 +135,8 @@ class SymbolicStep:
     def numpy(self, host: str | None, step: str) -> dict[str, Value]:
         """What the texts of the host arithmetic and of a NumPy step compute."""
         given = self.hosted(host)
-        names = ("w", *self.live)
-        writes = frozenset(("w", *self.kept))
+        names = ("w", *self.live, *self.sums)
+        writes = frozenset(("w", *self.kept, *self.sums))
         _, boxes = run(step, self.decided(given), self.point, writes=writes)
         found = values({name: boxes[name] for name in names if name in boxes})
         return found | self.scalars(given)
@@ -107,7 +151,8 @@ class SymbolicStep:
         names = ("w", *(state.name for state in self.rule.arrays))
         returned = returned if isinstance(returned, tuple) else (returned,)
         found = values(dict(zip(names, returned, strict=True)))
-        found = {name: value for name, value in found.items() if name in ("w", *self.live)}
+        wanted = ("w", *self.live, *self.sums)
+        found = {name: value for name, value in found.items() if name in wanted}
         return found | self.scalars(given)
 
     def choices(self) -> dict[str, bool]:
@@ -155,3 +200,18 @@ class SymbolicStep:
 
 def _text(function: Callable[..., Any] | None) -> str | None:
     return None if function is None else source_of(function)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(function.__name__)
+
+
+class _Shares(SymbolicStep):
+    """What a parameter gives to sums over its group, which the code of their rule computes."""
+
+    def __init__(
+        self, rule: Rule, step: SymbolicStep, sums: tuple[str, ...], known: Mapping[str, Value]
+    ) -> None:
+        self.sums = sums
+        super().__init__(rule, step.before, step.grad, step.factor)
+        self.point.update(known)

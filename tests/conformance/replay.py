@@ -149,8 +149,18 @@ def _steps(
 
 
 def held_by(optimizer: Any, parameters: Sequence[Any]) -> list[State]:
-    """What state_dict says of each parameter, and its data under "w", in float64."""
-    states = optimizer.state_dict()["state"]
+    """What state_dict says of each parameter, and its data under "w", in float64.
+
+    A parameter that has begun has the numbers of its group besides.
+    """
+    saved = optimizer.state_dict()
+    states, rules = saved["state"], getattr(type(optimizer), "rules", {})
+    kept = rules[optimizer.dialect].group_keys if rules else ()
+    keys = [key for key in kept if key != "group_step"]
+    for group in saved["param_groups"] if keys else ():
+        for index in group["params"]:
+            if index in states:
+                states[index] |= {key: group[key] for key in keys if key in group}
     return [
         {
             "w": np.array(parameter.data, dtype=np.float64),

@@ -18,6 +18,9 @@ from adafactor_cases import repeated
 from cases import CASES, CHECKPOINTS, Case, starts
 from compare import FLOAT64, Tolerance, moved, scaled
 from element_cases import DIALECTS, ELEMENT_CASES, KERAS_CASES
+from group_cases import DIALECTS as OF_GROUPS
+from group_cases import GROUP_CASES, OPTAX_DIALECTS
+from group_cases import OPTAX_CASES as GROUPS_OF_OPTAX
 from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
 from recording import Recording
 from replay import numpy64, run
@@ -37,11 +40,18 @@ HEADROOM = 3
 # The last one is for VSGD, of which the library squares differences term by term, which cancel.
 BOUNDS = (1e-14, 1e-13, 1e-12, 1e-11)
 LIBRARIES = ("torch", "lucid2", "keras", "optax", "mlx", "pytorch_optimizer", "elements")
-LIBRARIES += ("more_keras", *(f"adafactor_{library}" for library in ADAFACTOR))
+LIBRARIES += (
+    "groups",
+    "groups_optax",
+    "more_keras",
+    *(f"adafactor_{library}" for library in ADAFACTOR),
+)
 #: The cases and dialects of recordings that do not have those of torch.
 OF: dict[str, tuple[Mapping[str, Case], Mapping[str, str]]] = {
     "pytorch_optimizer": (MORE_CASES, PYTORCH_OPTIMIZER),
     "elements": (ELEMENT_CASES, DIALECTS),
+    "groups": (GROUP_CASES, OF_GROUPS),
+    "groups_optax": (GROUPS_OF_OPTAX, OPTAX_DIALECTS),
     "more_keras": (KERAS_CASES, {"FTRL": "keras"}),
     **{f"adafactor_{name}": (of, {"Adafactor": name}) for name, of in ADAFACTOR.items()},
 }

@@ -35,7 +35,20 @@ READINGS = [
 
 
 #: States that are sums or averages of what is not negative, by their names in the equations.
-NOT_NEGATIVE = {"v", "v_max", "n", "s", "u", "r", "c", "b_squared", "m_squared", "b_g", "b_hat"}
+NOT_NEGATIVE = {
+    "a",
+    "v",
+    "v_max",
+    "n",
+    "s",
+    "u",
+    "r",
+    "c",
+    "b_squared",
+    "m_squared",
+    "b_g",
+    "b_hat",
+}
 
 
 @cache

@@ -352,4 +352,4 @@ def test_a_new_spec_writes_a_cube_root_as_the_language_has_it() -> None:
 
 
 def test_where_has_the_places_of_both_languages() -> None:
-    assert ~Where(0) == EVERYWHERE | Where.ARRAYS
+    assert ~Where(0) == EVERYWHERE | Where.ARRAYS | Where.GROUPS

@@ -153,7 +153,7 @@ def test_every_pass_preserves_meaning(data: st.DataObject) -> None:
     program = lower(spec)
     step = Enclosure(setting, program, FLOAT64, np.zeros((2, 2)), {}, data.draw(st.integers(0, 1)))
     step.states |= {s.name: None for s in spec.states if data.draw(st.booleans())}
-    on = step.choices()
+    on = step.choices(program)
     inputs = inputs_of(data.draw, program, setting)
     expected = programs.run(program, inputs, on)
     agree(expected, programs.run(resolve(program, on_flags(program, on)), inputs, on), "resolve")
@@ -178,5 +178,5 @@ def test_the_order_of_equations_does_not_matter(data: st.DataObject) -> None:
     programs_ = [lower(spec), lower(other)]
     step = Enclosure(setting, programs_[0], FLOAT64, np.zeros((2, 2)))
     inputs = inputs_of(data.draw, programs_[0], setting)
-    one, two = (programs.run(program, inputs, step.choices()) for program in programs_)
+    one, two = (programs.run(program, inputs, step.choices(program)) for program in programs_)
     agree(one, two, "shuffled")

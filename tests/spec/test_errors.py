@@ -29,6 +29,150 @@ def problems(tmp_path: Path, source: str) -> list[Problem]:
 
 # Source, the line (from the first after START), and words of the message, equation and remedy.
 WRONG = {
+    "a sum over a group of elements that are not reduced": (
+        """
+        d = series("d")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(d[t], over_group(grad[t])),
+                Eq(w[t], w[t - 1] - lr * d[t] * grad[t]),
+            )
+        )
+        """,
+        4,
+        (
+            "over_group(grad[t]) is of a quantity per element, which is not reduced to one number",
+            "in  d[t] = over_group(grad[t])",
+            "Write over_group(total(x)), or mean, norm or largest of a quantity per element.",
+        ),
+    ),
+    "a sum over a group of rows": (
+        """
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(w[t], w[t - 1] - lr * over_group(row_mean(grad[t]))),
+            )
+        )
+        """,
+        3,
+        ("over_group(row_mean(grad[t])) is of a quantity per row", "Write over_group(total(x))"),
+    ),
+    "a sum over a group of what is per group": (
+        """
+        d, e = series("d"), series("e")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(d[t], over_group(norm(grad[t]))),
+                Eq(e[t], over_group(d[t])),
+                Eq(w[t], w[t - 1] - lr * e[t] * grad[t]),
+            )
+        )
+        """,
+        5,
+        ("over_group(d[t]) is of a quantity per group, which is one number already",),
+    ),
+    "a reduction of what is per group": (
+        """
+        d = series("d")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(d[t], over_group(norm(grad[t]))),
+                Eq(w[t], w[t - 1] - lr * over_group(total(d[t])) * grad[t]),
+            )
+        )
+        """,
+        5,
+        ("total(d[t]) reduces a per-group quantity", "one number for the whole group already"),
+    ),
+    "a sum over a group of a number": (
+        """
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(w[t], w[t - 1] - over_group(lr) * grad[t]),
+            )
+        )
+        """,
+        3,
+        ("over_group(lr) is of a plain number, which no parameter changes", "over_group(total(x))"),
+    ),
+    "a mean over a group of what is per column": (
+        """
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(w[t], w[t - 1] - lr * over_group(mean(column_max(grad[t]))) * grad[t]),
+            )
+        )
+        """,
+        3,
+        ("is a mean of what is not per element", "over_group(total(x)) / over_group(total(y))"),
+    ),
+    "a start that sums over a group": (
+        """
+        d = series("d")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(d[0], over_group(norm(w[0]))),
+                Eq(d[t], d[t - 1]),
+                Eq(w[t], w[t - 1] - lr * d[t] * grad[t]),
+            )
+        )
+        """,
+        4,
+        ("a start reduces a tensor", "Let the first update do it: Eq(x[1], ...)"),
+    ),
+    "a number of a group that begins as the weights": (
+        """
+        d = series("d")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(d[0], w[0]),
+                Eq(d[t], d[t - 1] + over_group(norm(grad[t]))),
+                Eq(w[t], w[t - 1] - lr * d[t] * grad[t]),
+            )
+        )
+        """,
+        5,
+        ("d[t] is one number per group, but d begins as one per element", "begin as a number too"),
+    ),
+    "a number of a group that reads a shape": (
+        """
+        d = series("d")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(d[t], rows * over_group(norm(grad[t]))),
+                Eq(w[t], w[t - 1] - lr * d[t] * grad[t]),
+            )
+        )
+        """,
+        4,
+        ("d is one number per group and reads rows, of which each", "inside of over_group(...)"),
+    ),
+    "a sum over a group that needs itself": (
+        """
+        d = series("d")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(d[t], over_group(norm(d[t] * grad[t]))),
+                Eq(w[t], w[t - 1] - lr * d[t] * grad[t]),
+            )
+        )
+        """,
+        4,
+        ("a cycle: d[t] -> d[t]", "at t - 1"),
+    ),
+    "a group in a schedule": (
+        """
+        from lucidgen.spec.schedule import Schedule, base, value
+        from lucidgen.spec.schedule import t as n
+        A = Schedule(
+            "A", (), (
+                Eq(value[n], base * over_group(norm(base))),
+            )
+        )
+        """,
+        5,
+        ("over_group(norm(base)) asks for parameters, of which a schedule knows none",),
+    ),
     "rows where there are none": (
         """
         A = OptimizerSpec(

@@ -53,7 +53,7 @@ def step_at(
         point[name] = abs(point[name])
     if "g_avg" in point:  # the mean of squares is larger than the square of the mean
         point["v"] = point["v"] + point["g_avg"] ** 2
-    for state in rule.scalar_states:
+    for state in (*rule.scalar_states, *rule.group_states):
         point[state.name] = real(float(rng.uniform(0.2, 0.8)))
     made = {series.name for series in spec.by_moment("first")} if created else set()
     states = {s.name: point[s.name] for s in setting.states() if s.name not in made}

@@ -97,7 +97,7 @@ def findings(
     machines: Sequence[str] = ("numpy",),
 ) -> list[Finding]:
     rng = np.random.default_rng(seed)
-    reduced = not cls.rules[spec.reading].elementwise
+    reduced = cls.rules[spec.reading].reduces
     start, *grads = (numbers(rng, dtype, reduced) for _ in range(3))
     if setting.shape is not None:
         start, *grads = (np.resize(array, setting.shape) for array in (start, *grads))

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from .aggmo import AggMo
     from .aida import Aida
     from .asgd import ASGD
+    from .dadaptation import DAdaptAdaGrad, DAdaptAdam, DAdaptLion, DAdaptSGD
     from .diffgrad import DiffGrad
+    from .dog import DoG, DoWG
     from .exadam import EXAdam
     from .fadam import FAdam
     from .fromage import Fromage
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from .padam import PAdam, Padam
     from .pid import PID
     from .pnm import PNM, AdaPNM
+    from .prodigy import Prodigy
     from .qhadam import QHAdam
     from .qhm import QHM
     from .radam import RAdam
@@ -102,7 +105,13 @@ __all__ = [
     "Aida",
     "CautiousAdamW",
     "CautiousLion",
+    "DAdaptAdaGrad",
+    "DAdaptAdam",
+    "DAdaptLion",
+    "DAdaptSGD",
     "DiffGrad",
+    "DoG",
+    "DoWG",
     "EXAdam",
     "ExponentialMovingAverage",
     "FAdam",
@@ -119,6 +128,7 @@ __all__ = [
     "Options",
     "PAdam",
     "Padam",
+    "Prodigy",
     "QHAdam",
     "RAdam",
     "RMSprop",
@@ -152,7 +162,9 @@ _MODULES = {
     ".aggmo": ["AggMo"],
     ".aida": ["Aida"],
     ".asgd": ["ASGD"],
+    ".dadaptation": ["DAdaptAdaGrad", "DAdaptAdam", "DAdaptLion", "DAdaptSGD"],
     ".diffgrad": ["DiffGrad"],
+    ".dog": ["DoG", "DoWG"],
     ".exadam": ["EXAdam"],
     ".fadam": ["FAdam"],
     ".fromage": ["Fromage"],
@@ -170,6 +182,7 @@ _MODULES = {
     ".padam": ["PAdam", "Padam"],
     ".pid": ["PID"],
     ".pnm": ["AdaPNM", "PNM"],
+    ".prodigy": ["Prodigy"],
     ".qhadam": ["QHAdam"],
     ".qhm": ["QHM"],
     ".radam": ["RAdam"],

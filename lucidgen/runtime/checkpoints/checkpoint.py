@@ -25,7 +25,7 @@ from ..groups.states import MASTER_WEIGHT
 from ..rules.rule import reading_of
 from .libraries import converted, in_layout
 from .matching import check_shape, matched, parsed
-from .restoring import UNCOUNTABLE, copied, new_entry, new_values
+from .restoring import UNCOUNTABLE, check_group, copied, new_entry, new_values
 
 #: The options that are saved, and what they are if they are not.
 _UNSET: dict[str, Any] = {"max_grad_norm": None, "accumulation_steps": 1, "accumulated": 0}
@@ -107,6 +107,8 @@ def load(optimizer: Owner, state_dict: Mapping[str, Any]) -> None:
             values, settings = new_values(optimizer, present, saved, where)
             for name, value in values.items():
                 engine.check_change(name, present.get(name), value, group=index)
+            kept = (state.get(key) or {} for key in ids)
+            check_group(optimizer._rule, values, kept, where)
             new_groups.append((values, settings))
             for target, key in zip(targets[index], ids, strict=True):
                 entry = state.get(key) or {}

@@ -7,7 +7,7 @@ keys. Changes nothing; ``checkpoint`` puts the results in place.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,10 +53,26 @@ def new_values(
     current = {
         key: value
         for key, value in present.items()
-        if key not in STRUCTURE and not is_note(rule, key)
+        if key not in STRUCTURE and not is_note(rule, key) and key not in rule.group_keys
     }
     values = check_values(rule, optimizer.rules, {**current, **found}, where)
     return values, settle(rule, values, where)
+
+
+def check_group(
+    rule: Rule | None, values: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], where: str
+) -> None:
+    """Refuse a saved group that lacks what it must have kept, since parameters of it have begun."""
+    if rule is None or not rule.rounds or not any(entries):
+        return
+    required = (state.key for state in rule.group_states if not state.first)
+    missing = [key for key in required if key not in values]
+    if missing:
+        raise ValueError(
+            f"{where}: {', '.join(map(repr, missing))} missing from the saved group, which the "
+            "states of its parameters go with; remove their entries from state_dict['state'] to "
+            "start the group afresh"
+        )
 
 
 def is_same(value: Any, expected: object) -> bool:

@@ -85,11 +85,12 @@ class Bucket:
 
     ``values`` is everything a step function may name, arrays apart; ``choices`` the part of it that
     is static, ``scalars`` the new values of the scalar states by key. ``changed`` are values that
-    are not those of the settings; ``is_first`` says whether it is the first step of the weights,
+    are not those of the settings, and the numbers of a group, without which they are nan;
+    ``is_first`` says whether it is the first step of the weights,
     where that is not to be seen from ``t``.
     """
 
-    __slots__ = ("choices", "scalars", "settings", "t", "values")
+    __slots__ = ("choices", "key", "scalars", "settings", "t", "values")
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class Bucket:
         rule, states, number = settings.rule, settings.scalars, arithmetic.number
         self.settings = settings
         self.t = t
+        self.key = t, firsts, scalars
         self.choices = {
             **_no_firsts(rule),
             **settings.choices,
@@ -112,8 +114,7 @@ class Bucket:
             "first_w": t == 1 if is_first is None else is_first,
         }
         values: dict[str, Any] = {"t": number(t), **settings.values, **self.choices}
-        if changed is not None:
-            values.update(changed)
+        values.update(rule.unknown if changed is None else changed)
         olds = dict(zip(states, scalars, strict=True))
         for state in rule.scalar_states:
             # One that these choices do not need is still a parameter of the function.
@@ -121,6 +122,17 @@ class Bucket:
         self.values, conditions = arithmetic.completed(rule, values)
         self.choices.update(conditions)
         self.scalars = {state.key: self.values[state.name] for state in states}
+
+    def knowing(self, given: Mapping[str, Any]) -> Bucket:
+        """The bucket with the numbers of its group."""
+        return Bucket(self.settings, *self.key, changed=given).scaled_as(self)
+
+    def scaled_as(self, other: Bucket) -> Bucket:
+        """This bucket, with gradients that are multiplied as another one's are."""
+        for name in ("scale_grad", "grad_factor"):
+            self.values[name] = other.values[name]
+        self.choices["scale_grad"] = other.choices["scale_grad"]
+        return self
 
     def scaled(self, factor: Any) -> Bucket:
         """The bucket with gradients that are multiplied by a number, or by an MLX array."""

@@ -14,10 +14,10 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from ..arrays import is_mlx
-from ..checking import as_bool, as_number, nearest, shown
+from ..arrays import as_real, is_mlx
+from ..checking import as_bool, as_count, as_number, nearest, shown
 from ..rules.calling import call_in_ieee
-from ..rules.rule import Flag, Hyper, Rule, State, equation_axes
+from ..rules.rule import GROUP_STEP, Flag, Hyper, Rule, State, equation_axes
 from .shapes import choices, numbers, states_of
 
 #: What a group may hold besides the arguments of its class.
@@ -104,6 +104,7 @@ class Settings:
     __slots__ = (
         "_alike",
         "_of",
+        "_under",
         "arrays",
         "choices",
         "given",
@@ -120,6 +121,7 @@ class Settings:
         self.rule, self.given = rule, values
         self._of: dict[tuple[int, ...], Settings] = {}
         self._alike: dict[Any, Settings] = {}
+        self._under: dict[Rule, Settings] = {}
         self.values: dict[str, float] = {}
         called = rule.called
         self.choices: dict[str, bool] = {called(f.name): values[f.name] for f in rule.flags}
@@ -157,6 +159,13 @@ class Settings:
             made = Settings(self.rule, self.given, shape)
             alike = (*made.choices.values(), *made.values.values())
             found = self._of[shape] = self._alike.setdefault(alike, made)
+        return found
+
+    def under(self, rule: Rule) -> Settings:
+        """The same values under another rule: that of the group's shares."""
+        found = self._under.get(rule)
+        if found is None:
+            found = self._under[rule] = Settings(rule, self.given)
         return found
 
     def check_shape(self, shape: tuple[int, ...], label: str) -> None:
@@ -258,6 +267,16 @@ def as_bound(value: Any, where: str) -> float:
     return number
 
 
+def as_kept(rule: Rule, key: str, value: Any, where: str) -> float | int:
+    """What a group keeps from step to step: a number, or the count of its steps."""
+    if key == GROUP_STEP:
+        return as_count(value, f"{where}: {key}", at_least=0)
+    found = as_real(key, value, where)
+    if found.size != 1:
+        raise ValueError(f"{where}: {key} must be one number, got {shown(value)}")
+    return float(found.reshape(()))
+
+
 def as_argument(argument: Hyper | Flag, value: Any, where: str) -> Any:
     """The checked value of an argument."""
     if isinstance(argument, Flag):
@@ -301,21 +320,25 @@ def check_values(
             checked[name] = value
         elif name == CLIP_VALUE:
             checked[name] = None if value is None else as_bound(value, where)
+        elif name in rule.group_keys:
+            checked[name] = as_kept(rule, name, value, where)
         elif name in rule.arguments:
             checked[name] = as_argument(rule.arguments[name], value, where)
         elif name in rule.ignored:
-            known = argument_of(rules, name)
-            checked[name] = value if known is None else as_argument(known, value, where)
+            argument = argument_of(rules, name)
+            checked[name] = value if argument is None else as_argument(argument, value, where)
         elif name in rule.unsupported:
-            known = argument_of(rules, name)
-            if known is not None and as_argument(known, value, where) != rule.unsupported[name]:
+            argument = argument_of(rules, name)
+            default = rule.unsupported[name]
+            if argument is not None and as_argument(argument, value, where) != default:
                 having = [dialect for dialect in rules if name in rules[dialect].arguments]
                 raise ValueError(
                     f"{where}: {name}={shown(value)} is not part of the dialect {rule.dialect!r}; "
                     f"{_who_has(having)}"
                 )
         else:
-            hint = nearest(name, (*rule.arguments, *rule.ignored, CLIP_VALUE))
+            known = (*rule.arguments, *rule.ignored, *rule.group_keys, CLIP_VALUE)
+            hint = nearest(name, known)
             raise ValueError(f"{where}: unknown key {shown(name)}; {hint}")
     missing = [name for name in rule.arguments if name not in checked]
     if missing:

@@ -18,7 +18,11 @@ HostFunction = Callable[..., dict[str, float | bool]]
 #: The numbers of a shape, as specs call them.
 NUMBERS = ("ndim", "size", "rows", "columns")
 
-DOMAINS = ("element", "row", "column", "matrix", "tensor", "scalar")
+#: What a group keeps besides its states, its own count of steps; and what functions call the number
+#: of elements of all its parameters that take part.
+GROUP_STEP, GROUP_SIZE = "group_step", "group_size"
+
+DOMAINS = ("element", "row", "column", "matrix", "tensor", "group", "scalar")
 
 
 def equation_axes(shape: tuple[int, ...], matrices: str) -> tuple[int, ...]:
@@ -106,6 +110,7 @@ class State:
     the state is needed, ``start`` gives its first value (zeros without it), and ``first`` says that
     the equations treat the step in which it is created by themselves (``first_<name>``).
     ``matrices`` is that of the rule, where there is something for each row, column or matrix.
+    ``before`` is what functions call the last value of what a group keeps.
     """
 
     name: str
@@ -115,6 +120,7 @@ class State:
     start: Callable[..., Any] | None = None
     first: bool = False
     matrices: str = "last"
+    before: str = ""
 
     def __post_init__(self) -> None:
         if self.domain not in DOMAINS:
@@ -126,7 +132,7 @@ class State:
         """The state's shape for a parameter of shape ``of``."""
         if self.domain == "element":
             return of
-        if self.domain in ("tensor", "scalar"):
+        if self.domain in ("tensor", "group", "scalar"):
             return ()
         axes = equation_axes(of, self.matrices)
         if self.domain == "matrix":
@@ -154,6 +160,20 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Round:
+    """What is computed of a whole group at once, before its parameters step.
+
+    ``shares`` is a rule whose states of these names are what a parameter gives to each of the
+    ``sums``; all else it leaves as it is. Shares are joined as ``sums`` says: "total" or "largest".
+    ``values`` makes numbers of the group of the sums, and of what is known before.
+    """
+
+    sums: Mapping[str, str] = field(default_factory=dict)
+    shares: Rule | None = None
+    values: HostFunction | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
     """One reading (dialect) of an optimizer: its data, and the functions that compute it.
 
@@ -173,6 +193,9 @@ class Rule:
     the numbers of the shape and of hyperparameters. ``reads`` are the numbers that are read
     besides, ``matrix_equations`` equations that need matrices, each with the choices of shapes
     under which it holds.
+
+    ``rounds`` are what is computed of a group before, ``given`` the names of the results, which
+    functions are given. ``group_states`` are those that the group keeps.
     """
 
     name: str
@@ -194,6 +217,9 @@ class Rule:
     reads: tuple[str, ...] = ()
     matrix_equations: tuple[tuple[str, Callable[[Mapping[str, bool]], bool]], ...] = ()
     scratch: int = 0
+    rounds: tuple[Round, ...] = ()
+    given: tuple[str, ...] = ()
+    group_states: tuple[State, ...] = ()
     scalars: HostFunction | None = None
     numpy: Callable[..., None]
     targets: Mapping[str, str] = field(default_factory=dict)
@@ -254,7 +280,24 @@ class Rule:
     def counts_steps(self) -> bool:
         """Whether a step count is kept: something names t, or the first step of w differs."""
         named = names_of(self.numpy) + (names_of(self.scalars) if self.scalars else ())
-        return self.uses_step or "first_w" in named
+        shares = (found.shares for found in self.rounds if found.shares is not None)
+        return self.uses_step or "first_w" in named or any(rule.counts_steps for rule in shares)
+
+    @property
+    def reduces(self) -> bool:
+        """Whether an element's step depends on other elements: of its tensor, or of its group."""
+        return not self.elementwise or bool(self.rounds)
+
+    @cached_property
+    def unknown(self) -> Mapping[str, float]:
+        """The numbers of a group, as long as it is not known what they are."""
+        return dict.fromkeys(self.given, math.nan)
+
+    @cached_property
+    def group_keys(self) -> tuple[str, ...]:
+        """The keys of what a group keeps."""
+        kept = (GROUP_STEP,) if self.rounds else ()
+        return (*(state.key for state in self.group_states), *kept)
 
     @cached_property
     def arrays(self) -> tuple[State, ...]:

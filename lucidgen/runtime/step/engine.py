@@ -23,7 +23,7 @@ from ..engine import Loaded, Owner, Target
 from ..groups.bucket import Part
 from ..groups.grouping import group_label, new_group, settled
 from ..groups.parameters import describe
-from ..groups.settings import is_note
+from ..groups.settings import Group, is_note
 from ..groups.states import States
 from ..rules.rule import rate_of
 from . import clipping
@@ -31,6 +31,7 @@ from .accumulation import Accumulation
 from .hooks import Handle, Hook, Hooks
 from .last_step import LastStep
 from .masters import Masters
+from .rounds import Rounds
 from .sorting import Checked
 
 
@@ -46,6 +47,7 @@ class ParameterEngine:
         self._masters = Masters() if owner._options.get("master_weights") else None
         self._hooks: Hooks | None = None
         self._last_step = LastStep()
+        self._rounds: Rounds | None = None  # where a rule has some
 
     # -- updates ----------------------------------------------------------------------------------
 
@@ -93,12 +95,34 @@ class ParameterEngine:
             if type(factor) is not float or factor != 1:
                 for part in parts:
                     part.bucket = part.bucket.scaled(factor)
+        kept = self._of_groups(owner, groups, sorted_)
         for call in _prepared(parts, owner.kernel, last.own):
             call.run()
         for part in parts:
             _advance(part)
+        for group, new in kept:
+            dict.update(group, new)
         last.remember(groups, sorted_)
         return norm
+
+    def _of_groups(
+        self, owner: Owner, groups: Sequence[Checked], sorted_: Sequence[list[Part]]
+    ) -> list[tuple[Group, dict[str, Any]]]:
+        """Tell parts the numbers of their group; what groups keep after the step."""
+        kept: list[tuple[Group, dict[str, Any]]] = []
+        kernel, own = kernel_choice.of_shares(owner.kernel), self._last_step.own
+        for group, (_, settings, *_), parts in zip(
+            owner.param_groups, groups, sorted_, strict=True
+        ):
+            if parts and settings.rule.rounds:
+                if self._rounds is None:
+                    self._rounds = Rounds()
+                prepare = partial(_prepared, kernel=kernel, own=own)
+                known, new = self._rounds.run(settings, group, parts, prepare)
+                for part in parts:
+                    part.bucket = part.bucket.knowing(known)
+                kept.append((group, new))
+        return kept
 
     def add_hook(self, owner: Owner, hook: Hook, is_before: bool) -> Handle:
         if owner._rule is None:
@@ -178,8 +202,10 @@ class ParameterEngine:
     ) -> None:
         rule = owner._rule
         for present, (values, _) in zip(owner.param_groups, groups, strict=True):
-            for key in [key for key in present if is_note(rule, key) and key not in values]:
-                del present[key]
+            kept = () if rule is None else rule.group_keys
+            for key in [key for key in present if is_note(rule, key) or key in kept]:
+                if key not in values:
+                    del present[key]
             present.update(values)
         self.state.clear()
         for target, entry in entries:

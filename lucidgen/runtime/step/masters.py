@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_mlx, as_numpy, is_half, is_mlx, plain
+from ..arrays import as_mlx, as_numpy, in_single, is_half, is_mlx, plain
 from ..backends.numpy_arrays import private
 from ..groups.parameters import Parameter
 from ..groups.states import MASTER_WEIGHT, Slot, States
@@ -76,7 +76,7 @@ class StandIn(Parameter):
     __slots__ = ("param", "seen")
 
     def __init__(self, param: Any) -> None:
-        super().__init__(_wide(param.data))
+        super().__init__(in_single(param.data))
         self.param = param
         self.seen: Any = None  # an MLX array that the master was rounded to
 
@@ -84,7 +84,7 @@ class StandIn(Parameter):
         """Take over what was loaded, and what was set."""
         data, saved = self.param.data, entry.get(MASTER_WEIGHT)
         if saved is None or tuple(saved.shape) != tuple(data.shape):
-            self.data, self.seen = _wide(data), data
+            self.data, self.seen = in_single(data), data
             return
         if saved is not self.data or is_mlx(saved) is not is_mlx(data):
             self.data, self.seen = _converted(saved, data), None
@@ -111,18 +111,11 @@ class StandIn(Parameter):
 
 def master_of(weight: Any, master: Any) -> Any:
     """The master of an MLX array: the one there is, or the weight where that has been set."""
-    wide = _wide(weight)
+    wide = in_single(weight)
     if master is None or tuple(master.shape) != tuple(weight.shape):
         return wide
     same = master.astype(weight.dtype) == weight
     return sys.modules["mlx.core"].where(same, master, wide)
-
-
-def _wide(data: Any) -> Any:
-    """A copy in float32."""
-    if isinstance(data, np.ndarray):
-        return data.astype(np.float32, order="K")
-    return data.astype(sys.modules["mlx.core"].float32)
 
 
 def _converted(saved: Any, like: Any) -> Any:

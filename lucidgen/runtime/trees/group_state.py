@@ -24,7 +24,8 @@ from ..arrays import as_mlx, is_half
 from ..backends.mlx_arrays import state_array
 from ..groups.settings import CLIP_VALUE, Group, Settings, as_argument, as_bound, as_hyper
 from ..groups.states import MASTER_WEIGHT
-from ..rules.rule import Hyper, rate_of
+from ..rules.rule import GROUP_STEP, Hyper, rate_of
+from . import rounds
 from .counts import check_count
 from .rate import is_schedule, value_at
 from .tracing import Tracing
@@ -87,7 +88,7 @@ class GroupState:
         self.state.clear()
         self.state["step"] = self._count(0)
         self._set_lr()
-        self.state.update(self._scalars())
+        self.state.update({**self._scalars(), **rounds.begin(self.settings)})
         self._tracing = Tracing()
         self._tracing.put(self.state["step"])
 
@@ -107,7 +108,7 @@ class GroupState:
         self.adopt(found)
         if self.layout.rate not in self.state:
             self._set_lr()
-        _add(self.state, self._scalars())
+        _add(self.state, {**self._scalars(), **rounds.begin(self.settings)})
         entries = {name: found["params"].get(name, {}) for name in arrays}
         for name, array in arrays.items():
             _add(entries[name], self._entry(name, array))
@@ -189,7 +190,8 @@ class GroupState:
 
     def check_change(self, key: str, old: Any, new: Any) -> None:
         """Refuse a change that a traced step would not notice: of anything but the rate."""
-        if key != self.rate and not _are_equal(new, old) and self._tracing.has_happened():
+        is_fixed = key != self.rate and key not in self.rule.group_keys
+        if is_fixed and not _are_equal(new, old) and self._tracing.has_happened():
             raise RuntimeError(
                 f"{self.label}: {key} cannot change after the step was traced by mx.compile, which "
                 f"has fixed {old!r}; only {self.rate} can. Call init(params) and compile anew"
@@ -220,8 +222,12 @@ class GroupState:
             self.layout.put(self.state, tree, late)
             entries |= late
         update = Update(self.common, self.settings, self.state, entries, factor)
+        kept: dict[str, Array] = {}
+        if self.rule.rounds and gradients:
+            update.known, kept = rounds.numbers(update, arrays, gradients)
         new = {name: update.parameter(name, arrays[name], gradients[name]) for name in gradients}
         update.store()
+        self.state.update(kept)
         self._tracing.put(self.state["step"])
         return new
 
@@ -241,6 +247,9 @@ class GroupState:
             # It may be a schedule's, or written there by the user.
             if np.float32(self.group[self.rate]) != lr:
                 found[self.rate] = lr
+        for key in self.rule.group_keys:
+            if key in self.state:
+                found[key] = self.state[key].item()
         return found
 
     def saved_entries(self) -> dict[str, dict[str, Any]]:
@@ -329,9 +338,12 @@ class GroupState:
 
     def load(self, values: Mapping[str, Any], settings: Settings, state: dict[str, Any]) -> None:
         """Put checked values and the state that ``loaded`` made of entries in place."""
-        dict.update(self.group, values)
+        of_group = {key: values[key] for key in self.rule.group_keys if key in values}
+        dict.update(self.group, {key: values[key] for key in values if key not in of_group})
         self.group.settings = settings
-        for key in ("step", *(state.key for state in self.rule.scalar_states)):
+        state.update({**rounds.begin(settings), **self._clock(of_group)})
+        scalars = (state.key for state in self.rule.scalar_states)
+        for key in ("step", *scalars, *self.rule.group_keys):
             if key not in state:
                 self.state.pop(key, None)
         kept = self.entries
@@ -358,9 +370,8 @@ class GroupState:
 
     def _clock(self, values: Mapping[str, Any]) -> dict[str, Array]:
         """Step count, learning rate and scalar states as 0-d arrays."""
-        kinds = {
-            key: getattr(mx, self.layout.count) if key == "step" else mx.float32 for key in values
-        }
+        kinds = dict.fromkeys(values, mx.float32)
+        kinds |= {"step": getattr(mx, self.layout.count), GROUP_STEP: mx.int32}
         return {
             key: value.astype(kinds[key])
             if isinstance(value, mx.array)

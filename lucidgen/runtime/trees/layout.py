@@ -31,8 +31,8 @@ Entry = dict[str, Any]
 
 def layout_of(rule: Rule) -> Layout:
     """The layout of a reading."""
-    # MLX's has one number for all parameters, where each may need its own.
-    has_own_numbers = rule.asks_shapes and bool(rule.scalar_states)
+    # MLX's has one number for all parameters, where each may need its own, and none of a group.
+    has_own_numbers = (rule.asks_shapes and bool(rule.scalar_states)) or rule.rounds
     return InTree(rule) if rule.dialect == LIBRARY and not has_own_numbers else ByName(rule)
 
 
@@ -56,7 +56,8 @@ class Layout:
     def beside(self) -> tuple[str, ...]:
         """What is kept once for all parameters."""
         scalars = (state.key for state in self.rule.scalar_states)
-        return ("step", *([self.rate] if self.rule.rate else []), *scalars)
+        rate = [self.rate] if self.rule.rate else []
+        return ("step", *rate, *scalars, *self.rule.group_keys)
 
     def kept(self, settings: Settings) -> tuple[State, ...]:
         """The states that a parameter has under these settings."""

@@ -76,8 +76,11 @@ class Update:
         state: dict[str, Any],
         entries: Mapping[str, dict[str, Any]],
         factor: Array | None,
+        known: Mapping[str, Any] | None = None,
     ) -> None:
         rule = common.rule
+        self.common = common
+        self.known = {} if known is None else known  # the numbers of the group
         self.factor = factor  # what gradients are multiplied by, if they are clipped to a norm
         self.state, self.entries, self.rate = state, entries, common.layout.rate
         self.settings, self.rule = settings, rule
@@ -89,6 +92,17 @@ class Update:
         self._steps: dict[Any, tuple[Step, list[Array]]] = {}
         self._pending: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._advanced: set[int] = set()
+
+    @property
+    def made(self) -> list[dict[str, Array]]:
+        """The new states of parameters so far, in their order."""
+        return [new for entry, new in self._pending if entry is not self.state]
+
+    def rates(self, number: Callable[[Any], Array]) -> dict[str, Array]:
+        """The learning rate, which is in the state, by what functions call it."""
+        if self.rate not in self.state:
+            return {}
+        return {self.rule.called(rate_of(self.rule)): number(self.state[self.rate])}
 
     def parameter(self, name: str, w: Array, grad: Array) -> Array:
         """The new value of a parameter; its new states wait for ``store``."""
@@ -129,7 +143,7 @@ class Update:
         key = (id(bucket), w.dtype, w.size > MOST_ELEMENTS)
         if key not in self._steps:
             step = step_for(bucket, self.kernels, w, self.suffix)
-            given = [_as_array(bucket.values[scalar], kind) for scalar in step.scalars]
+            given = [as_array(bucket.values[scalar], kind) for scalar in step.scalars]
             self._steps[key] = step, given
         return self._steps[key]
 
@@ -159,17 +173,14 @@ class Update:
         t, arithmetic = clock["step"] + 1, InGraph(self.host, kind)
         # In double, which the CPU alone has: RAdam's rho in single precision is off by 1e-4.
         with mx.stream(mx.cpu):
-            changed = {}
-            if self.rate in self.state:
-                called = self.rule.called(rate_of(self.rule))
-                changed[called] = arithmetic.number(self.state[self.rate])
+            changed = {**self.rates(arithmetic.number), **self.known}
             olds = old_scalars(settings, clock, None)
             bucket = Bucket(
                 settings, t, firsts, olds, arithmetic, is_first=is_first, changed=changed
             )
         if id(clock) not in self._advanced:
             self._advanced.add(id(clock))
-            scalars = {key: _as_array(new, mx.float32) for key, new in bucket.scalars.items()}
+            scalars = {key: as_array(new, mx.float32) for key, new in bucket.scalars.items()}
             self._pending.append((clock, {"step": t, **scalars}))
         return bucket if self.factor is None else bucket.scaled(self.factor)
 
@@ -193,18 +204,18 @@ class InGraph:
         self, rule: Rule, values: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, bool]]:
         if self.host is not None:
-            values.update(call_in_ieee(self.host, values, _as_double))
+            values.update(call_in_ieee(self.host, values, as_double))
         for name, value in values.items():
             if isinstance(value, mx.array) and value.dtype == mx.float64:
                 values[name] = value.astype(self.kind)
         return values, {}
 
 
-def _as_double(value: float) -> Array:
+def as_double(value: float) -> Array:
     return mx.array(value, dtype=mx.float64)
 
 
-def _as_array(value: Any, kind: Any) -> Array:
+def as_array(value: Any, kind: Any) -> Array:
     """A scalar as a 0-d array of the computing type; conditions stay boolean."""
     if isinstance(value, mx.array):
         return value if value.dtype == mx.bool_ else value.astype(kind)

@@ -133,6 +133,9 @@ def _refusal(program: Program) -> str | None:
     """Why a program has no kernel in any language; None if it has."""
     if set(OF_MATRICES) & set(program.domains.values()):
         return "it works on rows or columns"
+    written = (output for output in program.outputs if output.domain is Domain.ELEMENT)
+    if all(map(program.keeps, written)):
+        return "it writes no elements"
     read = set().union(*(let.value.free_symbols for let in _elements(program)))
     if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):
         return "its elements read the last value of what is one number per tensor"

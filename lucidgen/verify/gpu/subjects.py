@@ -22,9 +22,12 @@ from ...runtime import Parameter
 from ...runtime.backends.gpu.call import Call, covering
 from ...runtime.backends.gpu.kernel import ENDINGS, Kernel, header_text, kernel_of
 from ...runtime.backends.mlx import required_function
-from ...runtime.groups.bucket import Bucket, first_updates, old_scalars
+from ...runtime.backends.numpy import NumPy
+from ...runtime.groups.bucket import Bucket, Members, Part, first_updates, old_scalars
 from ...runtime.groups.settings import Settings
+from ...runtime.groups.states import Slot
 from ...runtime.rules.rule import Rule, names_of
+from ...runtime.step.rounds import Rounds
 from ...spec.optimizer import OptimizerSpec
 from ..emitted import arguments, build, settings
 from ..oracle import Setting
@@ -60,7 +63,7 @@ class Subject:
     @property
     def tame(self) -> bool:
         """Whether an extreme value would blot out all others."""
-        return not self.rule.elementwise
+        return self.rule.reduces
 
     @property
     def series(self) -> dict[str, str]:
@@ -119,6 +122,7 @@ class Walk:
     setting: Setting
     w: Array
     entry: dict[str, Any] = field(default_factory=dict)
+    group: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         subject = self.subject
@@ -136,7 +140,8 @@ class Walk:
             names[key]: np.array(value.astype(mx.float32), dtype=np.float64)
             if isinstance(value, mx.array)
             else value
-            for key, value in self.entry.items()
+            for key, value in {**self.entry, **self.group}.items()
+            if key in names
         }
 
     def step(self, t: int, grad: Array) -> Step:
@@ -144,13 +149,26 @@ class Walk:
         settled, entry = self.settled, self.entry
         olds = old_scalars(settled, entry, self.w)
         bucket = Bucket(settled, t, first_updates(settled, entry, entry), olds)
+        group: dict[str, Any] = {}
+        if settled.rule.rounds:
+            numbers, group = self._of_group(bucket, grad)
+            bucket = bucket.knowing(numbers)
         known = tuple(name for name in bucket.values if name not in bucket.choices)
         kernel = self.subject.kernel
         call = covering(kernel, settled.arrays, tuple(bucket.choices.items()), known)
         if call is None:
             raise UnreadableText(f"{self.subject.title}: the kernel does not cover {self.setting}")
         states = [self._state(state) for state in settled.arrays]
-        return Step(self, bucket, call, grad, states)
+        return Step(self, bucket, call, grad, states, group)
+
+    def _of_group(self, bucket: Bucket, grad: Array) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The numbers of a group that has this parameter alone, as NumPy has them."""
+        w, of_grad = (np.array(x.astype(mx.float32)) for x in (self.w, grad))
+        entry = {key: np.array(value) for key, value in self.before().items()}
+        keys = {name: key for key, name in self.subject.series.items()}
+        slot = Slot(Parameter(w), {keys[name]: value for name, value in entry.items()})
+        part = Part(np.ndarray, bucket, Members([slot]), [of_grad])
+        return Rounds().run(self.settled, self.group, [part], lambda p: NumPy().prepare(p, {})[0])
 
     def _state(self, state: Any) -> Array:
         found = self.entry.get(state.key)
@@ -169,6 +187,7 @@ class Step:
     call: Call
     grad: Array
     states: list[Array]
+    group: dict[str, Any]
 
     def take(self) -> dict[str, Array]:
         """The new w and live states by name; the walk moves on."""
@@ -179,6 +198,7 @@ class Step:
         walk.w = new_w
         walk.entry |= {s.key: array for s, array in zip(arrays, new, strict=True)}
         walk.entry |= self.bucket.scalars
+        walk.group |= self.group
         names = walk.subject.series
         return {"w": new_w, **{names[s.key]: a for s, a in zip(arrays, new, strict=True)}}
 

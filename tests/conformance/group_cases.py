@@ -1,0 +1,102 @@
+"""The cases of the optimizers that add up over groups of parameters; see ``more_cases``.
+
+The data are those of ``cases``.  Each optimizer has two: with what it is given here, and with every
+option, a decay, the gradient's other sign, and changes between steps.  First distances are chosen
+such that they grow, in steps of many sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cases import Case
+
+#: Our dialect that reads an optimizer as pytorch_optimizer does, and as optax does.
+DIALECTS = {
+    "Prodigy": "pytorch_optimizer",
+    "DAdaptAdam": "pytorch_optimizer",
+    "DAdaptLion": "pytorch_optimizer",
+    "DAdaptSGD": "pytorch_optimizer",
+    "DAdaptAdaGrad": "pytorch_optimizer",
+}
+OPTAX_DIALECTS = {"Prodigy": "optax", "DoG": "paper", "DoWG": "optax"}
+
+#: For each optimizer what its cases are given, and what is changed before step 20.
+GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "Prodigy": (
+        {"lr": 1.0, "d0": 1e-4},
+        {
+            "beta3": 0.9,
+            "d_coef": 2.0,
+            "growth_rate": 1.2,
+            "bias_correction": True,
+            "safeguard_warmup": True,
+            "eps": 1e-6,
+        },
+        {"betas": (0.8, 0.99), "eps": 1e-3},
+    ),
+    "DAdaptAdam": (
+        {"lr": 1.0, "d0": 1e-4, "eps": 1e-6},
+        {"growth_rate": 1.1, "bias_correction": True, "weight_decouple": True},
+        {"betas": (0.8, 0.99), "eps": 1e-3},
+    ),
+    "DAdaptLion": (
+        {"lr": 1.0, "d0": 1e-3},
+        {"weight_decouple": True, "betas": (0.9, 0.99)},
+        {"betas": (0.8, 0.9)},
+    ),
+    "DAdaptSGD": (
+        {"lr": 1.0, "d0": 1e-2},
+        {"momentum": 0.5, "growth_rate": 1.05, "weight_decouple": True},
+        {"momentum": 0.7},
+    ),
+    "DAdaptAdaGrad": (
+        {"lr": 1.0, "d0": 1e-2},
+        {"momentum": 0.5, "growth_rate": 1.05, "eps": 1e-6},
+        {"momentum": 0.7},
+    ),
+}
+
+
+def _cases() -> Iterator[Case]:
+    for name, (given, options, changed) in GIVEN.items():
+        yield Case(name, name, given)
+        full = {**given, **options, "weight_decay": 0.1, "maximize": True}
+        yield Case(f"{name}-options", name, full, {20: changed})
+    # A decay that is part of the gradient, where the other one is the option.
+    for name in ("DAdaptAdam", "DAdaptLion", "DAdaptSGD"):
+        given = {**GIVEN[name][0], "d0": 1e-6, "weight_decay": 0.001}
+        yield Case(f"{name}-coupled", name, given)
+    # Single precision loses a distance that is small beside the weights.
+    yield Case("Prodigy-far", "Prodigy", {"lr": 1.0, "d0": 1.0})
+
+
+GROUP_CASES: dict[str, Case] = {case.name: case for case in _cases()}
+#: The cases that optax has, which is told the learning rate.
+OPTAX_CASES: dict[str, Case] = {
+    case.name: case
+    for case in (
+        Case("Prodigy", "Prodigy", {"lr": 1.0, "d0": 1e-4}),
+        Case(
+            "Prodigy-options",
+            "Prodigy",
+            {
+                "lr": 1.0,
+                "d0": 1e-2,
+                "betas": (0.8, 0.99),
+                "beta3": 0.9,
+                "eps": 1e-6,
+                "d_coef": 2.0,
+                "safeguard_warmup": True,
+                "weight_decay": 0.1,
+            },
+        ),
+        Case("DoG", "DoG", {"lr": 1.0}),
+        Case("DoG-options", "DoG", {"lr": 2.0, "reps_rel": 1e-3, "eps": 1e-4, "weight_decay": 0.1}),
+        Case("DoWG", "DoWG", {"lr": 1.0}),
+        Case("DoWG-options", "DoWG", {"lr": 0.5, "reps": 1e-2, "weight_decay": 0.1}),
+    )
+}
+#: The case of each for single precision.
+SINGLE = {name: GROUP_CASES[name] for name in GIVEN} | {"Prodigy": GROUP_CASES["Prodigy-far"]}

@@ -1,0 +1,67 @@
+"""Specs that add up over groups, as an author may write them."""
+
+from lucidgen.spec import (
+    Abs,
+    Eq,
+    Max,
+    Min,
+    OptimizerSpec,
+    Rational,
+    grad,
+    hyper,
+    largest,
+    mean,
+    norm,
+    over_group,
+    series,
+    sqrt,
+    t,
+    total,
+    w,
+)
+
+lr = hyper("lr", 0.1, at_least=0)
+limit = hyper("limit", 1.0, above=0)
+momentum = hyper("momentum", 0.9, at_least=0, below=1)
+g, b, d, s, n, c = map(series, ("g", "b", "d", "s", "n", "c"))
+
+#: SGD whose gradients are clipped to a norm over the group, as `max_grad_norm` does.
+Clipped = OptimizerSpec(
+    "Clipped",
+    (lr, limit, momentum),
+    (
+        Eq(n[t], over_group(norm(grad[t]))),
+        Eq(g[t], grad[t] * Min(1, limit / (n[t] + Rational(1, 10**6)))),
+        Eq(b[1], g[1]),
+        Eq(b[t], momentum * b[t - 1] + g[t]),
+        Eq(w[t], w[t - 1] - lr * b[t]),
+    ),
+)
+
+#: A distance that is kept by the group, its own count of steps, and all four reductions.
+Kept = OptimizerSpec(
+    "Kept",
+    (lr, momentum),
+    (
+        Eq(s[t], momentum * s[t - 1] + grad[t]),
+        Eq(c[t], 1 - momentum**t),
+        Eq(d[0], lr),
+        Eq(d[t], Max(d[t - 1], over_group(mean(Abs(s[t]))) / c[t])),
+        Eq(n[1], over_group(largest(w[0]))),
+        Eq(n[t], n[t - 1] + over_group(total(s[t] * w[t - 1])) / t),
+        Eq(w[t], w[t - 1] - lr * d[t] * s[t] / (1 + Abs(n[t]))),
+    ),
+)
+
+#: Sums of what is made of sums: of clipped gradients.
+Twice = OptimizerSpec(
+    "Twice",
+    (lr, limit),
+    (
+        Eq(g[t], grad[t] * Min(1, limit / over_group(norm(grad[t])))),
+        Eq(d[t], d[t - 1] + over_group(total(g[t] ** 2))),
+        Eq(w[t], w[t - 1] - lr * g[t] / sqrt(d[t])),
+    ),
+)
+
+SPECS = (Clipped, Kept, Twice)
