@@ -19,7 +19,7 @@ from ..errors import WrongUsage
 from ..package.catalog import Entry
 from ..package.render import formatted
 from ..spec.names import OPTIMIZER_CLASSES, SCHEDULER_CLASSES, is_class_name
-from ..spec.quantities import At, Series, t, w
+from ..spec.quantities import At, Series, Shape, t, w
 from ..targets.common.plain import SpecPrinter, text_of
 
 FRESH = '''\
@@ -117,7 +117,9 @@ def new_spec(name: str, base: Entry | None) -> str:
 
 
 def _symbols(expr: sympy.Expr) -> set[object]:
-    return {symbol for symbol in expr.free_symbols if not isinstance(symbol, At) and symbol != t}
+    """The arguments in an expression."""
+    given = (At, Shape)
+    return {s for s in expr.free_symbols if not isinstance(s, given) and s != t}
 
 
 def _variables(base: Entry, wanted: set[Any]) -> tuple[dict[str, list[str]], list[Series]]:
