@@ -59,7 +59,9 @@ PARAMETERS = (
 
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
-WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage")  # these have no such argument
+WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam")
+# The gradients of these lack rows.
+SPARSE = ("SparseAdam",)  # these have no such argument
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Case:
     optimizer: str
     arguments: Mapping[str, Any]
     changes: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether gradients lack rows."""
+        return self.optimizer in SPARSE
 
     @property
     def groups(self) -> tuple[dict[str, Any], ...]:
@@ -103,13 +110,20 @@ def _starts() -> list[Array]:
     return [_layout(p.start * _uniform(random, p.shape), p.order) for p in PARAMETERS]
 
 
-def gradients() -> list[list[Array | None]]:
+def gradients(sparse: bool = False) -> list[list[Array | None]]:
     """For each step the gradient of each parameter in float64, None where it is missing.
 
-    A gradient has the other layout than its parameter: in real networks layouts differ.
+    A gradient has the other layout than its parameter: in real networks layouts differ. Half of the
+    rows of a sparse one, or of the elements of a vector, are zero; no step lacks all rows.
     """
     random = np.random.RandomState(SEED + 1)
-    return [[_gradient(random, p, step) for p in PARAMETERS] for step in range(1, STEPS + 1)]
+    found = [[_gradient(random, p, step) for p in PARAMETERS] for step in range(1, STEPS + 1)]
+    for grad in itertools.chain.from_iterable(found if sparse else ()):
+        if grad is not None and grad.ndim:
+            missing = random.random_sample(len(grad)) < 0.5
+            missing[random.randint(len(grad))] = False
+            grad[missing] = 0.0
+    return found
 
 
 def _gradient(random: np.random.RandomState, p: Shape, step: int) -> Array | None:

@@ -1,7 +1,8 @@
-"""The cases of the optimizers of elements and of tensors that torch lacks; see ``more_cases``.
+"""The cases of the optimizers of elements, tensors, rows and columns that torch lacks.
 
-The data are those of ``cases``.  Each optimizer has two: with what it is
-given here, and with every option, a decay, the gradient's other sign, and changes between steps.
+See ``more_cases`` for others.  The data are those of ``cases``.  Each optimizer has two: with what
+it is given here, and with every option, a decay, the gradient's other sign, and changes between
+steps.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ DIALECTS = {
     "LAMB": "pytorch_optimizer",
     "NovoGrad": "paper",
     "StableAdamW": "paper",
+    # And these over rows and columns.
+    "AdamMini": "paper",
+    "Adalite": "pytorch_optimizer",
+    "CAME": "paper",
+    "SM3": "paper",
 }
 
 #: The library's names of classes, where they differ from ours.
@@ -113,6 +119,18 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "LAMB": ({**ADAM, "eps": 1e-6}, {"grad_averaging": False}, OTHER),
     "NovoGrad": ({"lr": 0.01, "betas": (0.95, 0.98)}, {"grad_averaging": True}, OTHER),
     "StableAdamW": ({**ADAM, "betas": (0.9, 0.99)}, {}, OTHER),
+    "AdamMini": (ADAM, {"by_row": False}, OTHER),
+    "Adalite": (
+        {"lr": 0.01},
+        {"tau": 4.0, "ratio_min": 1.0, "g_norm_min": 1e-3, "eps1": 1e-4},
+        {"betas": (0.8, 0.999), "tau": 2.0},
+    ),
+    "CAME": (
+        {"lr": 0.01, "betas": (0.9, 0.99, 0.999)},
+        {"d": 0.5, "eps": (1e-12, 1e-6)},
+        {"betas": (0.8, 0.9, 0.99)},
+    ),
+    "SM3": ({"lr": 0.01}, {"momentum": 0.9, "beta": 0.9, "eps": 1e-12}, {"momentum": 0.5}),
 }
 
 
@@ -134,5 +152,9 @@ KERAS_CASES: dict[str, Case] = {
     )
 }
 #: The case of each for single precision, in which PID's differences of gradients that hold a decay
-#: would cancel.
-SINGLE = {name: ELEMENT_CASES[name if name == "PID" else f"{name}-options"] for name in GIVEN}
+#: would cancel. Adalite has none: exponentials of the squares of large weights lose all digits.
+SINGLE = {
+    name: ELEMENT_CASES[name if name == "PID" else f"{name}-options"]
+    for name in GIVEN
+    if name != "Adalite"
+}

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from adafactor_cases import CASES as ADAFACTOR
-from adafactor_cases import repeated
 from cases import CASES, CHECKPOINTS, Case, starts
 from compare import FLOAT64, Tolerance, moved, scaled
 from element_cases import DIALECTS, ELEMENT_CASES, KERAS_CASES
 from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
-from recording import Recording
+from recording import Recording, repeated
 from replay import numpy64, run
+from sparse_cases import SPARSE_CASES
 
 from lucidgen.commands.describe import differences, short_cost
 from lucidgen.package.catalog import Entry, catalog
@@ -37,12 +37,13 @@ HEADROOM = 3
 # The last one is for VSGD, of which the library squares differences term by term, which cancel.
 BOUNDS = (1e-14, 1e-13, 1e-12, 1e-11)
 LIBRARIES = ("torch", "lucid2", "keras", "optax", "mlx", "pytorch_optimizer", "elements")
-LIBRARIES += ("more_keras", *(f"adafactor_{library}" for library in ADAFACTOR))
+LIBRARIES += ("more_keras", "sparse", *(f"adafactor_{library}" for library in ADAFACTOR))
 #: The cases and dialects of recordings that do not have those of torch.
 OF: dict[str, tuple[Mapping[str, Case], Mapping[str, str]]] = {
     "pytorch_optimizer": (MORE_CASES, PYTORCH_OPTIMIZER),
     "elements": (ELEMENT_CASES, DIALECTS),
     "more_keras": (KERAS_CASES, {"FTRL": "keras"}),
+    "sparse": (SPARSE_CASES, {"SparseAdam": "torch"}),
     **{f"adafactor_{name}": (of, {"Adafactor": name}) for name, of in ADAFACTOR.items()},
 }
 PACKAGES = {"lucid2": "lucid-dl"}

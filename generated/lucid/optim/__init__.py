@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from .adadelta import AdaDelta, Adadelta
     from .adafactor import Adafactor
     from .adagrad import Adagrad
+    from .adalite import Adalite
     from .adam import Adam, AdamW
+    from .adam_mini import Adam_mini, AdamMini
     from .adamax import Adamax
     from .adamg import AdamG
     from .adamod import AdaMod
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from .aggmo import AggMo
     from .aida import Aida
     from .asgd import ASGD
+    from .came import CAME
     from .diffgrad import DiffGrad
     from .exadam import EXAdam
     from .fadam import FAdam
@@ -58,6 +61,8 @@ if TYPE_CHECKING:
     from .sgdw import SGDW
     from .sign_sgd import SignSGD, Signum
     from .simplified_ademamix import SimplifiedAdEMAMix
+    from .sm3 import SM3
+    from .sparse_adam import SparseAdam
     from .srmm import SRMM
     from .stable_adamw import StableAdamW
     from .tiger import Tiger
@@ -68,6 +73,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ADOPT",
     "ASGD",
+    "CAME",
     "FTRL",
     "KATE",
     "LAMB",
@@ -79,6 +85,7 @@ __all__ = [
     "QHM",
     "SGD",
     "SGDW",
+    "SM3",
     "SRMM",
     "VSGD",
     "AccSGD",
@@ -92,10 +99,13 @@ __all__ = [
     "Adadelta",
     "Adafactor",
     "Adagrad",
+    "Adalite",
     "Adam",
     "AdamG",
+    "AdamMini",
     "AdamNorm",
     "AdamW",
+    "Adam_mini",
     "Adamax",
     "Adan",
     "AggMo",
@@ -126,6 +136,7 @@ __all__ = [
     "SignSGD",
     "Signum",
     "SimplifiedAdEMAMix",
+    "SparseAdam",
     "StableAdamW",
     "Tiger",
     "Yogi",
@@ -141,7 +152,9 @@ _MODULES = {
     ".adadelta": ["AdaDelta", "Adadelta"],
     ".adafactor": ["Adafactor"],
     ".adagrad": ["Adagrad"],
+    ".adalite": ["Adalite"],
     ".adam": ["Adam", "AdamW"],
+    ".adam_mini": ["AdamMini", "Adam_mini"],
     ".adamax": ["Adamax"],
     ".adamg": ["AdamG"],
     ".adamod": ["AdaMod"],
@@ -152,6 +165,7 @@ _MODULES = {
     ".aggmo": ["AggMo"],
     ".aida": ["Aida"],
     ".asgd": ["ASGD"],
+    ".came": ["CAME"],
     ".diffgrad": ["DiffGrad"],
     ".exadam": ["EXAdam"],
     ".fadam": ["FAdam"],
@@ -179,6 +193,8 @@ _MODULES = {
     ".sgdw": ["SGDW"],
     ".sign_sgd": ["SignSGD", "Signum"],
     ".simplified_ademamix": ["SimplifiedAdEMAMix"],
+    ".sm3": ["SM3"],
+    ".sparse_adam": ["SparseAdam"],
     ".srmm": ["SRMM"],
     ".stable_adamw": ["StableAdamW"],
     ".tiger": ["Tiger"],
