@@ -59,7 +59,7 @@ PARAMETERS = (
 
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
-WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam")
+WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam", "Amos")
 # The gradients of these lack rows.
 SPARSE = ("SparseAdam",)  # these have no such argument
 

@@ -44,6 +44,10 @@ DIALECTS = {
     "LAMB": "pytorch_optimizer",
     "NovoGrad": "paper",
     "StableAdamW": "paper",
+    "AdamP": "pytorch_optimizer",
+    "Amos": "paper",
+    "SGDP": "paper",
+    "SGDSaI": "pytorch_optimizer",
     # And these over rows and columns.
     "AdamMini": "paper",
     "Adalite": "pytorch_optimizer",
@@ -119,6 +123,19 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "LAMB": ({**ADAM, "eps": 1e-6}, {"grad_averaging": False}, OTHER),
     "NovoGrad": ({"lr": 0.01, "betas": (0.95, 0.98)}, {"grad_averaging": True}, OTHER),
     "StableAdamW": ({**ADAM, "betas": (0.9, 0.99)}, {}, OTHER),
+    # Weights that are invariant in all rows, as a whole, and not at all.
+    "AdamP": (ADAM, {"delta": 1.0, "wd_ratio": 0.5, "nesterov": True}, OTHER),
+    "Amos": (
+        {"lr": 0.1, "beta": 0.99},
+        {"momentum": 0.9, "c_coef": 2.0, "d_coef": 0.5},
+        {"beta": 0.9, "momentum": 0.5},
+    ),
+    "SGDP": (
+        {"lr": 0.01, "momentum": 0.9},
+        {"dampening": 0.1, "delta": 1.0, "wd_ratio": 0.5, "nesterov": True},
+        {"momentum": 0.5},
+    ),
+    "SGDSaI": ({"lr": 0.01}, {"momentum": 0.8, "eps": 0.1}, {"momentum": 0.5}),
     "AdamMini": (ADAM, {"by_row": False}, OTHER),
     "Adalite": (
         {"lr": 0.01},

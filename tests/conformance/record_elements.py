@@ -45,8 +45,9 @@ ALTERNATE = {"PNM": ("pos_momentum", "neg_momentum"), "AdaPNM": ("exp_avg", "neg
 #: States of rows and of columns of which the library keeps no second axis.
 ROWS = {"exp_avg_sq_row", "exp_avg_res_row", "v_avg_0"}
 COLUMNS = {"exp_avg_sq_col", "exp_avg_res_col", "v_avg_1"}
-#: What knows more axes than two, or but two, and here is given matrices and vectors.
-OF_MATRICES = {"AdamMini", "SM3"}
+#: What knows more axes than two, or but two, or takes only rows that lie together: it is given
+#: matrices and vectors that do.
+OF_MATRICES = {"AdamMini", "AdamP", "Amos", "SGDP", "SM3"}
 
 
 def in_library(case: Case) -> Case:

@@ -35,6 +35,8 @@ NUMBERS = (
     "exp_grad_norm",
     "m_avg_u",
     "v_mean",
+    "gsnr",
+    "decay",
 )
 
 State = dict[str, Any]
@@ -128,9 +130,9 @@ class Recorder:
 
 
 def repeated(state: State) -> State:
-    """What a parameter holds, with what is per row or per column repeated over its elements."""
+    """What a parameter holds, repeated over its elements as a recording has it."""
     shape = np.shape(state["w"])
-    return {k: v if np.ndim(v) == 0 else over_elements(v, shape) for k, v in state.items()}
+    return {k: v if k in NUMBERS else over_elements(v, shape) for k, v in state.items()}
 
 
 def over_elements(values: Array | float, shape: tuple[int, ...]) -> Array:

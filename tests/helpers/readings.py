@@ -36,7 +36,7 @@ READINGS = [
 
 #: States that are sums or averages of what is not negative, by their names in the equations.
 NOT_NEGATIVE = {"v", "v_max", "n", "s", "u", "r", "c", "b_squared", "m_squared", "b_g", "b_hat"}
-NOT_NEGATIVE |= {"r_res", "c_res", "v_row"}
+NOT_NEGATIVE |= {"r_res", "c_res", "v_row", "decay"}
 
 
 @cache

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from .adamax import Adamax
     from .adamg import AdamG
     from .adamod import AdaMod
+    from .adamp import SGDP, AdamP
     from .adan import Adan
     from .adanorm import AdamNorm, AdaNorm
     from .ademamix import AdEMAMix
     from .adopt import ADOPT
     from .aggmo import AggMo
     from .aida import Aida
+    from .amos import Amos
     from .asgd import ASGD
     from .came import CAME
     from .diffgrad import DiffGrad
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from .rmsprop import RMSprop
     from .rprop import Rprop
     from .sgd import SGD
+    from .sgdsai import SGD_sai, SGDSaI
     from .sgdw import SGDW
     from .sign_sgd import SignSGD, Signum
     from .simplified_ademamix import SimplifiedAdEMAMix
@@ -84,6 +87,7 @@ __all__ = [
     "PNM",
     "QHM",
     "SGD",
+    "SGDP",
     "SGDW",
     "SM3",
     "SRMM",
@@ -104,12 +108,14 @@ __all__ = [
     "AdamG",
     "AdamMini",
     "AdamNorm",
+    "AdamP",
     "AdamW",
     "Adam_mini",
     "Adamax",
     "Adan",
     "AggMo",
     "Aida",
+    "Amos",
     "CautiousAdamW",
     "CautiousLion",
     "DiffGrad",
@@ -133,6 +139,8 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SGDSaI",
+    "SGD_sai",
     "SignSGD",
     "Signum",
     "SimplifiedAdEMAMix",
@@ -158,12 +166,14 @@ _MODULES = {
     ".adamax": ["Adamax"],
     ".adamg": ["AdamG"],
     ".adamod": ["AdaMod"],
+    ".adamp": ["AdamP", "SGDP"],
     ".adan": ["Adan"],
     ".adanorm": ["AdaNorm", "AdamNorm"],
     ".ademamix": ["AdEMAMix"],
     ".adopt": ["ADOPT"],
     ".aggmo": ["AggMo"],
     ".aida": ["Aida"],
+    ".amos": ["Amos"],
     ".asgd": ["ASGD"],
     ".came": ["CAME"],
     ".diffgrad": ["DiffGrad"],
@@ -190,6 +200,7 @@ _MODULES = {
     ".rmsprop": ["RMSprop"],
     ".rprop": ["Rprop"],
     ".sgd": ["SGD"],
+    ".sgdsai": ["SGDSaI", "SGD_sai"],
     ".sgdw": ["SGDW"],
     ".sign_sgd": ["SignSGD", "Signum"],
     ".simplified_ademamix": ["SimplifiedAdEMAMix"],
