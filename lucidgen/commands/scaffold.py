@@ -72,10 +72,10 @@ from lucidgen.spec import {language}
 def file_name(name: str) -> str:
     """The spec file's name for a class.
 
-    >>> file_name("AdaBelief"), file_name("MyAdamW"), file_name("NAdam"), file_name("SGDHot")
-    ('ada_belief.py', 'my_adamw.py', 'nadam.py', 'sgd_hot.py')
+    >>> file_name("AdaBelief"), file_name("MyA2Grad"), file_name("NAdam"), file_name("SGDHot")
+    ('ada_belief.py', 'my_a2_grad.py', 'nadam.py', 'sgd_hot.py')
     """
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][A-Za-z])|(?<=[A-Z]{3})(?=[A-Z][a-z])", "_", name)
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][A-Za-z0-9])|(?<=[A-Z]{3})(?=[A-Z][a-z])", "_", name)
     return f"{words.lower()}.py"
 
 

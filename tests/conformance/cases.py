@@ -60,6 +60,8 @@ PARAMETERS = (
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
 WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam", "Amos")
+WITHOUT_DECAY += ("A2GradUni", "A2GradInc", "A2GradExp")
+WITHOUT_RATE = ("A2GradUni", "A2GradInc", "A2GradExp")  # nor a learning rate
 # The gradients of these lack rows.
 SPARSE = ("SparseAdam",)  # these have no such argument
 
@@ -84,9 +86,10 @@ class Case:
         return ({}, {}) if self.optimizer in WITHOUT_DECAY else GROUPS
 
     def schedule(self) -> dict[int, dict[str, Any]]:
-        """The changes of the case and the change of the learning rate that all cases have."""
+        """The changes of the case and that of the learning rate, which all have that have one."""
         changes = {step: dict(values) for step, values in self.changes.items()}
-        changes.setdefault(LR_CHANGES_AT, {})["lr"] = self.arguments.get("lr", 0.001) / 4
+        if self.optimizer not in WITHOUT_RATE:
+            changes.setdefault(LR_CHANGES_AT, {})["lr"] = self.arguments.get("lr", 0.001) / 4
         return changes
 
 

@@ -45,7 +45,12 @@ DIALECTS = {
     "NovoGrad": "paper",
     "StableAdamW": "paper",
     "AdamP": "pytorch_optimizer",
+    "A2GradExp": "pytorch_optimizer",
+    "A2GradInc": "pytorch_optimizer",
+    "A2GradUni": "pytorch_optimizer",
     "Amos": "paper",
+    "ApolloDQN": "paper",
+    "Rose": "pytorch_optimizer",
     "SGDP": "paper",
     "SGDSaI": "pytorch_optimizer",
     # And these over rows and columns.
@@ -56,7 +61,8 @@ DIALECTS = {
 }
 
 #: The library's names of classes, where they differ from ours.
-CLASSES = {"LAMB": "Lamb", "Padam": "PAdam", "Signum": "SignSGD"}
+CLASSES = {"LAMB": "Lamb", "Padam": "PAdam", "Rose": "ROSE", "Signum": "SignSGD"}
+CLASSES |= dict.fromkeys(("A2GradExp", "A2GradInc", "A2GradUni"), "A2Grad")
 
 ADAM: dict[str, Any] = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8}
 OTHER: dict[str, Any] = {"betas": (0.8, 0.99), "eps": 1e-3}
@@ -130,6 +136,15 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"momentum": 0.9, "c_coef": 2.0, "d_coef": 0.5},
         {"beta": 0.9, "momentum": 0.5},
     ),
+    "A2GradExp": ({}, {"beta": 1.0, "lips": 2.0, "rho": 0.9}, {"beta": 20.0, "rho": 0.5}),
+    "A2GradInc": ({}, {"beta": 1.0, "lips": 2.0}, {"beta": 20.0}),
+    "A2GradUni": ({}, {"beta": 1.0, "lips": 2.0}, {"lips": 5.0}),
+    "ApolloDQN": ({"lr": 0.01}, {"beta": 0.8, "belief": True, "eps": 1e-2}, {"beta": 0.5}),
+    "Rose": (
+        {"lr": 0.01, "weight_decay": 0.0},
+        {"centralize": False, "stabilize": False, "decoupled_weight_decay": True},
+        {"stabilize": True},
+    ),
     "SGDP": (
         {"lr": 0.01, "momentum": 0.9},
         {"dampening": 0.1, "delta": 1.0, "wd_ratio": 0.5, "nesterov": True},
@@ -168,10 +183,11 @@ KERAS_CASES: dict[str, Case] = {
         Case("FTRL-options", "FTRL", {**GIVEN["FTRL"][0], **GIVEN["FTRL"][1]}),
     )
 }
-#: The case of each for single precision, in which PID's differences of gradients that hold a decay
-#: would cancel. Adalite has none: exponentials of the squares of large weights lose all digits.
+#: The case of each for single precision, in which differences of gradients that hold a decay, as
+#: PID and ApolloDQN take them, would cancel. Adalite has none: exponentials of the squares of large
+#: weights lose all digits.
 SINGLE = {
-    name: ELEMENT_CASES[name if name == "PID" else f"{name}-options"]
+    name: ELEMENT_CASES[name if name in ("PID", "ApolloDQN") else f"{name}-options"]
     for name in GIVEN
     if name != "Adalite"
 }

@@ -20,20 +20,26 @@ from recording import Recorder, State
 
 #: The library's names of arguments, where they differ from ours.
 ARGUMENTS = {"amsgrad": "ams_bound", "d": "clip_threshold"}
-#: What is given in addition: our default, a coupled decay, vectors treated as matrices are, states
-#: in double.
+ARGUMENTS |= {"decoupled_weight_decay": "weight_decouple"}
+#: What is given in addition: which of the library's it is, our default, a coupled decay, vectors
+#: treated as matrices are, states in double, no warmup, nothing of other types.
 MORE: dict[str, dict[str, Any]] = {
+    "A2GradExp": {"variant": "exp"},
+    "A2GradInc": {"variant": "inc"},
+    "A2GradUni": {"variant": "uni"},
     "AdamMini": {"weight_decay": 0.0},
+    "ApolloDQN": {"warmup_steps": 0},
     "FAdam": {"momentum_dtype": torch.float64, "fim_dtype": torch.float64},
     "PID": {"weight_decouple": False},
     "Padam": {"weight_decouple": False},
     "QHM": {"weight_decouple": False},
     "MARS": {"optimize_1d": True},
+    "Rose": {"compute_dtype": None, "bf16_sr": False},
 }
 #: Sums that the library never reads, an average of parameters that is the parameter, and what LAMB,
 #: StableAdamW and CAME note down.
 NOT_OURS = {"exp_avg_lr_2", "num_sum", "mov_avg_param"}
-NOT_OURS |= {"weight_norm", "adam_norm", "trust_ratio", "RMS", "dimension"}
+NOT_OURS |= {"alpha_k", "weight_norm", "adam_norm", "trust_ratio", "RMS", "dimension"}
 #: Our keys, where the library has others.
 KEYS = {
     "AdaNorm": {"exp_avg_var": "exp_avg_sq", "max_exp_avg_var": "max_exp_avg_sq"},
@@ -56,6 +62,8 @@ def in_library(case: Case) -> Case:
     given = {**MORE.get(case.optimizer, {}), **_renamed(case.arguments)}
     if case.optimizer == "CAME" and "eps" in given:
         given["eps1"], given["eps2"] = given.pop("eps")
+    if case.optimizer == "ApolloDQN":
+        given["rebound"] = "belief" if given.pop("belief", False) else "constant"
     return Case(case.name, CLASSES.get(case.optimizer, case.optimizer), given, changes)
 
 

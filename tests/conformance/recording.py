@@ -37,6 +37,8 @@ NUMBERS = (
     "v_mean",
     "gsnr",
     "decay",
+    "v_k",
+    "v_kk",
 )
 
 State = dict[str, Any]

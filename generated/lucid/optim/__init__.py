@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lucidgen.runtime import ExponentialMovingAverage, MultiOptimizer, Optimizer, Options
 
     from . import lr_scheduler
+    from .a2grad import A2GradExp, A2GradInc, A2GradUni
     from .accsgd import AccSGD
     from .adabelief import AdaBelief
     from .adabound import AdaBound
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .adamg import AdamG
     from .adamod import AdaMod
     from .adamp import SGDP, AdamP
+    from .adams import AdamS
     from .adan import Adan
     from .adanorm import AdamNorm, AdaNorm
     from .ademamix import AdEMAMix
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from .aggmo import AggMo
     from .aida import Aida
     from .amos import Amos
+    from .apollo_dqn import ApolloDQN
     from .asgd import ASGD
     from .came import CAME
     from .diffgrad import DiffGrad
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from .qhm import QHM
     from .radam import RAdam
     from .rmsprop import RMSprop
+    from .rose import ROSE, Rose
     from .rprop import Rprop
     from .sgd import SGD
     from .sgdsai import SGD_sai, SGDSaI
@@ -86,12 +90,16 @@ __all__ = [
     "PID",
     "PNM",
     "QHM",
+    "ROSE",
     "SGD",
     "SGDP",
     "SGDW",
     "SM3",
     "SRMM",
     "VSGD",
+    "A2GradExp",
+    "A2GradInc",
+    "A2GradUni",
     "AccSGD",
     "AdEMAMix",
     "AdaBelief",
@@ -109,6 +117,7 @@ __all__ = [
     "AdamMini",
     "AdamNorm",
     "AdamP",
+    "AdamS",
     "AdamW",
     "Adam_mini",
     "Adamax",
@@ -116,6 +125,7 @@ __all__ = [
     "AggMo",
     "Aida",
     "Amos",
+    "ApolloDQN",
     "CautiousAdamW",
     "CautiousLion",
     "DiffGrad",
@@ -138,6 +148,7 @@ __all__ = [
     "QHAdam",
     "RAdam",
     "RMSprop",
+    "Rose",
     "Rprop",
     "SGDSaI",
     "SGD_sai",
@@ -154,6 +165,7 @@ __all__ = [
 _MODULES = {
     "lucidgen.runtime": ["ExponentialMovingAverage", "MultiOptimizer", "Optimizer", "Options"],
     ".lr_scheduler": [],
+    ".a2grad": ["A2GradExp", "A2GradInc", "A2GradUni"],
     ".accsgd": ["AccSGD"],
     ".adabelief": ["AdaBelief"],
     ".adabound": ["AdaBound"],
@@ -167,6 +179,7 @@ _MODULES = {
     ".adamg": ["AdamG"],
     ".adamod": ["AdaMod"],
     ".adamp": ["AdamP", "SGDP"],
+    ".adams": ["AdamS"],
     ".adan": ["Adan"],
     ".adanorm": ["AdaNorm", "AdamNorm"],
     ".ademamix": ["AdEMAMix"],
@@ -174,6 +187,7 @@ _MODULES = {
     ".aggmo": ["AggMo"],
     ".aida": ["Aida"],
     ".amos": ["Amos"],
+    ".apollo_dqn": ["ApolloDQN"],
     ".asgd": ["ASGD"],
     ".came": ["CAME"],
     ".diffgrad": ["DiffGrad"],
@@ -198,6 +212,7 @@ _MODULES = {
     ".qhm": ["QHM"],
     ".radam": ["RAdam"],
     ".rmsprop": ["RMSprop"],
+    ".rose": ["ROSE", "Rose"],
     ".rprop": ["Rprop"],
     ".sgd": ["SGD"],
     ".sgdsai": ["SGDSaI", "SGD_sai"],
