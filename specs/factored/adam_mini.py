@@ -30,7 +30,7 @@ v_row = series("v_row", saved_as="v_mean_row")
 AdamMini = OptimizerSpec(
     "AdamMini",
     reading="paper",
-    paper="Zhang et al. 2024, arXiv:2406.16793, Algorithms 1 and 3",
+    paper="Zhang et al. 2024, arXiv:2406.16793",
     summary="Adam-mini: Adam with one second moment for each block of the weights.",
     notes="Blocks are rows: what belongs to one output neuron, or to one token of an embedding. A "
     "tensor of more than two axes has one for each index of the first. The paper takes queries and "

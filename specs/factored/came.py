@@ -53,7 +53,7 @@ CAME = OptimizerSpec(
     paper="Luo et al. 2023, arXiv:2307.02047, Algorithm 2",
     summary="CAME: Adafactor with momentum that trusts updates as far as they agree with it.",
     notes="What has no rows and columns keeps a whole second moment, and follows the momentum as "
-    "it is. The decay is decoupled. pytorch_optimizer 4.1 and the authors' code compute the same.",
+    "it is. The decay is decoupled. pytorch_optimizer 4.1 computes the same.",
     arguments=(lr, betas, eps, d, weight_decay),
     equations=(
         Eq(g2[t], grad[t] ** 2 + eps1),

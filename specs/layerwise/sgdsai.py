@@ -42,7 +42,7 @@ def ratio(is_measured):
 SGDSaI = OptimizerSpec(
     "SGDSaI",
     reading="paper",
-    paper="Xu et al. 2024, arXiv:2412.11768, Algorithm 1",
+    paper="Xu et al. 2024, arXiv:2412.11768",
     summary="SGD-SaI: learning rates scaled by the signal-to-noise ratio of the first gradients.",
     notes="The first gradient of a tensor fixes its g_snr for good. The decay is decoupled.",
     arguments=(lr, momentum, weight_decay, eps),

@@ -60,7 +60,7 @@ PARAMETERS = (
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
 WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam", "Amos")
-WITHOUT_DECAY += ("A2GradUni", "A2GradInc", "A2GradExp")
+WITHOUT_DECAY += ("AdaShift", "A2GradUni", "A2GradInc", "A2GradExp")
 WITHOUT_RATE = ("A2GradUni", "A2GradInc", "A2GradExp")  # nor a learning rate
 # The gradients of these lack rows.
 SPARSE = ("SparseAdam",)  # these have no such argument
@@ -117,7 +117,7 @@ def gradients(sparse: bool = False) -> list[list[Array | None]]:
     """For each step the gradient of each parameter in float64, None where it is missing.
 
     A gradient has the other layout than its parameter: in real networks layouts differ. Half of the
-    rows of a sparse one, or of the elements of a vector, are zero; no step lacks all rows.
+    rows of a sparse one, or of the elements of a vector, are zero, and some elements of other rows.
     """
     random = np.random.RandomState(SEED + 1)
     found = [[_gradient(random, p, step) for p in PARAMETERS] for step in range(1, STEPS + 1)]
@@ -126,6 +126,8 @@ def gradients(sparse: bool = False) -> list[list[Array | None]]:
             missing = random.random_sample(len(grad)) < 0.5
             missing[random.randint(len(grad))] = False
             grad[missing] = 0.0
+            if grad.ndim > 1:
+                grad[random.random_sample(grad.shape) < 0.2] = 0.0
     return found
 
 

@@ -62,6 +62,8 @@ def in_library(case: Case) -> Case:
     given = {**MORE.get(case.optimizer, {}), **_renamed(case.arguments)}
     if case.optimizer == "CAME" and "eps" in given:
         given["eps1"], given["eps2"] = given.pop("eps")
+    if case.optimizer == "AdaShift" and not given.pop("by_tensor", True):
+        given["reduce_func"] = None
     if case.optimizer == "ApolloDQN":
         given["rebound"] = "belief" if given.pop("belief", False) else "constant"
     return Case(case.name, CLASSES.get(case.optimizer, case.optimizer), given, changes)
@@ -96,6 +98,10 @@ def ours(case: Case, state: State, steps: int) -> State:
         kept.pop("momentum_buffer", None)
     if case.optimizer == "SM3" and len(kept) > 1 and kept["w"].ndim < 2:
         kept["accumulator"] = kept.pop("accumulator_0")
+    if case.optimizer == "AdaShift" and len(kept) > 1:
+        kept = {f"grad_{k}": np.zeros_like(kept["w"]) for k in range(1, 11)} | kept
+        if case.arguments.get("by_tensor", True):
+            kept["exp_avg_sq_max"] = kept.pop("exp_avg_sq")
     if case.optimizer == "AdamMini" and np.ndim(kept.get("v_mean", 0)) == 1:
         kept["v_mean_row"] = kept.pop("v_mean")[:, None]
     return kept

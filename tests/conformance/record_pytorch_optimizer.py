@@ -123,6 +123,9 @@ def _state(optimizer: Any, weight: torch.Tensor) -> dict[str, Any]:
         buffers = saved.pop("momentum_buffer")  # that of 0 is the gradient
         kept = {i: buffer for i, (beta, buffer) in enumerate(buffers.items(), start=1) if beta}
         saved |= {f"momentum_buffer{i}": buffer for i, buffer in kept.items()}
+    if "grad_queue" in saved:  # the last gradients, the oldest one first
+        newest = reversed(saved.pop("grad_queue"))
+        saved |= {f"grad_{k}": grad for k, grad in enumerate(newest, start=1)}
     for key, value in saved.items():
         assert isinstance(value, float) or value.dtype == torch.float64, key
     arrays = {key: np.array(value) for key, value in saved.items()}

@@ -39,6 +39,7 @@ NUMBERS = (
     "decay",
     "v_k",
     "v_kk",
+    "exp_avg_sq_max",
 )
 
 State = dict[str, Any]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .adams import AdamS
     from .adan import Adan
     from .adanorm import AdamNorm, AdaNorm
+    from .adashift import AdaShift
     from .ademamix import AdEMAMix
     from .adopt import ADOPT
     from .aggmo import AggMo
@@ -108,6 +109,7 @@ __all__ = [
     "AdaMod",
     "AdaNorm",
     "AdaPNM",
+    "AdaShift",
     "Adadelta",
     "Adafactor",
     "Adagrad",
@@ -182,6 +184,7 @@ _MODULES = {
     ".adams": ["AdamS"],
     ".adan": ["Adan"],
     ".adanorm": ["AdaNorm", "AdamNorm"],
+    ".adashift": ["AdaShift"],
     ".ademamix": ["AdEMAMix"],
     ".adopt": ["ADOPT"],
     ".aggmo": ["AggMo"],
