@@ -36,7 +36,7 @@ eps1 = hyper("eps1", 1e-6, above=0, doc="Added to the second moment under the ro
 eps2 = hyper("eps2", 1e-10, above=0, doc="The least that sums of what is kept are divided by.")
 
 g, trust_ratio = series("g"), series("trust_ratio")
-m_before, m_mixed, v_before, v_now = map(series, ("m_before", "m_mixed", "v_before", "v_now"))
+m_before, m_mixed, v_before = series("m_before"), series("m_mixed"), series("v_before")
 v_row, v_column, u = series("v_row"), series("v_column"), series("u")
 weight_row, weight_column = series("weight_row"), series("weight_column")
 kept_row, kept_column = series("kept_row"), series("kept_column")

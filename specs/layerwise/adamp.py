@@ -5,6 +5,7 @@ from lucidgen.spec import (
     Eq,
     Max,
     OptimizerSpec,
+    columns,
     flag,
     grad,
     hyper,
@@ -22,7 +23,6 @@ from lucidgen.spec import (
     when,
     where,
 )
-from lucidgen.spec import columns as fan_in
 from lucidgen.specs.adam import beta1, beta2, betas, lr, m, v, v_hat
 
 eps = hyper(
@@ -62,7 +62,7 @@ def cosine(cos, norms, total_of, norm_of):
 def cases(by_row, whole, plain):
     """One of three: rows are invariant, or the whole tensor is, or neither; vectors never are."""
     of_all = when(cos_all[t] < delta / sqrt(size), whole, plain)
-    of_rows = when(largest(cos_row[t]) < delta / sqrt(fan_in), by_row, of_all)
+    of_rows = when(largest(cos_row[t]) < delta / sqrt(columns), by_row, of_all)
     return when(ndim >= 2, of_rows, plain)
 
 

@@ -245,7 +245,7 @@ def test_show_prints_latex_and_dialects():
     ("arguments", "answer"),
     [
         (("show", "RAdma"), "did you mean 'RAdam'?"),
-        (("show", "xyz"), "there are AccSGD, AdaBelief, AdaBound"),
+        (("show", "xyz"), "there are A2GradExp, A2GradInc, A2GradUni, AccSGD"),
         (("show", "Adam", "--dialect", "lucid"), "did you mean 'lucid2'?"),
         (("show", "Adam:torch", "--dialect", "lucid2"), "contradict"),
         (("show", "Adam", "--latex", "--stage", "mlx"), "leave out --stage"),
