@@ -58,6 +58,7 @@ bench: setup
 record: setup
 	@$(PY) -m pip install --quiet --editable '.[record]'
 	@$(PY) tests/conformance/record_torch.py
+	@$(PY) tests/conformance/record_sparse.py
 	@$(PY) tests/conformance/record_torch_around.py
 	@$(PY) tests/conformance/record_torch_schedules.py
 	@$(PY) tests/conformance/record_lucid2.py

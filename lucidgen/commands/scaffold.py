@@ -19,7 +19,7 @@ from ..errors import WrongUsage
 from ..package.catalog import Entry
 from ..package.render import formatted
 from ..spec.names import OPTIMIZER_CLASSES, SCHEDULER_CLASSES, is_class_name
-from ..spec.quantities import At, Series, t, w
+from ..spec.quantities import At, Series, Shape, t, w
 from ..targets.common.plain import SpecPrinter, text_of
 
 FRESH = '''\
@@ -72,10 +72,10 @@ from lucidgen.spec import {language}
 def file_name(name: str) -> str:
     """The spec file's name for a class.
 
-    >>> file_name("AdaBelief"), file_name("MyAdamW"), file_name("NAdam"), file_name("SGDHot")
-    ('ada_belief.py', 'my_adamw.py', 'nadam.py', 'sgd_hot.py')
+    >>> file_name("AdaBelief"), file_name("MyA2Grad"), file_name("NAdam"), file_name("SGDHot")
+    ('ada_belief.py', 'my_a2_grad.py', 'nadam.py', 'sgd_hot.py')
     """
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][A-Za-z])|(?<=[A-Z]{3})(?=[A-Z][a-z])", "_", name)
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][A-Za-z0-9])|(?<=[A-Z]{3})(?=[A-Z][a-z])", "_", name)
     return f"{words.lower()}.py"
 
 
@@ -117,7 +117,9 @@ def new_spec(name: str, base: Entry | None) -> str:
 
 
 def _symbols(expr: sympy.Expr) -> set[object]:
-    return {symbol for symbol in expr.free_symbols if not isinstance(symbol, At) and symbol != t}
+    """The arguments in an expression."""
+    given = (At, Shape)
+    return {s for s in expr.free_symbols if not isinstance(s, given) and s != t}
 
 
 def _variables(base: Entry, wanted: set[Any]) -> tuple[dict[str, list[str]], list[Series]]:

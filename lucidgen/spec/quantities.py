@@ -124,6 +124,10 @@ class Hyper(Quantity):
         fields = (self.name, self.default, self.bounds, self.special, self.doc, self.location)
         return (*fields, self.role), {}
 
+    def _hashable_content(self) -> tuple[Any, ...]:
+        # SymPy takes equal symbols for one: what has a special value is none that has not.
+        return (*super()._hashable_content(), str(self.special))
+
     @property
     def symbols(self) -> tuple[Hyper, ...]:
         """The symbols that the argument stands for in equations: itself."""

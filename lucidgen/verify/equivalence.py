@@ -67,9 +67,9 @@ class Box:
             raise ReadOnly(str(self.expr))
         self.expr = expr
 
-    def value(self) -> Value:
-        """The value at the point."""
-        return evaluate(self.expr, lambda symbol: self.point[symbol.name])
+    def value(self, known: dict[sympy.Basic, Value] | None = None) -> Value:
+        """The value at the point, of which `known` are parts."""
+        return evaluate(self.expr, lambda symbol: self.point[symbol.name], known)
 
     def __bool__(self) -> bool:
         return bool(self.value())
@@ -223,8 +223,9 @@ def run(
 
 
 def values(outputs: Mapping[str, Any]) -> dict[str, Value]:
-    """The values of boxes at their point."""
-    return {name: box.value() for name, box in outputs.items() if isinstance(box, Box)}
+    """The values of boxes at their common point."""
+    known: dict[sympy.Basic, Value] = {}
+    return {name: box.value(known) for name, box in outputs.items() if isinstance(box, Box)}
 
 
 def distance(computed: Value, truth: Value) -> float:

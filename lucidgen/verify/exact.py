@@ -16,10 +16,15 @@ from ..operations import HEADS, OPERATIONS, When
 from ..operations.reals import REALS, Value, elementwise, rational
 
 
-def evaluate(expr: sympy.Basic, leaf: Callable[[sympy.Symbol], Value]) -> Value:
+def evaluate(
+    expr: sympy.Basic,
+    leaf: Callable[[sympy.Symbol], Value],
+    known: dict[sympy.Basic, Value] | None = None,
+) -> Value:
     """The value of an expression; `leaf` gives that of a symbol when it is needed.
 
-    A `when` on a scalar condition evaluates only the branch that it takes.
+    A `when` on a scalar condition evaluates only the branch that it takes. What occurs several
+    times is computed once; `known` are values of such parts, to which those of this one are added.
 
     >>> from lucidgen.operations.reals import real
     >>> from lucidgen.spec import hyper, sqrt, when
@@ -35,11 +40,23 @@ def evaluate(expr: sympy.Basic, leaf: Callable[[sympy.Symbol], Value]) -> Value:
         return bool(expr)
     if expr is sympy.E or expr is sympy.pi:
         return REALS.e if expr is sympy.E else REALS.pi
+    known = {} if known is None else known
+    if expr not in known:
+        known[expr] = _computed(expr, leaf, known)
+    return known[expr]
+
+
+def _computed(
+    expr: sympy.Basic,
+    leaf: Callable[[sympy.Symbol], Value],
+    known: dict[sympy.Basic, Value],
+) -> Value:
+    """The value of an expression that has operands."""
     if isinstance(expr, When):
-        test = evaluate(expr.args[0], leaf)
+        test = evaluate(expr.args[0], leaf, known)
         if not isinstance(test, np.ndarray):
-            return evaluate(expr.args[1 if test else 2], leaf)
-    args = [evaluate(arg, leaf) for arg in expr.args]
+            return evaluate(expr.args[1 if test else 2], leaf, known)
+    args = [evaluate(arg, leaf, known) for arg in expr.args]
     if isinstance(expr, sympy.Pow) and expr.exp == sympy.S.Half:
         return value_of("sqrt", args[0])
     if isinstance(expr, sympy.Pow) and abs(expr.exp) == sympy.Rational(1, 3):

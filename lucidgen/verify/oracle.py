@@ -283,14 +283,17 @@ class Group:
 
 
 def spread(value: Value, domain: Domain, shape: tuple[int, ...]) -> Value:
-    """A value with as many entries as its domain has in a parameter of some shape."""
+    """A value with as many entries as its domain has in a parameter of some shape.
+
+    Rows and columns are those of matrices: of fewer axes, a value is what its case makes of it.
+    """
     shapes = {
         Domain.ELEMENT: shape,
         Domain.MATRIX: (*shape[:-2], 1, 1),
         Domain.ROW: (*shape[:-1], 1),
         Domain.COLUMN: (*shape[:-2], 1, *shape[-1:]),
     }
-    if domain not in shapes:
+    if domain not in shapes or (domain is not Domain.ELEMENT and len(shape) < 2):
         return value
     return np.broadcast_to(np.asarray(value, dtype=object), shapes[domain])
 

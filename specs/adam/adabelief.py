@@ -1,7 +1,21 @@
 """AdaBelief: Adam that divides by how far gradients stray from their moving average."""
 
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, series, sqrt, t, w, where
+from lucidgen.spec import (
+    Eq,
+    OptimizerSpec,
+    flag,
+    grad,
+    hyper,
+    keyword_only,
+    series,
+    sqrt,
+    t,
+    w,
+    when,
+    where,
+)
 from lucidgen.specs.adam import beta1, beta2, betas, lr, m, m_hat
+from lucidgen.specs.radam import rect, rectification, rho
 
 eps = hyper(
     "eps",
@@ -13,6 +27,13 @@ weight_decay = hyper(
     "weight_decay", 0.0, at_least=0, special=0, doc="Decoupled weight decay coefficient."
 )
 
+rectify = flag(
+    "rectify",
+    False,
+    doc="Whether the adaptive learning rate is rectified while its variance is unknown, as in "
+    "RAdam.",
+)
+
 s = series("s", saved_as="exp_avg_var")
 r, s_hat = series("r"), series("s_hat")
 
@@ -22,8 +43,9 @@ AdaBelief = OptimizerSpec(
     paper="Zhuang et al. 2020, arXiv:2010.07468, Algorithm 2",
     summary="AdaBelief: step sizes adapted by the belief in observed gradients.",
     notes="The weight decay is decoupled. pytorch_optimizer 4.1 and optax 0.2.8 compute the same; "
-    "the default of eps is theirs and the authors', where the paper has 1e-8.",
-    arguments=(lr, betas, eps, weight_decay),
+    "the default of eps is theirs and the authors', where the paper has 1e-8. The paper does not "
+    "rectify; its authors' code does, from rho >= 5, and adds eps before the bias correction then.",
+    arguments=(lr, betas, eps, weight_decay, keyword_only, rectify),
     saved_elsewhere={
         "optax": {"mu": m[t], "nu": s[t]},
         "pytorch_optimizer": {
@@ -31,7 +53,6 @@ AdaBelief = OptimizerSpec(
             "exp_avg_var": s[t],
             "weight_decouple": where(weight_decay, True),
             "fixed_decay": False,
-            "rectify": False,
             "ams_bound": False,
         },
     },
@@ -41,6 +62,17 @@ AdaBelief = OptimizerSpec(
         Eq(s[t], beta2 * s[t - 1] + (1 - beta2) * r[t] ** 2 + eps),
         Eq(m_hat[t], m[t] / (1 - beta1**t)),
         Eq(s_hat[t], s[t] / (1 - beta2**t)),
-        Eq(w[t], (1 - lr * weight_decay) * w[t - 1] - lr * m_hat[t] / (sqrt(s_hat[t]) + eps)),
+        *rectification,
+        Eq(
+            w[t],
+            (1 - lr * weight_decay) * w[t - 1]
+            - lr
+            * m_hat[t]
+            * when(
+                rectify,
+                when(rho[t] >= 5, rect[t] * sqrt(1 - beta2**t) / (sqrt(s[t]) + eps), 1),
+                1 / (sqrt(s_hat[t]) + eps),
+            ),
+        ),
     ),
 )

@@ -27,6 +27,21 @@ rho_inf, rho = series("rho_inf"), series("rho")
 rect = series("rect")
 w_decayed = series("w_decayed")
 
+#: How much the variance of the adaptive learning rate is known, and what makes up for it.
+rectification = (
+    Eq(rho_inf[t], 2 / (1 - beta2) - 1),
+    Eq(rho[t], rho_inf[t] - 2 * t * beta2**t / (1 - beta2**t)),
+    Eq(
+        rect[t],
+        sqrt(
+            (rho[t] - 4)
+            * (rho[t] - 2)
+            * rho_inf[t]
+            / ((rho_inf[t] - 4) * (rho_inf[t] - 2) * rho[t])
+        ),
+    ),
+)
+
 RAdam = Adam.variant(
     "RAdam",
     reading="torch",
@@ -46,17 +61,7 @@ RAdam = Adam.variant(
         ),
     ),
     add=(
-        Eq(rho_inf[t], 2 / (1 - beta2) - 1),
-        Eq(rho[t], rho_inf[t] - 2 * t * beta2**t / (1 - beta2**t)),
-        Eq(
-            rect[t],
-            sqrt(
-                (rho[t] - 4)
-                * (rho[t] - 2)
-                * rho_inf[t]
-                / ((rho_inf[t] - 4) * (rho_inf[t] - 2) * rho[t])
-            ),
-        ),
+        *rectification,
         Eq(
             w_decayed[t],
             when(decoupled_weight_decay, (1 - lr * weight_decay) * w[t - 1], w[t - 1]),

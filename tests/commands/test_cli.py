@@ -21,24 +21,36 @@ from lucidgen.commands.app import app
 from lucidgen.package import spec_files
 
 BUILT_IN = (
+    "A2GradUni",
+    "A2GradInc",
+    "A2GradExp",
     "AccSGD",
     "AdaBelief",
     "AdaBound",
     "Adadelta",
     "Adafactor",
     "Adagrad",
+    "Adalite",
     "Adam",
     "AdamW",
+    "AdamMini",
     "Adamax",
     "AdamG",
     "AdaMod",
+    "AdamP",
+    "SGDP",
+    "AdamS",
     "Adan",
     "AdaNorm",
+    "AdaShift",
     "AdEMAMix",
     "ADOPT",
     "AggMo",
     "Aida",
+    "Amos",
+    "ApolloDQN",
     "ASGD",
+    "CAME",
     "DAdaptAdam",
     "DAdaptLion",
     "DAdaptSGD",
@@ -69,12 +81,16 @@ BUILT_IN = (
     "QHM",
     "RAdam",
     "RMSprop",
+    "Rose",
     "Rprop",
     "SGD",
+    "SGDSaI",
     "SGDW",
     "SignSGD",
     "Signum",
     "SimplifiedAdEMAMix",
+    "SM3",
+    "SparseAdam",
     "SRMM",
     "StableAdamW",
     "Tiger",
@@ -247,7 +263,7 @@ def test_show_prints_latex_and_dialects():
     ("arguments", "answer"),
     [
         (("show", "RAdma"), "did you mean 'RAdam'?"),
-        (("show", "xyz"), "there are AccSGD, AdaBelief, AdaBound"),
+        (("show", "xyz"), "there are A2GradExp, A2GradInc, A2GradUni, AccSGD"),
         (("show", "Adam", "--dialect", "lucid"), "did you mean 'lucid2'?"),
         (("show", "Adam:torch", "--dialect", "lucid2"), "contradict"),
         (("show", "Adam", "--latex", "--stage", "mlx"), "leave out --stage"),
@@ -340,7 +356,7 @@ def test_a_new_spec_builds_at_once_and_computes_what_its_base_does(tmp_path, mon
     p = Parameter(np.ones(3))
     p.grad = np.ones(3)
     optimizer = getattr(my_optim, name)([p])
-    for _ in range(2):  # the first step of some only measures
+    for _ in range(11):  # the first steps of some only measure
         optimizer.step()
     assert (p.data < 1).all()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from cases import Array, Case
 
 #: The states of rows and of columns, by our keys.
@@ -51,9 +50,3 @@ def folded(key: str, values: Array) -> Array:
     if key in ROWS and values.ndim > 1:
         return values[..., :1]
     return values[..., :1, :] if key in COLUMNS and values.ndim > 1 else values
-
-
-def repeated(state: dict[str, Any]) -> dict[str, Any]:
-    """What a parameter holds, with its states repeated over its elements."""
-    w = state["w"]
-    return {k: v if k == "step" else np.broadcast_to(v, np.shape(w)) for k, v in state.items()}

@@ -59,7 +59,11 @@ PARAMETERS = (
 
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
-WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage")  # these have no such argument
+WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam", "Amos")
+WITHOUT_DECAY += ("AdaShift", "A2GradUni", "A2GradInc", "A2GradExp")
+WITHOUT_RATE = ("A2GradUni", "A2GradInc", "A2GradExp")  # nor a learning rate
+# The gradients of these lack rows.
+SPARSE = ("SparseAdam",)  # these have no such argument
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,20 @@ class Case:
     changes: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
+    def sparse(self) -> bool:
+        """Whether gradients lack rows."""
+        return self.optimizer in SPARSE
+
+    @property
     def groups(self) -> tuple[dict[str, Any], ...]:
         """What each parameter group has of its own."""
         return ({}, {}) if self.optimizer in WITHOUT_DECAY else GROUPS
 
     def schedule(self) -> dict[int, dict[str, Any]]:
-        """The changes of the case and the change of the learning rate that all cases have."""
+        """The changes of the case and that of the learning rate, which all have that have one."""
         changes = {step: dict(values) for step, values in self.changes.items()}
-        changes.setdefault(LR_CHANGES_AT, {})["lr"] = self.arguments.get("lr", 0.001) / 4
+        if self.optimizer not in WITHOUT_RATE:
+            changes.setdefault(LR_CHANGES_AT, {})["lr"] = self.arguments.get("lr", 0.001) / 4
         return changes
 
 
@@ -103,13 +113,22 @@ def _starts() -> list[Array]:
     return [_layout(p.start * _uniform(random, p.shape), p.order) for p in PARAMETERS]
 
 
-def gradients() -> list[list[Array | None]]:
+def gradients(sparse: bool = False) -> list[list[Array | None]]:
     """For each step the gradient of each parameter in float64, None where it is missing.
 
-    A gradient has the other layout than its parameter: in real networks layouts differ.
+    A gradient has the other layout than its parameter: in real networks layouts differ. Half of the
+    rows of a sparse one, or of the elements of a vector, are zero, and some elements of other rows.
     """
     random = np.random.RandomState(SEED + 1)
-    return [[_gradient(random, p, step) for p in PARAMETERS] for step in range(1, STEPS + 1)]
+    found = [[_gradient(random, p, step) for p in PARAMETERS] for step in range(1, STEPS + 1)]
+    for grad in itertools.chain.from_iterable(found if sparse else ()):
+        if grad is not None and grad.ndim:
+            missing = random.random_sample(len(grad)) < 0.5
+            missing[random.randint(len(grad))] = False
+            grad[missing] = 0.0
+            if grad.ndim > 1:
+                grad[random.random_sample(grad.shape) < 0.2] = 0.0
+    return found
 
 
 def _gradient(random: np.random.RandomState, p: Shape, step: int) -> Array | None:

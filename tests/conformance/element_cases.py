@@ -1,7 +1,8 @@
-"""The cases of the optimizers of elements and of tensors that torch lacks; see ``more_cases``.
+"""The cases of the optimizers of elements, tensors, rows and columns that torch lacks.
 
-The data are those of ``cases``.  Each optimizer has two: with what it is
-given here, and with every option, a decay, the gradient's other sign, and changes between steps.
+See ``more_cases`` for others.  The data are those of ``cases``.  Each optimizer has two: with what
+it is given here, and with every option, a decay, the gradient's other sign, and changes between
+steps.
 """
 
 from __future__ import annotations
@@ -43,10 +44,26 @@ DIALECTS = {
     "LAMB": "pytorch_optimizer",
     "NovoGrad": "paper",
     "StableAdamW": "paper",
+    "AdamP": "pytorch_optimizer",
+    "A2GradExp": "pytorch_optimizer",
+    "A2GradInc": "pytorch_optimizer",
+    "A2GradUni": "pytorch_optimizer",
+    "AdaShift": "paper",
+    "Amos": "paper",
+    "ApolloDQN": "paper",
+    "Rose": "pytorch_optimizer",
+    "SGDP": "paper",
+    "SGDSaI": "pytorch_optimizer",
+    # And these over rows and columns.
+    "AdamMini": "paper",
+    "Adalite": "pytorch_optimizer",
+    "CAME": "paper",
+    "SM3": "paper",
 }
 
 #: The library's names of classes, where they differ from ours.
-CLASSES = {"LAMB": "Lamb", "Padam": "PAdam", "Signum": "SignSGD"}
+CLASSES = {"LAMB": "Lamb", "Padam": "PAdam", "Rose": "ROSE", "Signum": "SignSGD"}
+CLASSES |= dict.fromkeys(("A2GradExp", "A2GradInc", "A2GradUni"), "A2Grad")
 
 ADAM: dict[str, Any] = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8}
 OTHER: dict[str, Any] = {"betas": (0.8, 0.99), "eps": 1e-3}
@@ -113,6 +130,41 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "LAMB": ({**ADAM, "eps": 1e-6}, {"grad_averaging": False}, OTHER),
     "NovoGrad": ({"lr": 0.01, "betas": (0.95, 0.98)}, {"grad_averaging": True}, OTHER),
     "StableAdamW": ({**ADAM, "betas": (0.9, 0.99)}, {}, OTHER),
+    # Weights that are invariant in all rows, as a whole, and not at all.
+    "AdamP": (ADAM, {"delta": 1.0, "wd_ratio": 0.5, "nesterov": True}, OTHER),
+    "Amos": (
+        {"lr": 0.1, "beta": 0.99},
+        {"momentum": 0.9, "c_coef": 2.0, "d_coef": 0.5},
+        {"beta": 0.9, "momentum": 0.5},
+    ),
+    "AdaShift": (ADAM, {"by_tensor": False}, OTHER),
+    "A2GradExp": ({}, {"beta": 1.0, "lips": 2.0, "rho": 0.9}, {"beta": 20.0, "rho": 0.5}),
+    "A2GradInc": ({}, {"beta": 1.0, "lips": 2.0}, {"beta": 20.0}),
+    "A2GradUni": ({}, {"beta": 1.0, "lips": 2.0}, {"lips": 5.0}),
+    "ApolloDQN": ({"lr": 0.01}, {"beta": 0.8, "belief": True, "eps": 1e-2}, {"beta": 0.5}),
+    "Rose": (
+        {"lr": 0.01, "weight_decay": 0.0},
+        {"centralize": False, "stabilize": False, "decoupled_weight_decay": True},
+        {"stabilize": True},
+    ),
+    "SGDP": (
+        {"lr": 0.01, "momentum": 0.9},
+        {"dampening": 0.1, "delta": 1.0, "wd_ratio": 0.5, "nesterov": True},
+        {"momentum": 0.5},
+    ),
+    "SGDSaI": ({"lr": 0.01}, {"momentum": 0.8, "eps": 0.1}, {"momentum": 0.5}),
+    "AdamMini": (ADAM, {"by_row": False}, OTHER),
+    "Adalite": (
+        {"lr": 0.01},
+        {"tau": 4.0, "ratio_min": 1.0, "g_norm_min": 1e-3, "eps1": 1e-4},
+        {"betas": (0.8, 0.999), "tau": 2.0},
+    ),
+    "CAME": (
+        {"lr": 0.01, "betas": (0.9, 0.99, 0.999)},
+        {"d": 0.5, "eps": (1e-12, 1e-6)},
+        {"betas": (0.8, 0.9, 0.99)},
+    ),
+    "SM3": ({"lr": 0.01}, {"momentum": 0.9, "beta": 0.9, "eps": 1e-12}, {"momentum": 0.5}),
 }
 
 
@@ -133,6 +185,11 @@ KERAS_CASES: dict[str, Case] = {
         Case("FTRL-options", "FTRL", {**GIVEN["FTRL"][0], **GIVEN["FTRL"][1]}),
     )
 }
-#: The case of each for single precision, in which PID's differences of gradients that hold a decay
-#: would cancel.
-SINGLE = {name: ELEMENT_CASES[name if name == "PID" else f"{name}-options"] for name in GIVEN}
+#: The case of each for single precision, in which differences of gradients that hold a decay, as
+#: PID and ApolloDQN take them, would cancel. Adalite has none: exponentials of the squares of large
+#: weights lose all digits.
+SINGLE = {
+    name: ELEMENT_CASES[name if name in ("PID", "ApolloDQN") else f"{name}-options"]
+    for name in GIVEN
+    if name != "Adalite"
+}

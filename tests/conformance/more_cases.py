@@ -74,6 +74,8 @@ def _special() -> Iterator[Case]:
     yield Case("ADOPT-clip=False", "ADOPT", {"lr": 0.01, "clip": False})
     decoupled = {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}
     yield Case("ADOPT-decoupled_weight_decay", "ADOPT", decoupled)
+    rectify = {"lr": 0.01, "weight_decay": 0.1, "rectify": True}
+    yield Case("AdaBelief-rectify", "AdaBelief", rectify, {30: {"betas": (0.8, 0.99)}})
     yield Case("AdEMAMix-warmup", "AdEMAMix", {"lr": 0.01, "alpha_warmup": 30, "beta3_warmup": 30})
 
 

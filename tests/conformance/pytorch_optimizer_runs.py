@@ -13,7 +13,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "Lion": {"betas": (0.8, 0.95), "weight_decay": 0.1},
     "SignSGD": {"momentum": 0.8},
     "Adan": {"weight_decay": 0.1},
-    "AdaBelief": {"weight_decay": 0.1},
+    "AdaBelief": {"weight_decay": 0.1, "rectify": True},
     "Yogi": {"initial_accumulator": 1e-4},
     "ADOPT": {"weight_decay": 0.1, "weight_decouple": True},
     "AdEMAMix": {"t_alpha_beta3": 40},
@@ -35,6 +35,9 @@ GIVEN: dict[str, dict[str, Any]] = {
     "AdamG": {"betas": (0.9, 0.99, 0.9)},
     "Aida": {"eps": 1e-6},
     "NovoGrad": {"weight_decay": 0.1},
+    "AdamP": {"weight_decay": 0.1, "delta": 1.0, "nesterov": True},
+    "SGDP": {"weight_decay": 0.1, "delta": 1.0, "momentum": 0.8},
+    "SGDSaI": {"momentum": 0.8, "weight_decay": 0.1},
 }
 RUNS = {
     name: Resume(

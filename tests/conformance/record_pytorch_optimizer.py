@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 import pytorch_optimizer
 import torch
-from cases import CHECKPOINTS, GROUPS, PARAMETERS, RESUME_AT, STEPS, Case, gradients, starts
+from cases import (
+    CHECKPOINTS,
+    GROUPS,
+    PARAMETERS,
+    RESUME_AT,
+    STEPS,
+    Array,
+    Case,
+    gradients,
+    starts,
+)
 from more_cases import MORE_CASES
 from recording import Recorder, State
 
@@ -45,11 +55,19 @@ def arguments(case: Case) -> dict[str, Any]:
 
 
 def record(
-    case: Case, recorder: Recorder, ours: Callable[[State, int], State] = lambda state, _: state
+    case: Case,
+    recorder: Recorder,
+    ours: Callable[[State, int], State] = lambda state, _: state,
+    create: Callable[..., Any] | None = None,
+    seen: Callable[[Array], Array] = lambda values: values,
 ) -> None:
-    """Run one case and add its checkpoints: states, with `ours` of them and a number of steps."""
-    weights = [torch.from_numpy(values).requires_grad_() for values in starts()]
-    make = getattr(pytorch_optimizer, case.optimizer)
+    """Run one case and add its checkpoints: states, with `ours` of them and a number of steps.
+
+    `create` makes an optimizer of groups and options, if not the class of the case's name;
+    parameters and gradients are what `seen` makes of them.
+    """
+    weights = [torch.from_numpy(seen(values)).requires_grad_() for values in starts()]
+    make = create or getattr(pytorch_optimizer, case.optimizer)
     optimizers = [
         make([{"params": [weight], **case.groups[p.group]}], foreach=False, **arguments(case))
         for weight, p in zip(weights, PARAMETERS, strict=True)
@@ -60,7 +78,7 @@ def record(
             (group,) = optimizer.param_groups
             _change(optimizer, group, schedule.get(step, {}), case.groups[p.group])
             if grad is not None:
-                weight.grad = torch.from_numpy(np.array(_sign(case) * grad))
+                weight.grad = torch.from_numpy(seen(np.array(_sign(case) * grad)))
                 _in_double(optimizer, group, weight)
                 optimizer.step()
         if step in CHECKPOINTS:
@@ -100,11 +118,14 @@ def _in_double(optimizer: Any, group: dict[str, Any], weight: torch.Tensor) -> N
 
 def _state(optimizer: Any, weight: torch.Tensor) -> dict[str, Any]:
     saved = dict(optimizer.state[weight]) if weight in optimizer.state else {}
-    saved = {key: value for key, value in saved.items() if value is not None}
+    saved = {k: v for k, v in saved.items() if v is not None and not isinstance(v, int)}
     if isinstance(saved.get("momentum_buffer"), dict):
         buffers = saved.pop("momentum_buffer")  # that of 0 is the gradient
         kept = {i: buffer for i, (beta, buffer) in enumerate(buffers.items(), start=1) if beta}
         saved |= {f"momentum_buffer{i}": buffer for i, buffer in kept.items()}
+    if "grad_queue" in saved:  # the last gradients, the oldest one first
+        newest = reversed(saved.pop("grad_queue"))
+        saved |= {f"grad_{k}": grad for k, grad in enumerate(newest, start=1)}
     for key, value in saved.items():
         assert isinstance(value, float) or value.dtype == torch.float64, key
     arrays = {key: np.array(value) for key, value in saved.items()}

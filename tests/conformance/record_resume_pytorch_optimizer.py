@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pytorch_optimizer
 import torch
 from cases import RESUME_AT, STEPS
@@ -22,7 +23,11 @@ SUMS = ("beta1_weight", "beta2_weight")
 def record(name: str, stops: Stops) -> None:
     """Run to the end; keep the weights and the state dict at the stop, the weights at the end."""
     case = RUNS[name]
-    weights = {key: torch.from_numpy(w).requires_grad_() for key, w in begin().items()}
+    weights = {
+        # AdamP takes only rows that lie together.
+        key: torch.from_numpy(np.ascontiguousarray(w)).requires_grad_()
+        for key, w in begin().items()
+    }
     optimizer = getattr(pytorch_optimizer, case.theirs)(
         list(weights.values()), foreach=False, **case.given
     )

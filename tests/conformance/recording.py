@@ -2,14 +2,16 @@
 
 One compressed .npz per library.  For a case and a quantity ("w", "exp_avg", ...) it holds one
 array: a row per checkpoint, in it the parameters one after the other, each flattened in C order;
-NaN where a parameter has no such state (yet).  A number kept per parameter ("step") is repeated
-over its elements.  Beside them are the entries of the parameter groups at RESUME_AT and, under
-"about", the library's version and the digest of the cases.  Nothing here knows what is compared.
+NaN where a parameter has no such state (yet).  A number kept per parameter ("step"), per row or per
+column is repeated over the elements.  Beside them are the entries of the parameter groups at
+RESUME_AT and, under "about", the library's version and the digest of the cases.  Nothing here knows
+what is compared.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -35,6 +37,13 @@ NUMBERS = (
     *("d", "d_max", "d_numerator", "numerator_weighted", "g0_norm"),
     *("gsq_weighted", "sk_sq_weighted", "sk_l1"),
     *("max_dist", "sum_sq_norm_grads", "estim_sq_dist", "weighted_sq_norm_grads"),
+    "m_avg_u",
+    "v_mean",
+    "gsnr",
+    "decay",
+    "v_k",
+    "v_kk",
+    "exp_avg_sq_max",
 )
 
 State = dict[str, Any]
@@ -105,7 +114,7 @@ class Recorder:
             for part, p, state in zip(parts, PARAMETERS, states, strict=True):
                 if state is not None and key in state:
                     assert np.isfinite(state[key]).all(), f"{case.name}: {key} of {p.name}"
-                    part[:] = np.broadcast_to(np.asarray(state[key]), p.shape).reshape(-1)
+                    part[:] = over_elements(state[key], p.shape).reshape(-1)
 
     def add_groups(self, case: Case, groups: Sequence[Mapping[str, Any]]) -> None:
         """Add the parameter groups of the state_dict at RESUME_AT."""
@@ -125,6 +134,23 @@ class Recorder:
         arrays = {key: np.array(rows) for key, rows in self._rows.items()}
         path = folder / f"{name or library}.npz"
         np.savez_compressed(path, about=np.array(json.dumps(about)), **arrays, **self._groups)
+
+
+def repeated(state: State) -> State:
+    """What a parameter holds, repeated over its elements as a recording has it."""
+    shape = np.shape(state["w"])
+    return {k: v if k in NUMBERS else over_elements(v, shape) for k, v in state.items()}
+
+
+def over_elements(values: Array | float, shape: tuple[int, ...]) -> Array:
+    """What a tensor, its rows or its columns hold, repeated over the elements of a parameter.
+
+    Where there are more than two axes, what has two is of the first axis against all others.
+    """
+    found = np.asarray(values)
+    if len(shape) > 2 and found.ndim == 2:
+        found = np.broadcast_to(found, (shape[0], math.prod(shape[1:])))
+    return found.reshape(shape) if found.size == math.prod(shape) else np.broadcast_to(found, shape)
 
 
 def record_by_group(case: Case, recorder: Recorder, create: Create) -> None:

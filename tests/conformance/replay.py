@@ -23,7 +23,7 @@ from cases import (
     starts,
 )
 from compare import Tolerance, differences
-from recording import Recording, State
+from recording import Recording, State, repeated
 
 import lucidgen
 import lucidgen.optim
@@ -51,9 +51,9 @@ def mlx32(values: Array) -> mx.array:
 
 
 @cache
-def made_gradients(make: Make) -> list[list[Any]]:
+def made_gradients(make: Make, sparse: bool = False) -> list[list[Any]]:
     """The gradients of all steps as arrays of a library; those of NumPy cannot be written to."""
-    made = [[None if g is None else make(g) for g in grads] for grads in gradients()]
+    made = [[None if g is None else make(g) for g in grads] for grads in gradients(sparse)]
     for array in (g for grads in made for g in grads if isinstance(g, np.ndarray)):
         array.flags.writeable = False
     return made
@@ -71,6 +71,11 @@ def run(
     groups = grouped(case, parameters, which)
     optimizer = getattr(library, case.optimizer)(groups, **case.arguments, **arguments)
     yield from _steps(case, optimizer, parameters, make, which, 1)
+
+
+def as_recorded(found: Iterator[tuple[int, list[State]]]) -> Iterator[tuple[int, list[State]]]:
+    """A run whose states are repeated over the elements, as a recording has them."""
+    return ((step, list(map(repeated, states))) for step, states in found)
 
 
 def resume(
@@ -137,7 +142,7 @@ def _steps(
     first: int,
 ) -> Iterator[tuple[int, list[State]]]:
     schedule = case.schedule()
-    for step, grads in enumerate(made_gradients(make), start=1):
+    for step, grads in enumerate(made_gradients(make, case.sparse), start=1):
         if step < first:
             continue
         change(case, optimizer.param_groups, schedule.get(step, {}))

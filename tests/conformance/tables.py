@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from adafactor_cases import CASES as ADAFACTOR
-from adafactor_cases import repeated
 from cases import CASES, CHECKPOINTS, Case, starts
 from compare import FLOAT64, Tolerance, moved, scaled
 from element_cases import DIALECTS, ELEMENT_CASES, KERAS_CASES
@@ -22,8 +21,9 @@ from group_cases import DIALECTS as OF_GROUPS
 from group_cases import GROUP_CASES, OPTAX_DIALECTS
 from group_cases import OPTAX_CASES as GROUPS_OF_OPTAX
 from more_cases import MORE_CASES, PYTORCH_OPTIMIZER
-from recording import Recording
+from recording import Recording, repeated
 from replay import numpy64, run
+from sparse_cases import SPARSE_CASES
 
 from lucidgen.commands.describe import differences, short_cost
 from lucidgen.package.catalog import Entry, catalog
@@ -44,6 +44,7 @@ LIBRARIES += (
     "groups",
     "groups_optax",
     "more_keras",
+    "sparse",
     *(f"adafactor_{library}" for library in ADAFACTOR),
 )
 #: The cases and dialects of recordings that do not have those of torch.
@@ -53,6 +54,7 @@ OF: dict[str, tuple[Mapping[str, Case], Mapping[str, str]]] = {
     "groups": (GROUP_CASES, OF_GROUPS),
     "groups_optax": (GROUPS_OF_OPTAX, OPTAX_DIALECTS),
     "more_keras": (KERAS_CASES, {"FTRL": "keras"}),
+    "sparse": (SPARSE_CASES, {"SparseAdam": "torch"}),
     **{f"adafactor_{name}": (of, {"Adafactor": name}) for name, of in ADAFACTOR.items()},
 }
 PACKAGES = {"lucid2": "lucid-dl"}

@@ -7,11 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from adafactor_cases import CASES, folded, repeated
+from adafactor_cases import CASES, folded
 from cases import CHECKPOINTS, PARAMETERS, RESUME_AT, Case, fingerprint, starts
 from compare import CAPTURED, FLOAT32, FLOAT64
-from recording import Recording, State
-from replay import assert_same, made_gradients, mlx32, numpy32, numpy64, resume, run, saved_dict
+from recording import Recording, State, repeated
+from replay import (
+    as_recorded,
+    assert_same,
+    made_gradients,
+    mlx32,
+    numpy32,
+    numpy64,
+    resume,
+    run,
+    saved_dict,
+)
 
 import lucidgen.optim
 
@@ -25,11 +35,6 @@ ALL = list(range(len(PARAMETERS)))
 
 def which(library: str) -> list[int]:
     return ALL if library == "torch" else PRESENT
-
-
-def as_recorded(found: Iterator[tuple[int, list[State]]]) -> Iterator[tuple[int, list[State]]]:
-    """A run whose states are repeated over the elements, as the recording has them."""
-    return ((step, list(map(repeated, states))) for step, states in found)
 
 
 @pytest.mark.parametrize("library", VERSIONS)

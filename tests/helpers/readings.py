@@ -49,6 +49,7 @@ NOT_NEGATIVE = {
     "b_g",
     "b_hat",
 }
+NOT_NEGATIVE |= {"r_res", "c_res", "v_row", "decay"}
 
 
 @cache

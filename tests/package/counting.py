@@ -129,7 +129,7 @@ class Noted(np.ndarray):
             return
         if where.value is self.done[-1] and where.value.operation == "not":
             where = Noted.of(self.done, self.done.pop().sources[0], where.shape)
-            self.done.calls -= 1
+            self.done.calls -= where.shape == SHAPE
         self.done.calls += 1
         target.value = self.made("where", (where, source, target), target.shape).value
 
@@ -199,8 +199,9 @@ def phases(done: Done, given: Mapping[str, Value], left: Mapping[str, Value]) ->
         found[at[value], value.work].operations[value.operation] += 1
     for name, value in left.items():
         if value is not given[name]:
-            domain = given[name].domain
-            found[at.get(value, 0), domain].writes[name] = 1
+            # What a reduction gave is there when its phase has ended.
+            phase = at.get(value, 0) + value.is_reduced
+            found[phase, given[name].domain].writes[name] = 1
             if value not in at:
                 used[value].add(0)
     for value, phases_of_uses in used.items():

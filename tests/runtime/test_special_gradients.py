@@ -46,7 +46,8 @@ def test_a_gradient_that_is_no_number_does_the_same_to_arrays_of_both_libraries(
     in_numpy = trained(name, np.array, kernel="numpy")
     assert trained(name, mx.array, kernel="mlx") == in_numpy
     first, last = in_numpy[0], in_numpy[-len(in_numpy) // len(GRADS)]
-    assert last[0] == "nan"  # ADOPT's first step moves nothing
+    # ADOPT's first step moves nothing, and AdaShift's first ten.
+    assert last[0] == "nan" or name == "AdaShift"
     default = next(iter(getattr(optim, name).rules.values()))
     # What reduces is nan as a whole.
     assert first[3:7] == ["number"] * 4 or default.reduces

@@ -59,6 +59,12 @@ def test_a_shifted_equation_is_the_same_equation() -> None:
     assert str(lower(spec(shifted))) == str(lower(spec(plain)))
 
 
+def test_arguments_of_one_name_differ_if_but_one_of_them_has_a_special_value() -> None:
+    special, plain = hyper("share", 0.5, special=0), hyper("share", 0.5)
+    assert special != plain
+    assert [(2 * each).args[1].special for each in (special, plain)] == [0, None]
+
+
 def test_the_order_of_equations_changes_nothing_but_their_numbers() -> None:
     def text(equations: tuple[Eq, ...]) -> str:
         program = optimize(lower(OptimizerSpec("Adam", Adam.variant("A").arguments, equations)))

@@ -157,3 +157,85 @@ def test_adan_sees_no_difference_in_constant_gradients() -> None:
     _, states = run(optim.Adan, [np.ones(5)] * 4)
     assert not np.any(states[-1]["exp_avg_diff"])
     assert np.array_equal(states[-1]["previous_grad"], -np.ones(5))
+
+
+def test_sparse_adam_of_full_gradients_is_adam_with_eps_before_the_correction() -> None:
+    sparse, _ = run(optim.SparseAdam, gradients(), eps=1e-3)
+    assert_same_path(sparse, run(optim.Adam, gradients(), eps=1e-3, dialect="lucid2")[0])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 2), (6,)])
+def test_sparse_adam_leaves_alone_what_has_no_gradient_and_moves_where_it_is_nan(
+    shape: tuple[int, ...],
+) -> None:
+    parameter = Parameter(np.ones(shape))
+    optimizer = optim.SparseAdam([parameter])
+    parameter.grad = np.ones(shape)
+    optimizer.step()
+    before = parameter.data.copy()
+    moments = [optimizer.state[parameter][key].copy() for key in ("exp_avg", "exp_avg_sq")]
+    parameter.grad = np.zeros(shape)
+    parameter.grad[1] = np.nan
+    optimizer.step()
+    assert np.array_equal(parameter.data[0], before[0])
+    assert np.isnan(parameter.data[1]).all()
+    after = [optimizer.state[parameter][key] for key in ("exp_avg", "exp_avg_sq")]
+    assert all(np.array_equal(x[0], y[0]) for x, y in zip(after, moments, strict=True))
+
+
+def test_adam_mini_whose_blocks_have_one_element_is_adamw() -> None:
+    def places(cls: Any) -> list[Array]:
+        parameter, found = Parameter(np.linspace(-1.0, 2.0, 5)[:, None]), []
+        optimizer = cls([parameter], weight_decay=0.1)
+        for grad in gradients():
+            parameter.grad = grad[:, None]
+            optimizer.step()
+            found.append(parameter.data.copy())
+        return found
+
+    assert_same_path(places(optim.AdamMini), places(optim.AdamW))
+
+
+def test_adamp_without_invariant_weights_is_adamw_and_sgdp_is_sgd() -> None:
+    chosen = {"weight_decay": 0.1, "eps": 1e-3}
+    adamp, _ = run(optim.AdamP, gradients(), delta=0.0, **chosen)
+    assert_same_path(adamp, run(optim.AdamW, gradients(), **chosen)[0])
+    sgdp, _ = run(optim.SGDP, gradients(), delta=0.0, lr=0.1)
+    assert_same_path(sgdp, run(optim.SGD, gradients(), lr=0.1)[0])
+
+
+def test_steps_of_adamp_stay_at_right_angles_to_invariant_weights() -> None:
+    random = np.random.default_rng(3)
+    for delta, axis in ((10.0, 1), (0.0, None)):
+        start = random.standard_normal((3, 4))
+        parameter = Parameter(start.copy())
+        parameter.grad = random.standard_normal((3, 4))
+        optim.AdamP([parameter], lr=0.1, delta=delta).step()
+        along = np.abs(((parameter.data - start) * start).sum(axis))
+        assert (along.max() < 1e-8) == (axis == 1)
+
+
+def test_sgdsai_scales_by_the_first_gradients_signal_to_noise_ratio() -> None:
+    grads = gradients()
+    _, states = run(optim.SGDSaI, grads, eps=0.0)
+    expected = np.linalg.norm(grads[0]) / np.std(grads[0], ddof=1)
+    assert [state["gsnr"] for state in states] == pytest.approx([expected] * len(grads))
+
+
+def test_adams_divides_by_its_last_momentum_and_its_gradient() -> None:
+    w, m = np.linspace(-1.0, 2.0, 5), np.zeros(5)
+    expected = []
+    for grad in gradients():
+        nu = 0.9 * m**2 + (1 - 0.9) * grad**2
+        m = 0.8 * m + (1 - 0.8) * grad
+        w = w - 0.01 * (0.1 * w + m / (np.sqrt(nu) + 1e-3))
+        expected.append(w)
+    given = {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1}
+    places, states = run(optim.AdamS, gradients(), **given)
+    assert_same_path(places, expected)
+    assert set(states[0]) == {"exp_avg"}
+
+
+def test_sm3_of_a_vector_is_adagrad() -> None:
+    sm3, _ = run(optim.SM3, gradients(), lr=0.1)
+    assert_same_path(sm3, run(optim.Adagrad, gradients(), lr=0.1, eps=0.0)[0])

@@ -14,23 +14,32 @@ if TYPE_CHECKING:
     from lucidgen.runtime import ExponentialMovingAverage, MultiOptimizer, Optimizer, Options
 
     from . import lr_scheduler
+    from .a2grad import A2GradExp, A2GradInc, A2GradUni
     from .accsgd import AccSGD
     from .adabelief import AdaBelief
     from .adabound import AdaBound
     from .adadelta import AdaDelta, Adadelta
     from .adafactor import Adafactor
     from .adagrad import Adagrad
+    from .adalite import Adalite
     from .adam import Adam, AdamW
+    from .adam_mini import Adam_mini, AdamMini
     from .adamax import Adamax
     from .adamg import AdamG
     from .adamod import AdaMod
+    from .adamp import SGDP, AdamP
+    from .adams import AdamS
     from .adan import Adan
     from .adanorm import AdamNorm, AdaNorm
+    from .adashift import AdaShift
     from .ademamix import AdEMAMix
     from .adopt import ADOPT
     from .aggmo import AggMo
     from .aida import Aida
+    from .amos import Amos
+    from .apollo_dqn import ApolloDQN
     from .asgd import ASGD
+    from .came import CAME
     from .dadaptation import DAdaptAdaGrad, DAdaptAdam, DAdaptLion, DAdaptSGD
     from .diffgrad import DiffGrad
     from .dog import DoG, DoWG
@@ -56,11 +65,15 @@ if TYPE_CHECKING:
     from .qhm import QHM
     from .radam import RAdam
     from .rmsprop import RMSprop
+    from .rose import ROSE, Rose
     from .rprop import Rprop
     from .sgd import SGD
+    from .sgdsai import SGD_sai, SGDSaI
     from .sgdw import SGDW
     from .sign_sgd import SignSGD, Signum
     from .simplified_ademamix import SimplifiedAdEMAMix
+    from .sm3 import SM3
+    from .sparse_adam import SparseAdam
     from .srmm import SRMM
     from .stable_adamw import StableAdamW
     from .tiger import Tiger
@@ -71,6 +84,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ADOPT",
     "ASGD",
+    "CAME",
     "FTRL",
     "KATE",
     "LAMB",
@@ -80,10 +94,16 @@ __all__ = [
     "PID",
     "PNM",
     "QHM",
+    "ROSE",
     "SGD",
+    "SGDP",
     "SGDW",
+    "SM3",
     "SRMM",
     "VSGD",
+    "A2GradExp",
+    "A2GradInc",
+    "A2GradUni",
     "AccSGD",
     "AdEMAMix",
     "AdaBelief",
@@ -92,17 +112,25 @@ __all__ = [
     "AdaMod",
     "AdaNorm",
     "AdaPNM",
+    "AdaShift",
     "Adadelta",
     "Adafactor",
     "Adagrad",
+    "Adalite",
     "Adam",
     "AdamG",
+    "AdamMini",
     "AdamNorm",
+    "AdamP",
+    "AdamS",
     "AdamW",
+    "Adam_mini",
     "Adamax",
     "Adan",
     "AggMo",
     "Aida",
+    "Amos",
+    "ApolloDQN",
     "CautiousAdamW",
     "CautiousLion",
     "DAdaptAdaGrad",
@@ -132,10 +160,14 @@ __all__ = [
     "QHAdam",
     "RAdam",
     "RMSprop",
+    "Rose",
     "Rprop",
+    "SGDSaI",
+    "SGD_sai",
     "SignSGD",
     "Signum",
     "SimplifiedAdEMAMix",
+    "SparseAdam",
     "StableAdamW",
     "Tiger",
     "Yogi",
@@ -145,23 +177,32 @@ __all__ = [
 _MODULES = {
     "lucidgen.runtime": ["ExponentialMovingAverage", "MultiOptimizer", "Optimizer", "Options"],
     ".lr_scheduler": [],
+    ".a2grad": ["A2GradExp", "A2GradInc", "A2GradUni"],
     ".accsgd": ["AccSGD"],
     ".adabelief": ["AdaBelief"],
     ".adabound": ["AdaBound"],
     ".adadelta": ["AdaDelta", "Adadelta"],
     ".adafactor": ["Adafactor"],
     ".adagrad": ["Adagrad"],
+    ".adalite": ["Adalite"],
     ".adam": ["Adam", "AdamW"],
+    ".adam_mini": ["AdamMini", "Adam_mini"],
     ".adamax": ["Adamax"],
     ".adamg": ["AdamG"],
     ".adamod": ["AdaMod"],
+    ".adamp": ["AdamP", "SGDP"],
+    ".adams": ["AdamS"],
     ".adan": ["Adan"],
     ".adanorm": ["AdaNorm", "AdamNorm"],
+    ".adashift": ["AdaShift"],
     ".ademamix": ["AdEMAMix"],
     ".adopt": ["ADOPT"],
     ".aggmo": ["AggMo"],
     ".aida": ["Aida"],
+    ".amos": ["Amos"],
+    ".apollo_dqn": ["ApolloDQN"],
     ".asgd": ["ASGD"],
+    ".came": ["CAME"],
     ".dadaptation": ["DAdaptAdaGrad", "DAdaptAdam", "DAdaptLion", "DAdaptSGD"],
     ".diffgrad": ["DiffGrad"],
     ".dog": ["DoG", "DoWG"],
@@ -187,11 +228,15 @@ _MODULES = {
     ".qhm": ["QHM"],
     ".radam": ["RAdam"],
     ".rmsprop": ["RMSprop"],
+    ".rose": ["ROSE", "Rose"],
     ".rprop": ["Rprop"],
     ".sgd": ["SGD"],
+    ".sgdsai": ["SGDSaI", "SGD_sai"],
     ".sgdw": ["SGDW"],
     ".sign_sgd": ["SignSGD", "Signum"],
     ".simplified_ademamix": ["SimplifiedAdEMAMix"],
+    ".sm3": ["SM3"],
+    ".sparse_adam": ["SparseAdam"],
     ".srmm": ["SRMM"],
     ".stable_adamw": ["StableAdamW"],
     ".tiger": ["Tiger"],

@@ -282,8 +282,9 @@ def _tensors(program: Program, scalars: Sequence[str]) -> Tensors | None:
     body = _needed(program, wanted)
     part = replace(program, body=body, outputs=_outputs_of(program, body))
     code_of = code(part, body)
+    kept = {code_of.names[o.after]: code_of.names[o.before] for o in states}
     lines = [
-        *_unneeded(part, scalars),
+        *_unneeded(part, [name for name in scalars if name not in kept]),
         *aliases(code_of),
         *block(code_of.statements, MLXPrinter(code_of.names)),
     ]
@@ -295,8 +296,8 @@ def _tensors(program: Program, scalars: Sequence[str]) -> Tensors | None:
     given = tuple(dict.fromkeys([*inputs, *hosts, *choices]))
     results = [(name, code_of.names.get(s, name)) for name in scalars for s in wanted
                if s.name == name]  # fmt: skip
-    results += [(code_of.names[o.before], code_of.names[o.after]) for o in states]
-    return Tensors(given, tuple(lines), tuple(results))
+    results += [(before, after) for after, before in kept.items()]
+    return Tensors(given, tuple(lines), tuple(dict.fromkeys(results)))
 
 
 def _unneeded(program: Program, scalars: Sequence[str]) -> Iterator[str]:

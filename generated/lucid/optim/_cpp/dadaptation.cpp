@@ -11,7 +11,7 @@
 
 namespace lucidgen {
 
-/// the sums of DAdaptAdam, loop 1 of 1: numerator_total_term, total_abs_s_now.
+/// The sums of DAdaptAdam, loop 1 of 1: numerator_total_term, total_abs_s_now.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptadam_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                             const double* scalars, const Computed<T>*, double* sums) {
@@ -48,7 +48,7 @@ void dadaptadam_shares_loop(Index size, Index at, void* const* arrays, const T* 
     sums[1] = total_abs_s_now_sum;
 }
 
-/// the sums of DAdaptAdam, after its loops: numerator_total, length_total, which are one number for
+/// The sums of DAdaptAdam, after its loops: numerator_total, length_total, which are one number for
 /// each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptadam_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -66,7 +66,7 @@ void dadaptadam_shares_numbers(Index, Index, void* const* arrays, const T*, cons
     length_total_array[0] = T(length_total);
 }
 
-/// the sums of DAdaptAdam: which loops serve which choices.
+/// The sums of DAdaptAdam: which loops serve which choices.
 struct dadaptadam_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 4;
@@ -143,7 +143,7 @@ struct dadaptadam_rule {
         dadaptadam_loop<T, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
 };
 
-/// the sums of DAdaptLion, loop 1 of 1: total_s_times_v, total_abs_s_now.
+/// The sums of DAdaptLion, loop 1 of 1: total_s_times_v, total_abs_s_now.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptlion_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                             const double* scalars, const Computed<T>*, double* sums) {
@@ -182,7 +182,7 @@ void dadaptlion_shares_loop(Index size, Index at, void* const* arrays, const T* 
     sums[1] = total_abs_s_now_sum;
 }
 
-/// the sums of DAdaptLion, after its loops: numerator_total, length_total, which are one number for
+/// The sums of DAdaptLion, after its loops: numerator_total, length_total, which are one number for
 /// each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptlion_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -200,7 +200,7 @@ void dadaptlion_shares_numbers(Index, Index, void* const* arrays, const T*, cons
     length_total_array[0] = T(length_total);
 }
 
-/// the sums of DAdaptLion: which loops serve which choices.
+/// The sums of DAdaptLion: which loops serve which choices.
 struct dadaptlion_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 4;
@@ -274,7 +274,7 @@ struct dadaptlion_rule {
         dadaptlion_loop<T, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
 };
 
-/// the sums of DAdaptSGD, loop 1 of 1: total_square_grad, total_g_times_s.
+/// The sums of DAdaptSGD, loop 1 of 1: total_square_grad, total_g_times_s.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptsgd_shares_1_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                              const double* scalars, const Computed<T>*, double* sums) {
@@ -308,7 +308,7 @@ void dadaptsgd_shares_1_loop(Index size, Index at, void* const* arrays, const T*
     sums[1] = total_g_times_s_sum;
 }
 
-/// the sums of DAdaptSGD, after its loops: first_norm_squares, numerator_total, which are one
+/// The sums of DAdaptSGD, after its loops: first_norm_squares, numerator_total, which are one
 /// number for each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptsgd_shares_1_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -326,7 +326,7 @@ void dadaptsgd_shares_1_numbers(Index, Index, void* const* arrays, const T*, con
     numerator_total_array[0] = T(numerator_total);
 }
 
-/// the sums of DAdaptSGD: which loops serve which choices.
+/// The sums of DAdaptSGD: which loops serve which choices.
 struct dadaptsgd_shares_1_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
@@ -345,7 +345,7 @@ struct dadaptsgd_shares_1_rule {
     };
 };
 
-/// the sums of DAdaptSGD, loop 1 of 1: total_square_s_now.
+/// The sums of DAdaptSGD, loop 1 of 1: total_square_s_now.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptsgd_shares_2_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                              const double* scalars, const Computed<T>*, double* sums) {
@@ -375,7 +375,7 @@ void dadaptsgd_shares_2_loop(Index size, Index at, void* const* arrays, const T*
     sums[0] = total_square_s_now_sum;
 }
 
-/// the sums of DAdaptSGD, after its loops: length_squares, which is one number for each tensor.
+/// The sums of DAdaptSGD, after its loops: length_squares, which is one number for each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptsgd_shares_2_numbers(Index, Index, void* const* arrays, const T*, const double*,
                                 const Computed<T>* found, double*) {
@@ -387,7 +387,7 @@ void dadaptsgd_shares_2_numbers(Index, Index, void* const* arrays, const T*, con
     length_squares_array[0] = T(length_squares);
 }
 
-/// the sums of DAdaptSGD: which loops serve which choices.
+/// The sums of DAdaptSGD: which loops serve which choices.
 struct dadaptsgd_shares_2_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
@@ -462,7 +462,7 @@ struct dadaptsgd_rule {
         scale_grad>;
 };
 
-/// the sums of DAdaptAdaGrad, loop 1 of 1: gradients_total_term, sums_total_term,
+/// The sums of DAdaptAdaGrad, loop 1 of 1: gradients_total_term, sums_total_term,
 /// total_abs_s_now_minus_abs_s.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dadaptadagrad_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
@@ -507,7 +507,7 @@ void dadaptadagrad_shares_loop(Index size, Index at, void* const* arrays, const 
     sums[2] = total_abs_s_now_minus_abs_s_sum;
 }
 
-/// the sums of DAdaptAdaGrad, after its loops: gradients_total, sums_total, length_total, which are
+/// The sums of DAdaptAdaGrad, after its loops: gradients_total, sums_total, length_total, which are
 /// one number for each tensor.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dadaptadagrad_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -530,7 +530,7 @@ void dadaptadagrad_shares_numbers(Index, Index, void* const* arrays, const T*, c
     length_total_array[0] = T(length_total);
 }
 
-/// the sums of DAdaptAdaGrad: which loops serve which choices.
+/// The sums of DAdaptAdaGrad: which loops serve which choices.
 struct dadaptadagrad_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 5;

@@ -11,7 +11,7 @@
 
 namespace lucidgen {
 
-/// the sums of DoG, loop 1 of 1: total_square_w, total_square_w_minus_start, total_square_g.
+/// The sums of DoG, loop 1 of 1: total_square_w, total_square_w_minus_start, total_square_g.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dog_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                      const double* scalars, const Computed<T>*, double* sums) {
@@ -46,7 +46,7 @@ void dog_shares_loop(Index size, Index at, void* const* arrays, const T* grad_ar
     sums[2] = total_square_g_sum;
 }
 
-/// the sums of DoG, after its loops: distance_squares, distance_squares_2, squares_total, which are
+/// The sums of DoG, after its loops: distance_squares, distance_squares_2, squares_total, which are
 /// one number for each tensor.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dog_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -69,7 +69,7 @@ void dog_shares_numbers(Index, Index, void* const* arrays, const T*, const doubl
     squares_total_array[0] = T(squares_total);
 }
 
-/// the sums of DoG: which loops serve which choices.
+/// The sums of DoG: which loops serve which choices.
 struct dog_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 4;
@@ -124,7 +124,7 @@ struct dog_rule {
         dog_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// the sums of DoWG, loop 1 of 1: total_square_w_minus_start, total_square_g.
+/// The sums of DoWG, loop 1 of 1: total_square_w_minus_start, total_square_g.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dowg_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                       const double* scalars, const Computed<T>*, double* sums) {
@@ -156,7 +156,7 @@ void dowg_shares_loop(Index size, Index at, void* const* arrays, const T* grad_a
     sums[1] = total_square_g_sum;
 }
 
-/// the sums of DoWG, after its loops: distance_squared_total, weighted_total, which are one number
+/// The sums of DoWG, after its loops: distance_squared_total, weighted_total, which are one number
 /// for each tensor.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dowg_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -174,7 +174,7 @@ void dowg_shares_numbers(Index, Index, void* const* arrays, const T*, const doub
     weighted_total_array[0] = T(weighted_total);
 }
 
-/// the sums of DoWG: which loops serve which choices.
+/// The sums of DoWG: which loops serve which choices.
 struct dowg_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;
@@ -228,7 +228,7 @@ struct dowg_rule {
         dowg_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// the sums of DoWG (dialect "optax"), loop 1 of 1: total_square_w_minus_start, total_square_g.
+/// The sums of DoWG (dialect "optax"), loop 1 of 1: total_square_w_minus_start, total_square_g.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dowg_optax_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                             const double* scalars, const Computed<T>*, double* sums) {
@@ -260,7 +260,7 @@ void dowg_optax_shares_loop(Index size, Index at, void* const* arrays, const T* 
     sums[1] = total_square_g_sum;
 }
 
-/// the sums of DoWG (dialect "optax"), after its loops: distance_squared_total, weighted_total,
+/// The sums of DoWG (dialect "optax"), after its loops: distance_squared_total, weighted_total,
 /// which are one number for each tensor.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dowg_optax_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -278,7 +278,7 @@ void dowg_optax_shares_numbers(Index, Index, void* const* arrays, const T*, cons
     weighted_total_array[0] = T(weighted_total);
 }
 
-/// the sums of DoWG (dialect "optax"): which loops serve which choices.
+/// The sums of DoWG (dialect "optax"): which loops serve which choices.
 struct dowg_optax_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;

@@ -11,7 +11,7 @@
 
 namespace lucidgen {
 
-/// the sums of Prodigy, loop 1 of 1: total_grad_times_start_minus_w, total_abs_s_now.
+/// The sums of Prodigy, loop 1 of 1: total_grad_times_start_minus_w, total_abs_s_now.
 template <typename T, bool scale_grad>
 void prodigy_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                          const double* scalars, const Computed<T>*, double* sums) {
@@ -43,7 +43,7 @@ void prodigy_shares_loop(Index size, Index at, void* const* arrays, const T* gra
     sums[1] = total_abs_s_now_sum;
 }
 
-/// the sums of Prodigy, after its loops: numerator_total, denominator_total, which are one number
+/// The sums of Prodigy, after its loops: numerator_total, denominator_total, which are one number
 /// for each tensor.
 template <typename T, bool scale_grad>
 void prodigy_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -61,7 +61,7 @@ void prodigy_shares_numbers(Index, Index, void* const* arrays, const T*, const d
     denominator_total_array[0] = T(denominator_total);
 }
 
-/// the sums of Prodigy: which loops serve which choices.
+/// The sums of Prodigy: which loops serve which choices.
 struct prodigy_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;
@@ -134,7 +134,7 @@ struct prodigy_rule {
         prodigy_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// the sums of Prodigy (dialect "pytorch_optimizer"), loop 1 of 1: total_grad_times_start_minus_w,
+/// The sums of Prodigy (dialect "pytorch_optimizer"), loop 1 of 1: total_grad_times_start_minus_w,
 /// total_abs_s_now.
 template <typename T, bool scale_grad>
 void prodigy_pytorch_optimizer_shares_loop(Index size, Index at, void* const* arrays,
@@ -168,7 +168,7 @@ void prodigy_pytorch_optimizer_shares_loop(Index size, Index at, void* const* ar
     sums[1] = total_abs_s_now_sum;
 }
 
-/// the sums of Prodigy (dialect "pytorch_optimizer"), after its loops: numerator_total,
+/// The sums of Prodigy (dialect "pytorch_optimizer"), after its loops: numerator_total,
 /// denominator_total, which are one number for each tensor.
 template <typename T, bool scale_grad>
 void prodigy_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays, const T*,
@@ -186,7 +186,7 @@ void prodigy_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays,
     denominator_total_array[0] = T(denominator_total);
 }
 
-/// the sums of Prodigy (dialect "pytorch_optimizer"): which loops serve which choices.
+/// The sums of Prodigy (dialect "pytorch_optimizer"): which loops serve which choices.
 struct prodigy_pytorch_optimizer_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;
@@ -260,7 +260,7 @@ struct prodigy_pytorch_optimizer_rule {
         prodigy_pytorch_optimizer_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// the sums of Prodigy (dialect "optax"), loop 1 of 1: total_grad_times_start_minus_w,
+/// The sums of Prodigy (dialect "optax"), loop 1 of 1: total_grad_times_start_minus_w,
 /// total_abs_s_now.
 template <typename T, bool scale_grad>
 void prodigy_optax_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
@@ -293,7 +293,7 @@ void prodigy_optax_shares_loop(Index size, Index at, void* const* arrays, const 
     sums[1] = total_abs_s_now_sum;
 }
 
-/// the sums of Prodigy (dialect "optax"), after its loops: numerator_total, denominator_total,
+/// The sums of Prodigy (dialect "optax"), after its loops: numerator_total, denominator_total,
 /// which are one number for each tensor.
 template <typename T, bool scale_grad>
 void prodigy_optax_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
@@ -311,7 +311,7 @@ void prodigy_optax_shares_numbers(Index, Index, void* const* arrays, const T*, c
     denominator_total_array[0] = T(denominator_total);
 }
 
-/// the sums of Prodigy (dialect "optax"): which loops serve which choices.
+/// The sums of Prodigy (dialect "optax"): which loops serve which choices.
 struct prodigy_optax_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;

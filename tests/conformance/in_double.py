@@ -1,0 +1,40 @@
+"""pytorch_optimizer's AdamMini for one parameter, in double precision.
+
+The library's takes a model, goes by the names of its parameters, and keeps float32. Here a matrix
+is called as the queries are, of which each head has one second moment, and has a head for each row;
+other tensors are called as what is one block.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytorch_optimizer
+import pytorch_optimizer.optimizer.adam_mini
+import torch
+
+
+class _Double:
+    """The module torch with double for single precision."""
+
+    float32 = torch.float64
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+
+def adam_mini(
+    groups: list[dict[str, Any]], foreach: bool, by_row: bool = True, **options: Any
+) -> Any:
+    """The optimizer of one group with one parameter, where torch's default type is double."""
+    pytorch_optimizer.optimizer.adam_mini.torch = _Double()  # type: ignore[attr-defined]
+    (group,) = groups
+    (weight,) = group["params"]
+    heads = by_row and weight.ndim > 1
+    name = "q_proj.weight" if heads else "others"
+    model = SimpleNamespace(named_parameters=lambda: [(name, weight)])
+    decay = {key: group[key] for key in group.keys() - {"params"}}
+    made = pytorch_optimizer.AdamMini(model, foreach=foreach, **{**options, **decay})
+    made.param_groups[0]["parameter_per_head"] = weight.numel() // len(weight) if heads else 0
+    return made
