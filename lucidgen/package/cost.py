@@ -172,6 +172,8 @@ def cost_of(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
     before = [cost(r.shares, on) for r in lower_rounds(parts) if r.shares is not None]
     found = tuple(phase for part in (*before, step) for phase in part.phases)
     return Cost(found, sum((Counter(part.once) for part in (*before, step)), Counter[str]()))
+
+
 @dataclass(frozen=True)
 class Traffic:
     """What one loop over the elements does with memory (`lucidgen.ir.loops`).
