@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .adadelta import AdaDelta, Adadelta
     from .adafactor import Adafactor
     from .adagrad import Adagrad
+    from .adai import Adai
     from .adam import Adam, AdamW
     from .adamax import Adamax
     from .adamg import AdamG
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .aggmo import AggMo
     from .aida import Aida
     from .asgd import ASGD
+    from .avagrad import AvaGrad
     from .dadaptation import DAdaptAdaGrad, DAdaptAdam, DAdaptLion, DAdaptSGD
     from .diffgrad import DiffGrad
     from .dog import DoG, DoWG
@@ -95,6 +97,7 @@ __all__ = [
     "Adadelta",
     "Adafactor",
     "Adagrad",
+    "Adai",
     "Adam",
     "AdamG",
     "AdamNorm",
@@ -103,6 +106,7 @@ __all__ = [
     "Adan",
     "AggMo",
     "Aida",
+    "AvaGrad",
     "CautiousAdamW",
     "CautiousLion",
     "DAdaptAdaGrad",
@@ -151,6 +155,7 @@ _MODULES = {
     ".adadelta": ["AdaDelta", "Adadelta"],
     ".adafactor": ["Adafactor"],
     ".adagrad": ["Adagrad"],
+    ".adai": ["Adai"],
     ".adam": ["Adam", "AdamW"],
     ".adamax": ["Adamax"],
     ".adamg": ["AdamG"],
@@ -162,6 +167,7 @@ _MODULES = {
     ".aggmo": ["AggMo"],
     ".aida": ["Aida"],
     ".asgd": ["ASGD"],
+    ".avagrad": ["AvaGrad"],
     ".dadaptation": ["DAdaptAdaGrad", "DAdaptAdam", "DAdaptLion", "DAdaptSGD"],
     ".diffgrad": ["DiffGrad"],
     ".dog": ["DoG", "DoWG"],
