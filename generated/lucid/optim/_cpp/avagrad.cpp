@@ -129,7 +129,8 @@ void avagrad_pytorch_optimizer_loop(Index size, Index at, void* const* arrays, c
 struct avagrad_pytorch_optimizer_rule {
     static constexpr int choices = 4;
     static constexpr Index states = 2;
-    template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad, bool first_w>
+    template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad,
+              bool first_w>
     static constexpr Loop<T>* loop =
         avagrad_pytorch_optimizer_loop<T, use_weight_decay, use_weight_decay && weight_decouple,
         scale_grad, first_w>;
