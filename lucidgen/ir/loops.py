@@ -94,7 +94,7 @@ def reductions_apart(program: Program) -> Program:
 def _reduction_in(
     expr: sympy.Basic, domains: Mapping[sympy.Symbol, Domain], whole: bool
 ) -> sympy.Basic | None:
-    """A reduction of elements in an expression, without another inside; `whole` counts all of it."""
+    """A reduction of elements in an expression, with none inside; `whole` counts all of it."""
     parts = (part for part in sympy.postorder_traversal(expr) if whole or part != expr)
     return next((part for part in parts if is_of_elements(part, domains)), None)
 

@@ -13,11 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
-from typing import Any, ClassVar
+from typing import Any
 
-import sympy
-
-from ..ir.choices import choice, with_choices
 from ..ir.groups import Parts, Round, split
 from ..ir.guard import Guard
 from ..ir.lower import lower, lower_rounds
@@ -30,7 +27,6 @@ from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import (
     Argument,
-    At,
     Flag,
     Hyper,
     HyperTuple,
@@ -40,13 +36,11 @@ from ..spec.quantities import (
     symbols_of,
 )
 from ..targets import registry
-from ..targets.common.cases import compared_with_special
-from ..targets.common.host import WORDS, HostFunction, HostPrinter, host_function
+from ..targets.common.host import WORDS, HostFunction, host_function
 from ..targets.common.names import in_ascii, renamed
-from ..targets.common.printer import INFIX
 from ..targets.common.target import Target, Unserved
-from ..targets.common.trees import tree_of
 from ..targets.registry import BUILT_IN
+from .data_functions import DataFunctions
 from .documentation import ClassDoc, class_doc, unsupported, value_text
 from .elsewhere import elsewhere_text
 from .rounds import CompiledRound, Values, constant, values_of
@@ -313,8 +307,8 @@ class CompiledRule:
         return "True" if guard.is_always else _condition(guard)
 
     @cached_property
-    def _functions(self) -> _Functions:
-        return _Functions(self.program, self.names)
+    def _functions(self) -> DataFunctions:
+        return DataFunctions(self.program, self.names)
 
     @property
     def called(self) -> set[str]:
@@ -347,62 +341,6 @@ class CompiledRule:
     @property
     def _is_elementwise(self) -> bool:
         return not any(let.value.has(Reduction) for let in self.program.body)
-
-
-class _Functions:
-    """Expressions over arguments as functions in Python, and what these call.
-
-    `names` has what the functions call a quantity of the author's.
-    """
-
-    def __init__(self, program: Program, names: Mapping[str, str]) -> None:
-        self.program, self.names = program, names
-        self.called: set[str] = set()
-
-    def number(self, value: sympy.Expr) -> str:
-        """A number as a function of the hyperparameters that it reads."""
-        return self._function(value, HostPrinter)
-
-    def condition(self, condition: sympy.Basic) -> str:
-        """A condition as a function of the arguments that it reads."""
-        return self._function(compared_with_special(condition), _Requirement)
-
-    def choice(self, condition: sympy.Basic) -> str:
-        """A choice of the shape as a function of its numbers and of the arguments."""
-        return self._function(with_choices(condition), _Requirement)
-
-    def start(self, value: sympy.Expr) -> str:
-        """The start of a state as a function of what it reads; `w` is the parameter."""
-        return self._function(
-            with_choices(value.xreplace(dict.fromkeys(value.atoms(At), symbol("w")))), _Start
-        )
-
-    def _function(self, value: sympy.Basic, printer: type[HostPrinter]) -> str:
-        value = value.xreplace(
-            {
-                s: (symbol if s.is_real else choice)(self.names.get(s.name, s.name))
-                for s in value.free_symbols
-            }
-        )
-        parameters = ", ".join(sorted(s.name for s in value.free_symbols))
-        own, tree = printer({}, self.program), tree_of(value)
-        self.called |= own.functions_in(tree)
-        return f"lambda{' ' * bool(parameters)}{parameters}: {own.print(tree)}"
-
-
-class _Start(HostPrinter):
-    """Starts of states, of numbers and of arrays: conditions are joined by what both have."""
-
-    infix: ClassVar[Mapping[str, tuple[str, int]]] = {**INFIX, "and": ("&", 5), "or": ("|", 5)}
-    texts: ClassVar[Mapping[str, str]] = {"not": "logical_not"}
-
-
-class _Requirement(HostPrinter):
-    """Conditions on arguments; `not` is an operator here."""
-
-    def print_not(self, operand: Any) -> tuple[str, int]:
-        """`not x`."""
-        return f"not {self.wrapped(operand, 4)}", 3
 
 
 def _condition(guard: Guard) -> str:

@@ -13,6 +13,7 @@ from ..operations import Largest, Mean, Norm, OverGroup, Reduction, Total
 from .domains import NUMBERS, Domain, domain_of, infer_domains, without_groups
 from .equation import Eq
 from .errors import Problem
+from .names import OPTIMIZER
 from .optimizer import OptimizerSpec
 from .quantities import At, Shape
 
@@ -27,6 +28,14 @@ def groups(spec: OptimizerSpec) -> Iterator[Problem]:
     if not any(equation.right.has(OverGroup) for equation in spec.equations):
         return
     domains = infer_domains(spec)
+    beside = {argument.name for argument in spec.parameters} | OPTIMIZER
+    for series in spec.states:
+        if domains[series.name] is Domain.GROUP and series.saved_as in beside:
+            yield Problem(
+                series.location,
+                f"the state {series} is saved as {series.saved_as!r}, which a group has already",
+                "Give it another saved_as: it is kept in the group, beside the arguments.",
+            )
     for equation in spec.equations:
         known = {at: domains.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
         for over in sorted(equation.right.atoms(OverGroup), key=str):

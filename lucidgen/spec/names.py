@@ -18,7 +18,7 @@ from .errors import Location, Problem
 #: What equations of optimizers read undeclared, and what else steps are given.
 STEP = frozenset(
     {
-        *("t", "w", "grad", "update", "scratch", "first_w"),
+        *("t", "w", "grad", "update", "scratch", "first_w", "group_size"),
         *("scaled_grad", "scale_grad", "grad_factor", "grad_bound"),
     }
 )
@@ -28,7 +28,7 @@ OPTIMIZER = frozenset(
         *("self", "super", "params", "defaults", "maximize", "dialect", "kernel", "options"),
         *("max_grad_norm", "max_grad_value", "no_decay", "accumulation_steps", "master_weights"),
         *("foreach", "fused", "capturable", "differentiable"),
-        *("name", "param_names", "param_shapes", "updates"),
+        *("name", "param_names", "param_shapes", "updates", "group_step"),
     }
 )
 #: What equations of schedules read undeclared.

@@ -19,7 +19,12 @@ DIALECTS = {
     "DAdaptLion": "pytorch_optimizer",
     "DAdaptSGD": "pytorch_optimizer",
     "DAdaptAdaGrad": "pytorch_optimizer",
+    "AvaGrad": "pytorch_optimizer",
+    "Adai": "pytorch_optimizer",
 }
+#: Those of which the library corrects biases by the steps of the group, whoever takes part: they
+#: are recorded of the parameters that always do.
+BY_GROUP = ("AvaGrad", "Adai")
 OPTAX_DIALECTS = {"Prodigy": "optax", "DoG": "paper", "DoWG": "optax"}
 
 #: For each optimizer what its cases are given, and what is changed before step 20.
@@ -55,6 +60,16 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"lr": 1.0, "d0": 1e-2},
         {"momentum": 0.5, "growth_rate": 1.05, "eps": 1e-6},
         {"momentum": 0.7},
+    ),
+    "AvaGrad": (
+        {"lr": 0.1, "eps": 0.1, "weight_decouple": True},
+        {"betas": (0.8, 0.99), "eps": 1e-3, "weight_decouple": False},
+        {"betas": (0.9, 0.9)},
+    ),
+    "Adai": (
+        {"lr": 0.01, "betas": (0.1, 0.99), "eps": 1e-3},
+        {"dampening": 0.9, "weight_decouple": True, "eps": 1e-2},
+        {"betas": (0.3, 0.9)},
     ),
 }
 
@@ -98,5 +113,6 @@ OPTAX_CASES: dict[str, Case] = {
         Case("DoWG-options", "DoWG", {"lr": 0.5, "reps": 1e-2, "weight_decay": 0.1}),
     )
 }
-#: The case of each for single precision.
-SINGLE = {name: GROUP_CASES[name] for name in GIVEN} | {"Prodigy": GROUP_CASES["Prodigy-far"]}
+#: The case of each for single precision, in which 1 - (1 - eps) has an error of u / eps.
+OTHERS = {"Prodigy": GROUP_CASES["Prodigy-far"], "Adai": GROUP_CASES["Adai-options"]}
+SINGLE = {name: GROUP_CASES[name] for name in GIVEN} | OTHERS

@@ -19,14 +19,14 @@ import optax
 import pytorch_optimizer
 import torch
 from cases import CHECKPOINTS, PARAMETERS, STEPS, Array, Case, change, gradients, starts
-from group_cases import GROUP_CASES, OPTAX_CASES
+from group_cases import BY_GROUP, GROUP_CASES, OPTAX_CASES
 from pytorch_optimizer.optimizer import dadapt
 from recording import Recorder, State, record_by_group
 
 #: What pytorch_optimizer keeps in its groups from step to step.
 OF_GROUPS = (
     *("d", "d_max", "d_numerator", "numerator_weighted", "g0_norm"),
-    *("gsq_weighted", "sk_sq_weighted", "sk_l1"),
+    *("gsq_weighted", "sk_sq_weighted", "sk_l1", "gamma"),
 )
 #: Iterates without an average, which follow from the rest.
 NOT_OURS = {"z"}
@@ -60,8 +60,10 @@ def record(case: Case, recorder: Recorder) -> None:
     for name in ("beta3", "growth_rate"):  # ours has 0 for what is not given
         if arguments.get(name) == 0:
             del arguments[name]
+    left_out = [case.optimizer in BY_GROUP and bool(p.missing) for p in PARAMETERS]
+    triples = list(zip(weights, PARAMETERS, left_out, strict=True))
     members = [
-        [w for w, p in zip(weights, PARAMETERS, strict=True) if p.group == index]
+        [w for w, p, is_out in triples if p.group == index and not is_out]
         for index in range(len(case.groups))
     ]
     made = [
@@ -76,9 +78,7 @@ def record(case: Case, recorder: Recorder) -> None:
         for optimizer in made:
             optimizer.step()
         if step in CHECKPOINTS:
-            states = [
-                _state(made[p.group], weight) for weight, p in zip(weights, PARAMETERS, strict=True)
-            ]
+            states = [None if out else _state(made[p.group], w) for w, p, out in triples]
             recorder.add(case, step, states)
 
 

@@ -35,7 +35,7 @@ NUMBERS = (
     "exp_grad_norm",
     # Kept once per group, and recorded for each of its parameters.
     *("d", "d_max", "d_numerator", "numerator_weighted", "g0_norm"),
-    *("gsq_weighted", "sk_sq_weighted", "sk_l1"),
+    *("gsq_weighted", "sk_sq_weighted", "sk_l1", "gamma"),
     *("max_dist", "sum_sq_norm_grads", "estim_sq_dist", "weighted_sq_norm_grads"),
     "m_avg_u",
     "v_mean",

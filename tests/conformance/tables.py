@@ -37,7 +37,8 @@ BEGIN, END = "<!-- optimizers: tests/conformance/tables.py -->", "<!-- end of op
 
 # What lies below a bound by this factor lies below it on other machines too.
 HEADROOM = 3
-# The last one is for VSGD, of which the library squares differences term by term, which cancel.
+# The last one is for VSGD, of which the library squares differences term by term, which cancel, and
+# for DAdaptAdam, whose distance is a sum of terms that cancel.
 BOUNDS = (1e-14, 1e-13, 1e-12, 1e-11)
 LIBRARIES = ("torch", "lucid2", "keras", "optax", "mlx", "pytorch_optimizer", "elements")
 LIBRARIES += (

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from group_specs import SPECS
+from group_specs import SPECS, TRANSFORMED
 
 from lucidgen.verify.emitted import build
 
@@ -18,7 +18,7 @@ from lucidgen.verify.emitted import build
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """The classes of ``group_specs``."""
-    return build(SPECS, tmp_path_factory.mktemp("groups"))
+    return build([*SPECS, *TRANSFORMED], tmp_path_factory.mktemp("groups"))
 
 
 @pytest.fixture(autouse=True)

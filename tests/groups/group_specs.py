@@ -17,8 +17,11 @@ from lucidgen.spec import (
     sqrt,
     t,
     total,
+    transformed,
+    update,
     w,
 )
+from lucidgen.specs.adam import Adam, AdamW
 
 lr = hyper("lr", 0.1, at_least=0)
 limit = hyper("limit", 1.0, above=0)
@@ -64,4 +67,23 @@ Twice = OptimizerSpec(
     ),
 )
 
+#: Clipping, for any optimizer.
+WithClipping = transformed(
+    AdamW,
+    "clipped",
+    (Eq(grad[t], grad[t] * Min(1, limit / (over_group(norm(grad[t])) + Rational(1, 10**6)))),),
+    arguments=(limit,),
+    name="WithClipping",
+)
+
+#: A step whose length over the group is limited: its sums need all that the step needs.
+Bounded = transformed(
+    Adam,
+    "bounded",
+    (Eq(update[t], update[t] * Min(1, limit / over_group(norm(update[t])))),),
+    arguments=(limit,),
+    name="Bounded",
+)
+
 SPECS = (Clipped, Kept, Twice)
+TRANSFORMED = (WithClipping, Bounded)

@@ -160,6 +160,20 @@ WRONG = {
         4,
         ("a cycle: d[t] -> d[t]", "at t - 1"),
     ),
+    "a number of a group that is saved as an argument": (
+        """
+        d = series("d", saved_as="lr_max")
+        lr_max = hyper("lr_max", 1.0)
+        A = OptimizerSpec(
+            "A", (lr, lr_max), (
+                Eq(d[t], d[t - 1] + over_group(norm(grad[t]))),
+                Eq(w[t], w[t - 1] - lr * lr_max * d[t] * grad[t]),
+            )
+        )
+        """,
+        1,
+        ("the state d is saved as 'lr_max', which a group has already", "another saved_as"),
+    ),
     "a group in a schedule": (
         """
         from lucidgen.spec.schedule import Schedule, base, value

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .adadelta import AdaDelta, Adadelta
     from .adafactor import Adafactor
     from .adagrad import Adagrad
+    from .adai import Adai
     from .adalite import Adalite
     from .adam import Adam, AdamW
     from .adam_mini import Adam_mini, AdamMini
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .amos import Amos
     from .apollo_dqn import ApolloDQN
     from .asgd import ASGD
+    from .avagrad import AvaGrad
     from .came import CAME
     from .dadaptation import DAdaptAdaGrad, DAdaptAdam, DAdaptLion, DAdaptSGD
     from .diffgrad import DiffGrad
@@ -116,6 +118,7 @@ __all__ = [
     "Adadelta",
     "Adafactor",
     "Adagrad",
+    "Adai",
     "Adalite",
     "Adam",
     "AdamG",
@@ -131,6 +134,7 @@ __all__ = [
     "Aida",
     "Amos",
     "ApolloDQN",
+    "AvaGrad",
     "CautiousAdamW",
     "CautiousLion",
     "DAdaptAdaGrad",
@@ -184,6 +188,7 @@ _MODULES = {
     ".adadelta": ["AdaDelta", "Adadelta"],
     ".adafactor": ["Adafactor"],
     ".adagrad": ["Adagrad"],
+    ".adai": ["Adai"],
     ".adalite": ["Adalite"],
     ".adam": ["Adam", "AdamW"],
     ".adam_mini": ["AdamMini", "Adam_mini"],
@@ -202,6 +207,7 @@ _MODULES = {
     ".amos": ["Amos"],
     ".apollo_dqn": ["ApolloDQN"],
     ".asgd": ["ASGD"],
+    ".avagrad": ["AvaGrad"],
     ".came": ["CAME"],
     ".dadaptation": ["DAdaptAdaGrad", "DAdaptAdam", "DAdaptLion", "DAdaptSGD"],
     ".diffgrad": ["DiffGrad"],

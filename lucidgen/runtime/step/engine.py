@@ -95,7 +95,8 @@ class ParameterEngine:
             if type(factor) is not float or factor != 1:
                 for part in parts:
                     part.bucket = part.bucket.scaled(factor)
-        kept = self._of_groups(owner, groups, sorted_)
+        has_rounds = bool(owner._rule and owner._rule.rounds)
+        kept = self._of_groups(owner, groups, sorted_) if has_rounds else []
         for call in _prepared(parts, owner.kernel, last.own):
             call.run()
         for part in parts:
@@ -114,7 +115,7 @@ class ParameterEngine:
         for group, (_, settings, *_), parts in zip(
             owner.param_groups, groups, sorted_, strict=True
         ):
-            if parts and settings.rule.rounds:
+            if parts:
                 if self._rounds is None:
                     self._rounds = Rounds()
                 prepare = partial(_prepared, kernel=kernel, own=own)
