@@ -20,6 +20,7 @@ from ..operations import OPERATIONS, Square
 from ..passes import optimize, resolve
 from ..spec.domains import Domain, domain_of, join
 from ..targets.common.trees import Node, Op, tree_of
+from ..targets.common.trees import reads as symbols
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ class _Counter:
         self.made = {
             let.target: let.value for let in program.body if let.target.name not in program.series
         }
+        self.drawn = program.drawn
         self.once: Counter[str] = Counter()
 
     def phase(self, phase: Phase) -> PhaseCost:
@@ -181,6 +183,8 @@ class _Counter:
         calls = sum(number for (domain, _), number in done.items() if domain is Domain.ELEMENT)
         for reduction in reductions:
             done.update((Domain.ELEMENT, name) for name in REDUCTIONS[reduction.name].taken)
+        read = {symbol for tree in (*trees, *operands) for symbol in symbols(tree)}
+        done.update((Domain.ELEMENT, d.kind) for d in self.drawn if d.symbol in read)
         work = {}
         for of in Domain:
             counts = {name: number for (domain, name), number in done.items() if domain is of}

@@ -20,12 +20,13 @@ import sympy
 from ..ir.choices import choice, with_choices
 from ..ir.guard import Guard
 from ..ir.lower import lower
-from ..ir.program import UNBOUNDED, Output, Program, symbol
+from ..ir.program import UNBOUNDED, Drawn, Output, Program, symbol
 from ..operations import Reduction, reduces_matrices
 from ..passes import optimize
 from ..spec.domains import OF_MATRICES, Domain
 from ..spec.equation import Eq
 from ..spec.loader import SpecFile
+from ..spec.names import SEED
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Argument, At, Flag, Hyper, HyperTuple, Shape, roles_of, symbols_of
 from ..targets import registry
@@ -185,8 +186,13 @@ class CompiledRule:
     def options(self) -> dict[str, str]:
         """The other arguments of `Rule(...)`, those at their defaults left out."""
         found = {}
-        if self.spec.ignores:
-            found["ignored"] = tuple_text(f'"{a.name}"' for a in self.spec.ignores)
+        if self.program.drawn:
+            found["draws"] = tuple_text(map(_draw, self.program.drawn))
+        ignored = [a.name for a in self.spec.ignores]
+        if self.main.takes_seed and not self.program.drawn:
+            ignored.append(SEED)
+        if ignored:
+            found["ignored"] = tuple_text(f'"{name}"' for name in ignored)
         missing = unsupported(self.main, self.spec)
         if missing:
             defaults = {a.name: value_text(self.main.default(a)) for a in self.main.parameters}
@@ -287,7 +293,7 @@ class CompiledRule:
     @property
     def _uses_step(self) -> bool:
         reads = {s for let in self.program.lets for s in let.value.free_symbols}
-        return self.spec.counts_steps or symbol("t") in reads
+        return self.spec.counts_steps or bool(self.program.drawn) or symbol("t") in reads
 
     @property
     def _is_elementwise(self) -> bool:
@@ -350,6 +356,13 @@ class _Requirement(HostPrinter):
         return f"not {self.wrapped(operand, 4)}", 3
 
 
+def _draw(of: Drawn) -> str:
+    """`Draw(...)` of a random number."""
+    number = f", number={of.number}" if of.number else ""
+    live = "" if of.live.is_always else f", live=lambda on: {_condition(of.live)}"
+    return f'Draw(name="{of.symbol.name}", kind="{of.kind}"{number}{live})'
+
+
 def _condition(guard: Guard) -> str:
     """A guard over `on`, the mapping of static choices."""
     names = re.escape("|".join(guard.support)).replace(r"\|", "|")
@@ -408,6 +421,7 @@ class CompiledModule:
         used = {"Flag", "Rule"}
         used |= {"Hyper"} if any(r.hypers for r in self.rules) else set()
         used |= {"State"} if any(r.states for r in self.rules) else set()
+        used |= {"Draw"} if any(r.program.drawn for r in self.rules) else set()
         used |= {"Elsewhere"} if any(r.spec.saved_elsewhere for r in self.rules) else set()
         return sorted(used)
 

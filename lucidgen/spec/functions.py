@@ -33,6 +33,7 @@ from ..operations import (
     in_language,
     names,
 )
+from .draws import normal, uniform
 from .extent import refuse_large
 
 #: What no number of a step is.
@@ -180,8 +181,8 @@ def column_max(x: Any) -> sympy.Expr:
     return ColumnMax(_number(x, "column_max"))
 
 
-#: What authors can import: the functions of the language, `count`, and two numbers.
-NAMES = (*names(OPTIMIZERS | EVERYWHERE), "count", "Rational", "pi")
+#: What authors can import: the functions of the language, `count`, what draws, and two numbers.
+NAMES = (*names(OPTIMIZERS | EVERYWHERE), "count", "normal", "uniform", "Rational", "pi")
 
 __all__ = [
     "NAMES",
@@ -195,11 +196,13 @@ __all__ = [
     "largest",
     "mean",
     "norm",
+    "normal",
     "pi",
     "row_max",
     "row_mean",
     "row_norm",
     "row_total",
     "total",
+    "uniform",
     "when",
 ]

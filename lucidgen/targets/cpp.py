@@ -7,8 +7,9 @@ loop; NumPy runs those.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sympy
 
@@ -26,7 +27,7 @@ from .common.target import Target, Unserved
 WORDS = CPP | words(
     """
 std lucidgen real T i size at arrays scalars part Index Table Layout Loop Share Arithmetic Computed
-float16 float32 float64 bfloat16 states choices loop
+float16 float32 float64 bfloat16 states choices loop elements drawn_at_most
     """,
     r"\w+_(array|rule|loop)",
 )
@@ -58,6 +59,16 @@ class ArrayOf:
 
 
 @dataclass(frozen=True)
+class DrawOf:
+    """Random numbers of a loop; `live` is the condition under which they are read."""
+
+    name: str
+    kind: str
+    number: int
+    live: str
+
+
+@dataclass(frozen=True)
 class Loop:
     """A loop, ready for a template.
 
@@ -67,6 +78,7 @@ class Loop:
     """
 
     states: tuple[ArrayOf, ...]
+    draws: tuple[DrawOf, ...]
     scalars: tuple[str, ...]
     choices: tuple[str, ...]
     canonical: tuple[str, ...]
@@ -86,8 +98,8 @@ def loop(program: Program) -> Loop:
     ):
         raise Unserved("it reduces over tensors, rows or columns")
     plain, names = renamed(program, WORDS.free)
-    arrays = [i for i in program.inputs if i.domain is not Domain.HOST]
-    given = step_parameters(program)[len(arrays) :]
+    arrays = {_plain(i.symbol) for i in program.inputs if i.domain is not Domain.HOST}
+    given = [name for name in step_parameters(program) if name not in arrays]
     choices = tuple(names[name] for name in given if name in program.choices)
     if len(choices) > MAX_CHOICES:
         raise Unserved(
@@ -106,7 +118,11 @@ def loop(program: Program) -> Loop:
         for o in outputs
         if o.domain is Domain.ELEMENT
     )
-    declared = {"w", "grad", *(state.name for state in states), *scalars}
+    draws = tuple(
+        DrawOf(d.symbol.name, d.kind, d.number, "" if d.live.is_always else c_condition(d.live))
+        for d in plain.drawn
+    )
+    declared = {"w", "grad", *(own.name for own in (*states, *draws)), *scalars}
     lines = [f"real {name} = {source};" for name, source in code_of.aliases]
     declared |= {name for name, _ in code_of.aliases}
     lines += c_block(code_of.statements, CppPrinter(code_of.names), declared, "")
@@ -115,7 +131,15 @@ def loop(program: Program) -> Loop:
         old, new = code_of.names[output.before], code_of.names[output.after]
         if old != new:
             lines.append(f"{old} = {new};")
-    return Loop(states, scalars, choices, canonical(plain, choices), tuple(lines))
+    return Loop(states, draws, scalars, choices, canonical(plain, choices), tuple(lines))
+
+
+def _plain(of: sympy.Symbol) -> str:
+    return str(of.name).removesuffix("[t - 1]")
+
+
+def _of_module(loops: Sequence[Loop]) -> Mapping[str, Any]:
+    return {"draws": any(loop.draws for loop in loops)}
 
 
 def _compile(program: Program, name: str) -> Loop:
@@ -128,7 +152,8 @@ TARGET = Target(
     compile=_compile,
     text="_cpp/rule.cpp",
     files={"_cpp/module.cpp": "_cpp/{name}.cpp"},
-    fixed=("_cpp/__init__.py", "_cpp/multi_tensor.h"),
+    fixed=("_cpp/__init__.py", "_cpp/multi_tensor.h", "_cpp/random.h"),
+    of_module=_of_module,
     needs=("numpy",),
     backend="cpp",
     product="loops",

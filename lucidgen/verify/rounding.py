@@ -17,6 +17,7 @@ import numpy as np
 import sympy
 from sympy.logic.boolalg import BooleanAtom
 
+from ..ir.lower import draw_symbols
 from ..ir.program import Input, Let, Program
 from ..operations import OPERATIONS
 from ..operations.bounds import FLOAT64, Approximation, Format, Truth
@@ -145,6 +146,9 @@ class Enclosure:
         }
         for given in self.program.input("shape"):
             inputs[given.symbol.name] = Approximation(real(self.setting.number(given.symbol)))
+        for draw, drawn in draw_symbols(self.setting.spec).items():
+            exact = self.setting.drawn(draw, self.t + 1, np.shape(self.w))
+            inputs[drawn.name] = approximations(exact)
         for output in self.program.outputs[1:]:
             name = output.after.name
             if output.live.holds(on):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import sympy
 
 from ..operations.reals import Value, multiply, real
@@ -61,6 +62,12 @@ class SymbolicStep:
             **{rule.called(name): real(setting.number(sympy.Symbol(name))) for name in rule.reads},
             **{state.name: real(0) for state in rule.scalar_states},
             **{name: before.last(name) for name in self.kept},
+            **{
+                own.name: setting.drawn(
+                    setting.spec.draws[own.number], before.t + 1, np.shape(before.w)
+                )
+                for own in rule.draws
+            },
         }
 
     @cached_property

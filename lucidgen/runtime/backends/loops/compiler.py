@@ -44,6 +44,9 @@ FLAGS = (
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
 )
 
+#: What the texts of loops include.
+HEADERS = ("multi_tensor.h", "random.h")
+
 #: Compiles for this processor or, if the compiler has no name for it, for any of its kind.
 _SCRIPT = """
 umask 077
@@ -202,9 +205,10 @@ def build_of(rule: Rule, type_: str, command: list[str]) -> Build:
 
 def _build(source: Path, rule: str, type_: str, command: list[str]) -> Build:
     """The build of a rule in a file for a type; its content gives it its name."""
+    headers = map(source.with_name, HEADERS)
     parts = [
         source.read_text(encoding="utf-8"),
-        source.with_name("multi_tensor.h").read_text(encoding="utf-8"),
+        *(header.read_text(encoding="utf-8") for header in headers if header.exists()),
         _identity(command),
         _processor(),
         " ".join(FLAGS),
