@@ -372,7 +372,7 @@ class _Lowering:
         )
 
     def inputs(self) -> tuple[Input, ...]:
-        """What the step is given: t, arguments, numbers of the shape, w, gradient, states, draws."""
+        """What the step is given: t, arguments, numbers of the shape, w, gradient, states ..."""
         element = Domain.ELEMENT
         return (
             Input(symbol("t"), "step", Domain.HOST),

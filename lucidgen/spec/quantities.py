@@ -124,6 +124,11 @@ class Hyper(Quantity):
         fields = (self.name, self.default, self.bounds, self.special, self.doc, self.location)
         return (*fields, self.role), {}
 
+    def _hashable_content(self) -> tuple[Any, ...]:
+        # SymPy remembers expressions: another file's, whose symbol of this name has another special
+        # value, must not come back for this one's.
+        return (*super()._hashable_content(), repr(self.special))
+
     @property
     def symbols(self) -> tuple[Hyper, ...]:
         """The symbols that the argument stands for in equations: itself."""

@@ -122,7 +122,8 @@ def loop(program: Program) -> Loop:
         DrawOf(d.symbol.name, d.kind, d.number, "" if d.live.is_always else c_condition(d.live))
         for d in plain.drawn
     )
-    declared = {"w", "grad", *(own.name for own in (*states, *draws)), *scalars}
+    declared = {"w", "grad", *(state.name for state in states), *scalars}
+    declared |= {draw.name for draw in draws}
     lines = [f"real {name} = {source};" for name, source in code_of.aliases]
     declared |= {name for name, _ in code_of.aliases}
     lines += c_block(code_of.statements, CppPrinter(code_of.names), declared, "")

@@ -1,7 +1,8 @@
 """The random numbers that equations draw, once more: one by one, in Python's own numbers.
 
-Owns a second reading of what `runtime.rules.philox` says of them, with which it shares no code: words
-are whole numbers of any size, and each operation of float32 is one of Python's floats, rounded.
+Owns a second reading of what `runtime.rules.philox` says of them, with which it shares no code:
+words are whole numbers of any size, and each operation of float32 is one of Python's floats, then
+rounded.
 (A double holds twice the digits of a float32 and two more, so that sums, products and roots of
 float32 come out as if they were rounded once: Figueroa 1995.)
 """

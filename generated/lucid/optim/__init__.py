@@ -56,12 +56,13 @@ if TYPE_CHECKING:
     from .rprop import Rprop
     from .sgd import SGD
     from .sgdw import SGDW
+    from .sgld import SGLD
     from .sign_sgd import SignSGD, Signum
     from .simplified_ademamix import SimplifiedAdEMAMix
     from .srmm import SRMM
     from .stable_adamw import StableAdamW
     from .tiger import Tiger
-    from .transforms import CautiousAdamW, CautiousLion
+    from .transforms import CautiousAdamW, CautiousLion, NoisySGD
     from .vsgd import VSGD
     from .yogi import Yogi
 
@@ -79,6 +80,7 @@ __all__ = [
     "QHM",
     "SGD",
     "SGDW",
+    "SGLD",
     "SRMM",
     "VSGD",
     "AccSGD",
@@ -114,6 +116,7 @@ __all__ = [
     "Lion",
     "MultiOptimizer",
     "NAdam",
+    "NoisySGD",
     "NovoGrad",
     "Optimizer",
     "Options",
@@ -177,12 +180,13 @@ _MODULES = {
     ".rprop": ["Rprop"],
     ".sgd": ["SGD"],
     ".sgdw": ["SGDW"],
+    ".sgld": ["SGLD"],
     ".sign_sgd": ["SignSGD", "Signum"],
     ".simplified_ademamix": ["SimplifiedAdEMAMix"],
     ".srmm": ["SRMM"],
     ".stable_adamw": ["StableAdamW"],
     ".tiger": ["Tiger"],
-    ".transforms": ["CautiousAdamW", "CautiousLion"],
+    ".transforms": ["CautiousAdamW", "CautiousLion", "NoisySGD"],
     ".vsgd": ["VSGD"],
     ".yogi": ["Yogi"],
 }

@@ -109,7 +109,8 @@ class Call:
         kind, rule = computing_type(seen.dtype), self.part.bucket.settings.rule
         places = [(self.own.index(draw.name), draw) for draw in self.draws]
         # Elements are counted in C's order: where they lie in another one, all are drawn at once.
-        whole = seen.order == "F" and seen.data.ndim > 1
+        order: Any = seen.order
+        whole = order == "F" and seen.data.ndim > 1
         found: Chunks = []
         for part, w, tail in chunks:
             start, stop = (0, seen.data.size) if part is None or whole else (part.start, part.stop)
@@ -118,12 +119,11 @@ class Call:
                 numbers = philox.KINDS[draw.kind](stream, draw.number, start, stop)
                 numbers = numbers.astype(kind, copy=False)
                 if whole:
-                    order: Any = seen.order
                     numbers = numbers.reshape(seen.shape).ravel(order)
                     numbers = numbers if part is None else numbers[part]
                 given[place] = numbers
                 if self.shaped:
-                    given[place] = numbers.reshape(seen.shape, order=seen.order)
+                    given[place] = numbers.reshape(seen.shape, order=order)
                     given[place] = with_equation_axes(given[place], rule)
             found.append((part, w, tuple(given)))
         return found

@@ -38,23 +38,37 @@ class _Apart:
     def __getitem__(self, index: Any) -> _Apart:
         return _Apart(self.array[index])
 
+    def made(self, of: Callable[[Array, Array], Array], *pair: Any) -> _Apart:
+        """An operation on two arrays or numbers, of the type of this array."""
+        dtype = self.array.dtype
+        arrays = [own.array if isinstance(own, _Apart) else own for own in pair]
+        arrays = [own if isinstance(own, mx.array) else mx.array(own, dtype) for own in arrays]
+        shape = mx.broadcast_shapes(*(array.shape for array in arrays))
+        return _Apart(_kept(of(*(_kept(mx.broadcast_to(array, shape)) for array in arrays))))
 
-def _operation(of: Callable[[Array, Array], Array], swapped: bool = False) -> Any:
-    def method(self: _Apart, other: Any) -> _Apart:
-        array, other = self.array, other.array if isinstance(other, _Apart) else other
-        if not isinstance(other, mx.array):
-            other = mx.array(other, dtype=array.dtype)
-        shape = mx.broadcast_shapes(array.shape, other.shape)
-        pair = [_kept(mx.broadcast_to(a, shape)) for a in (array, other)]
-        return _Apart(_kept(of(*(pair[::-1] if swapped else pair))))
+    def __add__(self, other: Any) -> _Apart:
+        return self.made(operator.add, self, other)
 
-    return method
+    def __sub__(self, other: Any) -> _Apart:
+        return self.made(operator.sub, self, other)
 
+    def __rsub__(self, other: Any) -> _Apart:
+        return self.made(operator.sub, other, self)
 
-for _name in ("add", "sub", "mul", "and", "xor", "rshift", "lshift"):
-    _of = getattr(operator, f"{_name}_" if _name == "and" else _name)
-    setattr(_Apart, f"__{_name}__", _operation(_of))
-    setattr(_Apart, f"__r{_name}__", _operation(_of, swapped=True))
+    def __mul__(self, other: Any) -> _Apart:
+        return self.made(operator.mul, self, other)
+
+    def __and__(self, other: Any) -> _Apart:
+        return self.made(operator.and_, self, other)
+
+    def __xor__(self, other: Any) -> _Apart:
+        return self.made(operator.xor, self, other)
+
+    def __rshift__(self, other: Any) -> _Apart:
+        return self.made(operator.rshift, self, other)
+
+    def __lshift__(self, other: Any) -> _Apart:
+        return self.made(operator.lshift, self, other)
 
 
 def _kept(array: Array) -> Array:
@@ -65,20 +79,21 @@ def _kept(array: Array) -> Array:
     return found[0]
 
 
-def words(even: Any, odd: Any, key: Any) -> Any:
+def words(first: Array, second: Array, under: Array) -> Array:
     """The four words that Philox 4x32-10 makes of a counter and a key.
 
     Parameters
     ----------
-    even, odd : uint64 arrays of shape (2, n)
+    first, second : uint64 arrays of shape (2, n)
         Words 0 and 2 of each counter, and words 1 and 3.
-    key : uint64 array of shape (2, 1)
+    under : uint64 array of shape (2, 1)
+        The key.
 
     Returns
     -------
     uint32 array of shape (n, 4)
     """
-    even, odd, key = _Apart(even), _Apart(odd), _Apart(key)
+    even, odd, key = _Apart(first), _Apart(second), _Apart(under)
     factors, steps = (mx.array(pair, dtype=mx.uint64)[:, None] for pair in (FACTORS, KEY_STEPS))
     for _ in range(ROUNDS):
         products = even * factors
@@ -145,7 +160,7 @@ def _normal(found: Array) -> Array:
 _KINDS = {"normal": _normal, "uniform": _uniform}
 
 
-def radius(word: Any) -> Any:
+def radius(word: _Apart) -> _Apart:
     """sqrt(-2 ln u) for u = (the upper 24 bits + 1) / 2**24."""
     bits = ((word >> 8) + 1).astype(mx.float32).view(mx.uint32)
     exponent = (bits - ROOT_HALF) >> 23
@@ -154,15 +169,16 @@ def radius(word: Any) -> Any:
     return _Apart(mx.sqrt(square.array))
 
 
-def cosine(word: Any) -> Any:
+def cosine(word: _Apart) -> _Apart:
     """cos(2 pi f) for the fraction f that the upper 24 bits are."""
     turn = _Apart(_kept(mx.abs((word.view(mx.int32) >> 8).array)))
     x = (2**22 - turn).astype(mx.float32) * 2.0**-24
     return x * _polynomial(SIN, x * x)
 
 
-def _polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
-    *rest, found = coefficients
+def _polynomial(coefficients: tuple[float, ...], x: _Apart) -> _Apart:
+    *rest, last = coefficients
+    found = x * last + rest.pop()
     for coefficient in reversed(rest):
         found = x * found + coefficient
     return found

@@ -8,8 +8,8 @@ as 1, 2, 3"):
 
 - A *stream* is what all elements of a parameter have in common in a step: the four words that
   Philox makes of the counter (parameter, step) under the key (seed), each of 64 bits.
-- Of a stream's words the first two are the key of its numbers. Elements 4 b to 4 b + 3 have the four
-  words of the counter (b, word 2 + draw, word 3), whose b has 64 bits.
+- Of a stream's words the first two are the key of its numbers. Elements 4 b to 4 b + 3 have the
+  four words of the counter (b, word 2 + draw, word 3), whose b has 64 bits.
 
 Both kinds of numbers are of float32, whatever the arrays are, and the very same in arrays of any
 type and on all backends:

@@ -141,7 +141,9 @@ class Update:
         """The stream of a parameter's random numbers; those of one step count are made at once."""
         key = bucket.settings.seed, id(clock)
         if key not in self._streams:
-            names = [n for n, e in self.entries.items() if (e if "step" in e else self.state) is clock]
+            names = [
+                n for n, e in self.entries.items() if (e if "step" in e else self.state) is clock
+            ]
             made = mlx_philox.streams(key[0], bucket.t, list(map(of_name, names)))
             self._streams[key] = dict(zip(names, made, strict=True))
         return self._streams[key][name]

@@ -218,7 +218,20 @@ struct Table {
     const Type* types;
     /// For each tensor null if its gradient is laid out like w; null if all of them are.
     const Layout* const* layouts;
+    /// Where the rule draws random numbers: the stream of each tensor, four words, and for each null
+    /// or where its elements lie in C's order, as strides in numbers of elements.
+    const std::uint32_t* streams;
+    const Layout* const* places;
 };
+
+/// How many elements a loop is called for at most, if the rule draws random numbers for them.
+constexpr Index drawn_at_most = 2048;
+
+/// Whether a rule draws random numbers: if so, it says what it is told of elements.
+template <typename Rule, typename = void>
+constexpr bool draws = false;
+template <typename Rule>
+constexpr bool draws<Rule, std::void_t<typename Rule::Elements>> = true;
 
 /// Updates `size` elements from `at` on; `grad` begins with the first of them.
 template <typename T>
@@ -276,7 +289,7 @@ template <typename Rule, typename T>
 struct Share {
     static constexpr Index arrays_each = 1 + Rule::states;
     /// How many elements are copied before they are worked on: few enough to stay close.
-    static constexpr Index most = is_staged<T> ? 512 : 2048;
+    static constexpr Index most = is_staged<T> ? 512 : drawn_at_most;
 
     const Table* table;
     Loop<Looped<T>>* loop;
@@ -322,7 +335,7 @@ struct Share {
         const bool is_plain =
             !layout && reinterpret_cast<std::uintptr_t>(grad) % alignof(G) == 0;
         if (is_plain && std::is_same_v<G, T>) {
-            work(size, at, arrays, reinterpret_cast<const T*>(grad) + at);
+            work(k, size, at, arrays, reinterpret_cast<const T*>(grad) + at);
             return;
         }
         G gathered[most];
@@ -335,29 +348,48 @@ struct Share {
                 gather(gathered, grad, layout, at + done, now);
             }
             if constexpr (std::is_same_v<G, T>) {
-                work(now, at + done, arrays, some);
+                work(k, now, at + done, arrays, some);
             } else {
                 T converted[most];
                 convert(converted, some, now);
-                work(now, at + done, arrays, converted);
+                work(k, now, at + done, arrays, converted);
             }
         }
     }
 
-    void work(Index size, Index at, void* const* arrays, const T* grad) const {
-        if constexpr (is_staged<T>) {
+    void work(Index k, Index size, Index at, void* const* arrays, const T* grad) const {
+        if constexpr (is_staged<T> || draws<Rule>) {
             for (Index done = 0; done < size; done += most) {
                 const Index now = size - done < most ? size - done : most;
-                work_on_floats(now, at + done, arrays, grad + done);
+                if constexpr (is_staged<T>) {
+                    work_on_floats(k, now, at + done, arrays, grad + done);
+                } else {
+                    void* given[arrays_each + 1];
+                    std::memcpy(given, arrays, sizeof(void*) * arrays_each);
+                    run_loop(k, at + done, now, at + done, given, grad + done);
+                }
             }
         } else {
             loop(size, at, arrays, grad, scalars);
         }
     }
 
-    void work_on_floats(Index size, Index at, void* const* arrays, const T* grad) const {
+    /// Calls the loop, with which elements these are behind the arrays, if the rule draws.
+    void run_loop(Index k, Index first, Index size, Index at, void** given,
+                  const Looped<T>* grad) const {
+        if constexpr (draws<Rule>) {
+            typename Rule::Elements elements{table->streams + 4 * k,
+                                             table->places ? table->places[k] : nullptr, first};
+            given[arrays_each] = &elements;
+            loop(size, at, given, grad, scalars);
+        } else {
+            loop(size, at, given, grad, scalars);
+        }
+    }
+
+    void work_on_floats(Index k, Index size, Index at, void* const* arrays, const T* grad) const {
         float values[arrays_each][most], grads[most];
-        void* floats[arrays_each];
+        void* floats[arrays_each + 1];
         for (Index i = 0; i < arrays_each; ++i) {
             floats[i] = arrays[i] ? values[i] : nullptr;
             if (arrays[i]) {
@@ -365,7 +397,7 @@ struct Share {
             }
         }
         convert(grads, grad, size);
-        loop(size, 0, floats, grads, scalars);
+        run_loop(k, at, size, 0, floats, grads);
         for (Index i = 0; i < arrays_each; ++i) {
             if (arrays[i]) {
                 convert(part<T>(arrays[i], at), values[i], size);

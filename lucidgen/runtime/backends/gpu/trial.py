@@ -183,7 +183,7 @@ def differences(
             reference.run(w, grad, own, given, stream)
             for (w, grad, *own), stream in zip(zip(*cut, strict=True), streams, strict=True)
         ]
-        old = [mx.concatenate(parts) for parts in zip(*each, strict=True)]
+        old = [mx.concatenate(list(parts)) for parts in zip(*each, strict=True)]
     mx.eval(old)
     values = [numbers[name] for name in call.scalars]
     try:
