@@ -29,6 +29,7 @@ from ..spec.functions import (
     log,
     mean,
     norm,
+    normal,
     row_max,
     row_mean,
     row_norm,
@@ -37,6 +38,7 @@ from ..spec.functions import (
     sqrt,
     tanh,
     total,
+    uniform,
     when,
 )
 from ..spec.optimizer import OptimizerSpec
@@ -222,6 +224,10 @@ class Author:
         count = self.pick([1, 2, 3, 4])
         own = [series(f"x{index}", keep=self.pick([False, False, True])) for index in range(count)]
         self.elements += [x[t - 1] for x in own]
+        for draw in self.pick([(), (), (), (normal,), (uniform,), (normal, uniform)]):
+            noise = series(f"{draw.__name__}_noise")
+            equations.append(Eq(noise[t], draw()))
+            self.elements += [noise[t], noise[t - 1]]
         for index in range(self.pick([0, 0, 1, 2])):
             self.define(series(f"n{index}"), self.reduced, lambda: self.reduction(), equations)
         for x in own:

@@ -65,6 +65,7 @@ BUILT_IN = (
     "Rprop",
     "SGD",
     "SGDW",
+    "SGLD",
     "SignSGD",
     "Signum",
     "SimplifiedAdEMAMix",
@@ -73,6 +74,7 @@ BUILT_IN = (
     "Tiger",
     "CautiousAdamW",
     "CautiousLion",
+    "NoisySGD",
     "VSGD",
     "Yogi",
 )
