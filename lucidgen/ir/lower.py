@@ -388,7 +388,10 @@ class _Lowering:
             Input(before("w"), "weight", element),
             Input(GRAD, "grad", element),
             *(Input(before(s.name), "state", self.domains[s.name]) for s in self.spec.states),
-            *(Input(drawn, draw.distribution, element) for draw, drawn in self.draws.items()),
+            *(
+                Input(drawn, draw.distribution, element, number=number)
+                for number, (draw, drawn) in enumerate(self.draws.items())
+            ),
         )
 
     def read(self) -> list[Shape]:

@@ -79,13 +79,15 @@ DRAWN: tuple[Kind, ...] = ("normal", "uniform")
 class Input:
     """Something that a program is given: a hyperparameter, the gradient, a state's last value.
 
-    A random number is given, too: targets and backends see to it that it is there.
+    A random number is given, too: targets and backends see to it that it is there. `number` is its
+    place among all that the spec draws: what a choice or a pass removes changes no other.
     """
 
     symbol: sympy.Symbol
     kind: Kind
     domain: Domain
     bounds: Bounds = UNBOUNDED
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -191,16 +193,12 @@ class Program:
 
     @cached_property
     def drawn(self) -> tuple[Drawn, ...]:
-        """The random numbers that some let reads.
-
-        Their numbers are their places among all that the spec draws: what a choice or a pass
-        removes changes no other.
-        """
+        """The random numbers that some let reads."""
         found = []
-        for number, of in enumerate(i for i in self.inputs if i.kind in DRAWN):
+        for of in (i for i in self.inputs if i.kind in DRAWN):
             guards = [let.guard for let in self.body if of.symbol in let.value.free_symbols]
             if guards:
-                found.append(Drawn(of.symbol, of.kind, number, reduce(or_, guards)))
+                found.append(Drawn(of.symbol, of.kind, of.number, reduce(or_, guards)))
         return tuple(found)
 
     def with_lets(self, lets: Iterable[Let]) -> Program:

@@ -25,8 +25,8 @@ PLAIN = {"lr": 1.0, "data_size": 1e-30}
 EVERYWHERE = """
     '''Draws wherever they can stand.'''
     from lucidgen.spec import (
-        Eq, OptimizerSpec, flag, grad, hyper, ndim, norm, normal, row_mean, series, sqrt, t, uniform,
-        w, when
+        Eq, OptimizerSpec, flag, grad, hyper, ndim, norm, normal, row_mean, series, t, uniform, w,
+        when
     )
     lr = hyper("lr", 0.1, at_least=0)
     level = hyper("level", 0.5, special=0)
@@ -103,7 +103,9 @@ def test_parts_of_many_elements_have_the_numbers_of_the_whole():
     for kernel in ("numpy", "cpp"):
         (found,) = stepped(SGLD, [np.zeros(shape, np.float32)], 1, kernel=kernel, **PLAIN)
         assert np.array_equal(found.ravel()[:9], whole)
-        (other,) = stepped(SGLD, [np.zeros(shape, np.float32, order="F")], 1, kernel=kernel, **PLAIN)
+        (other,) = stepped(
+            SGLD, [np.zeros(shape, np.float32, order="F")], 1, kernel=kernel, **PLAIN
+        )
         assert np.array_equal(found, other)
 
 
@@ -334,3 +336,26 @@ def test_what_reduces_draws_for_each_layout_alike(built):
     mx.enable_compile()
     for a, b in zip(on_mlx, reference, strict=True):
         assert np.allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+DEAD = """
+    '''The first draw is read in one case only, and then it is not the first.'''
+    from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, normal, series, t, uniform, w
+    lr, level = hyper("lr", 0.0), hyper("level", 0.0, special=0)
+    unread, first, second = series("unread"), series("first"), series("second", keep=True)
+    Dead = OptimizerSpec("Dead", (lr, level), (
+        Eq(unread[t], normal()),
+        Eq(first[t], uniform()),
+        Eq(second[t], normal()),
+        Eq(w[t], w[t - 1] - lr * grad[t] + level * first[t]),
+    ))
+"""
+
+
+@pytest.mark.parametrize("kernel", ["numpy", "cpp"])
+def test_a_draw_keeps_its_number_whatever_becomes_of_others(built, kernel):
+    p = Parameter(np.zeros(6))
+    optimizer = built(DEAD).Dead([p], kernel=kernel)
+    step(optimizer, [p])
+    expected = numbers("normal", 0, 1, 0, 2, 6)
+    assert np.array_equal(optimizer.state[p]["second"], np.array(expected))
