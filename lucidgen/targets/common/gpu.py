@@ -37,15 +37,16 @@ class Language:
     `reference` declares a parameter of the function that it may change, and `helpers` are functions
     of ours by the operations that they compute. `safe` gives a name that is free there: the one it
     is given or one like it, and none of those taken. `random` are the functions that draw random
-    numbers, and `element` is the type in which they are told which element it is.
+    numbers, `draw_normal` and `draw_uniform` (`random_text`), and `element` is the type in which
+    they are told which element it is; without them, what draws is not served.
     """
 
     printer: type[CPrinter]
     reference: str
     helpers: Mapping[str, str]
     safe: Callable[[str, Iterable[str]], str]
-    random: str
-    element: str
+    random: str = ""
+    element: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def kernel(program: Program, name: str, language: Language) -> Kernel:
         state: the compiled MLX function serves those.
     """
     reason = _refusal(program)
+    if program.drawn and not language.random:
+        reason = reason or "it draws random numbers"
     if reason is not None:
         raise Unserved(reason)
     plain, names = renamed(_split(program), language.safe)
