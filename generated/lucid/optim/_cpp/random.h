@@ -91,10 +91,11 @@ struct Elements {
     const Layout* layout;
     Index first;
 
-    void uniform(std::uint32_t draw, float* to, Index size) const {
+    // Compiled once, not into the loop of every choice.
+    [[gnu::noinline]] void uniform(std::uint32_t draw, float* to, Index size) const {
         fill<Uniform>(draw, to, size);
     }
-    void normal(std::uint32_t draw, float* to, Index size) const {
+    [[gnu::noinline]] void normal(std::uint32_t draw, float* to, Index size) const {
         fill<Normal>(draw, to, size);
     }
 
