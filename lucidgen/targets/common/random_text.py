@@ -37,7 +37,8 @@ _TEXT = """\
 /// Philox 4x32-10 (Salmon et al. 2011): the words of a counter become random under a key.
 {function} uint4 philox(uint4 words, {uint} key, {uint} other_key) {{
     for (int round = 0; round < 10; ++round) {{
-        const {uint} first = {high}(0xD2511F53u, words.x), third = {high}(0xCD9E8D57u, words.z);
+        const {uint} first = {high}(0xD2511F53u, words.x);
+        const {uint} third = {high}(0xCD9E8D57u, words.z);
         words = {words}(third ^ words.y ^ key, 0xCD9E8D57u * words.z,
                       first ^ words.w ^ other_key, 0xD2511F53u * words.x);
         key += 0x9E3779B9u;
@@ -47,9 +48,11 @@ _TEXT = """\
 }}
 
 /// The words of elements 4 b to 4 b + 3, of which `element` is one, in a stream.
-{function} uint4 random_words(uint4 stream, {uint} draw, {element} element) {{
+{function} uint4 random_words(
+    uint4 stream, {uint} draw, {element} element) {{
     const {element} block = element / 4;
-    return philox({words}({uint}(block), {above}, stream.z + draw, stream.w), stream.x, stream.y);
+    const uint4 counter = {words}({uint}(block), {above}, stream.z + draw, stream.w);
+    return philox(counter, stream.x, stream.y);
 }}
 
 /// The sum times x, plus a coefficient: each is rounded by itself.
@@ -91,7 +94,8 @@ _TEXT = """\
 }}
 
 /// A standard normal number (Box & Muller 1958).
-{function} float draw_normal(uint4 stream, {uint} draw, {element} element) {{
+{function} float draw_normal(
+    uint4 stream, {uint} draw, {element} element) {{
     const uint4 words = random_words(stream, draw, element);
     const bool is_later = element % 4 >= 2;
     const {uint} turn = is_later ? words.w : words.y;
@@ -100,7 +104,8 @@ _TEXT = """\
 }}
 
 /// A uniform number, 0 <= u < 1: the upper 24 bits of the element's word.
-{function} float draw_uniform(uint4 stream, {uint} draw, {element} element) {{
+{function} float draw_uniform(
+    uint4 stream, {uint} draw, {element} element) {{
     const uint4 words = random_words(stream, draw, element);
     const {uint} first = element % 4 == 0 ? words.x : words.y;
     const {uint} second = element % 4 == 2 ? words.z : words.w;

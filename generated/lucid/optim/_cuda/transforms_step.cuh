@@ -33,7 +33,8 @@ __device__ inline real sign(real a) {
 /// Philox 4x32-10 (Salmon et al. 2011): the words of a counter become random under a key.
 __device__ inline uint4 philox(uint4 words, unsigned key, unsigned other_key) {
     for (int round = 0; round < 10; ++round) {
-        const unsigned first = __umulhi(0xD2511F53u, words.x), third = __umulhi(0xCD9E8D57u, words.z);
+        const unsigned first = __umulhi(0xD2511F53u, words.x);
+        const unsigned third = __umulhi(0xCD9E8D57u, words.z);
         words = make_uint4(third ^ words.y ^ key, 0xCD9E8D57u * words.z,
                       first ^ words.w ^ other_key, 0xD2511F53u * words.x);
         key += 0x9E3779B9u;
@@ -43,9 +44,11 @@ __device__ inline uint4 philox(uint4 words, unsigned key, unsigned other_key) {
 }
 
 /// The words of elements 4 b to 4 b + 3, of which `element` is one, in a stream.
-__device__ inline uint4 random_words(uint4 stream, unsigned draw, unsigned long long element) {
+__device__ inline uint4 random_words(
+    uint4 stream, unsigned draw, unsigned long long element) {
     const unsigned long long block = element / 4;
-    return philox(make_uint4(unsigned(block), unsigned(block >> 32), stream.z + draw, stream.w), stream.x, stream.y);
+    const uint4 counter = make_uint4(unsigned(block), unsigned(block >> 32), stream.z + draw, stream.w);
+    return philox(counter, stream.x, stream.y);
 }
 
 /// The sum times x, plus a coefficient: each is rounded by itself.
@@ -87,7 +90,8 @@ __device__ inline float cosine(unsigned word) {
 }
 
 /// A standard normal number (Box & Muller 1958).
-__device__ inline float draw_normal(uint4 stream, unsigned draw, unsigned long long element) {
+__device__ inline float draw_normal(
+    uint4 stream, unsigned draw, unsigned long long element) {
     const uint4 words = random_words(stream, draw, element);
     const bool is_later = element % 4 >= 2;
     const unsigned turn = is_later ? words.w : words.y;
@@ -96,7 +100,8 @@ __device__ inline float draw_normal(uint4 stream, unsigned draw, unsigned long l
 }
 
 /// A uniform number, 0 <= u < 1: the upper 24 bits of the element's word.
-__device__ inline float draw_uniform(uint4 stream, unsigned draw, unsigned long long element) {
+__device__ inline float draw_uniform(
+    uint4 stream, unsigned draw, unsigned long long element) {
     const uint4 words = random_words(stream, draw, element);
     const unsigned first = element % 4 == 0 ? words.x : words.y;
     const unsigned second = element % 4 == 2 ? words.z : words.w;

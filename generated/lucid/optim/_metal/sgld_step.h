@@ -25,7 +25,8 @@ inline float minimum(float a, float b) {
 /// Philox 4x32-10 (Salmon et al. 2011): the words of a counter become random under a key.
 inline uint4 philox(uint4 words, uint key, uint other_key) {
     for (int round = 0; round < 10; ++round) {
-        const uint first = metal::mulhi(0xD2511F53u, words.x), third = metal::mulhi(0xCD9E8D57u, words.z);
+        const uint first = metal::mulhi(0xD2511F53u, words.x);
+        const uint third = metal::mulhi(0xCD9E8D57u, words.z);
         words = uint4(third ^ words.y ^ key, 0xCD9E8D57u * words.z,
                       first ^ words.w ^ other_key, 0xD2511F53u * words.x);
         key += 0x9E3779B9u;
@@ -35,9 +36,11 @@ inline uint4 philox(uint4 words, uint key, uint other_key) {
 }
 
 /// The words of elements 4 b to 4 b + 3, of which `element` is one, in a stream.
-inline uint4 random_words(uint4 stream, uint draw, uint element) {
+inline uint4 random_words(
+    uint4 stream, uint draw, uint element) {
     const uint block = element / 4;
-    return philox(uint4(uint(block), 0u, stream.z + draw, stream.w), stream.x, stream.y);
+    const uint4 counter = uint4(uint(block), 0u, stream.z + draw, stream.w);
+    return philox(counter, stream.x, stream.y);
 }
 
 /// The sum times x, plus a coefficient: each is rounded by itself.
@@ -82,7 +85,8 @@ inline float cosine(uint word) {
 }
 
 /// A standard normal number (Box & Muller 1958).
-inline float draw_normal(uint4 stream, uint draw, uint element) {
+inline float draw_normal(
+    uint4 stream, uint draw, uint element) {
     const uint4 words = random_words(stream, draw, element);
     const bool is_later = element % 4 >= 2;
     const uint turn = is_later ? words.w : words.y;
@@ -91,7 +95,8 @@ inline float draw_normal(uint4 stream, uint draw, uint element) {
 }
 
 /// A uniform number, 0 <= u < 1: the upper 24 bits of the element's word.
-inline float draw_uniform(uint4 stream, uint draw, uint element) {
+inline float draw_uniform(
+    uint4 stream, uint draw, uint element) {
     const uint4 words = random_words(stream, draw, element);
     const uint first = element % 4 == 0 ? words.x : words.y;
     const uint second = element % 4 == 2 ? words.z : words.w;
