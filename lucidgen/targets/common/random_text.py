@@ -51,7 +51,8 @@ _TEXT = """\
 {function} uint4 random_words(
     uint4 stream, {uint} draw, {element} element) {{
     const {element} block = element / 4;
-    const uint4 counter = {words}({uint}(block), {above}, stream.z + draw, stream.w);
+    const {uint} low = {uint}(block), high = {above};
+    const uint4 counter = {words}(low, high, stream.z + draw, stream.w);
     return philox(counter, stream.x, stream.y);
 }}
 

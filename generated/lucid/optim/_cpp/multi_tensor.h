@@ -218,8 +218,8 @@ struct Table {
     const Type* types;
     /// For each tensor null if its gradient is laid out like w; null if all of them are.
     const Layout* const* layouts;
-    /// Where the rule draws random numbers: the stream of each tensor, four words, and for each null
-    /// or where its elements lie in C's order, as strides in numbers of elements.
+    /// Where the rule draws random numbers: the stream of each tensor, four words, and for each
+    /// null or where its elements lie in C's order, as strides in numbers of elements.
     const std::uint32_t* streams;
     const Layout* const* places;
 };

@@ -47,7 +47,8 @@ __device__ inline uint4 philox(uint4 words, unsigned key, unsigned other_key) {
 __device__ inline uint4 random_words(
     uint4 stream, unsigned draw, unsigned long long element) {
     const unsigned long long block = element / 4;
-    const uint4 counter = make_uint4(unsigned(block), unsigned(block >> 32), stream.z + draw, stream.w);
+    const unsigned low = unsigned(block), high = unsigned(block >> 32);
+    const uint4 counter = make_uint4(low, high, stream.z + draw, stream.w);
     return philox(counter, stream.x, stream.y);
 }
 

@@ -39,7 +39,8 @@ inline uint4 philox(uint4 words, uint key, uint other_key) {
 inline uint4 random_words(
     uint4 stream, uint draw, uint element) {
     const uint block = element / 4;
-    const uint4 counter = uint4(uint(block), 0u, stream.z + draw, stream.w);
+    const uint low = uint(block), high = 0u;
+    const uint4 counter = uint4(low, high, stream.z + draw, stream.w);
     return philox(counter, stream.x, stream.y);
 }
 
