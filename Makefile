@@ -70,6 +70,7 @@ record: setup
 	@$(PY) tests/conformance/record_resume_optax.py
 	@$(PY) tests/conformance/record_adafactor.py torch
 	@$(PY) tests/authors/record_transforms.py
+	@$(PY) tests/randomness/record_optax.py
 
 clean:
 	rm -rf .venv build

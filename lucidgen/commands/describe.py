@@ -73,7 +73,8 @@ def short_cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> str
     """
     found = _cost(spec, on)
     counts = dict(found.operations)
-    named = [f"{counts.pop(name)} {name}" for name in ("sqrt", "div") if name in counts]
+    apart = ("normal", "uniform", "sqrt", "div")
+    named = [f"{counts.pop(name)} {name}" for name in apart if name in counts]
     operations = " + ".join([*named, f"{sum(counts.values())}{' other' if named else ''}"])
     passes = "" if found.is_elementwise else f" in {_counted(found.passes, 'pass', 'passes')}"
     return (

@@ -17,6 +17,7 @@ from sympy.core.relational import Relational
 from ..operations import When
 from ..spec.check import check
 from ..spec.domains import Domain, domain_of, infer_domains
+from ..spec.draws import Draw
 from ..spec.errors import Problem, SpecError
 from ..spec.functions import NO_NUMBERS
 from ..spec.optimizer import OptimizerSpec
@@ -44,6 +45,18 @@ def before(name: str) -> sympy.Symbol:
 def _made(head: type[sympy.Basic], *args: sympy.Basic) -> sympy.Basic:
     """An expression of the program's symbols; readings of one class have most of them in common."""
     return head(*args)
+
+
+def draw_symbols(spec: OptimizerSpec) -> dict[Draw, sympy.Symbol]:
+    """The symbols of the random numbers that a spec draws: normal, normal_2, uniform ..."""
+    taken = {s.name for e in spec.equations for s in (e.left, *e.symbols) if s.is_Symbol}
+    taken |= {name.partition("[")[0] for name in taken}
+    found: dict[Draw, sympy.Symbol] = {}
+    for draw in spec.draws:
+        names = (f"{draw.distribution}_{n}" if n > 1 else str(draw.distribution) for n in count(1))
+        found[draw] = symbol(next(name for name in names if name not in taken))
+        taken.add(found[draw].name)
+    return found
 
 
 def lower(spec: OptimizerSpec) -> Program:
@@ -128,6 +141,7 @@ def _expression(guard: Guard) -> sympy.Basic:
 class _Lowering:
     spec: OptimizerSpec
     domains: dict[str, Domain] = field(init=False)
+    draws: dict[Draw, sympy.Symbol] = field(init=False)
     choices: tuple[str, ...] = field(init=False)
     values: dict[sympy.Symbol, sympy.Basic] = field(init=False)
     notes: dict[sympy.Symbol, tuple[int, ...]] = field(default_factory=dict)
@@ -141,7 +155,7 @@ class _Lowering:
 
     def __post_init__(self) -> None:
         spec = self.spec
-        self.domains = infer_domains(spec)
+        self.domains, self.draws = infer_domains(spec), draw_symbols(spec)
         choices = []
         for argument in spec.parameters:
             for part in (argument,) if isinstance(argument, Flag) else argument.symbols:
@@ -223,6 +237,8 @@ class _Lowering:
             return now if expr.shift == 0 else before(name)
         if expr == t:
             return symbol("t")
+        if isinstance(expr, Draw):
+            return self.draws[expr]
         if isinstance(expr, sympy.Symbol):
             return symbol(expr.name)
         if isinstance(expr, When):
@@ -271,6 +287,7 @@ class _Lowering:
         """The domain of an expression in the program's symbols."""
         known = {GRAD: Domain.ELEMENT, SCALED_GRAD: Domain.ELEMENT}
         known |= {FACTOR: Domain.HOST, BOUND: Domain.HOST}
+        known |= dict.fromkeys(self.draws.values(), Domain.ELEMENT)
         for name, domain in self.domains.items():
             known |= {symbol(name): domain, before(name): domain}
         for target, lets in self.lets.items():
@@ -405,7 +422,7 @@ class _Lowering:
         )
 
     def inputs(self) -> tuple[Input, ...]:
-        """What the step is given: t, arguments, numbers of the shape, w, gradient and states."""
+        """What the step is given: t, arguments, numbers of the shape, w, gradient, states ..."""
         element = Domain.ELEMENT
         return (
             Input(symbol("t"), "step", Domain.HOST),
@@ -422,6 +439,10 @@ class _Lowering:
             Input(before("w"), "weight", element),
             Input(GRAD, "grad", element),
             *(Input(before(s.name), "state", self.domains[s.name]) for s in self.spec.states),
+            *(
+                Input(drawn, draw.distribution, element, number=number)
+                for number, (draw, drawn) in enumerate(self.draws.items())
+            ),
         )
 
     def read(self) -> list[Shape]:

@@ -179,6 +179,7 @@ class _Cut:
         written: list[set[sympy.Symbol]] = [set() for _ in range(self.number)]
         kept = {o.after for o in self.program.outputs if self.program.keeps(o)}
         stored = {o.after for o in self.program.outputs} - kept
+        drawn = {of.symbol for of in self.program.drawn}  # computed where they are read
         for place, let in enumerate(self.lets):
             if let.target in stored:
                 written[self.at[place]].add(let.target)
@@ -186,7 +187,7 @@ class _Cut:
                 continue
             for symbol, source, phase in self.reads(place):
                 if source is None:
-                    read[phase].add(symbol)
+                    read[phase] |= {symbol} - drawn
                 elif self.lets[source].domain is Domain.ELEMENT and self.at[source] < phase:
                     read[phase].add(symbol)
                     written[self.at[source]].add(symbol)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Literal
 
 import sympy
@@ -68,17 +69,37 @@ def rebuilt(expr: sympy.Basic, args: Iterable[sympy.Basic]) -> sympy.Basic:
 
 UNBOUNDED = Bounds()
 
-Kind = Literal["step", "hyper", "given", "shape", "scaling", "weight", "grad", "state"]
+Kind = Literal[
+    "step", "hyper", "given", "shape", "scaling", "weight", "grad", "state", "normal", "uniform"
+]
+
+#: The kinds of inputs that are random numbers, which depend on nothing else in a program.
+DRAWN: tuple[Kind, ...] = ("normal", "uniform")
 
 
 @dataclass(frozen=True)
 class Input:
-    """Something that a program is given: a hyperparameter, the gradient, a state's last value."""
+    """Something that a program is given: a hyperparameter, the gradient, a state's last value.
+
+    A random number is given, too: targets and backends see to it that it is there. `number` is its
+    place among all that the spec draws: what a choice or a pass removes changes no other.
+    """
 
     symbol: sympy.Symbol
     kind: Kind
     domain: Domain
     bounds: Bounds = UNBOUNDED
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A random number that a program reads: the input, its number, and where it is read."""
+
+    symbol: sympy.Symbol
+    kind: Kind
+    number: int
+    live: Guard
 
 
 @dataclass(frozen=True)
@@ -171,6 +192,16 @@ class Program:
     def input(self, kind: Kind) -> tuple[Input, ...]:
         """The inputs of one kind."""
         return tuple(i for i in self.inputs if i.kind == kind)
+
+    @cached_property
+    def drawn(self) -> tuple[Drawn, ...]:
+        """The random numbers that some let reads."""
+        found = []
+        for of in (i for i in self.inputs if i.kind in DRAWN):
+            guards = [let.guard for let in self.body if of.symbol in let.value.free_symbols]
+            if guards:
+                found.append(Drawn(of.symbol, of.kind, of.number, reduce(or_, guards)))
+        return tuple(found)
 
     def with_lets(self, lets: Iterable[Let]) -> Program:
         """The program with other lets; each goes to host or body by its domain."""

@@ -25,6 +25,7 @@ from ..passes.name import name
 from ..spec.domains import Domain, domain_of, join
 from ..spec.optimizer import OptimizerSpec
 from ..targets.common.trees import Node, Op, tree_of
+from ..targets.common.trees import reads as symbols
 
 
 @dataclass(frozen=True)
@@ -203,14 +204,14 @@ def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Tra
     program = name(reductions_apart(_chosen(program, on)))
     if {*program.domains.values()} - {Domain.HOST, Domain.TENSOR, Domain.ELEMENT}:
         return ()
-    found, done = [], set[Let]()
+    found, done, drawn = [], set[Let](), {draw.symbol for draw in program.drawn}
     for loop in filter(lambda loop: loop.reads, loops(program)):
         made = [let for let in loop.lets if let.domain is Domain.ELEMENT]
         again = [let.target for let in made if let in done and not let.value.is_Symbol]
         done.update(made)
         found.append(
             Traffic(
-                tuple(symbol.name.removesuffix("[t - 1]") for symbol in loop.reads),
+                tuple(s.name.removesuffix("[t - 1]") for s in loop.reads if s not in drawn),
                 tuple(target.name for target in again),
                 tuple(let.target.name for let in loop.reductions),
                 tuple(store.after.name for store in loop.stores),
@@ -249,6 +250,7 @@ class _Counter:
         self.made = {
             let.target: let.value for let in program.body if let.target.name not in program.series
         }
+        self.drawn = program.drawn
         self.once: Counter[str] = Counter()
 
     def phase(self, phase: Phase) -> PhaseCost:
@@ -260,6 +262,8 @@ class _Counter:
         calls = sum(number for (domain, _), number in done.items() if domain is Domain.ELEMENT)
         for reduction in reductions:
             done.update((Domain.ELEMENT, name) for name in REDUCTIONS[reduction.name].taken)
+        read = {symbol for tree in (*trees, *operands) for symbol in symbols(tree)}
+        done.update((Domain.ELEMENT, d.kind) for d in self.drawn if d.symbol in read)
         work = {}
         for of in Domain:
             counts = {name: number for (domain, name), number in done.items() if domain is of}

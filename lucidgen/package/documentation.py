@@ -18,6 +18,7 @@ from ..ir.guard import Guard
 from ..ir.program import Program
 from ..spec.domains import OF_MATRICES, Domain, domain_of, infer_domains
 from ..spec.equation import Eq
+from ..spec.names import SEED
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Argument, At, Bounds, Flag, HyperTuple, Shape, roles_of
 from ..spec.schedule import Schedule
@@ -90,7 +91,8 @@ class ClassDoc:
 
 def class_doc(spec: OptimizerSpec, program: Program) -> ClassDoc:
     """The documentation of a class; `program` is that of its default reading."""
-    arguments = tuple(_argument(spec, argument) for argument in spec.parameters)
+    own = tuple(_argument(spec, argument) for argument in spec.parameters)
+    arguments = (*own, *_seed(spec))
     return ClassDoc(
         name=spec.name,
         summary=sentence(spec.summary or f"The optimizer {spec.name}."),
@@ -103,7 +105,7 @@ def class_doc(spec: OptimizerSpec, program: Program) -> ClassDoc:
         equations=equation_block(spec, spec.equations),
         also_called=spec.also_called,
         arguments=arguments,
-        positional=arguments[: spec.positional],
+        positional=own[: spec.positional],
         rate=_rate(spec),
         dialects=tuple(_dialect(spec, other) for other in spec.readings.values()),
     )
@@ -258,6 +260,21 @@ def _argument(spec: OptimizerSpec, argument: Argument) -> ArgumentDoc:
         annotation = "float"
         kind = "float" + (f", {legal}" if legal else "")
     return ArgumentDoc(argument.name, kind, annotation, default, doc)
+
+
+def _seed(spec: OptimizerSpec) -> Iterator[ArgumentDoc]:
+    """The argument that the class has if it draws random numbers."""
+    if spec.takes_seed:
+        doc = (
+            "What the random numbers depend on, together with the parameter (its name, or else its "
+            "group and place), the number of its step and the element: so they are the same "
+            "whatever computes them, in whatever order, and in a run that is resumed. Groups can "
+            "differ in it."
+        )
+        if not all(reading.draws for reading in spec.readings.values()):
+            having = [f'"{r.reading}"' for r in spec.readings.values() if r.draws]
+            doc += f" Without effect but in dialect {listed(having)}."
+        yield ArgumentDoc(SEED, "int from 0 to 2**64 - 1", "int", "0", doc)
 
 
 def _symbols(spec: OptimizerSpec) -> str:

@@ -18,12 +18,13 @@ from typing import Any
 from ..ir.groups import Parts, Round, split
 from ..ir.guard import Guard
 from ..ir.lower import lower, lower_rounds
-from ..ir.program import UNBOUNDED, Output, Program, symbol
+from ..ir.program import UNBOUNDED, Drawn, Output, Program, symbol
 from ..operations import Reduction, reduces_matrices
 from ..passes import optimize
 from ..spec.domains import OF_MATRICES, Domain, infer_domains
 from ..spec.equation import Eq
 from ..spec.loader import SpecFile
+from ..spec.names import SEED
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import (
     Argument,
@@ -212,8 +213,13 @@ class CompiledRule:
     def options(self) -> dict[str, str]:
         """The other arguments of `Rule(...)`, those at their defaults left out."""
         found = {}
-        if self.spec.ignores:
-            found["ignored"] = tuple_text(f'"{a.name}"' for a in self.spec.ignores)
+        if self.program.drawn:
+            found["draws"] = tuple_text(map(_draw, self.program.drawn))
+        ignored = [a.name for a in self.spec.ignores]
+        if self.main.takes_seed and not self.program.drawn:
+            ignored.append(SEED)
+        if ignored:
+            found["ignored"] = tuple_text(f'"{name}"' for name in ignored)
         missing = unsupported(self.main, self.spec)
         if missing:
             defaults = {a.name: value_text(self.main.default(a)) for a in self.main.parameters}
@@ -336,11 +342,18 @@ class CompiledRule:
     @property
     def _uses_step(self) -> bool:
         reads = {s for let in self.program.lets for s in let.value.free_symbols}
-        return self.spec.counts_steps or symbol("t") in reads
+        return self.spec.counts_steps or bool(self.program.drawn) or symbol("t") in reads
 
     @property
     def _is_elementwise(self) -> bool:
         return not any(let.value.has(Reduction) for let in self.program.body)
+
+
+def _draw(of: Drawn) -> str:
+    """`Draw(...)` of a random number."""
+    number = f", number={of.number}" if of.number else ""
+    live = "" if of.live.is_always else f", live=lambda on: {_condition(of.live)}"
+    return f'Draw(name="{of.symbol.name}", kind="{of.kind}"{number}{live})'
 
 
 def _condition(guard: Guard) -> str:
@@ -417,6 +430,7 @@ class CompiledModule:
         used |= {"Hyper"} if any(r.hypers for r in self._all) else set()
         used |= {"State"} if any(r.states or r._group_states for r in self._all) else set()
         used |= {"Round"} if any(r.rounds for r in self.rules) else set()
+        used |= {"Draw"} if any(r.program.drawn for r in self.rules) else set()
         used |= {"Elsewhere"} if any(r.spec.saved_elsewhere for r in self.rules) else set()
         return sorted(used)
 

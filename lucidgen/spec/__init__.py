@@ -23,6 +23,7 @@ from .functions import (
     largest,
     mean,
     norm,
+    normal,
     over_group,
     pi,
     row_max,
@@ -30,6 +31,7 @@ from .functions import (
     row_norm,
     row_total,
     total,
+    uniform,
     when,
 )
 from .optimizer import OptimizerSpec
@@ -75,6 +77,7 @@ __all__ = [
     "mean",
     "ndim",
     "norm",
+    "normal",
     "over_group",
     "pi",
     "row_max",
@@ -88,6 +91,7 @@ __all__ = [
     "t",
     "total",
     "transformed",
+    "uniform",
     "update",
     "w",
     "when",

@@ -22,6 +22,7 @@ from .check_groups import groups
 from .check_reductions import reductions
 from .check_shapes import shapes
 from .domains import NUMBERS, Domain, domain_of, infer_domains
+from .draws import Draw
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
 from .functions import NO_NUMBERS
@@ -154,6 +155,12 @@ def times(spec: OptimizerSpec) -> Iterator[Problem]:
                 "a start reduces a tensor",
                 "Let the first update do it: Eq(x[1], ...).",
             )
+        if equation.moment == "start" and equation.right.has(Draw):
+            yield wrong(
+                equation,
+                "a start draws a random number",
+                "Let the first update do it: Eq(x[1], ...).",
+            )
         if equation.moment == "start" and equation.right.has(t):
             yield wrong(
                 equation,
@@ -185,7 +192,7 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
                     )
             elif (
                 symbol != t
-                and not isinstance(symbol, Shape)
+                and not isinstance(symbol, Shape | Draw)
                 and symbol.name not in declared | ignored
             ):
                 kind = "hyperparameter" if isinstance(symbol, Hyper) else "symbol"
@@ -295,6 +302,22 @@ def expressions(spec: OptimizerSpec | Schedule, where: Where = OPTIMIZERS) -> It
             )
 
 
+def draws(spec: OptimizerSpec) -> Iterator[Problem]:
+    """A random number stands in one place, so that each `normal()` that is read is one."""
+    seen: set[Draw] = set()
+    for equation in spec.equations:
+        found = [d for d in sympy.preorder_traversal(equation.right) if isinstance(d, Draw)]
+        twice = [d for n, d in enumerate(found) if d in seen or d in found[:n]]
+        seen.update(found)
+        if twice:
+            yield wrong(
+                equation,
+                f"a random number, {twice[0]}, stands in two places",
+                f"Give it a series, Eq(noise[t], {twice[0]}), and read noise[t] in both; or call "
+                f"{twice[0]} in each, for two numbers.",
+            )
+
+
 def conditions(spec: OptimizerSpec) -> Iterator[Problem]:
     """Flags stand in conditions only; conditions are flags, special hypers and comparisons."""
     for equation in spec.equations:
@@ -398,6 +421,7 @@ RULES: tuple[Callable[[OptimizerSpec], Iterator[Problem]], ...] = (
     undefined,
     cycles,
     expressions,
+    draws,
     conditions,
     domains,
     reductions,

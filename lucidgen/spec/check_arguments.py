@@ -14,6 +14,7 @@ from .errors import Location, Problem, nearest
 from .names import (
     OPTIMIZER,
     OPTIMIZER_CLASSES,
+    SEED,
     class_problems,
     is_name,
     not_a_name,
@@ -50,6 +51,7 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
     owners: dict[str, tuple[str, Any]] = {}
     taken = of_optimizers() | made_of(spec)
     taken_arguments = taken | OPTIMIZER | noted_beside(spec)
+    taken_arguments |= {SEED} if spec.takes_seed else set()
 
     def claim(name: str, kind: str, owner: Any, location: Location) -> Iterator[Problem]:
         own = taken if kind == "series" else taken_arguments

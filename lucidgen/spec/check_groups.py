@@ -11,11 +11,12 @@ import sympy
 
 from ..operations import Largest, Mean, Norm, OverGroup, Reduction, Total
 from .domains import NUMBERS, Domain, domain_of, infer_domains, without_groups
+from .draws import Draw
 from .equation import Eq
 from .errors import Problem
 from .names import OPTIMIZER
 from .optimizer import OptimizerSpec
-from .quantities import At, Shape
+from .quantities import At, Series, Shape
 
 #: What leaves one number per tensor, of which a group is reduced to one.
 _OF_TENSORS = (Norm, Mean, Total, Largest)
@@ -36,7 +37,15 @@ def groups(spec: OptimizerSpec) -> Iterator[Problem]:
                 f"the state {series} is saved as {series.saved_as!r}, which a group has already",
                 "Give it another saved_as: it is kept in the group, beside the arguments.",
             )
+    by_series = spec.by_moment("t")
     for equation in spec.equations:
+        for over in sorted(equation.right.atoms(OverGroup), key=str):
+            for by in _drawn(over, by_series):
+                yield _wrong(
+                    equation,
+                    f"{over} is of a random number" + (f", by way of {by}" if by else ""),
+                    "Sum what is not drawn, and draw in what the step does with the sum.",
+                )
         known = {at: domains.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
         for over in sorted(equation.right.atoms(OverGroup), key=str):
             yield from _reduced(equation, over, known)
@@ -86,6 +95,20 @@ def _reduced(equation: Eq, over: OverGroup, known: Mapping[At, Domain]) -> Itera
             f"{over} is a mean of what is not per element, of which parameters differ in number",
             "Divide two sums: over_group(total(x)) / over_group(total(y)).",
         )
+
+
+def _drawn(over: OverGroup, equations: Mapping[Series, Eq]) -> Iterator[Series | None]:
+    """The first series by which a sum over a group needs a random number; None if it names one."""
+    seen = set[Series]()
+    todo: list[tuple[Series | None, sympy.Basic]] = [(None, over)]
+    while todo:
+        name, expr = todo.pop()
+        if expr.has(Draw):
+            yield name
+            return
+        now = {at.series for at in expr.atoms(At) if at.shift == 0} & equations.keys() - seen
+        seen |= now
+        todo += [(name or series, equations[series].right) for series in now]
 
 
 def _is_of_group(equation: Eq, known: Mapping[At, Domain]) -> bool:

@@ -15,6 +15,7 @@ from ..operations import OverGroup, Where
 from . import quantities
 from .check import expressions, misused, wrong
 from .check_arguments import bad_default
+from .draws import Draw
 from .equation import Eq
 from .errors import Problem, SpecError, nearest
 from .names import SCHEDULER, SCHEDULER_CLASSES, class_problems, of_schedules, problems_of
@@ -114,6 +115,12 @@ def undefined(spec: Schedule) -> Iterator[Problem]:
                     equation,
                     f"{symbol} is of a parameter, and a schedule knows none",
                     "Multiply the rate in the equations of the optimizer instead: lr * sqrt(rows).",
+                )
+            elif isinstance(symbol, Draw):
+                yield wrong(
+                    equation,
+                    f"{symbol} draws a number for each element, and a schedule knows none",
+                    "Draw in the equations of the optimizer instead: lr * uniform().",
                 )
             elif symbol in (t, base):
                 if equation.left == base:

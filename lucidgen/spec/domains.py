@@ -13,6 +13,7 @@ from functools import cache, cached_property, reduce
 import sympy
 
 from ..operations import HEADS, OPERATIONS, OverGroup
+from .draws import Draw
 from .equation import Eq
 from .optimizer import OptimizerSpec
 from .quantities import At
@@ -100,6 +101,8 @@ def join(domains: Iterable[Domain]) -> Domain:
 
 def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain:
     """The domain of an expression, given that of its symbols (others are host scalars)."""
+    if isinstance(expr, Draw):
+        return Domain.ELEMENT
     if isinstance(expr, sympy.Symbol):
         return known.get(expr, Domain.HOST)
     if isinstance(expr, OverGroup):

@@ -34,6 +34,7 @@ from ..operations import (
     in_language,
     names,
 )
+from .draws import normal, uniform
 from .extent import refuse_large
 
 #: What no number of a step is.
@@ -192,8 +193,8 @@ def over_group(x: Any) -> sympy.Expr:
     return OverGroup(_number(x, "over_group"))
 
 
-#: What authors can import: the functions of the language, `count`, and two numbers.
-NAMES = (*names(OPTIMIZERS | EVERYWHERE), "count", "Rational", "pi")
+#: What authors can import: the functions of the language, `count`, what draws, and two numbers.
+NAMES = (*names(OPTIMIZERS | EVERYWHERE), "count", "normal", "uniform", "Rational", "pi")
 
 __all__ = [
     "NAMES",
@@ -207,6 +208,7 @@ __all__ = [
     "largest",
     "mean",
     "norm",
+    "normal",
     "over_group",
     "pi",
     "row_max",
@@ -214,5 +216,6 @@ __all__ = [
     "row_norm",
     "row_total",
     "total",
+    "uniform",
     "when",
 ]

@@ -31,6 +31,8 @@ OPTIMIZER = frozenset(
         *("name", "param_names", "param_shapes", "updates", "group_step"),
     }
 )
+#: The argument that optimizers have besides whose equations draw random numbers.
+SEED = "seed"
 #: What equations of schedules read undeclared.
 TIME = frozenset({"t", "base", "value", "momentum", "pi"})
 #: What constructors of schedulers take or call, and what schedulers hold besides arguments.

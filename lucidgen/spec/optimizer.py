@@ -21,6 +21,7 @@ from .declared import (
     refuse_no_truth,
     refuse_single,
 )
+from .draws import Draw, draws_of
 from .equation import Eq, Moment, refuse_other
 from .errors import Location, Problem, caller
 from .names import spelled
@@ -314,6 +315,16 @@ class OptimizerSpec:
             if at.shift == -1
         }
         return tuple(s for s in self.by_moment("t") if s.name != "w" and (s in read or s.keep))
+
+    @cached_property
+    def draws(self) -> tuple[Draw, ...]:
+        """The random numbers that equations draw; the place of each is its number."""
+        return draws_of(self.equations)
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether the class has a seed: one of its readings draws random numbers."""
+        return any(reading.draws for reading in self.readings.values())
 
     def number(self, equation: Eq) -> int:
         """The number of an equation in the documentation and in the tags of the generated code."""

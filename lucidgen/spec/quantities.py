@@ -125,8 +125,9 @@ class Hyper(Quantity):
         return (*fields, self.role), {}
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        # SymPy takes equal symbols for one: what has a special value is none that has not.
-        return (*super()._hashable_content(), str(self.special))
+        # SymPy remembers expressions: another file's, whose symbol of this name has another special
+        # value, must not come back for this one's.
+        return (*super()._hashable_content(), repr(self.special))
 
     @property
     def symbols(self) -> tuple[Hyper, ...]:

@@ -18,6 +18,7 @@ import sympy
 from ..operations import When, reduces_matrices
 from .declared import refuse_no_text, refuse_single
 from .domains import NUMBERS, Domain, domain_of, infer_domains
+from .draws import anew
 from .equation import Eq, refuse_other
 from .errors import Location, Problem, top_level
 from .names import spelled
@@ -189,7 +190,8 @@ def step_of(spec: OptimizerSpec, word: str) -> Step:
     moves = [_of_now(equation) for equation in spec.equations if equation.series == w]
     steps = [e.rewritten(found[e.left.index], _kept_and_added(e, spec)[1]) for e in moves]
     stays = [equation for equation in spec.equations if equation.series != w]
-    equations = tuple(_of_others(equation, arguments) for equation in (*stays, *steps))
+    own = (_of_others(equation, arguments) for equation in (*stays, *steps))
+    equations = tuple(e.rewritten(e.left, anew(e.right)) for e in own)
     return Step(found, equations, tuple(arguments.values()))
 
 

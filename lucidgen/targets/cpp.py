@@ -8,9 +8,9 @@ Rules that reduce over rows or columns have none; NumPy runs those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sympy
 
@@ -31,7 +31,8 @@ from .common.trees import Node
 WORDS = CPP | words(
     """
 std lucidgen real T i size at arrays scalars found sums part Index Table Layout Loop Share
-Arithmetic Computed float16 float32 float64 bfloat16 states choices loop largest
+Arithmetic Computed float16 float32 float64 bfloat16 states choices loop largest elements
+drawn_at_most
     """,
     r"\w+_(array|rule|loop)",
 )
@@ -64,6 +65,16 @@ class Array:
 
 
 @dataclass(frozen=True)
+class DrawOf:
+    """Random numbers of a loop; `live` is the condition under which they are read."""
+
+    name: str
+    kind: str
+    number: int
+    live: str
+
+
+@dataclass(frozen=True)
 class Sum:
     """What a loop adds up for a reduction: its variable, and its place among all reductions."""
 
@@ -87,6 +98,7 @@ class Loop:
     parameters: tuple[str, ...]
     makes: tuple[str, ...]
     arrays: tuple[Array, ...]
+    draws: tuple[DrawOf, ...]
     reads_grad: bool
     numbers: tuple[Array, ...]
     scalars: tuple[tuple[str, int], ...]
@@ -122,6 +134,11 @@ class Loops:
     numbers: Loop | None
     reductions: tuple[str, ...]
     ends: tuple[int, ...]
+
+    @property
+    def draws(self) -> bool:
+        """Whether random numbers are drawn."""
+        return any(loop.draws for loop in self.loops)
 
     @property
     def all(self) -> tuple[Loop, ...]:
@@ -170,8 +187,8 @@ class _Writer:
     """Writes the loops of one program, whose names C++ can have."""
 
     def __init__(self, program: Program) -> None:
-        arrays = [i for i in program.inputs if i.domain is not Domain.HOST]
-        given = step_parameters(program)[len(arrays) :]
+        arrays = {_plain(i.symbol) for i in program.inputs if i.domain is not Domain.HOST}
+        given = [name for name in step_parameters(program) if name not in arrays]
         apart = named(ir_loops.reductions_apart(program))
         if set(apart.domains.values()) - {Domain.HOST, Domain.TENSOR, Domain.ELEMENT}:
             raise Unserved("it works on rows or columns")
@@ -184,6 +201,8 @@ class _Writer:
             )
         self.scalars = tuple(names.get(name, name) for name in given if name not in program.choices)
         self.loops = ir_loops.loops(self.program)
+        if self.program.drawn and len(self.loops) > 1:
+            raise Unserved("it reduces over tensors and draws random numbers")
         outputs = self.program.outputs
         self.arrays = [o for o in outputs if o.domain is not Domain.HOST]
         self.reductions = [let for loop in self.loops for let in loop.reductions]
@@ -228,7 +247,12 @@ class _Writer:
         found = [(target.name, i) for i, target in enumerate(reductions) if target in read]
         numbers = tuple(a for a in loaded if self.arrays[a.place].domain is Domain.TENSOR)
 
+        draws = tuple(
+            DrawOf(d.symbol.name, d.kind, d.number, "" if d.live.is_always else c_condition(d.live))
+            for d in part.drawn
+        )
         known = {name for name, _ in (*scalars, *found)} | {array.name for array in loaded}
+        known |= {draw.name for draw in draws}
         head = [*c_block(above.statements, CppPrinter(names), known, "")]
         known |= {"grad", *(made.name for made in sums)}
         lines = [f"real {name} = {source};" for name, source in inside.aliases]
@@ -242,7 +266,7 @@ class _Writer:
         reads_grad = symbol("grad") in read
         of_elements = any(array not in numbers for array in loaded)
         parameters = [
-            _parameter("Index", "size", lines or sums),
+            _parameter("Index", "size", lines),
             _parameter("Index", "at", of_elements),
             _parameter("void* const*", "arrays", loaded),
             _parameter("const T*", "grad_array", reads_grad),
@@ -257,6 +281,7 @@ class _Writer:
             parameters=tuple(parameters),
             makes=tuple(made),
             arrays=tuple(array for array in loaded if array not in numbers),
+            draws=draws,
             reads_grad=reads_grad,
             numbers=numbers,
             scalars=tuple(scalars),
@@ -319,6 +344,17 @@ def _free(wanted: str, taken: set[str]) -> str:
     return name
 
 
+def _plain(of: sympy.Symbol) -> str:
+    return str(of.name).removesuffix("[t - 1]")
+
+
+def _of_module(found: Sequence[Loops]) -> Mapping[str, Any]:
+    return {
+        "draws": any(loops.draws for loops in found),
+        "has_phases": any(loops.reductions for loops in found),
+    }
+
+
 def _compile(program: Program, name: str) -> Loops:
     return loops(program)
 
@@ -329,7 +365,8 @@ TARGET = Target(
     compile=_compile,
     text="_cpp/rule.cpp",
     files={"_cpp/module.cpp": "_cpp/{name}.cpp"},
-    fixed=("_cpp/__init__.py", "_cpp/multi_tensor.h", "_cpp/phases.h"),
+    fixed=("_cpp/__init__.py", "_cpp/multi_tensor.h", "_cpp/phases.h", "_cpp/random.h"),
+    of_module=_of_module,
     needs=("numpy",),
     backend="cpp",
     product="loops",

@@ -21,6 +21,7 @@ from .common.c_like import CPrinter, c_condition
 from .common.canonical import MAX_CHOICES, canonical
 from .common.gpu import Language
 from .common.names import KERNELS, words
+from .common.random_text import Spelling, functions
 from .common.target import Target
 
 #: What CUDA's own functions do not do, or not for every type.
@@ -73,7 +74,25 @@ class CudaPrinter(CPrinter):
         return f"real({int(number) if number.is_Integer else repr(float(number))})"
 
 
-LANGUAGE = Language(CudaPrinter, "real& {}", HELPERS, WORDS.free)
+#: The functions that end in _rn round by themselves; else a product and a sum are rounded as one.
+RANDOM = functions(
+    Spelling(
+        function="__device__ inline",
+        exact="",
+        uint="unsigned",
+        element="unsigned long long",
+        above="unsigned(block >> 32)",
+        words="make_uint4",
+        high="__umulhi",
+        bits="__float_as_uint",
+        number="__uint_as_float",
+        product="__fmul_rn(sum, x)",
+        total="__fadd_rn(scaled, coefficient)",
+        root="__fsqrt_rn",
+    )
+)
+
+LANGUAGE = Language(CudaPrinter, "real& {}", HELPERS, WORDS.free, RANDOM, "unsigned long long")
 
 
 @dataclass(frozen=True)
@@ -129,6 +148,7 @@ def _standalone(of: gpu.Kernel) -> Standalone:
                 of.name,
                 ["w", "grad", *(f"states[{k}]" for k in range(len(of.states)))],
                 [f"scalars[{k}]" for k in range(len(of.scalars))],
+                ["stream", "element"] if of.program.drawn else [],
                 choices,
             )
         ),

@@ -12,6 +12,7 @@ from typing import ClassVar
 import sympy
 
 from ..operations import EVERYWHERE, OPTIMIZERS, Where
+from ..spec.draws import Draw
 from ..spec.quantities import At, Shape
 from .common.printer import ATOM, INFIX, Printer
 from .common.trees import Node, Op
@@ -32,6 +33,8 @@ LETTERS = {
 }
 #: What whole names stand for, and nothing that begins like them.
 NAMES = {"value": r"\eta", "base": r"\eta^{\mathrm{base}}", "lr_lambda": r"\lambda"}
+#: What a draw is of; each is one of its own.
+DISTRIBUTIONS = {"normal": r"\mathcal{N}(0, 1)", "uniform": r"\mathcal{U}[0, 1)"}
 ACCENTS = {"hat": "hat", "bar": "bar", "tilde": "tilde"}
 SUBSCRIPTS = {"inf": r"\infty"}
 SUPERSCRIPTS = {"min": r"\min", "max": r"\max", "minus": "-", "plus": "+"}
@@ -95,6 +98,8 @@ class LatexPrinter(Printer):
         """As in Printer, with typeset names."""
         if isinstance(node, At):
             return typeset(node.series.name, str(node.index)), ATOM
+        if isinstance(node, Draw):
+            return DISTRIBUTIONS[node.distribution], ATOM
         if isinstance(node, Shape):
             return rf"\text{{{node.name}}}", ATOM
         if isinstance(node, sympy.Symbol):

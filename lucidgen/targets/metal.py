@@ -16,6 +16,7 @@ from .common import gpu
 from .common.c_like import CPrinter, c_condition
 from .common.gpu import Language
 from .common.names import safe
+from .common.random_text import Spelling, functions
 from .common.target import Target, Unserved
 
 #: Metal gives a kernel no more buffers than this.
@@ -58,7 +59,25 @@ class MetalPrinter(CPrinter):
     language: ClassVar[str] = "metal"
 
 
-LANGUAGE = Language(MetalPrinter, "thread float& {}", HELPERS, safe)
+#: Without the pragma Metal rounds a product and a sum as one (Metal Shading Language, 1.6.3).
+RANDOM = functions(
+    Spelling(
+        function="inline",
+        exact="#pragma METAL fp contract(off)",
+        uint="uint",
+        element="uint",
+        above="0u",
+        words="uint4",
+        high="metal::mulhi",
+        bits="as_type<uint>",
+        number="as_type<float>",
+        product="sum * x",
+        total="scaled + coefficient",
+        root="metal::precise::sqrt",
+    )
+)
+
+LANGUAGE = Language(MetalPrinter, "thread float& {}", HELPERS, safe, RANDOM, "uint")
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,7 @@ def kernel(program: Program, name: str) -> Kernel:
     standalone = _standalone(found)
     # MLX's: w, grad and the states, the new w and states, what is one number, and the size.
     most = 4 + 2 * found.most_live() + len(found.scalars) + len(found.conditions)
+    most += bool(found.program.drawn)  # the stream
     most = max(most, len(standalone.buffers))
     if most > MAX_BUFFERS:
         raise Unserved(f"it would need {most} buffers, and Metal has {MAX_BUFFERS}")
@@ -104,6 +124,7 @@ def _standalone(of: gpu.Kernel) -> Standalone:
         *(f"device T* {state}" for state in of.states),
         *(f"constant float& {scalar}" for scalar in of.scalars),
         *(f"constant bool& {name}" for name in truths),
+        *(["constant uint4& stream"] if of.program.drawn else []),
         "constant uint& size",
     ]
     where = {s: c_condition(of.live[s]) for s in of.states if not of.live[s].is_always}
@@ -112,7 +133,8 @@ def _standalone(of: gpu.Kernel) -> Standalone:
         test = f"{_wrapped(where[s])} ? float({s}[i]) : 0.0f" if s in where else f"float({s}[i])"
         lines.append(f"float {s}_i = {test};")
     values = ["w_i", "float(grad[i])", *(f"{state}_i" for state in of.states)]
-    lines += gpu.call(of.name, values, of.scalars, truths)
+    drawn = ["stream", "i"] if of.program.drawn else []
+    lines += gpu.call(of.name, values, of.scalars, drawn, truths)
     lines.append("w[i] = T(w_i);")
     for s in of.states:
         store = f"{s}[i] = T({s}_i);"

@@ -67,7 +67,10 @@ class _Writer:
         self.busy: set[str] = set()
         self.masks = 0
         # The arrays that a name can stand for, in whatever branch it got its value.
-        self.bound: dict[str, set[str]] = {name: {name} for name in (*self.in_place, "grad")}
+        drawn = (self.code.names[drawn.symbol] for drawn in program.drawn)
+        self.bound: dict[str, set[str]] = {
+            name: {name} for name in (*self.in_place, "grad", *drawn)
+        }
         for name, source in self.code.aliases:
             self.bound[name] = {source}
 

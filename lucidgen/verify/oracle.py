@@ -20,10 +20,12 @@ from ..ir.program import rebuilt
 from ..operations import HEADS, OPERATIONS, OverGroup, When
 from ..operations.reals import Value, maximum, minimum, multiply, real
 from ..spec.domains import Domain, infer_domains
+from ..spec.draws import Draw
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Flag, Hyper, Series, Shape, t
 from .exact import evaluate
+from .random_numbers import numbers
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Setting:
 
     What is not given has the spec's default. The equations read the gradient with its sign changed
     if `maximize`, and clipped to at most `grad_bound` in magnitude. `shape` is the parameter's; it
-    must be known where equations ask for it.
+    must be known where equations ask for it. What is random depends on `seed` and on `parameter`,
+    which says which one it is: 0 is the first one of an optimizer, without a name.
     """
 
     spec: OptimizerSpec
@@ -41,6 +44,8 @@ class Setting:
     maximize: bool = False
     grad_bound: float = math.inf
     shape: tuple[int, ...] | None = None
+    seed: int = 0
+    parameter: int = 0
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -59,6 +64,12 @@ class Setting:
         below, beside = self.axes[-2:] if len(self.axes) > 1 else (1, math.prod(self.axes))
         counts = {"rows": below, "columns": beside, "size": math.prod(self.axes)}
         return counts.get(symbol.name, len(self.axes))
+
+    def drawn(self, draw: Draw, t: int, shape: tuple[int, ...]) -> Value:
+        """The random numbers of a draw in step t."""
+        number, of = self.spec.draws.index(draw), (self.seed, t, self.parameter)
+        found = numbers(draw.distribution, *of, number, math.prod(shape))
+        return real(np.array(found).reshape(shape))
 
     def holds(self, condition: sympy.Basic) -> bool:
         """Whether a comparison of numbers of the shape and arguments holds."""
@@ -376,6 +387,8 @@ class _Moment(_Equations):
             return self.now(name) if symbol.shift == 0 else self.last(name)
         if symbol == t:
             return real(self.before.t + 1)
+        if isinstance(symbol, Draw):
+            return self.setting.drawn(symbol, self.before.t + 1, np.shape(self.before.w))
         return real(self.setting.hyper(symbol))
 
 

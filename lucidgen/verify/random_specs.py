@@ -29,6 +29,7 @@ from ..spec.functions import (
     log,
     mean,
     norm,
+    normal,
     over_group,
     row_max,
     row_mean,
@@ -38,6 +39,7 @@ from ..spec.functions import (
     sqrt,
     tanh,
     total,
+    uniform,
     when,
 )
 from ..spec.optimizer import OptimizerSpec
@@ -258,6 +260,12 @@ class Author:
         has_groups = self.pick([False, False, True])
         if has_groups:
             self.define_of_group("d", equations)
+        # What sums over a group need cannot be drawn.
+        kinds = [(), (), (), (normal,), (uniform,), (normal, uniform)]
+        for draw in () if has_groups else self.pick(kinds):
+            noise = series(f"{draw.__name__}_noise")
+            equations.append(Eq(noise[t], draw()))
+            self.elements += [noise[t], noise[t - 1]]
         for index in range(self.pick([0, 0, 1, 2])):
             self.define(series(f"n{index}"), self.reduced, lambda: self.reduction(), equations)
         for x in own:

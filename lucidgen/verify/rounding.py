@@ -18,7 +18,7 @@ import sympy
 from sympy.logic.boolalg import BooleanAtom
 
 from ..ir.groups import GROUP_SIZE, split
-from ..ir.lower import lower_rounds
+from ..ir.lower import draw_symbols, lower_rounds
 from ..ir.program import Input, Let, Program
 from ..operations import OPERATIONS
 from ..operations.bounds import FLOAT64, Approximation, Format, Truth
@@ -159,6 +159,9 @@ class Enclosure:
         }
         for number in program.input("shape"):
             inputs[number.symbol.name] = Approximation(real(self.setting.number(number.symbol)))
+        for draw, drawn in draw_symbols(self.setting.spec).items():
+            exact = self.setting.drawn(draw, self.t + 1, np.shape(self.w))
+            inputs[drawn.name] = approximations(exact)
         kept = {series.name for series in self.setting.spec.states}
         for output in program.outputs[1:]:
             name = output.after.name

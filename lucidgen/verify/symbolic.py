@@ -69,6 +69,12 @@ class SymbolicStep:
             **{state.name: real(0) for state in rule.scalar_states},
             **dict.fromkeys(self.sums, real(0)),
             **{name: before.last(name) for name in self.kept},
+            **{
+                own.name: setting.drawn(
+                    setting.spec.draws[own.number], before.t + 1, np.shape(before.w)
+                )
+                for own in rule.draws
+            },
         }
 
     @cached_property

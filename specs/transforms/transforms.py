@@ -12,10 +12,12 @@ from lucidgen.spec import (
     hyper,
     ndim,
     norm,
+    normal,
     row_mean,
     row_norm,
     series,
     size,
+    sqrt,
     step_of,
     t,
     total,
@@ -26,6 +28,7 @@ from lucidgen.spec import (
 )
 from lucidgen.specs.adam import AdamW
 from lucidgen.specs.lion import Lion
+from lucidgen.specs.sgd import SGD
 
 #: Keeps quotients finite where all of a tensor is zero.
 TINY = Rational(1, 10**30)
@@ -95,6 +98,21 @@ def grokfast(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:
         Eq(grad[t], grad[t] + lamb * slow[t]),
     )
     return transformed(base, "grokfast", equations, arguments=(alpha, lamb), **{**about, **fields})
+
+
+def noisy(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:
+    """Add normal noise to the gradient, less and less of it.
+
+    Takes what `cautious` takes. The paper counts steps from 0, so that its 1 + t is t here.
+    """
+    eta = hyper("eta", 0.01, at_least=0, special=0, doc="Variance of the noise at the first step.")
+    gamma = hyper("gamma", 0.55, at_least=0, doc="How fast the variance falls: as t**-gamma.")
+    about = {
+        "summary": f"{base.name} on gradients with noise that falls from step to step.",
+        "paper": "noisy: Neelakantan et al. 2015, arXiv:1511.06807, equation (1)",
+    }
+    equations = (Eq(grad[t], grad[t] + sqrt(eta / t**gamma) * normal()),)
+    return transformed(base, "noisy", equations, arguments=(eta, gamma), **{**about, **fields})
 
 
 def centralized(base: OptimizerSpec, **fields: Any) -> OptimizerSpec:
@@ -197,3 +215,4 @@ def grafted(direction: OptimizerSpec, magnitude: OptimizerSpec, **fields: Any) -
 
 CautiousAdamW = cautious(AdamW)
 CautiousLion = cautious(Lion)
+NoisySGD = noisy(SGD)

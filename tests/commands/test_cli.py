@@ -88,6 +88,7 @@ BUILT_IN = (
     "SGD",
     "SGDSaI",
     "SGDW",
+    "SGLD",
     "SignSGD",
     "Signum",
     "SimplifiedAdEMAMix",
@@ -98,6 +99,7 @@ BUILT_IN = (
     "Tiger",
     "CautiousAdamW",
     "CautiousLion",
+    "NoisySGD",
     "VSGD",
     "Yogi",
 )

@@ -74,7 +74,14 @@ void run(const int* choices) {
         pointers[k] = arrays + k;
     }
     counts.clear();
-    chosen<Rule, Stored>(choices)(1, 0, pointers, &grad, scalars);
+    if constexpr (draws<Rule>) {
+        const std::uint32_t stream[4] = {};
+        typename Rule::Elements elements{stream, nullptr, 0};
+        pointers[1 + Rule::states] = &elements;
+        chosen<Rule, Stored>(choices)(1, 0, pointers, &grad, scalars);
+    } else {
+        chosen<Rule, Stored>(choices)(1, 0, pointers, &grad, scalars);
+    }
     for (const auto& [name, number] : counts) {
         std::printf("%s %d ", name.c_str(), number);
     }

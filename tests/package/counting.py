@@ -225,6 +225,10 @@ def given_to(rule: Rule, on: Mapping[str, bool]) -> tuple[dict[str, Any], dict[s
     arrays = {name: Noted.given(done, shape) for name, shape in shapes.items()}
     work = tuple(Noted.given(done, SHAPE) for _ in range(rule.scratch))
     given = {name: array.value for name, array in arrays.items()}
+    for draw in rule.draws:  # drawing is an operation on nothing
+        arrays[draw.name] = Noted.given(done, SHAPE)
+        arrays[draw.name].value = Value(draw.kind, (), "element", "element")
+        done += [arrays[draw.name].value] if draw in rule.drawn(on) else []
     # Numbers are 0.3: of a power of 0.5 Python's operator makes a root.
     return {**dict.fromkeys(names_of(rule.numpy), 0.3), **on, **arrays, "scratch": work}, given
 

@@ -210,6 +210,14 @@ WRONG = {
         2,
         ("is that of optimizers, which begins with 1", "from lucidgen.spec.schedule import t"),
     ),
+    "a random number": (
+        """
+        from lucidgen.spec import uniform
+        S = Schedule("S", arguments=(gamma,), equations=(Eq(value[t], base * gamma * uniform()),))
+        """,
+        2,
+        ("uniform() draws a number for each element", "lr * uniform()"),
+    ),
     "a number of a parameter's shape": (
         """
         from lucidgen.spec import rows

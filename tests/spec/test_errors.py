@@ -187,6 +187,107 @@ WRONG = {
         5,
         ("over_group(norm(base)) asks for parameters, of which a schedule knows none",),
     ),
+    "a sum over a group of random numbers": (
+        """
+        noise, d = series("noise"), series("d")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(noise[t], normal()),
+                Eq(d[t], over_group(norm(grad[t] + noise[t]))),
+                Eq(w[t], w[t - 1] - lr * d[t] * grad[t]),
+            )
+        )
+        """,
+        5,
+        (
+            "over_group(norm(grad[t] + noise[t])) is of a random number, by way of noise",
+            "Sum what is not drawn, and draw in what the step does with the sum.",
+        ),
+    ),
+    "a start that draws": (
+        """
+        x = series("x")
+        A = OptimizerSpec(
+            "A",
+            (lr,),
+            (
+                Eq(x[0], normal()),
+                Eq(x[t], x[t - 1] / 2),
+                Eq(w[t], w[t - 1] - lr * x[t] * grad[t]),
+            ),
+        )
+        """,
+        6,
+        (
+            "a start draws a random number",
+            "in  x[0] = normal()",
+            "Let the first update do it: Eq(x[1], ...).",
+        ),
+    ),
+    "one random number in two equations": (
+        """
+        noise, x = normal(), series("x")
+        A = OptimizerSpec(
+            "A",
+            (lr,),
+            (
+                Eq(x[t], grad[t] + noise),
+                Eq(w[t], w[t - 1] - lr * x[t] * noise),
+            ),
+        )
+        """,
+        7,
+        (
+            "a random number, normal(), stands in two places",
+            "in  w[t] = ",
+            "Give it a series, Eq(noise[t], normal()), and read noise[t] in both; or call normal() "
+            "in each, for two numbers.",
+        ),
+    ),
+    "one random number twice in an equation": (
+        """
+        noise = uniform()
+        A = OptimizerSpec(
+            "A",
+            (lr,),
+            (
+                Eq(w[t], w[t - 1] - lr * when(noise < 1 / sympy.Integer(2), noise, grad[t])),
+            ),
+        )
+        """,
+        6,
+        ("a random number, uniform(), stands in two places", "Eq(noise[t], uniform())"),
+    ),
+    "an argument that is called seed": (
+        """
+        seed = hyper("seed", 1.0)
+        A = OptimizerSpec("A", (lr, seed), (Eq(w[t], w[t - 1] - lr * grad[t] + seed * normal()),))
+        """,
+        1,
+        (
+            "the name 'seed' is taken by the compiler",
+            "Choose another name for this hyperparameter.",
+        ),
+    ),
+    "a constraint that draws": (
+        """
+        A = OptimizerSpec(
+            "A",
+            (lr,),
+            (Eq(w[t], w[t - 1] - lr * grad[t]),),
+            requires=((uniform() < lr, "never"),),
+        )
+        """,
+        1,
+        ("`requires` of A reads uniform()", "A constraint is about arguments only."),
+    ),
+    "a rate that draws and is computed once per step": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - (normal() % 2) * grad[t]),))
+        """,
+        1,
+        ("is of a per-element quantity", "It is computed once per step"),
+    ),
     "rows where there are none": (
         """
         A = OptimizerSpec(

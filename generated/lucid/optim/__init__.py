@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from .sgd import SGD
     from .sgdsai import SGD_sai, SGDSaI
     from .sgdw import SGDW
+    from .sgld import SGLD
     from .sign_sgd import SignSGD, Signum
     from .simplified_ademamix import SimplifiedAdEMAMix
     from .sm3 import SM3
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
     from .srmm import SRMM
     from .stable_adamw import StableAdamW
     from .tiger import Tiger
-    from .transforms import CautiousAdamW, CautiousLion
+    from .transforms import CautiousAdamW, CautiousLion, NoisySGD
     from .vsgd import VSGD
     from .yogi import Yogi
 
@@ -100,6 +101,7 @@ __all__ = [
     "SGD",
     "SGDP",
     "SGDW",
+    "SGLD",
     "SM3",
     "SRMM",
     "VSGD",
@@ -155,6 +157,7 @@ __all__ = [
     "Lion",
     "MultiOptimizer",
     "NAdam",
+    "NoisySGD",
     "NovoGrad",
     "Optimizer",
     "Options",
@@ -239,6 +242,7 @@ _MODULES = {
     ".sgd": ["SGD"],
     ".sgdsai": ["SGDSaI", "SGD_sai"],
     ".sgdw": ["SGDW"],
+    ".sgld": ["SGLD"],
     ".sign_sgd": ["SignSGD", "Signum"],
     ".simplified_ademamix": ["SimplifiedAdEMAMix"],
     ".sm3": ["SM3"],
@@ -246,7 +250,7 @@ _MODULES = {
     ".srmm": ["SRMM"],
     ".stable_adamw": ["StableAdamW"],
     ".tiger": ["Tiger"],
-    ".transforms": ["CautiousAdamW", "CautiousLion"],
+    ".transforms": ["CautiousAdamW", "CautiousLion", "NoisySGD"],
     ".vsgd": ["VSGD"],
     ".yogi": ["Yogi"],
 }

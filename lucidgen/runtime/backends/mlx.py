@@ -24,6 +24,7 @@ import mlx.core as mx
 from ..checking import warning_level
 from ..groups.bucket import Bucket, Part
 from ..groups.states import Seen
+from ..rules import mlx_philox
 from ..rules.calling import unknown_name
 from ..rules.rule import Rule, State, equation_axes, names_of
 from .gpu import ANY, languages, packing, trial
@@ -34,7 +35,11 @@ Array = Any  # mlx.core.array has no usable type information for operators
 
 
 class Step:
-    """A compiled step: which scalars it reads, and the function that runs it."""
+    """A compiled step: which scalars it reads, and the function that runs it.
+
+    The function takes a weight, its gradient, its states and the scalars; where the rule draws
+    random numbers, also the stream of the parameter.
+    """
 
     __slots__ = ("run", "scalars")
 
@@ -82,21 +87,27 @@ def compiled(
     function = required_function(rule, suffix)
     constants: dict[str, Any] = dict(choices)
     constants.update({state.name: None for state in rule.arrays if state not in arrays})
+    draws = rule.drawn(constants)
+    constants.update({draw.name: None for draw in rule.draws if draw not in draws})
     names = names_of(function)
     live = tuple(state.name for state in arrays)
     scalars = tuple(name for name in names if name in known and name not in constants)
-    given = {"w", "grad", *live, *scalars, *constants}
+    drawn = tuple(draw.name for draw in draws)
+    given = {"w", "grad", *live, *drawn, *scalars, *constants}
     if not given.issuperset(names):
         raise unknown_name(function, dict.fromkeys(given))
     returned = [1 + index for index, state in enumerate(rule.arrays) if state in arrays]
     fixed = {name: value for name, value in constants.items() if name in names}
     as_matrix = rule.shaped and rule.matrices == "first"  # what is no matrix is seen as it is
-    elements = ("w", "grad", *(state.name for state in arrays if state.domain == "element"))
+    elements = ("w", "grad", *(state.name for state in arrays if state.domain == "element"), *drawn)
 
-    def step(w: Array, grad: Array, states: list[Array], values: list[Array]) -> list[Array]:
+    def step(
+        w: Array, grad: Array, states: list[Array], values: list[Array], numbers: list[Array]
+    ) -> list[Array]:
         kind, work = w.dtype, computing_type(w.dtype)
         available = dict(zip(live, (state.astype(work) for state in states), strict=True))
         available["w"], available["grad"] = w.astype(work), grad.astype(kind).astype(work)
+        available |= dict(zip(drawn, (some.astype(work) for some in numbers), strict=True))
         if as_matrix:
             shape = equation_axes(w.shape, rule.matrices)
             available |= {name: available[name].reshape(shape) for name in elements}
@@ -110,7 +121,15 @@ def compiled(
             ]
         return new
 
-    return Step(scalars, mx.compile(step))
+    compiled_step = mx.compile(step)
+
+    def run(
+        w: Array, grad: Array, states: list[Array], values: list[Array], stream: Array = None
+    ) -> Any:
+        numbers = [mlx_philox.draw(draw.kind, stream, draw.number, w.shape) for draw in draws]
+        return compiled_step(w, grad, states, values, numbers)
+
+    return Step(scalars, run)
 
 
 def chosen(
@@ -176,14 +195,18 @@ class MLX:
                     states = [state_array(state, entry, settings, w) for state in settings.arrays]
                 else:
                     states = [array for _, array in slot.seen.sources]
-                members.append((slot, grad, states))
+                stream = () if part.streams is None else (mx.array(part.streams[index]),)
+                members.append((slot, grad, states, stream))
             w = members[0][0].param.data
             step, kind = step_for(bucket, self.kernels, w), computing_type(w.dtype)
             values = [mx.array(bucket.values[name], dtype=kind) for name in step.scalars]
             if isinstance(step, trial.Tried):
                 new = packing.run(step, members, values)
             else:
-                new = [New(step.run(slot.param.data, g, old, values)) for slot, g, old in members]
+                new = [
+                    New(step.run(slot.param.data, grad, old, values, *stream))
+                    for slot, grad, old, stream in members
+                ]
             found.update(zip(indices, new, strict=True))
         return [found[index] for index in range(len(part.slots))]
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..arrays import Array
 from ..groups.bucket import Part
 from ..groups.states import Seen
+from ..rules import philox
 from ..rules.calling import step_names, unknown_name
 from .numpy_arrays import bind, computing_type, keep, with_equation_axes
 
@@ -21,7 +22,8 @@ from .numpy_arrays import bind, computing_type, keep, with_equation_axes
 #: chunks cost more calls than they save memory traffic (measured from 8 thousand to 262 thousand).
 CHUNK = 131_072
 
-#: For each call: which elements (None for all), those of w, and the states and work arrays.
+#: For each call: which elements (None for all), those of w, and the states and work arrays. Draws
+#: have a place there that is filled in each step.
 Chunks = list[tuple[slice | None, Array, tuple[Any, ...]]]
 
 
@@ -70,6 +72,7 @@ class Call:
         rule, values = part.bucket.settings.rule, part.bucket.values
         self.shaped = part.bucket.settings.shaped
         self.own, self.common = step_names(rule)
+        self.draws = rule.drawn(part.bucket.values)
         if not all(map(values.__contains__, self.common)):
             known = dict.fromkeys(("w", "grad", *self.own))
             raise unknown_name(rule.numpy, {**values, **known})
@@ -80,7 +83,7 @@ class Call:
         keep(part.members)
         function, name, dtype, common = rule.numpy, NumPy.name, None, ()
         with np.errstate(all="ignore"):
-            for slot, grad in zip(part.slots, part.grads, strict=True):
+            for number, (slot, grad) in enumerate(zip(part.slots, part.grads, strict=True)):
                 seen: Any = slot.seen
                 chunks = seen.own.get(name)
                 if chunks is None:
@@ -92,12 +95,38 @@ class Call:
                     grad = with_equation_axes(grad, rule)
                 elif grad.ndim != 1:
                     grad = grad.ravel(seen.order)
+                if self.draws:
+                    chunks = self._drawn(seen, chunks, part.streams[number])
                 if dtype.itemsize < 4:
                     _run_half(function, grad, chunks, common)
                     continue
                 for elements, w, tail in chunks:
                     some = grad if elements is None else grad[elements]
                     function(w, some.astype(dtype, copy=False), *tail, *common)
+
+    def _drawn(self, seen: Seen, chunks: Chunks, stream: Array) -> Chunks:
+        """The chunks with random numbers in their places."""
+        kind, rule = computing_type(seen.dtype), self.part.bucket.settings.rule
+        places = [(self.own.index(draw.name), draw) for draw in self.draws]
+        # Elements are counted in C's order: where they lie in another one, all are drawn at once.
+        order: Any = seen.order
+        whole = order == "F" and seen.data.ndim > 1
+        found: Chunks = []
+        for part, w, tail in chunks:
+            start, stop = (0, seen.data.size) if part is None or whole else (part.start, part.stop)
+            given = list(tail)
+            for place, draw in places:
+                numbers = philox.KINDS[draw.kind](stream, draw.number, start, stop)
+                numbers = numbers.astype(kind, copy=False)
+                if whole:
+                    numbers = numbers.reshape(seen.shape).ravel(order)
+                    numbers = numbers if part is None else numbers[part]
+                given[place] = numbers
+                if self.shaped:
+                    given[place] = numbers.reshape(seen.shape, order=order)
+                    given[place] = with_equation_axes(given[place], rule)
+            found.append((part, w, tuple(given)))
+        return found
 
     def _arguments(self, dtype: np.dtype[Any]) -> tuple[Any, ...]:
         """What the parameters have in common, for weights of this type.

@@ -164,10 +164,21 @@ class Part:
 
     ``kind`` is the class of the arrays, ``grads`` are the gradients of this step. ``seen`` is what
     is known of each parameter when the step begins, where each was asked; ``entries`` are the
-    states and ``grad_dtypes`` the types of the gradients, where they are known already.
+    states and ``grad_dtypes`` the types of the gradients, where they are known already. ``streams``
+    are those of the random numbers (``rules.philox``), where the rule draws any.
     """
 
-    __slots__ = ("bucket", "entries", "grad_dtypes", "grads", "kind", "members", "seen", "slots")
+    __slots__ = (
+        "bucket",
+        "entries",
+        "grad_dtypes",
+        "grads",
+        "kind",
+        "members",
+        "seen",
+        "slots",
+        "streams",
+    )
 
     def __init__(self, kind: type, bucket: Bucket, members: Members, grads: list[Any]) -> None:
         self.kind, self.bucket, self.members, self.grads = kind, bucket, members, grads
@@ -175,8 +186,12 @@ class Part:
         self.seen: list[Seen | None] = []
         self.entries: list[dict[str, Any]] | None = None
         self.grad_dtypes: list[Any] | None = None
+        self.streams: Any = None
 
     def only(self, places: Sequence[int]) -> Part:
         """A part of the parameters in these places alone, for the next backend."""
         members = Members([self.slots[i] for i in places])
-        return Part(self.kind, self.bucket, members, [self.grads[i] for i in places])
+        made = Part(self.kind, self.bucket, members, [self.grads[i] for i in places])
+        if self.streams is not None:
+            made.streams = self.streams[list(places)]
+        return made

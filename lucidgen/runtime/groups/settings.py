@@ -17,7 +17,17 @@ import numpy as np
 from ..arrays import as_real, is_mlx
 from ..checking import as_bool, as_count, as_number, nearest, shown
 from ..rules.calling import call_in_ieee
-from ..rules.rule import GROUP_STEP, Flag, Hyper, Rule, State, equation_axes
+from ..rules.rule import (
+    GROUP_STEP,
+    MOST_SEED,
+    SEED,
+    Flag,
+    Hyper,
+    Rule,
+    Seed,
+    State,
+    equation_axes,
+)
 from .shapes import choices, numbers, states_of
 
 #: What a group may hold besides the arguments of its class.
@@ -95,6 +105,8 @@ class Settings:
     What happens to gradients before the equations read them is one choice, ``scale_grad``, and two
     values: they are multiplied by ``grad_factor``, and clipped to +-``grad_bound``.
 
+    ``seed`` is that of the random numbers, where the rule draws any.
+
     Where a rule asks for the shapes of parameters, those of a group have none of that by itself:
     ``of`` gives the settings for a shape, which have the choices and the numbers of that shape.
     ``matrix_equation`` is one that needs matrices under these choices, if there is one; steps are
@@ -111,6 +123,7 @@ class Settings:
         "matrix_equation",
         "rule",
         "scalars",
+        "seed",
         "shaped",
         "values",
     )
@@ -118,7 +131,7 @@ class Settings:
     def __init__(
         self, rule: Rule, values: Mapping[str, Any], shape: tuple[int, ...] | None = None
     ) -> None:
-        self.rule, self.given = rule, values
+        self.rule, self.given, self.seed = rule, values, int(values.get(SEED, 0))
         self._of: dict[tuple[int, ...], Settings] = {}
         self._alike: dict[Any, Settings] = {}
         self._under: dict[Rule, Settings] = {}
@@ -277,14 +290,25 @@ def as_kept(rule: Rule, key: str, value: Any, where: str) -> float | int:
     return float(found.reshape(()))
 
 
-def as_argument(argument: Hyper | Flag, value: Any, where: str) -> Any:
+def as_seed(value: Any, where: str) -> int:
+    """The value of ``seed``."""
+    label = f"{where}: {SEED}"
+    number = as_count(value, label, at_least=0)
+    if number > MOST_SEED:
+        raise ValueError(f"{label} must be at most 2**64 - 1, got {shown(number)}")
+    return number
+
+
+def as_argument(argument: Hyper | Flag | Seed, value: Any, where: str) -> Any:
     """The checked value of an argument."""
+    if isinstance(argument, Seed):
+        return as_seed(value, where)
     if isinstance(argument, Flag):
         return as_flag(argument, value, where)
     return as_hyper(argument, value, where)
 
 
-def argument_of(rules: Mapping[str, Rule], name: str) -> Hyper | Flag | None:
+def argument_of(rules: Mapping[str, Rule], name: str) -> Hyper | Flag | Seed | None:
     """What the class says about an argument that this dialect does not have itself."""
     for rule in rules.values():
         if name in rule.arguments:

@@ -6,6 +6,6 @@ done with any of it.
 """
 
 from .generation import GENERATION
-from .rule import Elsewhere, Flag, Hyper, Round, Rule, State
+from .rule import Draw, Elsewhere, Flag, Hyper, Round, Rule, State
 
-__all__ = ["GENERATION", "Elsewhere", "Flag", "Hyper", "Round", "Rule", "State"]
+__all__ = ["GENERATION", "Draw", "Elsewhere", "Flag", "Hyper", "Round", "Rule", "State"]

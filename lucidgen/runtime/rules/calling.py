@@ -51,11 +51,13 @@ _PLAIN = frozenset((float, bool))
 def step_names(rule: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The parameters of a rule's step on arrays, after w and grad.
 
-    First those that differ from call to call: states and ``scratch``. The rest are scalars and
-    static choices, which the parameters of a bucket have in common; a compiled loop reads the same.
+    First those that differ from call to call: states, draws and ``scratch``. The rest are scalars
+    and static choices, which the parameters of a bucket have in common; a compiled loop reads the
+    same.
     """
     names = names_of(rule.numpy)
     arrays = {"w", "grad", "scratch", *(state.name for state in rule.arrays)}
+    arrays.update(draw.name for draw in rule.draws)
     count = sum(name in arrays for name in names)
     if names[:2] != ("w", "grad") or not arrays.issuperset(names[:count]):
         raise TypeError(

@@ -140,6 +140,40 @@ class State:
         return (*axes[:-1], 1) if self.domain == "row" else (*axes[:-2], 1, *axes[-1:])
 
 
+#: The argument of rules that draw, and the largest value that it can have.
+SEED, MOST_SEED = "seed", 2**64 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed:
+    """The argument that random numbers depend on: a whole number."""
+
+    name: str = SEED
+    default: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draw:
+    """A random number for each element of a parameter, another one in each step.
+
+    ``name`` is that of the generated functions' parameters, ``kind`` is "normal" or "uniform".
+    ``number`` tells it from the other draws of the rule, and ``live`` tells from the static choices
+    and conditions whether it is read.
+    """
+
+    name: str
+    kind: str
+    number: int = 0
+    live: Callable[[Mapping[str, bool]], bool] | None = None
+
+    def is_read(self, on: Mapping[str, Any]) -> bool:
+        """Whether it is read, as far as these choices and conditions tell."""
+        try:
+            return self.live is None or bool(self.live(on))
+        except KeyError:
+            return True
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Elsewhere:
     """How another library saves what a rule keeps and is given, by the library's names.
@@ -203,6 +237,7 @@ class Rule:
     hypers: tuple[Hyper, ...] = ()
     flags: tuple[Flag, ...] = ()
     states: tuple[State, ...] = ()
+    draws: tuple[Draw, ...] = ()
     ignored: tuple[str, ...] = ()
     unsupported: Mapping[str, object] = field(default_factory=dict)
     requires: tuple[tuple[Callable[..., bool], str], ...] = ()
@@ -225,10 +260,12 @@ class Rule:
     targets: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def arguments(self) -> dict[str, Hyper | Flag]:
+    def arguments(self) -> dict[str, Hyper | Flag | Seed]:
         """What can be set, by name: the keys of a group."""
-        found: dict[str, Hyper | Flag] = {hyper.name: hyper for hyper in self.hypers}
+        found: dict[str, Hyper | Flag | Seed] = {hyper.name: hyper for hyper in self.hypers}
         found.update({flag.name: flag for flag in self.flags})
+        if self.draws:
+            found[SEED] = Seed()
         return found
 
     @cached_property
@@ -256,6 +293,13 @@ class Rule:
         """Whether what is computed depends on the shape of a parameter."""
         return bool(self.shapes or self.reads)
 
+    def drawn(self, on: Mapping[str, Any]) -> tuple[Draw, ...]:
+        """The draws that are read under these choices and conditions.
+
+        Where a condition is not known, as in a step that is captured whole, they are drawn.
+        """
+        return tuple(draw for draw in self.draws if draw.is_read(on))
+
     def called(self, name: str) -> str:
         """What generated functions call a symbol or a flag."""
         return self.renamed.get(name, name)
@@ -281,7 +325,8 @@ class Rule:
         """Whether a step count is kept: something names t, or the first step of w differs."""
         named = names_of(self.numpy) + (names_of(self.scalars) if self.scalars else ())
         shares = (found.shares for found in self.rounds if found.shares is not None)
-        return self.uses_step or "first_w" in named or any(rule.counts_steps for rule in shares)
+        own = self.uses_step or bool(self.draws) or "first_w" in named
+        return own or any(rule.counts_steps for rule in shares)
 
     @property
     def reduces(self) -> bool:

@@ -25,6 +25,7 @@ from ..groups.grouping import group_label, new_group, settled
 from ..groups.parameters import describe
 from ..groups.settings import Group, is_note
 from ..groups.states import States
+from ..groups.streams import give_streams, identities
 from ..rules.rule import rate_of
 from . import clipping
 from .accumulation import Accumulation
@@ -95,6 +96,8 @@ class ParameterEngine:
             if type(factor) is not float or factor != 1:
                 for part in parts:
                     part.bucket = part.bucket.scaled(factor)
+        if any(part.bucket.settings.rule.draws for part in parts):
+            give_streams(parts, identities([(group[2], group[3]) for group in groups]))
         has_rounds = bool(owner._rule and owner._rule.rounds)
         kept = self._of_groups(owner, groups, sorted_) if has_rounds else []
         for call in _prepared(parts, owner.kernel, last.own):

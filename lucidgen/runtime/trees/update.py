@@ -21,6 +21,8 @@ from ..groups.bucket import Bucket, first_updates, old_scalars
 from ..groups.selection import Selection, selects
 from ..groups.settings import Settings
 from ..groups.states import MASTER_WEIGHT
+from ..groups.streams import of_name
+from ..rules import mlx_philox
 from ..rules.calling import call_in_ieee
 from ..rules.rule import Rule, names_of, rate_of
 from ..step.masters import master_of
@@ -89,6 +91,7 @@ class Update:
         self.without_decay = settings if self.no_decay is None else settings.without_decay()
         self.suffix, self.host, self.marks_start = common.suffix, common.host, common.marks_start
         self._buckets: dict[Any, Bucket] = {}
+        self._streams: dict[Any, dict[str, Array]] = {}
         self._steps: dict[Any, tuple[Step, list[Array]]] = {}
         self._pending: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._advanced: set[int] = set()
@@ -122,7 +125,8 @@ class Update:
         arrays = settings.arrays
         step, given = self._step(bucket, w, kind)
         states = [state_array(state, entry, settings, w) for state in arrays]
-        new_w, *new_states = step.run(w, grad, states, given)
+        stream = (self._stream(name, bucket, clock),) if self.rule.draws else ()
+        new_w, *new_states = step.run(w, grad, states, given, *stream)
         new = {state.key: array for state, array in zip(arrays, new_states, strict=True)}
         if self.marks_start and not started:
             new["started"] = mx.array(True)
@@ -146,6 +150,17 @@ class Update:
             given = [as_array(bucket.values[scalar], kind) for scalar in step.scalars]
             self._steps[key] = step, given
         return self._steps[key]
+
+    def _stream(self, name: str, bucket: Bucket, clock: dict[str, Any]) -> Array:
+        """The stream of a parameter's random numbers; those of one step count are made at once."""
+        key = bucket.settings.seed, id(clock)
+        if key not in self._streams:
+            names = [
+                n for n, e in self.entries.items() if (e if "step" in e else self.state) is clock
+            ]
+            made = mlx_philox.streams(key[0], bucket.t, list(map(of_name, names)))
+            self._streams[key] = dict(zip(names, made, strict=True))
+        return self._streams[key][name]
 
     def _bucket(
         self,

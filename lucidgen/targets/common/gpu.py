@@ -21,7 +21,7 @@ from ...ir.guard import Guard
 from ...ir.program import Let, Names, Output, Program
 from ...operations import Reduction
 from ...spec.domains import OF_MATRICES, Domain, domain_of
-from .c_like import CPrinter, c_block
+from .c_like import CPrinter, c_block, c_condition
 from .mlx_printer import MLXPrinter
 from .names import renamed
 from .python import aliases, block
@@ -36,13 +36,17 @@ class Language:
 
     `reference` declares a parameter of the function that it may change, and `helpers` are functions
     of ours by the operations that they compute. `safe` gives a name that is free there: the one it
-    is given or one like it, and none of those taken.
+    is given or one like it, and none of those taken. `random` are the functions that draw random
+    numbers, `draw_normal` and `draw_uniform` (`random_text`), and `element` is the type in which
+    they are told which element it is; without them, what draws is not served.
     """
 
     printer: type[CPrinter]
     reference: str
     helpers: Mapping[str, str]
     safe: Callable[[str, Iterable[str]], str]
+    random: str = ""
+    element: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ class Kernel:
     """The function, ready for a template.
 
     `parameters` and `lines` are those of the function for one element, which takes w, grad, the
-    `states`, the `scalars`, the `conditions` and the `choices`, here named as in the text.
+    `states`, the `scalars`, if it draws random numbers their stream and the number of the element,
+    the `conditions` and the `choices`, here named as in the text.
     `program` has the names of the text, `live` tells when a state is needed, and `helpers` are the
     functions of ours that are called.
     """
@@ -109,6 +114,8 @@ def kernel(program: Program, name: str, language: Language) -> Kernel:
         state: the compiled MLX function serves those.
     """
     reason = _refusal(program)
+    if program.drawn and not language.random:
+        reason = reason or "it draws random numbers"
     if reason is not None:
         raise Unserved(reason)
     plain, names = renamed(_split(program), language.safe)
@@ -121,7 +128,10 @@ def kernel(program: Program, name: str, language: Language) -> Kernel:
         lines=parts.lines,
         states=parts.states,
         live=parts.live,
-        helpers=tuple(language.helpers[name] for name in parts.helpers),
+        helpers=(
+            *(language.helpers[name] for name in parts.helpers),
+            *([language.random] if plain.drawn else []),
+        ),
         scalars=tuple(s.name for s in parts.scalars),
         conditions=parts.conditions,
         choices=parts.choices,
@@ -191,6 +201,7 @@ class _Parts:
         self.states = tuple(names[o.before] for o in self.outputs[1:])
         self.live = dict(zip(self.states, (o.live for o in self.outputs[1:]), strict=True))
         guards = [*(let.guard for let in self.body_lets), *self.live.values()]
+        guards += [drawn.live for drawn in program.drawn]
         asked = {name for guard in guards for name in guard.support}
         self.conditions = tuple(n for n in program.choices if n in asked & set(program.conditions))
         self.choices = tuple(n for n in program.choices if n in asked and n not in self.conditions)
@@ -205,6 +216,8 @@ class _Parts:
             (real, ("grad",)),
             (reference, self.states),
             (real, tuple(s.name for s in self.scalars)),
+            ("uint4 {}", ("stream",) if self.program.drawn else ()),
+            (f"{self.language.element} {{}}", ("element",) if self.program.drawn else ()),
             ("bool {}", (*self.conditions, *self.choices)),
         )
         return tuple(
@@ -217,7 +230,9 @@ class _Parts:
         names = code_of.names
         declared = {"w", "grad", *self.states, *(s.name for s in self.scalars)}
         printer = self.language.printer(names)
-        lines = [f"{printer.declaration(name)} = {source};" for name, source in code_of.aliases]
+        lines = list(self._drawn(printer))
+        declared |= {drawn.symbol.name for drawn in self.program.drawn}
+        lines += [f"{printer.declaration(name)} = {source};" for name, source in code_of.aliases]
         declared |= {name for name, _ in code_of.aliases}
         lines += c_block(code_of.statements, printer, declared, "")
         lines += [
@@ -226,6 +241,16 @@ class _Parts:
             if names[o.before] != names[o.after]
         ]
         return tuple(lines)
+
+    def _drawn(self, printer: CPrinter) -> Iterator[str]:
+        """The random numbers, where they are read."""
+        for drawn in self.program.drawn:
+            value = f"draw_{drawn.kind}(stream, {drawn.number}u, element)"
+            if not drawn.live.is_always:
+                on = c_condition(drawn.live)
+                zero = printer.print(sympy.S.Zero)
+                value = f"{f'({on})' if ' ' in on else on} ? {value} : {zero}"
+            yield f"{printer.declaration(drawn.symbol.name)} = {value};"
 
 
 def _called(statements: Sequence[Statement]) -> set[str]:

@@ -165,6 +165,7 @@ KERNELS = replace(
     | words(
         """
 T i size start starts maximum minimum lucidgen thread_position_in_grid threads_per_grid
+stream streams element tensor philox random_words horner radius cosine draw_normal draw_uniform
         """,
         r"(new|flat)_\w+|(w|grad)_\d+|\w+_i",
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...ir.program import Program, name_of
+from ...ir.program import DRAWN, Program, name_of
 from ...spec.domains import Domain
 
 
@@ -22,13 +22,16 @@ class StepFunction:
 
 
 def step_parameters(program: Program, own: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """What a step is given: w, grad, the array states, the scalars and choices that it reads.
+    """What a step is given: w, grad, the array states, draws, scalars and choices that it reads.
 
     `own` are further arguments that belong to one parameter, as the arrays do.
     """
     arrays = [
-        i.symbol.name.removesuffix("[t - 1]") for i in program.inputs if i.domain is not Domain.HOST
+        i.symbol.name.removesuffix("[t - 1]")
+        for i in program.inputs
+        if i.domain is not Domain.HOST and i.kind not in DRAWN
     ]
+    arrays += [drawn.symbol.name for drawn in program.drawn]
     asked = {name for let in program.body for name in let.guard.support}
     asked |= {s.name for let in program.body for s in let.value.free_symbols}
     read = scalars(program)

@@ -304,6 +304,8 @@ class _Plan:
             threadgroup=(min(size, call["threadgroup"][0]), 1, 1),
             output_shapes=[(size,)] * len(outputs),
         )
+        if self.subject.rule.draws:  # further elements have other random numbers
+            found, index = [mine[:POOL] for mine in found], index[:POOL]
         for number, (mine, whole) in enumerate(zip(found, outputs, strict=True)):
             if not _same(mine, whole[index]):
                 self.report.add(at, f"output {number} depends on the size of the array ({size})")
@@ -326,9 +328,9 @@ class _Plan:
         values = [mx.array(step.bucket.values[n], dtype=mx.float32) for n in step.call.scalars]
         flats = [mx.concatenate([state[cut] for cut in cuts]) for state in states]
         self.report.calls += 1
-        new_ws, new = step.call.together(
-            [w[cut] for cut in cuts], [grad[cut] for cut in cuts], flats, values
-        )
+        ws, grads = ([array[cut] for cut in cuts] for array in (w, grad))
+        streams = [own + 4 * k for k in range(len(cuts)) for own in step.stream]
+        new_ws, new = step.call.together(ws, grads, flats, values, streams)
         return [mx.concatenate(new_ws), *new]
 
     @staticmethod
@@ -341,9 +343,23 @@ class _Plan:
         arrays = call["inputs"][: len(outputs) + 1]
         whole = mx.concatenate(self._cuts(step))
         found = self._many(step, arrays)
-        for number, (mine, other) in enumerate(zip(found, outputs, strict=True)):
-            if not _same(mine, other[whole]):
+        wanted = [other[whole] for other in outputs]
+        if step.stream:  # each tensor has random numbers of its own
+            wanted = self._one_by_one(step, arrays)
+        for number, (mine, other) in enumerate(zip(found, wanted, strict=True)):
+            if not _same(mine, other):
                 self.report.add(at, f"output {number} of many tensors is not that of one")
+
+    def _one_by_one(self, step: Step, arrays: Sequence[Array]) -> list[Array]:
+        """What the kernel for one tensor makes of what that for many is given."""
+        values = [mx.array(step.bucket.values[n], dtype=mx.float32) for n in step.call.scalars]
+        each = []
+        for k, cut in enumerate(self._cuts(step)):
+            w, grad, *states = (array[cut] for array in arrays)
+            each.append(
+                step.call.run(w, grad, states, values, *(own + 4 * k for own in step.stream))
+            )
+        return [mx.concatenate(list(parts)) for parts in zip(*each, strict=True)]
 
     def _against_standalone(
         self, at: str, step: Step, call: Mapping[str, Any], outputs: Sequence[Array]
@@ -352,11 +368,12 @@ class _Plan:
         live = dict(zip(step.call.live, call["inputs"][2:], strict=False))
         states = [s.name for s in rule.arrays if s.domain == "element"]
         scalars = call["inputs"][len(outputs) + 1 : -1]
+        scalars, streams = (scalars[:-1], scalars[-1:]) if kernel.draws else (scalars, [])
         buffers = [data_of(array) for array in call["inputs"][:2]]
         buffers += [data_of(live[name]) if name in live else b"" for name in states]
         buffers += [data_of(array) for array in scalars]
         buffers += [bytes([bool(step.call.choices[name])]) for name in kernel.choices]
-        buffers.append(data_of(call["inputs"][-1]))
+        buffers += [data_of(array) for array in (*streams, call["inputs"][-1])]
         kind = {mx.float32: "float", mx.float16: "half", mx.bfloat16: "bfloat"}
         entry = f"{rule.name}_{kind[call['inputs'][0].dtype]}"
         assert self.machine.program is not None

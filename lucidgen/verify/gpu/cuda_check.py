@@ -54,7 +54,8 @@ def differences(
         [size for size, _, _ in TENSORS],
         [step.bucket.values[n] for n in kernel.scalars],
     )
-    found = complete.run(case_of(rule, kind, step), sizes, tensors, scalars, shifts)
+    streams = [int(word) for _ in TENSORS for own in step.stream for word in own]
+    found = complete.run(case_of(rule, kind, step), sizes, tensors, scalars, shifts, streams)
     for (size, _, _), arrays in zip(TENSORS, found, strict=True):
         for place, expected in new.items():
             if arrays[place] != data_of(expected[:size]):

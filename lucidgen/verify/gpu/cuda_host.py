@@ -46,10 +46,11 @@ static std::vector<T> read(std::size_t count) {
 }
 
 int main() {
-    const auto head = read<long long>(4);
+    const auto head = read<long long>(5);
     const long long count = head[1], each = head[2];
     const auto scalars = read<double>(head[3]);
     const auto sizes = read<lucidgen::Index>(count);
+    const auto streams = read<unsigned>(head[4]);
     const auto shifts = read<long long>(count * each), bytes = read<long long>(count * each);
     std::vector<char*> memory;
     std::vector<void*> all, arrays;
@@ -67,7 +68,8 @@ int main() {
             arrays.push_back(all.back());
         }
     }
-    const lucidgen::Table table{count, sizes.data(), arrays.data(), grads.data()};
+    const lucidgen::Table table{count, sizes.data(), arrays.data(), grads.data(),
+                                streams.data()};
     const cudaError_t error = launches[head[0]](table, scalars.data(), nullptr);
     if (error != cudaSuccess) {
         return 3;
@@ -145,10 +147,12 @@ class Program:
         tensors: Sequence[Tensor],
         scalars: Sequence[float],
         shifts: Sequence[Sequence[int]] | None = None,
+        streams: Sequence[int] = (),
     ) -> list[list[bytes]]:
         """What the arrays hold after one call, gradients included; empty where they were None.
 
-        `shifts` are the distances in bytes of each array of each tensor from a multiple of 16.
+        `shifts` are the distances in bytes of each array of each tensor from a multiple of 16,
+        `streams` the words of all tensors' streams, where the rule draws random numbers.
 
         Raises
         ------
@@ -160,8 +164,10 @@ class Program:
         away = [s for row in shifts or [[0] * each] * len(tensors) for s in row]
         lengths = [-1 if array is None else len(array) for array in arrays]
         data = struct.pack("<4q", self.index[case], len(tensors), each, len(scalars))
+        data += struct.pack("<q", len(streams))
         data += struct.pack(f"<{len(scalars)}d", *scalars)
         data += struct.pack(f"<{len(sizes)}q", *sizes)
+        data += struct.pack(f"<{len(streams)}I", *streams)
         data += struct.pack(f"<{len(away)}q", *away) + struct.pack(f"<{len(lengths)}q", *lengths)
         data += b"".join(array for array in arrays if array)
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0:color=never"}

@@ -14,6 +14,19 @@ struct uint3 {
     uint x, y, z;
 };
 
+struct uint4 {
+    uint x, y, z, w;
+    uint4(uint x, uint y, uint z, uint w) : x(x), y(y), z(z), w(w) {}
+};
+
+template <typename To, typename From>
+inline To as_type(From value) {
+    static_assert(sizeof(To) == sizeof(From), "the same bits");
+    To found;
+    std::memcpy(&found, &value, sizeof found);
+    return found;
+}
+
 struct half {
     uint16_t bits;
     half() = default;
@@ -33,6 +46,7 @@ typedef bfloat bfloat16_t;
 
 namespace metal {
 
+inline uint mulhi(uint x, uint y) { return uint(uint64_t(x) * y >> 32); }
 inline float abs(float x) { return std::fabs(x); }
 inline float sign(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : std::isnan(x) ? 0.0f : x; }
 inline float copysign(float x, float y) { return std::copysign(x, y); }

@@ -83,6 +83,7 @@ def _clang(text: str, names: bool) -> Iterator[str]:
             "-Wno-unknown-attributes",
             "-Wno-ignored-attributes",
             "-Wno-duplicate-decl-specifier",
+            "-Wno-unknown-pragmas",
         ],
         unsaved_files=[("kernel.cpp", body)],
     )

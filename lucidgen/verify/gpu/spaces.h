@@ -25,7 +25,19 @@ struct uint3 {
     uint x, y, z;
 };
 
+struct uint4 {
+    uint x, y, z, w;
+    uint4(uint x, uint y, uint z, uint w);
+    // As in Metal, it is copied from any address space.
+    uint4(const __attribute__((address_space(2))) uint4&);
+    uint4(const uint4&);
+};
+
+template <typename To, typename From>
+To as_type(From);
+
 namespace metal {
+uint mulhi(uint, uint);
 float abs(float);
 float sign(float);
 float copysign(float, float);

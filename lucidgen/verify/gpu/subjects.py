@@ -26,6 +26,7 @@ from ...runtime.backends.numpy import NumPy
 from ...runtime.groups.bucket import Bucket, Members, Part, first_updates, old_scalars
 from ...runtime.groups.settings import Settings
 from ...runtime.groups.states import Slot
+from ...runtime.rules import mlx_philox, philox
 from ...runtime.rules.rule import Rule, names_of
 from ...runtime.step.rounds import Rounds
 from ...spec.optimizer import OptimizerSpec
@@ -189,11 +190,20 @@ class Step:
     states: list[Array]
     group: dict[str, Any]
 
+    @property
+    def stream(self) -> tuple[Array, ...]:
+        """The stream of the first parameter, where the rule draws random numbers."""
+        settled = self.walk.settled
+        if not settled.rule.draws:
+            return ()
+        found = philox.streams(settled.seed, self.bucket.t, np.zeros(1, dtype=np.uint64))
+        return (mx.array(found[0]),)
+
     def take(self) -> dict[str, Array]:
         """The new w and live states by name; the walk moves on."""
         walk = self.walk
         values = [mx.array(self.bucket.values[n], dtype=mx.float32) for n in self.call.scalars]
-        new_w, *new = self.call.run(walk.w, self.grad, self.states, values)
+        new_w, *new = self.call.run(walk.w, self.grad, self.states, values, *self.stream)
         arrays = walk.settled.arrays
         walk.w = new_w
         walk.entry |= {s.key: array for s, array in zip(arrays, new, strict=True)}
@@ -219,6 +229,11 @@ class Step:
         }
         available |= {s.name: a for s, a in zip(live, self.states, strict=True)}
         available |= {"w": w, "grad": self.grad, **self.bucket.choices}
+        available |= {
+            draw.name: mlx_philox.draw(draw.kind, stream, draw.number, w.shape)
+            for stream in self.stream
+            for draw in rule.draws
+        }
         results = function(**{name: available[name] for name in names_of(function)})
         named = dict(zip(("w", *(s.name for s in rule.arrays)), results, strict=True))
         names = self.walk.subject.series

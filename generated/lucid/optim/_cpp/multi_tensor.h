@@ -218,7 +218,20 @@ struct Table {
     const Type* types;
     /// For each tensor null if its gradient is laid out like w; null if all of them are.
     const Layout* const* layouts;
+    /// Where the rule draws random numbers: the stream of each tensor, four words, and for each
+    /// null or where its elements lie in C's order, as strides in numbers of elements.
+    const std::uint32_t* streams;
+    const Layout* const* places;
 };
+
+/// How many elements a loop is called for at most, if the rule draws random numbers for them.
+constexpr Index drawn_at_most = 2048;
+
+/// Whether a rule draws random numbers: if so, it says what it is told of elements.
+template <typename Rule, typename = void>
+constexpr bool draws = false;
+template <typename Rule>
+constexpr bool draws<Rule, std::void_t<typename Rule::Elements>> = true;
 
 /// Updates `size` elements from `at` on; `grad` begins with the first of them.
 template <typename T>
@@ -273,7 +286,7 @@ void gather(T* to, const char* grad, const Layout* layout, Index at, Index size)
 
 /// How many elements are copied before they are worked on: few enough to stay close.
 template <typename T>
-constexpr Index most_at_once = is_staged<T> ? 512 : 2048;
+constexpr Index most_at_once = is_staged<T> ? 512 : drawn_at_most;
 
 /// Calls `work(size, at, grad)` with elements `at` to `at + size` of a tensor and their gradient G,
 /// which begins with the first of them: of the weights' type, in their order, and many at a time
@@ -398,11 +411,17 @@ struct Share {
     void update(Index k, Index at, Index size) const {
         void* const* arrays = table->arrays + k * arrays_each;
         with_gradient<T>(*table, k, at, size, [&](Index now, Index from, const T* grad) {
-            if constexpr (is_staged<T>) {
+            if constexpr (is_staged<T> || draws<Rule>) {
                 constexpr Index most = most_at_once<T>;
                 for (Index done = 0; done < now; done += most) {
                     const Index some = now - done < most ? now - done : most;
-                    update_floats(some, from + done, arrays, grad + done);
+                    if constexpr (is_staged<T>) {
+                        update_floats(k, some, from + done, arrays, grad + done);
+                    } else {
+                        void* given[arrays_each + 1];
+                        std::memcpy(given, arrays, sizeof(void*) * arrays_each);
+                        run_loop(k, from + done, some, from + done, given, grad + done);
+                    }
                 }
             } else {
                 loop(now, from, arrays, grad, scalars);
@@ -410,9 +429,22 @@ struct Share {
         });
     }
 
-    void update_floats(Index size, Index at, void* const* arrays, const T* grad) const {
+    /// Calls the loop, with which elements these are behind the arrays, if the rule draws.
+    void run_loop(Index k, Index first, Index size, Index at, void** given,
+                  const Looped<T>* grad) const {
+        if constexpr (draws<Rule>) {
+            typename Rule::Elements elements{table->streams + 4 * k,
+                                             table->places ? table->places[k] : nullptr, first};
+            given[arrays_each] = &elements;
+            loop(size, at, given, grad, scalars);
+        } else {
+            loop(size, at, given, grad, scalars);
+        }
+    }
+
+    void update_floats(Index k, Index size, Index at, void* const* arrays, const T* grad) const {
         float values[arrays_each][most_at_once<T>], grads[most_at_once<T>];
-        void* floats[arrays_each];
+        void* floats[arrays_each + 1];
         for (Index i = 0; i < arrays_each; ++i) {
             floats[i] = arrays[i] ? values[i] : nullptr;
             if (arrays[i]) {
@@ -420,7 +452,7 @@ struct Share {
             }
         }
         convert(grads, grad, size);
-        loop(size, 0, floats, grads, scalars);
+        run_loop(k, at, size, 0, floats, grads);
         for (Index i = 0; i < arrays_each; ++i) {
             if (arrays[i]) {
                 convert(part<T>(arrays[i], at), values[i], size);

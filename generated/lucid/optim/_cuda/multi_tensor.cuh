@@ -9,6 +9,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <type_traits>
 
 namespace lucidgen {
 
@@ -40,7 +41,15 @@ struct Table {
     void* const* arrays;
     /// For each tensor its gradient.
     const void* const* grads;
+    /// For each tensor the four words of its stream, where the rule draws random numbers.
+    const std::uint32_t* streams;
 };
+
+/// Whether a rule draws random numbers.
+template <typename Rule, typename = void>
+constexpr bool draws = false;
+template <typename Rule>
+constexpr bool draws<Rule, std::void_t<typename Rule::Draws>> = true;
 
 constexpr int threads = 256;
 
@@ -60,13 +69,15 @@ constexpr Index share = Index(threads) * Vector<T>::size * 4;
 template <typename Rule, typename T>
 struct Batch {
     static constexpr int room = 4000 - sizeof(Computed<T>) * (Rule::scalars + 1);
-    static constexpr int most =
-        room / (sizeof(unsigned) + sizeof(Index) + (2 + Rule::states) * sizeof(void*));
+    static constexpr int drawn = draws<Rule> ? 4 : 0;
+    static constexpr int most = room / ((1 + drawn) * sizeof(unsigned) + sizeof(Index) +
+                                        (2 + Rule::states) * sizeof(void*));
     Computed<T> scalars[Rule::scalars + 1];
     Index sizes[most];
     const void* grads[most];
     void* arrays[most][1 + Rule::states];
     unsigned first[most + 1];
+    unsigned streams[drawn ? drawn * most : 1];
     int count;
 };
 
@@ -80,9 +91,14 @@ struct Tensor {
     const T* grad;
     T* states[Rule::states + 1];
     const real* scalars;
+    const unsigned* stream;
 
-    __device__ Tensor(void* const* arrays, const void* grad, const real* scalars)
-        : w(static_cast<T*>(arrays[0])), grad(static_cast<const T*>(grad)), scalars(scalars) {
+    __device__ Tensor(void* const* arrays, const void* grad, const real* scalars,
+                      const unsigned* stream)
+        : w(static_cast<T*>(arrays[0])),
+          grad(static_cast<const T*>(grad)),
+          scalars(scalars),
+          stream(stream) {
 #pragma unroll
         for (int s = 0; s < Rule::states; ++s) {
             states[s] = static_cast<T*>(arrays[1 + s]);
@@ -106,6 +122,16 @@ struct Tensor {
         return alike ? int((sizeof(Loaded) - place) % sizeof(Loaded) / sizeof(T)) : -1;
     }
 
+    /// The step of element i.
+    __device__ void step(real& new_w, real grad, real* now, Index i) const {
+        if constexpr (draws<Rule>) {
+            const uint4 words = make_uint4(stream[0], stream[1], stream[2], stream[3]);
+            Rule::template step<real, on...>(new_w, grad, now, scalars, words, i);
+        } else {
+            Rule::template step<real, on...>(new_w, grad, now, scalars);
+        }
+    }
+
     /// Updates element i.
     __device__ void update(Index i) const {
         real new_w = real(w[i]), now[Rule::states + 1];
@@ -113,7 +139,7 @@ struct Tensor {
         for (int s = 0; s < Rule::states; ++s) {
             now[s] = is_live(s) ? real(states[s][i]) : real(0);
         }
-        Rule::template step<real, on...>(new_w, real(grad[i]), now, scalars);
+        step(new_w, real(grad[i]), now, i);
         w[i] = T(new_w);
 #pragma unroll
         for (int s = 0; s < Rule::states; ++s) {
@@ -140,7 +166,7 @@ struct Tensor {
             for (int s = 0; s < Rule::states; ++s) {
                 now[s] = is_live(s) ? real(all[s].values[j]) : real(0);
             }
-            Rule::template step<real, on...>(new_w, real(grads.values[j]), now, scalars);
+            step(new_w, real(grads.values[j]), now, i + j);
             ws.values[j] = T(new_w);
 #pragma unroll
             for (int s = 0; s < Rule::states; ++s) {
@@ -169,7 +195,8 @@ __global__ void __launch_bounds__(threads)
         const int middle = k + (above - k) / 2;
         (batch.first[middle] <= blockIdx.x ? k : above) = middle;
     }
-    const Tensor<Rule, T, on...> tensor(batch.arrays[k], batch.grads[k], batch.scalars);
+    const Tensor<Rule, T, on...> tensor(batch.arrays[k], batch.grads[k], batch.scalars,
+                                        batch.streams + k * batch.drawn);
     constexpr int lanes = Vector<T>::size;
     const Index begin = Index(blockIdx.x - batch.first[k]) * share<T>;
     const Index rest = batch.sizes[k] - begin, size = rest < share<T> ? rest : share<T>;
@@ -211,6 +238,9 @@ cudaError_t launched(const Table& table, const double* scalars, cudaStream_t str
             batch.grads[k] = table.grads[next];
             for (int array = 0; array <= Rule::states; ++array) {
                 batch.arrays[k][array] = table.arrays[next * (1 + Rule::states) + array];
+            }
+            for (int word = 0; word < batch.drawn; ++word) {
+                batch.streams[k * batch.drawn + word] = table.streams[4 * next + word];
             }
             const Index blocks = (size + share<T> - 1) / share<T>;
             batch.first[k + 1] = batch.first[k] + static_cast<unsigned>(blocks);

@@ -54,7 +54,7 @@ class Call:
         """How many tensors one call can update: 1 if what is one number per tensor is computed."""
         if self.kernel.tensors is not None:
             return 1
-        others = 2 * len(self.live) + len(self.kernel.constants) + 1
+        others = 2 * len(self.live) + len(self.kernel.constants) + self.kernel.draws + 1
         return max(1, (self.language.buffers - others) // 3)
 
     def tensors(self, w: Array, grad: Array, available: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,8 +67,13 @@ class Call:
         given = {**self.choices, **available, **arrays, **single}
         return self.kernel.tensors(**{name: given.get(name) for name in names})
 
-    def run(self, w: Array, grad: Array, states: list[Array], values: list[Array]) -> list[Array]:
-        """The new w and live states, in the types that came in."""
+    def run(
+        self, w: Array, grad: Array, states: list[Array], values: list[Array], *stream: Array
+    ) -> list[Array]:
+        """The new w and live states, in the types that came in.
+
+        A rule that draws random numbers is given the ``stream`` of the parameter.
+        """
         if w.size == 0:
             return [w, *states]
         kind = w.dtype
@@ -80,7 +85,7 @@ class Call:
         arrays = [_flat(array.astype(kind)) for array in (w, grad, *(named[s] for s in self.live))]
         found = self._call(
             self._function(1),
-            [*arrays, *self._constants(available), _count(w.size)],
+            [*arrays, *self._constants(available), *stream, _count(w.size)],
             [w.shape] * (1 + len(self.live)),
             kind,
             w.size,
@@ -90,7 +95,12 @@ class Call:
         return [found[0], *(({**new, **rest})[s] for s in self.states)]
 
     def together(
-        self, ws: Sequence[Array], grads: Sequence[Array], flats: list[Array], values: list[Array]
+        self,
+        ws: Sequence[Array],
+        grads: Sequence[Array],
+        flats: list[Array],
+        values: list[Array],
+        streams: Sequence[Array] = (),
     ) -> tuple[list[Array], list[Array]]:
         """The new ws and flat live states of up to `most` tensors.
 
@@ -102,6 +112,8 @@ class Call:
             For each live state the states of all tensors, one after the other, with one axis.
         values : list of array
             What `scalars` names.
+        streams : sequence of array
+            Of each tensor that of its random numbers, where the rule draws any.
         """
         kind, sizes = ws[0].dtype, tuple(w.size for w in ws)
         available = {**self.fixed, **dict(zip(self.scalars, values, strict=True))}
@@ -112,6 +124,7 @@ class Call:
                 *(grad.astype(kind) for grad in grads),
                 *flats,
                 *self._constants(available),
+                *([mx.concatenate(list(streams))] if streams else []),
                 _starts(sizes),
             ],
             [*(w.shape for w in ws), *((sum(sizes),) for _ in flats)],

@@ -22,6 +22,9 @@ from ...rules.rule import Rule
 #: What a header's name ends with, by language.
 ENDINGS = {"metal": "_step.h", "cuda": "_step.cuh"}
 
+#: The types of what only functions take that draw random numbers: a stream, and an element.
+DRAWS = ("uint4", "uint", "unsigned long long")
+
 #: A parameter of the function: the last one ends the signature. A name that the language has taken
 #: is written in another way, and its own stands behind it.
 _PARAMETER = re.compile(
@@ -34,7 +37,8 @@ _PARAMETER = re.compile(
 class Kernel:
     """The function that updates one element under a rule, in a language of kernels.
 
-    It takes w, grad, the ``states``, the ``scalars``, the ``conditions`` on scalars and the static
+    It takes w, grad, the ``states``, the ``scalars``, if it ``draws`` random numbers the stream of
+    the tensor and the number of the element, the ``conditions`` on scalars and the static
     ``choices``, in this order, all by their names in the rule; ``spelled`` has the names that the
     text writes in another way. ``header`` is the text that holds it. Scalars that the host does not
     know are one number per tensor: ``tensors`` (MLX code) computes them, and with them the new
@@ -48,6 +52,7 @@ class Kernel:
     scalars: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    draws: bool = False
     spelled: Mapping[str, str] = field(default_factory=dict)
     tensors: Callable[..., dict[str, Any]] | None = None
 
@@ -83,7 +88,7 @@ def kernel_of(rule: Rule, language: str) -> Kernel | None:
             states.append(name)
         elif parameter["type"] == "bool":
             truths.append(name)
-        else:
+        elif parameter["type"] not in DRAWS:
             scalars.append(name)
     tensors = None
     if not rule.elementwise:
@@ -98,6 +103,7 @@ def kernel_of(rule: Rule, language: str) -> Kernel | None:
         scalars=tuple(scalars[1:]),  # without grad
         conditions=tuple(name for name in truths if name not in rule.choices),
         choices=tuple(name for name in truths if name in rule.choices),
+        draws=bool(rule.draws),
         spelled=spelled,
         tensors=tensors,
     )

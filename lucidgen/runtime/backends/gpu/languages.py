@@ -21,7 +21,8 @@ class Language:
 
     ``name`` is that of the argument ``kernel`` and of the rule's field; ``buffers`` are the most
     that a kernel is given; ``index`` numbers the threads of a grid; ``read`` and ``write`` declare
-    pointers to inputs and outputs, and ``number`` reads an input that is one number.
+    pointers to inputs and outputs, ``number`` reads an input that is one number, and ``stream`` is
+    that of a tensor among those of all.
     """
 
     name: str
@@ -33,17 +34,19 @@ class Language:
     read: str
     write: str
     number: str
+    stream: str
 
     def is_running(self) -> bool:
         """Whether MLX has such a device, and that is where it computes."""
         has_device = bool(getattr(mx, self.name).is_available())
         return has_device and mx.default_device() == mx.Device(mx.gpu)
 
-    def one(self) -> str:
+    def one(self, draws: bool = False) -> str:
         """The first lines of a body for one tensor: element i of ``size``."""
-        return self._position(self.number.format("size"))
+        place = [f"const {self.uint} tensor = 0;"] if draws else []
+        return self._position(self.number.format("size")) + _indented(place)
 
-    def many(self, tensors: int, states: Sequence[str]) -> str:
+    def many(self, tensors: int, states: Sequence[str], draws: bool = False) -> str:
         """The first lines of a body for several tensors, whose states lie one after the other.
 
         The elements of tensor k have the numbers from ``starts[k]`` to ``starts[k + 1]``.
@@ -53,6 +56,7 @@ class Language:
             f"{self.read} grad = grad_0;",
             f"{self.write} new_w = new_w_0;",
             f"{self.uint} start = 0;",
+            *([f"{self.uint} tensor = 0;"] if draws else []),
         ]
         for k in range(1, tensors):
             lines += [
@@ -61,6 +65,7 @@ class Language:
                 f"    grad = grad_{k};",
                 f"    new_w = new_w_{k};",
                 f"    start = starts[{k}];",
+                *([f"    tensor = {k};"] if draws else []),
                 "}",
             ]
         lines.append("i -= start;")
@@ -80,6 +85,8 @@ def _indented(lines: Sequence[str]) -> str:
     return "".join(f"    {line}\n" for line in lines)
 
 
+_STREAM = ", ".join(f"streams[4 * tensor + {k}]" for k in range(4))
+
 METAL = Language(
     name="metal",
     title="Metal",
@@ -90,6 +97,7 @@ METAL = Language(
     read="const device T*",
     write="device T*",
     number="{}",
+    stream=f"uint4({_STREAM})",
 )
 
 #: A kernel takes 4096 bytes of arguments here, far more than the search for a tensor is worth.
@@ -103,6 +111,7 @@ CUDA = Language(
     read="const T*",
     write="T*",
     number="*{}",
+    stream=f"make_uint4({_STREAM})",
 )
 
 LANGUAGES = {language.name: language for language in (METAL, CUDA)}

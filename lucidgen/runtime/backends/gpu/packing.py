@@ -49,15 +49,16 @@ class New(NamedTuple):
     place: tuple[Flat, int] | None = None
 
 
-#: A parameter's record, its gradient, and its live states before the step.
-Member = tuple[Slot, Any, list[Array]]
+#: A parameter's record, its gradient, its live states before the step, and, where the rule draws
+#: random numbers, its stream.
+Member = tuple[Slot, Any, list[Array], tuple[Array, ...]]
 
 
 def run(step: Tried, members: Sequence[Member], values: list[Array]) -> list[New]:
     """The step of parameters that have one type, in as few calls as there can be."""
     found: list[New | None] = [None] * len(members)
     small = [
-        i for i, (slot, _, _) in enumerate(members) if FEW <= slot.param.data.size <= MOST_PACKED
+        i for i, (slot, *_) in enumerate(members) if FEW <= slot.param.data.size <= MOST_PACKED
     ]
     most = step.most()
     for start in range(0, len(small), most):
@@ -68,15 +69,16 @@ def run(step: Tried, members: Sequence[Member], values: list[Array]) -> list[New
             ):
                 found[i] = new
     return [
-        new or New(step.run(slot.param.data, grad, states, values))
-        for new, (slot, grad, states) in zip(found, members, strict=True)
+        new or New(step.run(slot.param.data, grad, states, values, *stream))
+        for new, (slot, grad, states, stream) in zip(found, members, strict=True)
     ]
 
 
 def _shared(step: Tried, members: Sequence[Member], values: list[Array]) -> list[New]:
     """The step of some parameters in one call."""
-    ws = [slot.param.data for slot, _, _ in members]
-    new_ws, arrays = step.together(ws, [grad for _, grad, _ in members], _flat(members), values)
+    ws, streams = [slot.param.data for slot, *_ in members], [s for *_, own in members for s in own]
+    grads = [grad for _, grad, *_ in members]
+    new_ws, arrays = step.together(ws, grads, _flat(members), values, streams)
     flat = Flat(arrays, len(members))
     found, end = [], 0
     for k, (w, new_w) in enumerate(zip(ws, new_ws, strict=True)):
@@ -88,10 +90,10 @@ def _shared(step: Tried, members: Sequence[Member], values: list[Array]) -> list
 
 def _flat(members: Sequence[Member]) -> list[Array]:
     """The states of some parameters, one after the other: as they lie already, or joined."""
-    places = [None if s.seen is None else s.seen.own.get(PLACE) for s, _, _ in members]
+    places = [None if s.seen is None else s.seen.own.get(PLACE) for s, *_ in members]
     if places[0] is not None:
         flat: Flat = places[0][0]
         if len(members) == flat.count and places == [(flat, k) for k in range(flat.count)]:
             return flat.arrays
-    columns = zip(*(states for _, _, states in members), strict=True)
+    columns = zip(*(states for _, _, states, _ in members), strict=True)
     return [mx.concatenate([state.reshape(-1) for state in states]) for states in columns]

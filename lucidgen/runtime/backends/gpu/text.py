@@ -28,20 +28,22 @@ def arguments(kernel: Kernel, live: Sequence[str], tensors: int = 1) -> dict[str
     tensors : int, at least 1
         How many tensors a call updates. The inputs of one are w, grad, the live states, scalars,
         conditions, size; its outputs the new w and live states. Of several, each w, each grad, all
-        of a state one after the other, scalars, conditions, and where each begins.
+        of a state one after the other, scalars, conditions, and where each begins. A kernel that
+        draws random numbers has the streams of all before the last one.
     """
     language = LANGUAGES[kernel.language]
+    streams = ["streams"] if kernel.draws else []
     states, constants = (_spelled(kernel, names) for names in (live, kernel.constants))
     if tensors == 1:
-        inputs = ["w", "grad", *states, *constants, "size"]
+        inputs = ["w", "grad", *states, *constants, *streams, "size"]
         outputs = ["new_w", *(f"new_{state}" for state in states)]
-        first = language.one()
+        first = language.one(kernel.draws)
     else:
         inputs = [f"{name}_{k}" for name in ("w", "grad") for k in range(tensors)]
-        inputs += [*(f"flat_{state}" for state in states), *constants, "starts"]
+        inputs += [*(f"flat_{state}" for state in states), *constants, *streams, "starts"]
         outputs = [f"new_w_{k}" for k in range(tensors)]
         outputs += [f"flat_new_{state}" for state in states]
-        first = language.many(tensors, states)
+        first = language.many(tensors, states, kernel.draws)
     source = first + "".join(f"    {line}\n" for line in body(kernel, language, states))
     digest = sha256(f"{kernel.header}\0{source}".encode()).hexdigest()[:12]
     return {
@@ -67,6 +69,7 @@ def body(kernel: Kernel, language: Language, live: Sequence[str]) -> Iterator[st
     given = [
         ["w_i", "float(grad[i])", *(f"{state}_i" for state in states)],
         numbers[: len(kernel.scalars)],
+        [language.stream, "i"] if kernel.draws else [],
         truths,
     ]
     text = ",\n".join(textwrap.fill(", ".join(kind), 77) for kind in given if kind)

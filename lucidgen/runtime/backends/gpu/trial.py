@@ -172,16 +172,27 @@ def differences(
         for i, name in enumerate(sorted({*reference.scalars, *call.scalars}))
     }
     numbers |= {name: mx.array(True) for name in call.kernel.conditions}
-    old = reference.run(w, grad, states, [numbers[name] for name in reference.scalars])
+    streams = [mx.arange(4 * k, 4 * k + 4, dtype=mx.uint32) for k in range(len(ends))]
+    streams = streams if call.kernel.draws else []
+    given = [numbers[name] for name in reference.scalars]
+    if tensors == 1 or not streams:
+        old = reference.run(w, grad, states, given, *streams[:1])
+    else:  # the numbers of each tensor are its own
+        cut: Any = [mx.split(array, ends[:-1]) for array in (w, grad, *states)]
+        each = [
+            reference.run(w, grad, own, given, stream)
+            for (w, grad, *own), stream in zip(zip(*cut, strict=True), streams, strict=True)
+        ]
+        old = [mx.concatenate(list(parts)) for parts in zip(*each, strict=True)]
     mx.eval(old)
     values = [numbers[name] for name in call.scalars]
     try:
         if tensors == 1:
-            new = call.run(w, grad, states, values)
+            new = call.run(w, grad, states, values, *streams)
         else:
             ws: Any = mx.split(w, ends[:-1])
             grads: Any = mx.split(grad, ends[:-1])
-            ws, flats = call.together(ws, grads, states, values)
+            ws, flats = call.together(ws, grads, states, values, streams)
             new = [mx.concatenate(ws), *flats]
         mx.eval(new)
     except RuntimeError as error:

@@ -162,6 +162,9 @@ class Call:
         self.step, self.bucket, self.dtype, self.places = step, part.bucket, dtype, places
         self.kept = bound(part.members)
         self.slots, self.grads = chosen(part.slots, places), chosen(part.grads, places)
+        self.streams = part.streams
+        if places is not None and self.streams is not None:
+            self.streams = self.streams[places]
         #: The states of parameters whose states were not updated by loops at the last step.
         self.states: dict[Slot, dict[State, Array]] = {}
         #: The addresses of their states, 0 for one that is not live.
@@ -235,7 +238,7 @@ class Call:
 
     def run(self) -> None:
         """The step, and what is remembered of it."""
-        self.kept.loops[self.dtype].table.run(self.step, self.grads)
+        self.kept.loops[self.dtype].table.run(self.step, self.grads, streams=self.streams)
         for slot, w in zip(self.slots, self.weights, strict=True):
             if slot.seen is None:
                 self._remember(slot, w)

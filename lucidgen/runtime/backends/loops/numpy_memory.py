@@ -94,9 +94,9 @@ def _loop(part: Part, type_: Any, step: compiler.Step) -> Loop:
             if addresses:
                 found[i] = addresses
         seen: list[Any] = [part.slots[i].seen for i in found]
-        table = Table(
-            part.bucket, list(found.values()), [s.data.size for s in seen], [s.order for s in seen]
-        )
+        sizes, orders = [s.data.size for s in seen], [s.order for s in seen]
+        shapes = [s.shape for s in seen]
+        table = Table(part.bucket, list(found.values()), sizes, orders, shapes)
         places = None if len(found) == len(part.slots) else list(found)
         kept.loops[type_] = Loop(step, table, places)
     return kept.loops[type_]
@@ -138,6 +138,7 @@ class Call:
         keep(self.part.members)
         part, (step, table, places) = self.part, self.loop
         if places is None:
-            table.run(step, part.grads, part.grad_dtypes)
+            table.run(step, part.grads, part.grad_dtypes, part.streams)
         else:
-            table.run(step, chosen(part.grads, places))
+            streams = None if part.streams is None else part.streams[places]
+            table.run(step, chosen(part.grads, places), streams=streams)

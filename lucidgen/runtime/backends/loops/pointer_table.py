@@ -11,6 +11,7 @@ memory. Does not own how loops come to be (``compiler``).
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from collections.abc import Sequence
 from ctypes import addressof
@@ -46,6 +47,8 @@ class _Table(ctypes.Structure):
         ("data_offset", ctypes.c_int64),
         ("types", ctypes.c_void_p),
         ("layouts", ctypes.c_void_p),
+        ("streams", ctypes.c_void_p),
+        ("places", ctypes.c_void_p),
     )
 
 
@@ -64,7 +67,7 @@ class Table:
     """What a compiled step is given for the parameters of a bucket, and of those that follow it.
 
     ``arrays`` are the addresses of each one's arrays, w first; ``orders`` say how they lie in
-    memory.
+    memory, and ``shapes``, where they do not all lie in C's order, which shapes they have.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Table:
         addresses: Sequence[tuple[int, ...]],
         sizes: Sequence[int],
         orders: Sequence[str],
+        shapes: Sequence[tuple[int, ...]] = (),
     ) -> None:
         names = step_names(bucket.settings.rule)[1]
         self.numbers = [name for name in names if name not in bucket.choices]
@@ -94,8 +98,14 @@ class Table:
         self.grads = np.empty(len(sizes), dtype=np.intp)
         self.table = _Table(
             *(len(sizes), self.starts.ctypes.data, self.arrays.ctypes.data),
-            *(self.grads.ctypes.data, data_offset(), None, None),
+            *(self.grads.ctypes.data, data_offset(), None, None, None, None),
         )
+        self.streams: Any = None
+        self.places: Any = None
+        if bucket.settings.rule.draws and "F" in orders:
+            found = [self._place(*pair) for pair in zip(orders, shapes, strict=True)]
+            self.places = np.array(found, dtype=np.intp)
+            self.table.places = self.places.ctypes.data
 
     def pack(self, bucket: Bucket) -> None:
         """Take the scalars and choices of a bucket."""
@@ -105,12 +115,22 @@ class Table:
             numbers[:] = [values[name] for name in self.numbers]
             choices[:] = [values[name] for name in self.choices]
 
-    def run(self, step: Step, grads: Sequence[Any], dtypes: list[Any] | None = None) -> None:
+    def run(
+        self,
+        step: Step,
+        grads: Sequence[Any],
+        dtypes: list[Any] | None = None,
+        streams: Any = None,
+    ) -> None:
         """One call of a step, with these gradients, and their types if they are known.
 
-        Scalars and choices are those that were packed last.
+        Scalars and choices are those that were packed last; ``streams`` are those of the random
+        numbers, where the rule draws any.
         """
         table = self.table
+        if streams is not None:
+            self.streams = np.ascontiguousarray(streams)
+            table.streams = self.streams.ctypes.data
         if table.data_offset >= 0:
             self.grads[:] = list(map(id, grads))
         else:
@@ -128,6 +148,17 @@ class Table:
         """The layouts of these gradients; None if all are laid out like their weights."""
         found = [self._layout(*pair) for pair in zip(self.orders, grads, strict=True)]
         return np.array(found, dtype=np.intp) if any(found) else None
+
+    def _place(self, order: str, shape: tuple[int, ...]) -> int:
+        """Where elements lie in C's order, counted in elements; 0 if it is theirs."""
+        key = "place", order, shape
+        if key not in self.made:
+            strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+            axes = list(zip(shape, strides, strict=True))
+            if order == "F":
+                axes.reverse()
+            self.made[key] = _made([axis for axis in axes if axis[0] != 1], 1)
+        return self.made[key][0]
 
     def _layout(self, order: str, grad: Any) -> int:
         key = grad.shape, grad.strides, grad.itemsize, order
