@@ -71,6 +71,8 @@ def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
         why = "the package was built without them"
         if rule.shaped:
             why = "it works on rows or columns"
+        elif rule.draws and not rule.elementwise:
+            why = "it reduces over tensors and draws random numbers"
         raise ValueError(
             f'{label}: kernel="cpp", but the dialect {rule.dialect!r} has no C++ loop: {why}; use '
             f'"auto" or "numpy"'
