@@ -131,7 +131,10 @@ def _variables(base: Entry, wanted: set[Any]) -> tuple[dict[str, list[str]], lis
     held = {
         module: {
             (type(value), value): variable
-            for variable, value in vars(sys.modules[module]).items()
+            # Of two variables that hold the same, the one that is called so comes last, and stays.
+            for variable, value in sorted(
+                vars(sys.modules[module]).items(), key=lambda pair: pair[0] == str(pair[1])
+            )
             if isinstance(value, Series | sympy.Symbol)
         }
         for module in (

@@ -98,10 +98,8 @@ def demand(kernel: str, label: str) -> None:
 def of_shares(kernel: str) -> str:
     """What computes sums over groups where a kernel is chosen for the step.
 
-    A sum has no kernel of its own; it is computed by whatever there is for these arrays.
+    A sum has no kernel on a GPU; loops are as much demanded for it as for the step, where they are.
     """
-    if kernel == "cpp":
-        return "auto"
     return "mlx" if gpu_kernels(kernel) not in (None, ANY) else kernel
 
 

@@ -21,6 +21,7 @@ from ..passes.name import name as named
 from ..spec.domains import Domain
 from .common.c_like import CPrinter, c_block, c_condition
 from .common.canonical import MAX_CHOICES, canonical
+from .common.fitting import LINE_LENGTH
 from .common.names import CPP, renamed, words
 from .common.statements import code
 from .common.step_function import step_parameters
@@ -109,12 +110,14 @@ class Loop:
     canonical: tuple[str, ...]
 
     @property
-    def clauses(self) -> str:
-        """What is said of the sums to the compiler, which takes them in several lanes."""
-        kinds: dict[str, list[str]] = {}
-        for made in self.sums:
-            kinds.setdefault("largest" if made.kind == "largest" else "+", []).append(made.name)
-        return "".join(f" reduction({kind} : {', '.join(of)})" for kind, of in kinds.items())
+    def pragma(self) -> str:
+        """What the compiler is told of the loop: its sums may be taken in several lanes."""
+        signs = {made.name: "largest" if made.kind == "largest" else "+" for made in self.sums}
+        clauses = [f"reduction({sign} : {name})" for name, sign in signs.items()]
+        line = " ".join(("#pragma omp simd", *clauses))
+        return (
+            line if len(line) <= LINE_LENGTH else line.replace(" reduction", " \\\n    reduction")
+        )
 
 
 @dataclass(frozen=True)

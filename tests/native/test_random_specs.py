@@ -37,7 +37,9 @@ def legal(seeds: Iterator[int]) -> Iterator[OptimizerSpec]:
 
 
 def is_exact(source: str) -> bool:
-    return not any(f"std::{name}" in source for name in ("cbrt", "pow", "exp", "log", "tanh"))
+    """Whether a loop gives NumPy's bits: not where functions are the machine's, nor of sums."""
+    inexact = ("std::cbrt", "std::pow", "std::exp", "std::log", "std::tanh", "double* sums")
+    return not any(text in source for text in inexact)
 
 
 def trained(cls: Any, setting: Setting, kernel: str, dtype: Any) -> list[Any]:

@@ -164,13 +164,15 @@ void adashift_numbers(Index, Index, void* const* arrays, const T*, const double*
 struct adashift_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 13;
-    static constexpr bool is_number[] = {false, false, false, false, false, false, false, false, false, false, false, false, false, true};
+    static constexpr bool is_number[] = {false, false, false, false, false, false, false, false,
+                                         false, false, false, false, false, true};
     static constexpr Reduction reductions[] = {Reduction::largest};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
     static constexpr bool stores[][14] = {
-        {false, false, false, false, false, false, false, false, false, false, false, false, false, false},
+        {false, false, false, false, false, false, false, false, false, false, false, false, false,
+         false},
         {true, true, true, true, true, true, true, true, true, true, true, true, true, false},
     };
     template <typename T, bool by_tensor, bool scale_grad, bool t_above_10>

@@ -27,7 +27,10 @@ void aida_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
     double dot_1_sum = 0;
     double total_square_g_sum = 0;
     double total_square_m_sum = 0;
-#pragma omp simd reduction(+ : dot_1_sum, total_square_g_sum, total_square_m_sum)
+#pragma omp simd \
+    reduction(+ : dot_1_sum) \
+    reduction(+ : total_square_g_sum) \
+    reduction(+ : total_square_m_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -71,7 +74,10 @@ void aida_loop_2(Index size, Index at, void* const* arrays, const T* grad_array,
     double dot_2_sum = 0;
     double total_square_g_1_sum = 0;
     double total_square_m_1_sum = 0;
-#pragma omp simd reduction(+ : dot_2_sum, total_square_g_1_sum, total_square_m_1_sum)
+#pragma omp simd \
+    reduction(+ : dot_2_sum) \
+    reduction(+ : total_square_g_1_sum) \
+    reduction(+ : total_square_m_1_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -201,7 +207,10 @@ void aida_pytorch_optimizer_loop_1(Index size, Index at, void* const* arrays, co
     double dot_1_sum = 0;
     double total_square_g_sum = 0;
     double total_square_m_sum = 0;
-#pragma omp simd reduction(+ : dot_1_sum, total_square_g_sum, total_square_m_sum)
+#pragma omp simd \
+    reduction(+ : dot_1_sum) \
+    reduction(+ : total_square_g_sum) \
+    reduction(+ : total_square_m_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -245,7 +254,10 @@ void aida_pytorch_optimizer_loop_2(Index size, Index at, void* const* arrays, co
     double dot_2_sum = 0;
     double total_square_g_1_sum = 0;
     double total_square_m_1_sum = 0;
-#pragma omp simd reduction(+ : dot_2_sum, total_square_g_1_sum, total_square_m_1_sum)
+#pragma omp simd \
+    reduction(+ : dot_2_sum) \
+    reduction(+ : total_square_g_1_sum) \
+    reduction(+ : total_square_m_1_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);

@@ -68,7 +68,7 @@ void apollodqn_loop_2(Index size, Index at, void* const* arrays, const T* grad_a
     real d_scale = real(1) / length;  // (6)
     double total_b_times_square_v_sum = 0;
     double total_v_times_y_sum = 0;
-#pragma omp simd reduction(+ : total_b_times_square_v_sum, total_v_times_y_sum)
+#pragma omp simd reduction(+ : total_b_times_square_v_sum) reduction(+ : total_v_times_y_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);

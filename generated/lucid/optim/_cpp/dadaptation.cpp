@@ -28,7 +28,7 @@ void dadaptadam_shares_loop(Index size, Index at, void* const* arrays, const T* 
     const real eps = real(scalars[5]);
     double numerator_total_term_sum = 0;
     double total_abs_s_now_sum = 0;
-#pragma omp simd reduction(+ : numerator_total_term_sum, total_abs_s_now_sum)
+#pragma omp simd reduction(+ : numerator_total_term_sum) reduction(+ : total_abs_s_now_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -161,7 +161,7 @@ void dadaptlion_shares_loop(Index size, Index at, void* const* arrays, const T* 
     const real v_scale = real(scalars[6]);
     double total_s_times_v_sum = 0;
     double total_abs_s_now_sum = 0;
-#pragma omp simd reduction(+ : total_s_times_v_sum, total_abs_s_now_sum)
+#pragma omp simd reduction(+ : total_s_times_v_sum) reduction(+ : total_abs_s_now_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -287,7 +287,7 @@ void dadaptsgd_shares_1_loop(Index size, Index at, void* const* arrays, const T*
     const real weight_decay = real(scalars[2]);
     double total_square_grad_sum = 0;
     double total_g_times_s_sum = 0;
-#pragma omp simd reduction(+ : total_square_grad_sum, total_g_times_s_sum)
+#pragma omp simd reduction(+ : total_square_grad_sum) reduction(+ : total_g_times_s_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -480,7 +480,10 @@ void dadaptadagrad_shares_loop(Index size, Index at, void* const* arrays, const 
     double gradients_total_term_sum = 0;
     double sums_total_term_sum = 0;
     double total_abs_s_now_minus_abs_s_sum = 0;
-#pragma omp simd reduction(+ : gradients_total_term_sum, sums_total_term_sum, total_abs_s_now_minus_abs_s_sum)
+#pragma omp simd \
+    reduction(+ : gradients_total_term_sum) \
+    reduction(+ : sums_total_term_sum) \
+    reduction(+ : total_abs_s_now_minus_abs_s_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);

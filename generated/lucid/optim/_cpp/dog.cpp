@@ -25,7 +25,10 @@ void dog_shares_loop(Index size, Index at, void* const* arrays, const T* grad_ar
     double total_square_w_sum = 0;
     double total_square_w_minus_start_sum = 0;
     double total_square_g_sum = 0;
-#pragma omp simd reduction(+ : total_square_w_sum, total_square_w_minus_start_sum, total_square_g_sum)
+#pragma omp simd \
+    reduction(+ : total_square_w_sum) \
+    reduction(+ : total_square_w_minus_start_sum) \
+    reduction(+ : total_square_g_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -137,7 +140,7 @@ void dowg_shares_loop(Index size, Index at, void* const* arrays, const T* grad_a
     const real weight_decay = real(scalars[2]);
     double total_square_w_minus_start_sum = 0;
     double total_square_g_sum = 0;
-#pragma omp simd reduction(+ : total_square_w_minus_start_sum, total_square_g_sum)
+#pragma omp simd reduction(+ : total_square_w_minus_start_sum) reduction(+ : total_square_g_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -241,7 +244,7 @@ void dowg_optax_shares_loop(Index size, Index at, void* const* arrays, const T* 
     const real weight_decay = real(scalars[2]);
     double total_square_w_minus_start_sum = 0;
     double total_square_g_sum = 0;
-#pragma omp simd reduction(+ : total_square_w_minus_start_sum, total_square_g_sum)
+#pragma omp simd reduction(+ : total_square_w_minus_start_sum) reduction(+ : total_square_g_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);

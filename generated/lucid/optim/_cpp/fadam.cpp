@@ -54,7 +54,7 @@ void fadam_loop_2(Index size, Index at, void* const* arrays, const T* grad_array
     real root_shift = std::pow(eps_hat, root_shift_term);  // (5)
     double mean_square_g_sum = 0;
     double mean_square_d_sum = 0;
-#pragma omp simd reduction(+ : mean_square_g_sum, mean_square_d_sum)
+#pragma omp simd reduction(+ : mean_square_g_sum) reduction(+ : mean_square_d_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);

@@ -31,7 +31,7 @@ void lamb_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
     const real weight_decay = real(scalars[8]);
     double w_norm_squared = 0;
     double u_norm_squared = 0;
-#pragma omp simd reduction(+ : w_norm_squared, u_norm_squared)
+#pragma omp simd reduction(+ : w_norm_squared) reduction(+ : u_norm_squared)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -128,7 +128,7 @@ void lamb_pytorch_optimizer_loop_1(Index size, Index at, void* const* arrays, co
     const real w_scale = real(scalars[7]);
     double u_norm_squared = 0;
     double norm_w_decayed_squared = 0;
-#pragma omp simd reduction(+ : u_norm_squared, norm_w_decayed_squared)
+#pragma omp simd reduction(+ : u_norm_squared) reduction(+ : norm_w_decayed_squared)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);

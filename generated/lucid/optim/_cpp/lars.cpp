@@ -22,7 +22,7 @@ void lars_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
     const real grad_factor = real(scalars[1]);
     double w_norm_squared = 0;
     double grad_norm_squared = 0;
-#pragma omp simd reduction(+ : w_norm_squared, grad_norm_squared)
+#pragma omp simd reduction(+ : w_norm_squared) reduction(+ : grad_norm_squared)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);

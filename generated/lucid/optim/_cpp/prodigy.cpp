@@ -26,7 +26,9 @@ void prodigy_shares_loop(Index size, Index at, void* const* arrays, const T* gra
     const real sqrt_beta2 = real(scalars[3]);
     double total_grad_times_start_minus_w_sum = 0;
     double total_abs_s_now_sum = 0;
-#pragma omp simd reduction(+ : total_grad_times_start_minus_w_sum, total_abs_s_now_sum)
+#pragma omp simd \
+    reduction(+ : total_grad_times_start_minus_w_sum) \
+    reduction(+ : total_abs_s_now_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -151,7 +153,9 @@ void prodigy_pytorch_optimizer_shares_loop(Index size, Index at, void* const* ar
     const real grad_scale = real(scalars[3]);
     double total_grad_times_start_minus_w_sum = 0;
     double total_abs_s_now_sum = 0;
-#pragma omp simd reduction(+ : total_grad_times_start_minus_w_sum, total_abs_s_now_sum)
+#pragma omp simd \
+    reduction(+ : total_grad_times_start_minus_w_sum) \
+    reduction(+ : total_abs_s_now_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);
@@ -276,7 +280,9 @@ void prodigy_optax_shares_loop(Index size, Index at, void* const* arrays, const 
     const real grad_scale = real(scalars[3]);
     double total_grad_times_start_minus_w_sum = 0;
     double total_abs_s_now_sum = 0;
-#pragma omp simd reduction(+ : total_grad_times_start_minus_w_sum, total_abs_s_now_sum)
+#pragma omp simd \
+    reduction(+ : total_grad_times_start_minus_w_sum) \
+    reduction(+ : total_abs_s_now_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
         real grad = real(grad_array[i]);

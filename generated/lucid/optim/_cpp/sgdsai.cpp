@@ -22,7 +22,9 @@ void sgdsai_loop_1(Index size, Index, void* const*, const T* grad_array, const d
     const real grad_factor = real(scalars[1]);
     double grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum = 0;
     double norm_grad_squared = 0;
-#pragma omp simd reduction(+ : grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum, norm_grad_squared)
+#pragma omp simd \
+    reduction(+ : grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum) \
+    reduction(+ : norm_grad_squared)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
         if constexpr (scale_grad) {
@@ -189,7 +191,9 @@ void sgdsai_pytorch_optimizer_loop_1(Index size, Index, void* const*, const T* g
     const real grad_factor = real(scalars[1]);
     double grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum = 0;
     double norm_grad_squared = 0;
-#pragma omp simd reduction(+ : grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum, norm_grad_squared)
+#pragma omp simd \
+    reduction(+ : grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum) \
+    reduction(+ : norm_grad_squared)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
         if constexpr (scale_grad) {
