@@ -362,7 +362,8 @@ def test_a_new_spec_builds_at_once_and_computes_what_its_base_does(tmp_path, mon
     optimizer = getattr(my_optim, name)([p])
     for _ in range(11):  # the first steps of some only measure
         optimizer.step()
-    assert (p.data < 1).all()
+    assert (p.data != 1).all()
+    assert (p.data < 1).all() or base == "SGLD"  # whose noise goes anywhere
 
 
 def test_new_refuses_to_overwrite(place):
