@@ -110,10 +110,12 @@ bool agree(Type own, Type type, int repeats, int live, const int* choices) {
     const Index count = static_cast<Index>(sizes.size());
     for (int repeat = 0; repeat < repeats; ++repeat) {
         lucidgen::Table table{count, one.starts.data(),  one.arrays.data(), plain_grads.data(),
-                              -1,    plain_types.data(), nullptr};
+                              -1,    plain_types.data(), nullptr,           nullptr,
+                              nullptr};
         lucidgen::step<Rule, T>(table, scalars, choices, 1);
         table = {count, two.starts.data(),  two.arrays.data(), other_grads.data(),
-                 -1,    other_types.data(), layouts};
+                 -1,    other_types.data(), layouts,           nullptr,
+                 nullptr};
         lucidgen::step<Rule, T>(table, scalars, choices, 3);
     }
     for (std::size_t k = 0; k < one.owned.size(); ++k) {

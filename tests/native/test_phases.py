@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -13,6 +14,10 @@ from readings import rule_of, sample
 from lucidgen import Parameter, optim
 from lucidgen.package.catalog import Entry
 from lucidgen.runtime.backends.loops import pointer_table
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, norm, t, w
+from lucidgen.verify.emitted import build
+
+lr = hyper("lr", 0.1)
 
 #: The readings with phases.
 READINGS = [p for p in sample("cpp") if not rule_of(*p.values).elementwise]
@@ -159,3 +164,15 @@ def test_a_checkpoint_goes_on_from_one_kernel_to_the_other() -> None:
         ours.step()
         theirs.step()
     np.testing.assert_allclose(parameters[0].data, parameters[1].data, rtol=1e-13)
+
+
+def test_two_packages_may_have_a_rule_of_one_name(tmp_path: Path) -> None:
+    results = []
+    for factor in (1, 2):
+        equations = (Eq(w[t], w[t - 1] - factor * lr * grad[t] / norm(grad[t])),)
+        cls = build([OptimizerSpec("Twin", (lr,), equations)], tmp_path).Twin
+        parameter = Parameter(np.zeros(4))
+        parameter.grad = np.ones(4)
+        cls([parameter], lr=1.0, kernel="cpp").step()
+        results.append(parameter.data.tolist())
+    assert results == [[-0.5] * 4, [-1.0] * 4]

@@ -10,7 +10,8 @@
 #include "multi_tensor.h"
 #include "phases.h"
 
-namespace lucidgen {
+// Another package may have a rule of this name: what is made of this one is this file's alone.
+namespace lucidgen __attribute__((visibility("hidden"))) {
 
 /// A2GradUni, loop 1 of 2: total_square_grad_minus_g_mean, g_mean.
 template <typename T, bool scale_grad>

@@ -10,7 +10,8 @@
 #include "multi_tensor.h"
 #include "phases.h"
 
-namespace lucidgen {
+// Another package may have a rule of this name: what is made of this one is this file's alone.
+namespace lucidgen __attribute__((visibility("hidden"))) {
 
 /// AdaShift, loop 1 of 2: largest_square_g_shifted.
 template <typename T, bool by_tensor, bool scale_grad, bool t_above_10>

@@ -10,7 +10,8 @@
 #include "multi_tensor.h"
 #include "phases.h"
 
-namespace lucidgen {
+// Another package may have a rule of this name: what is made of this one is this file's alone.
+namespace lucidgen __attribute__((visibility("hidden"))) {
 
 /// Aida, loop 1 of 3: dot_1, total_square_g, total_square_m, m.
 template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>

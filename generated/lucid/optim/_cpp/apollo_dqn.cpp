@@ -10,7 +10,8 @@
 #include "multi_tensor.h"
 #include "phases.h"
 
-namespace lucidgen {
+// Another package may have a rule of this name: what is made of this one is this file's alone.
+namespace lucidgen __attribute__((visibility("hidden"))) {
 
 /// ApolloDQN, loop 1 of 3: total_square_square_d, largest_abs_y.
 template <typename T, bool use_weight_decay, bool belief, bool decoupled_weight_decay,

@@ -10,7 +10,8 @@
 #include "multi_tensor.h"
 #include "phases.h"
 
-namespace lucidgen {
+// Another package may have a rule of this name: what is made of this one is this file's alone.
+namespace lucidgen __attribute__((visibility("hidden"))) {
 
 /// The sums of DoG, loop 1 of 1: total_square_w, total_square_w_minus_start, total_square_g.
 template <typename T, bool use_weight_decay, bool scale_grad>

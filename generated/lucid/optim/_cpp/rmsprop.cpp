@@ -9,7 +9,8 @@
 
 #include "multi_tensor.h"
 
-namespace lucidgen {
+// Another package may have a rule of this name: what is made of this one is this file's alone.
+namespace lucidgen __attribute__((visibility("hidden"))) {
 
 /// One step of RMSprop in place; the numbers are those of its equations.
 template <typename T, bool use_weight_decay, bool use_momentum, bool centered, bool clamp,

@@ -10,7 +10,8 @@
 #include "multi_tensor.h"
 #include "phases.h"
 
-namespace lucidgen {
+// Another package may have a rule of this name: what is made of this one is this file's alone.
+namespace lucidgen __attribute__((visibility("hidden"))) {
 
 /// SGDSaI, loop 1 of 3: grad_minus_mean_grad_scale_in_grad_minus_mean_grad, norm_grad.
 template <typename T, bool size_at_least_2, bool use_momentum, bool use_weight_decay,

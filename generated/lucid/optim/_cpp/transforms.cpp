@@ -11,7 +11,8 @@
 #include "phases.h"
 #include "random.h"
 
-namespace lucidgen {
+// Another package may have a rule of this name: what is made of this one is this file's alone.
+namespace lucidgen __attribute__((visibility("hidden"))) {
 
 /// CautiousAdamW, loop 1 of 2: total_aligned, m, v, v_max.
 template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
