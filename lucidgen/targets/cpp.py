@@ -16,7 +16,7 @@ import sympy
 
 from ..ir import loops as ir_loops
 from ..ir.program import Input, Let, Program, symbol
-from ..operations import HEADS, Square
+from ..operations import HEADS, Group, Square
 from ..passes.name import name as named
 from ..spec.domains import Domain
 from .common.c_like import CPrinter, c_block, c_condition
@@ -313,6 +313,8 @@ class _Writer:
                     terms.append(replace(let, target=term, value=value, domain=Domain.ELEMENT))
                     value = term
                 value = Square(value)
+            elif value.is_Symbol:
+                value = Group(value)  # no other name of what it adds
             sums.append(made)
             terms.append(replace(let, target=symbol(made.name), value=value, domain=Domain.ELEMENT))
         lets = [replace(let, value=let.value.xreplace(moved)) for let in (*of.lets, *terms)]
@@ -324,7 +326,6 @@ class _Writer:
             inputs=(*program.inputs, *known),
             body=tuple(lets),
             outputs=tuple(o for o in outputs if o.after in targets),
-            series=(*program.series, *(made.name for made in sums)),  # no other name for its term
         )
         return part, tuple(sums)
 

@@ -14,7 +14,7 @@ from readings import rule_of, sample
 from lucidgen import Parameter, optim
 from lucidgen.package.catalog import Entry
 from lucidgen.runtime.backends.loops import pointer_table
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, norm, t, w
+from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, mean, norm, t, w
 from lucidgen.verify.emitted import build
 
 lr = hyper("lr", 0.1)
@@ -176,3 +176,14 @@ def test_two_packages_may_have_a_rule_of_one_name(tmp_path: Path) -> None:
         cls([parameter], lr=1.0, kernel="cpp").step()
         results.append(parameter.data.tolist())
     assert results == [[-0.5] * 4, [-1.0] * 4]
+
+
+def test_the_mean_of_changed_gradients_is_that_of_what_they_are_changed_to(tmp_path: Path) -> None:
+    """The sum has no other name for its term, even where that is the gradient's."""
+    cls = build(
+        [OptimizerSpec("Mean", (lr,), (Eq(w[t], w[t - 1] - lr * mean(grad[t])),))], tmp_path
+    )
+    parameter = Parameter(np.zeros(4))
+    parameter.grad = np.arange(4.0)
+    cls.Mean([parameter], lr=1.0, maximize=True, kernel="cpp").step()
+    assert parameter.data.tolist() == [1.5] * 4

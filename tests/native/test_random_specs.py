@@ -80,9 +80,9 @@ def test_random_loops_agree_with_the_oracle_and_with_numpy(count: int, tmp_path:
             for mine, other in zip(ours, theirs, strict=True):
                 assert np.array_equal(mine, other, equal_nan=True), seed
         found += 1
-        if found == count:
+        if found >= count and exact >= count // 4:
             break
-    assert found == count
+    assert found >= count
     assert exact >= count // 4
 
 
