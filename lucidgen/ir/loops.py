@@ -8,6 +8,7 @@ tensor; `traffic` counts both. Owns neither the cut (`phases`) nor what is done 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,13 +77,16 @@ def loops(program: Program) -> tuple[Loop, ...]:
 def reductions_apart(program: Program) -> Program:
     """The program with a let for every reduction of elements; new ones have provisional names.
 
-    What one of them gives is never an output: that has a let of its own, too.
+    What one of them gives is never an output, nor one of several cases: these have lets of their
+    own, too.
     """
     names, lets, domains = Names(program), list[Let](), dict(program.domains)
-    outputs = {output.after for output in program.outputs}
+    own = {output.after for output in program.outputs}
+    cases = Counter(let.target for let in program.body)
+    own |= {target for target, number in cases.items() if number > 1}
     for let in program.body:
         value = let.value
-        while inner := _reduction_in(value, domains, whole=let.target in outputs):
+        while inner := _reduction_in(value, domains, whole=let.target in own):
             target, domain = names.fresh(), domain_of(inner, domains)
             domains[target] = domain
             lets.append(Let(target, inner, domain, let.guard, let.note))

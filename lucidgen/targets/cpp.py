@@ -89,10 +89,10 @@ class Loop:
     """A loop, ready for a template.
 
     Of the scalars and of the reductions that are known when it begins it has those that it reads,
-    each with its place. `numbers` are the states that are one number per tensor, `head` is what is
-    computed once, `lines` for each element. Of the choices, `canonical` are those that are on, each
-    switched off where it makes no difference, so that equal loops are compiled once. `makes` names
-    what it leaves behind.
+    each with its place or its text. `numbers` are the states that are one number per tensor, `head`
+    is what is computed once, `lines` for each element. Of the choices, `canonical` are those that
+    are on, each switched off where it makes no difference, so that equal loops are compiled once.
+    `makes` names what it leaves behind.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Loop:
     reads_grad: bool
     numbers: tuple[Array, ...]
     scalars: tuple[tuple[str, int], ...]
-    found: tuple[tuple[str, int], ...]
+    found: tuple[tuple[str, str], ...]
     head: tuple[str, ...]
     lines: tuple[str, ...]
     sums: tuple[Sum, ...]
@@ -246,8 +246,8 @@ class _Writer:
             if (stored := o in of.stores) or o.before in read
         ]
         scalars = [(name, i) for i, name in enumerate(self.scalars) if symbol(name) in read]
-        reductions = [let.target for let in self.reductions]
-        found = [(target.name, i) for i, target in enumerate(reductions) if target in read]
+        targets = dict.fromkeys(let.target for let in self.reductions)
+        found = [(target.name, self.found(target)) for target in targets if target in read]
         numbers = tuple(a for a in loaded if self.arrays[a.place].domain is Domain.TENSOR)
 
         draws = tuple(
@@ -319,7 +319,8 @@ class _Writer:
             terms.append(replace(let, target=symbol(made.name), value=value, domain=Domain.ELEMENT))
         lets = [replace(let, value=let.value.xreplace(moved)) for let in (*of.lets, *terms)]
         lets.sort(key=lambda let: let.domain is Domain.ELEMENT)
-        known = tuple(Input(let.target, "state", Domain.TENSOR) for let in self.reductions)
+        found = dict.fromkeys(let.target for let in self.reductions)
+        known = tuple(Input(target, "state", Domain.TENSOR) for target in found)
         targets = {let.target for let in lets}
         part = replace(
             program,
@@ -328,6 +329,13 @@ class _Writer:
             outputs=tuple(o for o in outputs if o.after in targets),
         )
         return part, tuple(sums)
+
+    def found(self, target: sympy.Symbol) -> str:
+        """What a reduction has found; of several of one name, the one that these choices make."""
+        places = [(i, let) for i, let in enumerate(self.reductions) if let.target == target]
+        *cases, (last, _) = places
+        tests = (f"({c_condition(let.guard)}) ? found[{place}] : " for place, let in cases)
+        return f"{''.join(tests)}found[{last}]"
 
     def is_number(self, of: sympy.Symbol, part: Program) -> bool:
         """Whether a symbol of a loop is one number per tensor."""

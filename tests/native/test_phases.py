@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from readings import rule_of, sample
 from lucidgen import Parameter, optim
 from lucidgen.package.catalog import Entry
 from lucidgen.runtime.backends.loops import pointer_table
-from lucidgen.spec import Eq, OptimizerSpec, grad, hyper, mean, norm, t, w
+from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, mean, norm, t, total, w, when
 from lucidgen.verify.emitted import build
 
 lr = hyper("lr", 0.1)
@@ -167,15 +168,30 @@ def test_a_checkpoint_goes_on_from_one_kernel_to_the_other() -> None:
 
 
 def test_two_packages_may_have_a_rule_of_one_name(tmp_path: Path) -> None:
+    """Of what they say of their loops, in tables, g++ would keep one in a process."""
     results = []
-    for factor in (1, 2):
-        equations = (Eq(w[t], w[t - 1] - factor * lr * grad[t] / norm(grad[t])),)
-        cls = build([OptimizerSpec("Twin", (lr,), equations)], tmp_path).Twin
+    sums = total(grad[t]), norm(grad[t]), mean(grad[t] + w[t - 1])
+    for step in (grad[t] / norm(grad[t]), grad[t] * sums[0] / sums[1] / sums[2] / 2):
+        spec = OptimizerSpec("Twin", (lr,), (Eq(w[t], w[t - 1] - lr * step),))
+        cls = build([spec], tmp_path).Twin
         parameter = Parameter(np.zeros(4))
         parameter.grad = np.ones(4)
         cls([parameter], lr=1.0, kernel="cpp").step()
         results.append(parameter.data.tolist())
     assert results == [[-0.5] * 4, [-1.0] * 4]
+
+
+def test_a_reduction_of_what_flags_decide_is_found_for_each_choice(tmp_path: Path) -> None:
+    early, late = flag("early", False), flag("late", False)
+    step = grad[t] * when(early, 3, 1) / norm(when(late, w[t - 1] + 1, grad[t]))
+    spec = OptimizerSpec("Chosen", (lr, early, late), (Eq(w[t], w[t - 1] - lr * step),))
+    cls = build([spec], tmp_path).Chosen
+    for is_early, is_late in itertools.product((False, True), repeat=2):
+        parameter = Parameter(np.zeros(4))
+        parameter.grad = np.full(4, 2.0)
+        cls([parameter], lr=1.0, early=is_early, late=is_late, kernel="cpp").step()
+        expected = -2.0 * (3 if is_early else 1) / (2.0 if is_late else 4.0)
+        assert parameter.data.tolist() == [expected] * 4
 
 
 def test_the_mean_of_changed_gradients_is_that_of_what_they_are_changed_to(tmp_path: Path) -> None:
