@@ -33,7 +33,8 @@ from typer.testing import CliRunner  # noqa: E402
 from lucidgen import Parameter  # noqa: E402
 from lucidgen.commands.app import app  # noqa: E402
 from lucidgen.spec.loader import load  # noqa: E402
-from lucidgen.verify.oracle import Setting, Trajectory  # noqa: E402
+from lucidgen.verify.oracle import Trajectory  # noqa: E402
+from lucidgen.verify.setting import Setting  # noqa: E402
 
 PAGE = ROOT / "docs/architecture.md"
 BLOCK = re.compile(r"(<!-- shown: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)

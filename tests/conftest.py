@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from lucidgen.verify.emitted import pairwise
-from lucidgen.verify.oracle import Setting
+from lucidgen.verify.setting import Setting
 
 # Spec files are read in the tests' own process; tests/package/test_workers.py has the others.
 os.environ.setdefault("LUCIDGEN_JOBS", "0")

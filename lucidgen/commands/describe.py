@@ -14,7 +14,6 @@ from typing import Any
 
 import sympy
 
-from ..ir.groups import split
 from ..ir.guard import Guard
 from ..ir.lower import lower, lower_rounds
 from ..ir.program import Program
@@ -29,7 +28,8 @@ from ..package.documentation import (
     unsupported,
     value_text,
 )
-from ..package.module import CompiledRule, compile_file
+from ..package.module import compile_file
+from ..package.rule import CompiledRule
 from ..passes import stages
 from ..spec.check_shapes import MOST_AXES
 from ..spec.domains import infer_domains
@@ -202,11 +202,11 @@ def latex_text(spec: OptimizerSpec) -> str:
 
 def program_text(spec: OptimizerSpec) -> str:
     """The program as lowered, and after each pass."""
-    parts = split(spec)
-    if parts is None:
+    rounds = lower_rounds(spec)
+    if not rounds:
         return _program_text(lower(spec))
     texts = []
-    for number, found in enumerate(lower_rounds(parts), start=1):
+    for number, found in enumerate(rounds, start=1):
         of = (("sums", found.shares), ("numbers of the group", found.values))
         texts += [
             f"=== round {number}, {what}\n\n{_program_text(program)}"
@@ -229,16 +229,15 @@ def _program_text(program: Program) -> str:
 def host_text(entry: Entry) -> str:
     """The arithmetic on scalars that one reading makes once a step, and of a group before."""
     rule = _rule(entry, ("numpy",))
-    parts = [r.shares for r in rule.rounds if r.shares is not None]
     texts = [render.values_text(r.values) for r in rule.rounds if r.values is not None]
-    texts += [render.host_text(part) for part in (*parts, rule) if part.host]
+    texts += [render.host_text(part) for part in (*rule.shares, rule) if part.host]
     return "\n\n".join(texts) or f"# {rule.title} has no scalars to compute."
 
 
 def code_text(entry: Entry, target: Target) -> str:
     """The code that a target emits for one reading, with its cost behind it."""
     rule = _rule(entry, ("numpy", target.name))
-    parts = [r.shares for r in rule.rounds if r.shares is not None and r.shares[target.name]]
+    parts = [part for part in rule.shares if part[target.name]]
     text = "\n\n".join(render.rule_text(part, target) for part in (*parts, rule))
     lines = f"\n{target.comment}      ".join(cost_lines(entry.spec))
     return f"{text}\n{target.comment} Cost {lines}"

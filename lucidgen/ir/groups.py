@@ -285,8 +285,7 @@ class _Cut:
                 number = self.spec.number(equation)
                 if equation.moment == "start":
                     continue
-                right = self.outside(_written(equation)).xreplace(_at_now(equation.right, now))
-                right = right.xreplace(_at_now(_written(equation), now))
+                right = _at_now(self.outside(_written(equation)), now)
                 left = now.get(series, series)[t if equation.moment == "t" else 1]
                 equations[equation.rewritten(left, right)] = number
         for series in lasting:
@@ -295,8 +294,7 @@ class _Cut:
                 last = {"t": series[t - 1], "first": series[0]}.get(equation.moment, equation.right)
                 equations[equation.rewritten(at, last)] = self.spec.number(equation)
         for equation, number in wanted.items():
-            right = equation.right.xreplace(_at_now(equation.right, now))
-            equations[equation.rewritten(equation.left, right)] = number
+            equations[equation.rewritten(equation.left, _at_now(equation.right, now))] = number
         begin = {new.name: s.name for s, new in now.items()}
         return self.part({**equations, Eq(w[t], w[t - 1]): 1}, begin=begin)
 
@@ -350,6 +348,7 @@ def _written(equation: Eq) -> Any:
     return equation.normalised()
 
 
-def _at_now(expr: sympy.Basic, now: Mapping[Series, Series]) -> dict[At, At]:
-    """The values of this step of series that have another name for it."""
-    return {at: now[at.series][t] for at in expr.atoms(At) if at.shift == 0 and at.series in now}
+def _at_now(expr: sympy.Basic, now: Mapping[Series, Series]) -> sympy.Basic:
+    """An expression with the names that series have for their values of this step."""
+    values = {at: now[at.series][t] for at in expr.atoms(At) if at.series in now and at.shift == 0}
+    return expr.xreplace(values)

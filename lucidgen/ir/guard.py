@@ -82,6 +82,18 @@ class Guard:
         no, yes, step = self._halves(name)
         return Guard(self.choices, yes | yes >> step if value else no | no << step)
 
+    def over(self, choices: tuple[str, ...]) -> Guard:
+        """The guard over other choices; of its own, those that are not there may be either way."""
+        always = Guard.always(choices)
+        if not self or self.is_always:
+            return always if self else ~always
+        name = self.support[0]
+        yes, no = (self.given(name, answer).over(choices) for answer in (True, False))
+        if name not in choices:
+            return yes | no
+        literal = Guard.of(name, choices)
+        return (literal & yes) | (~literal & no)
+
     def _halves(self, name: str) -> tuple[int, int, int]:
         """The table where a choice is off and where it is on, and how far apart the two lie."""
         bit = self.choices.index(name)

@@ -2,8 +2,9 @@
 
 Owns what a loop does when an earlier one has computed what it needs: it computes it again, from
 what lies in memory by then. New values of states do, once they are stored, and so do old ones
-until then. To compute again costs reads, to keep costs a write, a read and memory of the size of a
-tensor; `traffic` counts both. Owns neither the cut (`phases`) nor what is done between loops.
+until then. To compute again costs reads; to keep would cost a write, a read and memory of the size
+of a tensor, and moves less in none of the built-in optimizers. Does not own how a pass over all
+elements is counted where a library makes one for each operation (`phases`).
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ class Loop:
     reductions : tuple of Let
         Its last work: each names a reduction of elements, whose operand the loop computes.
     reads : tuple of Symbol
-        The arrays of elements that it reads.
+        The arrays of elements that it reads, and random numbers.
     stores : tuple of Output
-        The arrays of elements that have their new values when it ends.
+        What has its new value when it ends: arrays of elements, or, where it is the last one and
+        has no elements, numbers of the tensor.
     """
 
     lets: tuple[Let, ...]

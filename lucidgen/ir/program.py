@@ -31,6 +31,15 @@ def name_of(of: sympy.Symbol) -> str:
     return str(of.name)
 
 
+def series_of(of: sympy.Symbol) -> str:
+    """The name of a series by its symbol: of its new value, or of its last one.
+
+    >>> series_of(symbol("m[t - 1]")), series_of(symbol("m"))
+    ('m', 'm')
+    """
+    return name_of(of).removesuffix("[t - 1]")
+
+
 class Names:
     """The names that a program has taken, and new ones.
 
@@ -39,7 +48,7 @@ class Names:
 
     def __init__(self, program: Program) -> None:
         symbols = [*(i.symbol for i in program.inputs), *(let.target for let in program.lets)]
-        self.taken = {symbol.name.removesuffix("[t - 1]") for symbol in symbols}
+        self.taken = {*map(series_of, symbols)}
         self.taken.update(program.choices)
 
     def free(self, wanted: str) -> sympy.Symbol:

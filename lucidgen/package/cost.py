@@ -14,15 +14,14 @@ from typing import Any
 
 import sympy
 
-from ..ir.groups import split
 from ..ir.loops import loops, reductions_apart
 from ..ir.lower import lower, lower_rounds
 from ..ir.phases import Phase, phases
-from ..ir.program import Let, Program
+from ..ir.program import Let, Program, series_of
 from ..operations import OPERATIONS, Square
 from ..passes import optimize, resolve
 from ..passes.name import name
-from ..spec.domains import Domain, domain_of, join
+from ..spec.domains import OF_MATRICES, Domain, domain_of, join
 from ..spec.optimizer import OptimizerSpec
 from ..targets.common.trees import Node, Op, tree_of
 from ..targets.common.trees import reads as symbols
@@ -167,12 +166,9 @@ def cost_of(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
     >>> cost_of(DoG).passes
     2
     """
-    step, parts = cost(lower(spec), on), split(spec)
-    if parts is None:
-        return step
-    before = [cost(r.shares, on) for r in lower_rounds(parts) if r.shares is not None]
-    found = tuple(phase for part in (*before, step) for phase in part.phases)
-    return Cost(found, sum((Counter(part.once) for part in (*before, step)), Counter[str]()))
+    found = [cost(program, on) for program in _programs(spec)]
+    phases = tuple(phase for part in found for phase in part.phases)
+    return Cost(phases, sum((Counter(part.once) for part in found), Counter[str]()))
 
 
 @dataclass(frozen=True)
@@ -192,7 +188,7 @@ class Traffic:
 def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Traffic, ...]:
     """The loops of a lowered program under static choices, as `cost` takes them.
 
-    None if it works on rows or columns.
+    There are none if it works on rows or columns.
 
     >>> from lucidgen.ir.lower import lower
     >>> from lucidgen.specs.lamb import LAMB
@@ -202,7 +198,7 @@ def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Tra
     ('w', 'm', 'v') ('u',) () ('w',)
     """
     program = name(reductions_apart(_chosen(program, on)))
-    if {*program.domains.values()} - {Domain.HOST, Domain.TENSOR, Domain.ELEMENT}:
+    if {*OF_MATRICES} & {*program.domains.values()}:
         return ()
     found, done, drawn = [], set[Let](), {draw.symbol for draw in program.drawn}
     for loop in filter(lambda loop: loop.reads, loops(program)):
@@ -211,7 +207,7 @@ def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Tra
         done.update(made)
         found.append(
             Traffic(
-                tuple(s.name.removesuffix("[t - 1]") for s in loop.reads if s not in drawn),
+                tuple(series_of(s) for s in loop.reads if s not in drawn),
                 tuple(target.name for target in again),
                 tuple(let.target.name for let in loop.reductions),
                 tuple(store.after.name for store in loop.stores),
@@ -222,11 +218,14 @@ def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Tra
 
 def traffic_of(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> tuple[Traffic, ...]:
     """The loops of a step of a sound spec, with what it needs of whole groups before."""
-    parts = split(spec)
-    rounds = () if parts is None else lower_rounds(parts)
-    before = [traffic(r.shares, on) for r in rounds if r.shares is not None]
-    found = (*before, traffic(lower(spec), on))
+    found = [traffic(program, on) for program in _programs(spec)]
     return tuple(loop for part in found for loop in part) if all(found) else ()
+
+
+def _programs(spec: OptimizerSpec) -> list[Program]:
+    """What goes over elements in a step: the shares of sums over groups, and the step itself."""
+    shares = (found.shares for found in lower_rounds(spec))
+    return [*(program for program in shares if program is not None), lower(spec)]
 
 
 def _chosen(program: Program, on: Mapping[str, bool] | None) -> Program:
@@ -306,7 +305,7 @@ class _Counter:
 
     def arrays(self, symbols: Iterable[sympy.Symbol], domain: Domain) -> tuple[str, ...]:
         """The names of those that are of a domain."""
-        return tuple(s.name.removesuffix("[t - 1]") for s in symbols if self.domains[s] is domain)
+        return tuple(series_of(s) for s in symbols if self.domains[s] is domain)
 
     def text(self, reduction: sympy.Basic) -> str:
         """A reduction in the author's names."""

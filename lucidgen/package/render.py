@@ -27,8 +27,8 @@ from .writing import MARK, SCHEDULERS
 
 if TYPE_CHECKING:
     from ..targets.common.target import Target
-    from .module import CompiledModule, CompiledRule
-    from .rounds import Values
+    from .module import CompiledModule
+    from .rule import CompiledRule, Values
 
 #: The style of generated code, whatever ruff is told elsewhere. Imports are sorted as they are in
 #: this repository, where lucidgen is at home.

@@ -1,58 +1,62 @@
 """What is computed of whole groups before their parameters step, compiled.
 
-Owns the functions of a round and the text of its data. What a round is, and what its shares and
-numbers are made of, is `ir.groups`'; rules are `module`'s, and shares are rules.
+Owns how a round becomes functions: the shares of its sums are a rule like any other, and what is
+made of the sums a function of numbers. What a round is, is `ir.groups`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
-from ..ir.lower import LoweredRound
+from ..ir.lower import LoweredRound, lower_rounds
 from ..passes import optimize
 from ..passes.capture import capture
-from ..targets.common.host import HostFunction, host_function
+from ..spec.optimizer import OptimizerSpec
+from ..targets.common.host import WORDS, host_function
 from ..targets.common.names import Words, renamed
+from ..targets.common.target import Target
+from .rule import CompiledRound, CompiledRule, Values, shape_numbers
 
 
-@dataclass(frozen=True)
-class Values:
-    """The function of a round that makes numbers of a group, on the host and in a captured step."""
+def compiled_rounds(
+    spec: OptimizerSpec, name: str, title: str, targets: tuple[Target, ...]
+) -> tuple[CompiledRound, ...]:
+    """What a reading computes of whole groups, for all targets; nothing if it has no groups.
 
-    name: str
-    title: str
-    host: HostFunction
-    captured: HostFunction
-
-
-@dataclass(frozen=True)
-class CompiledRound:
-    """A round: the sums by their names, each with how shares are joined, and its functions.
-
-    `shares` is the rule of what parameters give to the sums, as `module` compiles it.
+    Parameters
+    ----------
+    spec : OptimizerSpec
+        The reading.
+    name, title : str
+        What its functions are called, and what it is called in sentences.
+    targets : tuple of Target
+        The targets.
     """
+    taken = reduce(or_, (target.words for target in targets), WORDS)
+    rounds = lower_rounds(spec)
+    all_shares = [found for found in rounds if found.shares]
+    all_values = [found for found in rounds if found.values]
+    made = []
+    for found in rounds:
+        shares = None
+        if found.shares is not None and found.round.shares is not None:
+            part, called = found.round.shares, _numbered(f"{name}_shares", found, all_shares)
+            own = [s.name for s in (*part.hypers, *part.flags, *shape_numbers(part))]
+            program, names = renamed(optimize(found.shares), taken.free, [*own, *part.given])
+            said = f"the round of sums of {title}"
+            shares = CompiledRule(part, part, program, names, called, targets, called_so=said)
+        known = {} if shares is None else shares.names
+        sums = {known.get(s.name, s.name): s.kind for s in found.round.sums}
+        values = values_of(found, _numbered(f"{name}_group", found, all_values), title, taken)
+        made.append(CompiledRound(sums, shares, values))
+    return tuple(made)
 
-    sums: Mapping[str, str]
-    shares: Any
-    values: Values | None
 
-    @property
-    def text(self) -> str:
-        """It as `Round(...)`."""
-        parts = []
-        if self.shares is not None:
-            sums = ", ".join(f'"{name}": "{kind}"' for name, kind in self.sums.items())
-            parts += [f"sums={{{sums}}}", f"shares={constant(self.shares)}"]
-        if self.values is not None:
-            parts.append(f"values={self.values.name}")
-        return f"Round({', '.join(parts)})"
-
-
-def constant(shares: Any) -> str:
-    """What the rule of shares is called among a module's data."""
-    return f"_{shares.name.upper()}"
+def _numbered(name: str, of: LoweredRound, among: Sequence[LoweredRound]) -> str:
+    """A name, with a number where there are several."""
+    return f"{name}_{among.index(of) + 1}" if len(among) > 1 else name
 
 
 def values_of(lowered: LoweredRound, name: str, title: str, taken: Words) -> Values | None:

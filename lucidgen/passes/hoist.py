@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import sympy
 
 from ..ir.guard import Guard
-from ..ir.program import Let, Names, Program, rebuilt
+from ..ir.program import Let, Names, Program, rebuilt, series_of
 from ..operations import Group
 from ..spec.domains import Domain, domain_of, join
 
@@ -105,7 +105,7 @@ class _Hoister:
         own = replace(reader, domain=domain)
         value = expr if domain is Domain.HOST else self.visit(expr, own)
         if known is None:
-            stem = expr.name.removesuffix("[t - 1]") if expr.is_Symbol else ""
+            stem = series_of(expr) if expr.is_Symbol else ""
             target = self.names.free(f"{stem}_before") if stem else self.names.fresh()
             known = Let(target, value, domain, reader.guard, reader.note)
             if domain is not Domain.HOST:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir.program import Let, Names, Program, symbol
+from ..ir.program import Let, Names, Program, series_of, symbol
 from ..operations import Square, When
 from ..spec.domains import Domain
 
@@ -153,7 +153,7 @@ def _role(target: sympy.Symbol, value: sympy.Expr, reader: Let) -> str | None:
 
 def _stem(symbol: sympy.Symbol) -> str:
     """The name of a series without its time; the gradient stays that when it is scaled."""
-    name = str(symbol).removesuffix("[t - 1]")
+    name = series_of(symbol)
     return "grad" if name == "scaled_grad" else name
 
 

@@ -23,7 +23,7 @@ from .check_reductions import reductions
 from .check_shapes import shapes
 from .domains import NUMBERS, Domain, domain_of, infer_domains
 from .draws import Draw
-from .equation import Eq
+from .equation import Eq, wrong
 from .errors import Problem, SpecError, nearest
 from .functions import NO_NUMBERS
 from .optimizer import OptimizerSpec
@@ -59,11 +59,6 @@ def check(spec: OptimizerSpec) -> None:
 def problems_of(spec: OptimizerSpec) -> list[Problem]:
     """All problems of one spec (without its dialects)."""
     return [*spec.problems, *(problem for rule in RULES for problem in rule(spec))]
-
-
-def wrong(equation: Eq, what: str, remedy: str) -> Problem:
-    """A problem of an equation."""
-    return Problem(equation.location, what, remedy, str(equation))
 
 
 def left_sides(spec: OptimizerSpec) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import sympy
 from ..operations import Largest, Mean, Norm, OverGroup, Reduction, Total
 from .domains import NUMBERS, Domain, domain_of, infer_domains, without_groups
 from .draws import Draw
-from .equation import Eq
+from .equation import Eq, wrong
 from .errors import Problem
 from .names import OPTIMIZER
 from .optimizer import OptimizerSpec
@@ -37,31 +37,24 @@ def groups(spec: OptimizerSpec) -> Iterator[Problem]:
                 f"the state {series} is saved as {series.saved_as!r}, which a group has already",
                 "Give it another saved_as: it is kept in the group, beside the arguments.",
             )
-    by_series = spec.by_moment("t")
     for equation in spec.equations:
-        for over in sorted(equation.right.atoms(OverGroup), key=str):
-            for by in _drawn(over, by_series):
-                yield _wrong(
-                    equation,
-                    f"{over} is of a random number" + (f", by way of {by}" if by else ""),
-                    "Sum what is not drawn, and draw in what the step does with the sum.",
-                )
         known = {at: domains.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
         for over in sorted(equation.right.atoms(OverGroup), key=str):
             yield from _reduced(equation, over, known)
+            yield from _drawn(spec, equation, over)
         if equation.series is None:
             continue
         domain = domains[equation.series.name]
         if domain is Domain.GROUP:
             for number in sorted(without_groups(equation.right).atoms(Shape), key=str):
-                yield _wrong(
+                yield wrong(
                     equation,
                     f"{equation.series} is one number per group and reads {number}, of which each "
                     "parameter has its own",
                     "Read it inside of over_group(...), where a reduction takes it per parameter.",
                 )
         elif equation.moment == "t" and _is_of_group(equation, known):
-            yield _wrong(
+            yield wrong(
                 equation,
                 f"{equation.left} is one number per group, but {equation.series} begins as one "
                 f"per {domain.value}",
@@ -77,38 +70,45 @@ def _reduced(equation: Eq, over: OverGroup, known: Mapping[At, Domain]) -> Itera
     if equation.moment == "start" or (isinstance(inside, Reduction) and domain in NUMBERS):
         return  # that is said of every reduction
     if domain is Domain.GROUP:
-        yield _wrong(
+        yield wrong(
             equation, f"{over} is of a quantity per group, which is one number already", _EXAMPLE
         )
     elif domain is Domain.HOST:
-        yield _wrong(equation, f"{over} is of a plain number, which no parameter changes", _EXAMPLE)
+        yield wrong(equation, f"{over} is of a plain number, which no parameter changes", _EXAMPLE)
     elif not isinstance(inside, _OF_TENSORS):
-        yield _wrong(
+        yield wrong(
             equation,
             f"{over} is of a quantity per {domain.value}, which is not reduced to one number per "
             "tensor",
             _EXAMPLE,
         )
     elif isinstance(inside, Mean) and domain_of(inside.args[0], known) is not Domain.ELEMENT:
-        yield _wrong(
+        yield wrong(
             equation,
             f"{over} is a mean of what is not per element, of which parameters differ in number",
             "Divide two sums: over_group(total(x)) / over_group(total(y)).",
         )
 
 
-def _drawn(over: OverGroup, equations: Mapping[Series, Eq]) -> Iterator[Series | None]:
-    """The first series by which a sum over a group needs a random number; None if it names one."""
-    seen = set[Series]()
-    todo: list[tuple[Series | None, sympy.Basic]] = [(None, over)]
+def _drawn(spec: OptimizerSpec, equation: Eq, over: OverGroup) -> Iterator[Problem]:
+    """What a parameter gives to a sum over its group is not drawn, nor by way of a series."""
+    seen, todo = set[Series](), [("", over.args[0])]
     while todo:
-        name, expr = todo.pop()
+        by, expr = todo.pop(0)
         if expr.has(Draw):
-            yield name
+            yield wrong(
+                equation,
+                f"{over} is of a random number{by}",
+                "Sum what is not drawn, and draw in what the step does with the sum.",
+            )
             return
-        now = {at.series for at in expr.atoms(At) if at.shift == 0} & equations.keys() - seen
-        seen |= now
-        todo += [(name or series, equations[series].right) for series in now]
+        read = {at.series for at in expr.atoms(At) if at.shift == 0} - seen
+        seen |= read
+        todo += [
+            (f", by way of {e.series}", e.normalised())
+            for e in spec.equations
+            if e.series in read and e.moment != "start"
+        ]
 
 
 def _is_of_group(equation: Eq, known: Mapping[At, Domain]) -> bool:
@@ -122,7 +122,3 @@ def _is_of_group(equation: Eq, known: Mapping[At, Domain]) -> bool:
 def _reads_group(expr: sympy.Basic, known: Mapping[At, Domain]) -> bool:
     read = (known[at] for at in without_groups(expr).atoms(At))
     return expr.has(OverGroup) or Domain.GROUP in read
-
-
-def _wrong(equation: Eq, what: str, remedy: str) -> Problem:
-    return Problem(equation.location, what, remedy, str(equation))

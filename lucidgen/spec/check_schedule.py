@@ -13,10 +13,10 @@ import sympy
 
 from ..operations import OverGroup, Where
 from . import quantities
-from .check import expressions, misused, wrong
+from .check import expressions, misused
 from .check_arguments import bad_default
 from .draws import Draw
-from .equation import Eq
+from .equation import Eq, wrong
 from .errors import Problem, SpecError, nearest
 from .names import SCHEDULER, SCHEDULER_CLASSES, class_problems, of_schedules, problems_of
 from .quantities import At, Hyper, Series, Shape, keyword_only

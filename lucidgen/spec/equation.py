@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import sympy
 
-from .errors import caller
+from .errors import Problem, caller
 from .extent import refuse_large
 from .quantities import At, Series, t
 
@@ -147,3 +147,8 @@ def refuse_other(equation: Any) -> None:
             f"{equation!r} is no equation; write Eq(left, right) with Eq from lucidgen.spec, since "
             "SymPy's own evaluates"
         )
+
+
+def wrong(equation: Eq, what: str, remedy: str) -> Problem:
+    """A problem of an equation."""
+    return Problem(equation.location, what, remedy, str(equation))

@@ -15,11 +15,12 @@ from typing import Any, ClassVar
 import sympy
 
 from ..ir import loops as ir_loops
-from ..ir.program import Input, Let, Program, symbol
+from ..ir.guard import Guard
+from ..ir.program import Input, Let, Names, Program, series_of, symbol
 from ..operations import HEADS, Group, Square
 from ..passes.name import name as named
-from ..spec.domains import Domain
-from .common.c_like import CPrinter, c_block, c_condition
+from ..spec.domains import OF_MATRICES, Domain
+from .common.c_like import CPrinter, c_block, c_choice, c_condition
 from .common.canonical import MAX_CHOICES, canonical
 from .common.fitting import LINE_LENGTH
 from .common.names import CPP, renamed, words
@@ -53,35 +54,41 @@ class CppPrinter(CPrinter):
 
 @dataclass(frozen=True)
 class Array:
-    """An array of a loop.
+    """An array of a loop: one of w and the states, or random numbers.
 
-    `place` is where it is among w and the states, `live` the condition under which it is used (""
-    for always), and `stored` says whether the loop changes it.
+    `place` is where it is among w and the states, and `stored` says whether the loop changes it.
     """
 
     name: str
-    place: int
-    live: str
-    stored: bool
+    live: Guard
+    place: int = 0
+    stored: bool = False
+
+    @property
+    def condition(self) -> str:
+        """When it is used; empty for always."""
+        return "" if self.live.is_always else c_condition(self.live)
+
+    def value(self, at: str) -> str:
+        """What it has in a place."""
+        return c_choice(self.live, f"real({self.name}_array[{at}])", "real(0)")
 
 
 @dataclass(frozen=True)
-class DrawOf:
-    """Random numbers of a loop; `live` is the condition under which they are read."""
+class Drawing:
+    """Random numbers that a loop draws: the array that has them, and which they are."""
 
-    name: str
+    array: Array
     kind: str
     number: int
-    live: str
 
 
 @dataclass(frozen=True)
 class Sum:
-    """What a loop adds up for a reduction: its variable, and its place among all reductions."""
+    """What a loop adds up for a reduction: its variable, and the kind of the reduction."""
 
     name: str
     kind: str
-    place: int
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Loop:
     parameters: tuple[str, ...]
     makes: tuple[str, ...]
     arrays: tuple[Array, ...]
-    draws: tuple[DrawOf, ...]
+    draws: tuple[Drawing, ...]
     reads_grad: bool
     numbers: tuple[Array, ...]
     scalars: tuple[tuple[str, int], ...]
@@ -181,7 +188,8 @@ def loops(program: Program) -> Loops:
     Raises
     ------
     Unserved
-        If the program has rows or columns, or too many choices: the NumPy step serves.
+        If the program has rows or columns, reduces and draws random numbers, or has too many
+        choices: the NumPy step serves.
     """
     return _Writer(program).written()
 
@@ -190,10 +198,10 @@ class _Writer:
     """Writes the loops of one program, whose names C++ can have."""
 
     def __init__(self, program: Program) -> None:
-        arrays = {_plain(i.symbol) for i in program.inputs if i.domain is not Domain.HOST}
+        arrays = {series_of(i.symbol) for i in program.inputs if i.domain is not Domain.HOST}
         given = [name for name in step_parameters(program) if name not in arrays]
         apart = named(ir_loops.reductions_apart(program))
-        if set(apart.domains.values()) - {Domain.HOST, Domain.TENSOR, Domain.ELEMENT}:
+        if set(OF_MATRICES) & set(apart.domains.values()):
             raise Unserved("it works on rows or columns")
         self.program, names = renamed(apart, WORDS.free)
         self.choices = tuple(names[name] for name in given if name in program.choices)
@@ -238,40 +246,32 @@ class _Writer:
         tensor = tuple(let for let in part.body if let.domain is Domain.TENSOR)
         element = tuple(let for let in part.body if let.domain is Domain.ELEMENT)
         above, inside = code(part, tensor), code(part, element)
-        names = inside.names | {s: n for s, n in above.names.items() if self.is_number(s, part)}
+        of_tensor = {s: n for s, n in above.names.items() if part.domains.get(s) is Domain.TENSOR}
+        names = inside.names | of_tensor
         read = {s for let in part.body for s in let.value.free_symbols}
-        loaded = [
-            Array(names[o.before], place, "" if o.live.is_always else c_condition(o.live), stored)
-            for place, o in enumerate(self.arrays)
-            if (stored := o in of.stores) or o.before in read
-        ]
+        arrays, numbers = self.arrays_of(of, names, read)
+        draws = tuple(Drawing(Array(str(d.symbol), d.live), d.kind, d.number) for d in part.drawn)
         scalars = [(name, i) for i, name in enumerate(self.scalars) if symbol(name) in read]
         targets = dict.fromkeys(let.target for let in self.reductions)
         found = [(target.name, self.found(target)) for target in targets if target in read]
-        numbers = tuple(a for a in loaded if self.arrays[a.place].domain is Domain.TENSOR)
 
-        draws = tuple(
-            DrawOf(d.symbol.name, d.kind, d.number, "" if d.live.is_always else c_condition(d.live))
-            for d in part.drawn
-        )
-        known = {name for name, _ in (*scalars, *found)} | {array.name for array in loaded}
-        known |= {draw.name for draw in draws}
+        known = {name for name, _ in (*scalars, *found)} | {a.name for a in (*arrays, *numbers)}
+        known |= {draw.array.name for draw in draws}
         head = [*c_block(above.statements, CppPrinter(names), known, "")]
-        known |= {"grad", *(made.name for made in sums)}
+        known |= {"grad", *(made.name for made in sums), *(name for name, _ in inside.aliases)}
         lines = [f"real {name} = {source};" for name, source in inside.aliases]
-        known |= {name for name, _ in inside.aliases}
         printer = _LoopPrinter(names, {made.name: made.kind for made in sums})
         lines += c_block(inside.statements, printer, known, "")
         for store in of.stores:
             old, new = names[store.before], names[store.after]
             if old != new:
                 (head if store.domain is Domain.TENSOR else lines).append(f"{old} = {new};")
+
         reads_grad = symbol("grad") in read
-        of_elements = any(array not in numbers for array in loaded)
         parameters = [
             _parameter("Index", "size", lines),
-            _parameter("Index", "at", of_elements),
-            _parameter("void* const*", "arrays", loaded),
+            _parameter("Index", "at", arrays),
+            _parameter("void* const*", "arrays", (*arrays, *numbers, *draws)),
             _parameter("const T*", "grad_array", reads_grad),
             _parameter("const double*", "scalars", scalars),
         ]
@@ -283,7 +283,7 @@ class _Writer:
             name=name,
             parameters=tuple(parameters),
             makes=tuple(made),
-            arrays=tuple(array for array in loaded if array not in numbers),
+            arrays=arrays,
             draws=draws,
             reads_grad=reads_grad,
             numbers=numbers,
@@ -300,64 +300,57 @@ class _Writer:
         program, outputs = self.program, self.program.outputs
         # What an earlier loop has stored is what lies in memory.
         moved = {o.after: o.before for o in outputs if o.after in of.reads}
-        taken = {let.target.name for let in program.lets} | {i.symbol.name for i in program.inputs}
-        terms, sums = list[Let](), list[Sum]()
+        names, terms, sums = Names(program), list[Let](), list[Sum]()
         for let in of.reductions:
             kind = HEADS[type(let.value)]
             end = {"norm": "squared", "largest": "max"}.get(kind, "sum")
-            made = Sum(_free(f"{let.target}_{end}", taken), kind, self.reductions.index(let))
-            value = let.value.args[0]
+            target, value = names.free(f"{let.target}_{end}"), let.value.args[0]
             if kind == "norm":
                 if not value.is_Symbol:
-                    term = symbol(_free(f"{let.target}_term", taken))
+                    term = names.free(f"{let.target}_term")
                     terms.append(replace(let, target=term, value=value, domain=Domain.ELEMENT))
                     value = term
                 value = Square(value)
             elif value.is_Symbol:
-                value = Group(value)  # no other name of what it adds
-            sums.append(made)
-            terms.append(replace(let, target=symbol(made.name), value=value, domain=Domain.ELEMENT))
+                value = Group(value)  # else the sum would be another name of what it adds
+            sums.append(Sum(target.name, kind))
+            terms.append(replace(let, target=target, value=value, domain=Domain.ELEMENT))
         lets = [replace(let, value=let.value.xreplace(moved)) for let in (*of.lets, *terms)]
         lets.sort(key=lambda let: let.domain is Domain.ELEMENT)
         found = dict.fromkeys(let.target for let in self.reductions)
-        known = tuple(Input(target, "state", Domain.TENSOR) for target in found)
         targets = {let.target for let in lets}
         part = replace(
             program,
-            inputs=(*program.inputs, *known),
+            inputs=(*program.inputs, *(Input(s, "state", Domain.TENSOR) for s in found)),
             body=tuple(lets),
             outputs=tuple(o for o in outputs if o.after in targets),
         )
         return part, tuple(sums)
 
+    def arrays_of(
+        self, of: ir_loops.Loop, names: Mapping[sympy.Symbol, str], read: set[sympy.Symbol]
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """The arrays of elements that a loop reads or stores, and its numbers of the tensor."""
+        found: dict[Domain, list[Array]] = {Domain.ELEMENT: [], Domain.TENSOR: []}
+        for place, output in enumerate(self.arrays):
+            stored = output in of.stores
+            if stored or output.before in read:
+                array = Array(names[output.before], output.live, place, stored)
+                found[output.domain].append(array)
+        return tuple(found[Domain.ELEMENT]), tuple(found[Domain.TENSOR])
+
     def found(self, target: sympy.Symbol) -> str:
         """What a reduction has found; of several of one name, the one that these choices make."""
         places = [(i, let) for i, let in enumerate(self.reductions) if let.target == target]
-        *cases, (last, _) = places
-        tests = (f"({c_condition(let.guard)}) ? found[{place}] : " for place, let in cases)
-        return f"{''.join(tests)}found[{last}]"
-
-    def is_number(self, of: sympy.Symbol, part: Program) -> bool:
-        """Whether a symbol of a loop is one number per tensor."""
-        return part.domains.get(of) is Domain.TENSOR
+        text = f"found[{places.pop()[0]}]"
+        for place, let in reversed(places):
+            text = c_choice(let.guard, f"found[{place}]", text)
+        return text
 
 
 def _parameter(kind: str, name: str, used: object) -> str:
     """A parameter, whose name is left out where nothing uses it."""
     return f"{kind} {name}" if used else kind
-
-
-def _free(wanted: str, taken: set[str]) -> str:
-    """The name, or one like it; from then on it is taken."""
-    name, number = wanted, 2
-    while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
-    taken.add(name)
-    return name
-
-
-def _plain(of: sympy.Symbol) -> str:
-    return str(of.name).removesuffix("[t - 1]")
 
 
 def _of_module(found: Sequence[Loops]) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ from ..spec.loader import SpecFile
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import Flag, Hyper, Shape
 from ..targets.common.cases import compared_with_special
-from .oracle import Setting
+from .setting import Setting
 
 #: A value away from every special one where it is legal, else how far from it; and no dyadic
 #: fraction.

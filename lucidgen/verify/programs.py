@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import sympy
 
-from ..ir.program import Program
+from ..ir.program import Program, series_of
 from ..operations.reals import Value
 from .exact import evaluate
 
@@ -44,7 +44,7 @@ def run(program: Program, inputs: Mapping[str, Value], on: Mapping[str, bool]) -
             if let.target.name in choices:
                 choices[let.target.name] = bool(known[let.target])
     return {
-        output.before.name.removesuffix("[t - 1]"): known[output.after]
+        series_of(output.before): known[output.after]
         for output in program.outputs
         if output.live.holds(choices)
     }

@@ -18,8 +18,9 @@ from ..operations.bounds import FLOAT32, FLOAT64
 from ..runtime import Parameter
 from ..runtime.rules.rule import GROUP_STEP
 from .emitted import arguments
-from .oracle import Setting, Trajectory
+from .oracle import Trajectory
 from .rounding import Comparison, Enclosure, Undecided, compare
+from .setting import Setting
 
 Array = np.ndarray[Any, Any]
 

@@ -18,8 +18,9 @@ import sympy
 from sympy.logic.boolalg import BooleanAtom
 
 from ..ir.groups import GROUP_SIZE, split
-from ..ir.lower import draw_symbols, lower_rounds
-from ..ir.program import Input, Let, Program
+from ..ir.lower import lower_rounds
+from ..ir.lowering import draw_symbols
+from ..ir.program import Input, Let, Program, series_of
 from ..operations import OPERATIONS
 from ..operations.bounds import FLOAT64, Approximation, Format, Truth
 from ..operations.reals import INFINITY, REALS, Value, real
@@ -28,7 +29,8 @@ from ..spec.domains import Domain, domain_of, infer_domains
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Hyper
 from ..targets.common.trees import Node, Op, tree_of
-from .oracle import Setting, spread
+from .oracle import spread
+from .setting import Setting
 
 
 class Undecided(ArithmeticError):
@@ -88,7 +90,7 @@ def run(
                     raise Undecided(f"{program.name}: {let.target}")
                 choices[let.target.name] = value.answer
     return {
-        output.before.name.removesuffix("[t - 1]"): known[output.after]
+        series_of(output.before): known[output.after]
         for output in program.outputs
         if output.live.holds(choices)
     }
@@ -286,7 +288,7 @@ def _rounds(
             lowered.shares and optimize(lowered.shares),
             lowered.values and optimize(lowered.values),
         )
-        for lowered in lower_rounds(parts)
+        for lowered in lower_rounds(spec)
     ]
     return {series.name: name for series, name in parts.before.items()}, rounds
 

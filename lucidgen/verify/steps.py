@@ -19,9 +19,9 @@ from ..ir.lower import lower
 from ..package.catalog import Entry
 from ..passes import optimize
 from .emitted import build, settings
-from .oracle import Setting
 from .replay import Run, replay
 from .report import Report
+from .setting import Setting
 
 STEPS = 4
 

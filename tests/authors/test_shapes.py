@@ -21,8 +21,8 @@ from lucidgen.spec import OptimizerSpec
 from lucidgen.spec.loader import SpecFile
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.gpu.subjects import Walk, subjects
-from lucidgen.verify.oracle import Setting
 from lucidgen.verify.replay import Run, replay
+from lucidgen.verify.setting import Setting
 
 SPEC = '''
 """Optimizers that ask for shapes."""

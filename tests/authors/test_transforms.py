@@ -42,7 +42,8 @@ from lucidgen.specs.transforms import (
     lookahead,
     orthogonal_gradient,
 )
-from lucidgen.verify.oracle import Setting, Trajectory
+from lucidgen.verify.oracle import Trajectory
+from lucidgen.verify.setting import Setting
 
 Built = Callable[[str], ModuleType]
 RECORDED = np.load(Path(__file__).with_name("recorded_transforms.npz"))

@@ -28,7 +28,7 @@ from sparse_cases import SPARSE_CASES
 from lucidgen.commands.describe import differences, short_cost
 from lucidgen.package.catalog import Entry, catalog
 from lucidgen.spec.domains import Domain, infer_domains
-from lucidgen.verify.oracle import Setting
+from lucidgen.verify.setting import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

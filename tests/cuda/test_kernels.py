@@ -18,7 +18,7 @@ from lucidgen.verify.emitted import pairwise
 from lucidgen.verify.gpu.check import check
 from lucidgen.verify.gpu.subjects import Subject, subjects
 from lucidgen.verify.gpu.text import assembled_cuda, kernels
-from lucidgen.verify.oracle import Setting
+from lucidgen.verify.setting import Setting
 
 Change = Callable[[Subject, Path], Subject]
 

@@ -21,8 +21,9 @@ from lucidgen.spec.domains import Domain, infer_domains
 from lucidgen.specs.dadaptation import DAdaptAdaGrad, DAdaptAdam, DAdaptLion, DAdaptSGD
 from lucidgen.specs.dog import DoG, DoWG
 from lucidgen.specs.prodigy import Prodigy
-from lucidgen.verify.oracle import Group, Setting, Trajectory
+from lucidgen.verify.oracle import Group, Trajectory
 from lucidgen.verify.rounding import Enclosure, GroupEnclosure, compare
+from lucidgen.verify.setting import Setting
 
 BUILT_IN = (Prodigy, DAdaptAdam, DAdaptLion, DAdaptSGD, DAdaptAdaGrad, DoG, DoWG)
 SHAPES = ((2, 2), (), (2, 1, 2), (0, 3))

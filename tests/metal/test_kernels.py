@@ -12,7 +12,7 @@ from lucidgen.package.catalog import Entry
 from lucidgen.verify.emitted import pairwise
 from lucidgen.verify.gpu.check import Checked, check
 from lucidgen.verify.gpu.subjects import Subject
-from lucidgen.verify.oracle import Setting
+from lucidgen.verify.setting import Setting
 
 
 @pytest.mark.parametrize("reading", sample("metal"))

@@ -17,7 +17,7 @@ from lucidgen import Parameter, optim
 from lucidgen.package.catalog import Entry
 from lucidgen.runtime.backends.loops import compiler, pointer_table
 from lucidgen.verify.emitted import arguments, settings
-from lucidgen.verify.oracle import Setting
+from lucidgen.verify.setting import Setting
 
 Arrays = list[np.ndarray[Any, Any]]
 Among = Callable[[list[Setting]], Sequence[Setting]]

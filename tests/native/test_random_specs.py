@@ -21,9 +21,9 @@ from lucidgen.runtime.backends.loops import compiler
 from lucidgen.spec import OptimizerSpec, SpecError
 from lucidgen.spec.check import check
 from lucidgen.verify.emitted import arguments, build
-from lucidgen.verify.oracle import Setting
 from lucidgen.verify.random_specs import VALUES, random_spec
 from lucidgen.verify.replay import Run, replay
+from lucidgen.verify.setting import Setting
 
 
 def legal(seeds: Iterator[int]) -> Iterator[OptimizerSpec]:

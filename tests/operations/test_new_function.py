@@ -32,8 +32,9 @@ from lucidgen.verify.emitted import build
 from lucidgen.verify.equivalence import distance, run, source_of, values
 from lucidgen.verify.gpu.check import check as check_kernels
 from lucidgen.verify.gpu.subjects import subjects
-from lucidgen.verify.oracle import Setting, Trajectory
+from lucidgen.verify.oracle import Trajectory
 from lucidgen.verify.replay import Run, replay
+from lucidgen.verify.setting import Setting
 
 ASINH = Operation(
     name="asinh",

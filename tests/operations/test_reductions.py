@@ -46,8 +46,8 @@ from lucidgen.spec import (
     when,
 )
 from lucidgen.verify.emitted import build
-from lucidgen.verify.oracle import Setting
 from lucidgen.verify.replay import Run, replay
+from lucidgen.verify.setting import Setting
 
 #: What float32 can be off by, relative to a sum of positive terms that was added pairwise.
 PAIRWISE = 16 * 2.0**-24

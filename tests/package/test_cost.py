@@ -57,7 +57,7 @@ from lucidgen.spec import (
 from lucidgen.spec.domains import Domain
 from lucidgen.spec.loader import load
 from lucidgen.verify.emitted import build, settings
-from lucidgen.verify.oracle import Setting
+from lucidgen.verify.setting import Setting
 
 Among = Callable[[list[Setting]], Sequence[Setting]]
 

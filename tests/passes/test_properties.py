@@ -28,10 +28,11 @@ from lucidgen.spec import OptimizerSpec, SpecError
 from lucidgen.spec.check import check
 from lucidgen.verify import programs
 from lucidgen.verify.emitted import build
-from lucidgen.verify.oracle import Setting, Trajectory
+from lucidgen.verify.oracle import Trajectory
 from lucidgen.verify.random_specs import VALUES, random_spec
 from lucidgen.verify.replay import Run, replay
 from lucidgen.verify.rounding import Enclosure
+from lucidgen.verify.setting import Setting
 from lucidgen.verify.symbolic import FORMS, TOLERANCE, SymbolicStep
 
 

@@ -204,6 +204,21 @@ WRONG = {
             "Sum what is not drawn, and draw in what the step does with the sum.",
         ),
     ),
+    "a sum over a group of what began as a random number": (
+        """
+        x, d = series("x"), series("d")
+        A = OptimizerSpec(
+            "A", (lr,), (
+                Eq(x[1], uniform()),
+                Eq(x[t], x[t - 1] / 2),
+                Eq(d[t], over_group(total(x[t]))),
+                Eq(w[t], w[t - 1] - lr * d[t] * grad[t]),
+            )
+        )
+        """,
+        6,
+        ("over_group(total(x[t])) is of a random number, by way of x",),
+    ),
     "a start that draws": (
         """
         x = series("x")

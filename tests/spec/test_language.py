@@ -34,7 +34,8 @@ from lucidgen.specs.lars import LARS
 from lucidgen.specs.nadam import NAdam
 from lucidgen.specs.sgd import SGD
 from lucidgen.targets.common.host import host_function
-from lucidgen.verify.oracle import Setting, Trajectory
+from lucidgen.verify.oracle import Trajectory
+from lucidgen.verify.setting import Setting
 
 lr = hyper("lr", 0.5, at_least=0)
 momentum = hyper("momentum", 0.0, special=0)

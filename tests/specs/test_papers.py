@@ -17,7 +17,8 @@ from lucidgen import Parameter
 from lucidgen.package import render
 from lucidgen.package.module import compile_file
 from lucidgen.spec.loader import SpecFile, load
-from lucidgen.verify.oracle import Setting, Trajectory
+from lucidgen.verify.oracle import Trajectory
+from lucidgen.verify.setting import Setting
 
 STEPS = 5
 FILE: SpecFile = load(Path(__file__).with_name("papers.py"))

@@ -11,7 +11,8 @@ from lucidgen import Parameter, optim
 from lucidgen.spec import Eq, t
 from lucidgen.specs.adabelief import AdaBelief
 from lucidgen.specs.adam import Adam, beta2, g, m, v
-from lucidgen.verify.oracle import Setting, Trajectory
+from lucidgen.verify.oracle import Trajectory
+from lucidgen.verify.setting import Setting
 
 Array = np.ndarray[Any, Any]
 UNIT = 2.0**-53

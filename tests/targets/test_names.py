@@ -15,7 +15,8 @@ import pytest
 from lucidgen.ir.lower import lower
 from lucidgen.ir.program import Program
 from lucidgen.package import render
-from lucidgen.package.module import CompiledRule, compile_file
+from lucidgen.package.module import compile_file
+from lucidgen.package.rule import CompiledRule
 from lucidgen.passes import optimize
 from lucidgen.runtime.backends.gpu import languages
 from lucidgen.runtime.backends.loops.compiler import FLAGS, compiler

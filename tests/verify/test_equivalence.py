@@ -22,7 +22,8 @@ from lucidgen.specs.nadam import NAdam
 from lucidgen.specs.radam import RAdam
 from lucidgen.verify.emitted import settings
 from lucidgen.verify.equivalence import ReadOnly, source_of
-from lucidgen.verify.oracle import Setting, Trajectory, spread
+from lucidgen.verify.oracle import Trajectory, spread
+from lucidgen.verify.setting import Setting
 from lucidgen.verify.symbolic import FORMS, TOLERANCE, SymbolicStep
 
 Among = Callable[[list[Setting]], Sequence[Setting]]

@@ -33,8 +33,9 @@ from lucidgen.specs.adam import (
     weight_decay,
 )
 from lucidgen.verify.emitted import pairwise, settings
-from lucidgen.verify.oracle import Setting, spread
+from lucidgen.verify.oracle import spread
 from lucidgen.verify.replay import Finding, Run, replay
+from lucidgen.verify.setting import Setting
 from lucidgen.verify.steps import TAME
 
 Among = Callable[[list[Setting]], Sequence[Setting]]

@@ -96,6 +96,14 @@ def c_condition(guard: Guard) -> str:
     return guard.text("!{}", " && ", " || ")
 
 
+def c_choice(guard: Guard, yes: str, no: str) -> str:
+    """What a guard decides between two expressions; the first one where it always holds."""
+    if guard.is_always:
+        return yes
+    asked = c_condition(guard)
+    return f"{f'({asked})' if ' ' in asked else asked} ? {yes} : {no}"
+
+
 def _assigned(statements: Sequence[Statement]) -> set[str]:
     names: set[str] = set()
     for statement in statements:

@@ -21,7 +21,7 @@ from ...ir.guard import Guard
 from ...ir.program import Let, Names, Output, Program
 from ...operations import Reduction
 from ...spec.domains import OF_MATRICES, Domain, domain_of
-from .c_like import CPrinter, c_block, c_condition
+from .c_like import CPrinter, c_block, c_choice
 from .mlx_printer import MLXPrinter
 from .names import renamed
 from .python import aliases, block
@@ -246,10 +246,7 @@ class _Parts:
         """The random numbers, where they are read."""
         for drawn in self.program.drawn:
             value = f"draw_{drawn.kind}(stream, {drawn.number}u, element)"
-            if not drawn.live.is_always:
-                on = c_condition(drawn.live)
-                zero = printer.print(sympy.S.Zero)
-                value = f"{f'({on})' if ' ' in on else on} ? {value} : {zero}"
+            value = c_choice(drawn.live, value, printer.print(sympy.S.Zero))
             yield f"{printer.declaration(drawn.symbol.name)} = {value};"
 
 

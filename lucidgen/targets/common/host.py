@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import sympy
 
-from ...ir.program import Program
+from ...ir.program import Program, series_of
 from ...ir.ranges import range_of
 from ...operations import Where
 from ...spec.domains import Domain
@@ -104,7 +104,7 @@ def _results(program: Program, statements: Code) -> dict[str, str]:
     }
     for output in program.outputs:
         if output.domain is Domain.HOST:
-            name = output.before.name.removesuffix("[t - 1]")
+            name = series_of(output.before)
             found[name] = statements.names[output.after]
     return found
 

@@ -18,7 +18,7 @@ from itertools import chain, count
 import sympy
 
 from ...ir.guard import Guard
-from ...ir.program import Program, symbol
+from ...ir.program import Program, series_of, symbol
 from ...operations import OPERATIONS, called_in
 from ...spec.names import BUILTINS
 
@@ -208,7 +208,7 @@ def renamed(
         Names that stand beside the program's.
     """
     symbols = [*(i.symbol for i in program.inputs), *(let.target for let in program.lets)]
-    old = list(dict.fromkeys([*map(_plain, symbols), *others, *program.choices]))
+    old = list(dict.fromkeys([*map(series_of, symbols), *others, *program.choices]))
     new: dict[str, str] = {}
     for name in old:
         kind, _, of = name.partition("_")
@@ -219,9 +219,9 @@ def renamed(
     if all(name == other for name, other in new.items()):
         return program, new
     swap = {
-        s: symbol(str(s.name).replace(_plain(s), new[_plain(s)], 1))
+        s: symbol(str(s.name).replace(series_of(s), new[series_of(s)], 1))
         for s in symbols
-        if new[_plain(s)] != _plain(s)
+        if new[series_of(s)] != series_of(s)
     }
     choices = tuple(new[name] for name in program.choices)
 
@@ -249,7 +249,3 @@ def renamed(
         shapes=tuple((new[name], relation) for name, relation in program.shapes),
     )
     return changed.with_lets(lets), new
-
-
-def _plain(of: sympy.Symbol) -> str:
-    return str(of.name).removesuffix("[t - 1]")

@@ -13,7 +13,7 @@ from functools import lru_cache
 import sympy
 
 from ...ir.guard import Guard
-from ...ir.program import Let, Program
+from ...ir.program import Let, Program, series_of
 from ...spec.domains import Domain, domain_of
 from .trees import Node, tree_of
 
@@ -81,7 +81,7 @@ def _names(
     A symbol takes over the name of one that is not read any more: a state that of its last value,
     the changed gradient that of the gradient, and what the compiler made that of what it changes.
     """
-    names = {i.symbol: _series(i.symbol) for i in program.inputs}
+    names = {i.symbol: series_of(i.symbol) for i in program.inputs}
     names |= {let.target: let.target.name for let in program.lets if let not in lets}
     outputs = {output.after for output in program.outputs}
     before_of = {output.after: output.before for output in program.outputs}
@@ -130,10 +130,6 @@ def _with_own_names(
     if not own:
         return names, ()
     return names | dict.fromkeys(family, own[0]), ((own[0], "grad"),)
-
-
-def _series(symbol: sympy.Symbol) -> str:
-    return str(symbol.name).removesuffix("[t - 1]")
 
 
 def _branches(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...ir.program import DRAWN, Program, name_of
+from ...ir.program import DRAWN, Program, name_of, series_of
 from ...spec.domains import Domain
 
 
@@ -27,7 +27,7 @@ def step_parameters(program: Program, own: tuple[str, ...] = ()) -> tuple[str, .
     `own` are further arguments that belong to one parameter, as the arrays do.
     """
     arrays = [
-        i.symbol.name.removesuffix("[t - 1]")
+        series_of(i.symbol)
         for i in program.inputs
         if i.domain is not Domain.HOST and i.kind not in DRAWN
     ]

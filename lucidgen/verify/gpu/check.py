@@ -25,8 +25,9 @@ import numpy as np
 from ...operations.bounds import FLOAT32
 from ...runtime.backends.gpu.call import FEW
 from ...runtime.backends.gpu.languages import CUDA, LANGUAGES, METAL
-from ..oracle import Setting, Trajectory
+from ..oracle import Trajectory
 from ..rounding import Enclosure, Undecided, compare
+from ..setting import Setting
 from . import cuda_check, cuda_host
 from .host import DoesNotCompile, Fault, Program
 from .inputs import POOL, SIZES, STEPS, pool

@@ -31,7 +31,7 @@ from ...runtime.rules.rule import Rule, names_of
 from ...runtime.step.rounds import Rounds
 from ...spec.optimizer import OptimizerSpec
 from ..emitted import arguments, build, settings
-from ..oracle import Setting
+from ..setting import Setting
 from .text import UnreadableText
 
 Array = Any

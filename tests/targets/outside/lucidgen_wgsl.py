@@ -23,8 +23,9 @@ from lucidgen.targets.common.names import safe
 from lucidgen.targets.common.target import Target, Unserved
 from lucidgen.targets.common.trees import Node
 from lucidgen.verify.emitted import build, settings
-from lucidgen.verify.oracle import Setting, Trajectory
+from lucidgen.verify.oracle import Trajectory
 from lucidgen.verify.report import Report
+from lucidgen.verify.setting import Setting
 
 
 class WgslPrinter(CPrinter):

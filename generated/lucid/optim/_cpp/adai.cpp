@@ -13,7 +13,7 @@
 // Another package may have a rule of this name: what is made of this one is this file's alone.
 namespace lucidgen __attribute__((visibility("hidden"))) {
 
-/// The sums of Adai, loop 1 of 1: total_v_hat.
+/// The round of sums of Adai, loop 1 of 1: total_v_hat.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void adai_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                       const double* scalars, const Computed<T>*, double* sums) {
@@ -44,7 +44,7 @@ void adai_shares_loop(Index size, Index at, void* const* arrays, const T* grad_a
     sums[0] = total_v_hat_sum;
 }
 
-/// The sums of Adai, after its loops: v_mean_total, which is one number for each tensor.
+/// The round of sums of Adai, after its loops: v_mean_total, which is one number for each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void adai_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                          const Computed<T>* found, double*) {
@@ -56,7 +56,7 @@ void adai_shares_numbers(Index, Index, void* const* arrays, const T*, const doub
     v_mean_total_array[0] = T(v_mean_total);
 }
 
-/// The sums of Adai: which loops serve which choices.
+/// The round of sums of Adai: which loops serve which choices.
 struct adai_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
@@ -134,7 +134,7 @@ struct adai_rule {
         adai_loop<T, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
 };
 
-/// The sums of Adai (dialect "pytorch_optimizer"), loop 1 of 1: total_v_hat.
+/// The round of sums of Adai (dialect "pytorch_optimizer"), loop 1 of 1: total_v_hat.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void adai_pytorch_optimizer_shares_loop(Index size, Index at, void* const* arrays,
                                         const T* grad_array, const double* scalars,
@@ -166,8 +166,8 @@ void adai_pytorch_optimizer_shares_loop(Index size, Index at, void* const* array
     sums[0] = total_v_hat_sum;
 }
 
-/// The sums of Adai (dialect "pytorch_optimizer"), after its loops: v_mean_total, which is one
-/// number for each tensor.
+/// The round of sums of Adai (dialect "pytorch_optimizer"), after its loops: v_mean_total, which is
+/// one number for each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void adai_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays, const T*,
                                            const double*, const Computed<T>* found, double*) {
@@ -179,7 +179,7 @@ void adai_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays, co
     v_mean_total_array[0] = T(v_mean_total);
 }
 
-/// The sums of Adai (dialect "pytorch_optimizer"): which loops serve which choices.
+/// The round of sums of Adai (dialect "pytorch_optimizer"): which loops serve which choices.
 struct adai_pytorch_optimizer_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;

@@ -13,7 +13,7 @@
 // Another package may have a rule of this name: what is made of this one is this file's alone.
 namespace lucidgen __attribute__((visibility("hidden"))) {
 
-/// The sums of AvaGrad, loop 1 of 1: total_square_rate.
+/// The round of sums of AvaGrad, loop 1 of 1: total_square_rate.
 template <typename T>
 void avagrad_shares_loop(Index size, Index at, void* const* arrays, const T*, const double* scalars,
                          const Computed<T>*, double* sums) {
@@ -30,7 +30,7 @@ void avagrad_shares_loop(Index size, Index at, void* const* arrays, const T*, co
     sums[0] = total_square_rate_sum;
 }
 
-/// The sums of AvaGrad, after its loops: scale_total, which is one number for each tensor.
+/// The round of sums of AvaGrad, after its loops: scale_total, which is one number for each tensor.
 template <typename T>
 void avagrad_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                             const Computed<T>* found, double*) {
@@ -42,7 +42,7 @@ void avagrad_shares_numbers(Index, Index, void* const* arrays, const T*, const d
     scale_total_array[0] = T(scale_total);
 }
 
-/// The sums of AvaGrad: which loops serve which choices.
+/// The round of sums of AvaGrad: which loops serve which choices.
 struct avagrad_shares_rule {
     static constexpr int choices = 0;
     static constexpr Index states = 2;
@@ -114,7 +114,7 @@ struct avagrad_rule {
         avagrad_loop<T, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
 };
 
-/// The sums of AvaGrad (dialect "pytorch_optimizer"), loop 1 of 1: total_square_rate.
+/// The round of sums of AvaGrad (dialect "pytorch_optimizer"), loop 1 of 1: total_square_rate.
 template <typename T>
 void avagrad_pytorch_optimizer_shares_loop(Index size, Index at, void* const* arrays, const T*,
                                            const double* scalars, const Computed<T>*,
@@ -133,8 +133,8 @@ void avagrad_pytorch_optimizer_shares_loop(Index size, Index at, void* const* ar
     sums[0] = total_square_rate_sum;
 }
 
-/// The sums of AvaGrad (dialect "pytorch_optimizer"), after its loops: gamma_total, which is one
-/// number for each tensor.
+/// The round of sums of AvaGrad (dialect "pytorch_optimizer"), after its loops: gamma_total, which
+/// is one number for each tensor.
 template <typename T>
 void avagrad_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays, const T*,
                                               const double*, const Computed<T>* found, double*) {
@@ -146,7 +146,7 @@ void avagrad_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays,
     gamma_total_array[0] = T(gamma_total);
 }
 
-/// The sums of AvaGrad (dialect "pytorch_optimizer"): which loops serve which choices.
+/// The round of sums of AvaGrad (dialect "pytorch_optimizer"): which loops serve which choices.
 struct avagrad_pytorch_optimizer_shares_rule {
     static constexpr int choices = 0;
     static constexpr Index states = 2;

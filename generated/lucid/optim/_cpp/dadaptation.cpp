@@ -13,7 +13,7 @@
 // Another package may have a rule of this name: what is made of this one is this file's alone.
 namespace lucidgen __attribute__((visibility("hidden"))) {
 
-/// The sums of DAdaptAdam, loop 1 of 1: numerator_total_term, total_abs_s_now.
+/// The round of sums of DAdaptAdam, loop 1 of 1: numerator_total_term, total_abs_s_now.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptadam_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                             const double* scalars, const Computed<T>*, double* sums) {
@@ -50,8 +50,8 @@ void dadaptadam_shares_loop(Index size, Index at, void* const* arrays, const T* 
     sums[1] = total_abs_s_now_sum;
 }
 
-/// The sums of DAdaptAdam, after its loops: numerator_total, length_total, which are one number for
-/// each tensor.
+/// The round of sums of DAdaptAdam, after its loops: numerator_total, length_total, which are one
+/// number for each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptadam_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                                const Computed<T>* found, double*) {
@@ -68,7 +68,7 @@ void dadaptadam_shares_numbers(Index, Index, void* const* arrays, const T*, cons
     length_total_array[0] = T(length_total);
 }
 
-/// The sums of DAdaptAdam: which loops serve which choices.
+/// The round of sums of DAdaptAdam: which loops serve which choices.
 struct dadaptadam_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 4;
@@ -145,7 +145,7 @@ struct dadaptadam_rule {
         dadaptadam_loop<T, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
 };
 
-/// The sums of DAdaptLion, loop 1 of 1: total_s_times_v, total_abs_s_now.
+/// The round of sums of DAdaptLion, loop 1 of 1: total_s_times_v, total_abs_s_now.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptlion_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                             const double* scalars, const Computed<T>*, double* sums) {
@@ -184,8 +184,8 @@ void dadaptlion_shares_loop(Index size, Index at, void* const* arrays, const T* 
     sums[1] = total_abs_s_now_sum;
 }
 
-/// The sums of DAdaptLion, after its loops: numerator_total, length_total, which are one number for
-/// each tensor.
+/// The round of sums of DAdaptLion, after its loops: numerator_total, length_total, which are one
+/// number for each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptlion_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                                const Computed<T>* found, double*) {
@@ -202,7 +202,7 @@ void dadaptlion_shares_numbers(Index, Index, void* const* arrays, const T*, cons
     length_total_array[0] = T(length_total);
 }
 
-/// The sums of DAdaptLion: which loops serve which choices.
+/// The round of sums of DAdaptLion: which loops serve which choices.
 struct dadaptlion_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 4;
@@ -276,7 +276,7 @@ struct dadaptlion_rule {
         dadaptlion_loop<T, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
 };
 
-/// The sums of DAdaptSGD, loop 1 of 1: total_square_grad, total_g_times_s.
+/// The round of sums of DAdaptSGD, loop 1 of 1: total_square_grad, total_g_times_s.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptsgd_shares_1_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                              const double* scalars, const Computed<T>*, double* sums) {
@@ -310,8 +310,8 @@ void dadaptsgd_shares_1_loop(Index size, Index at, void* const* arrays, const T*
     sums[1] = total_g_times_s_sum;
 }
 
-/// The sums of DAdaptSGD, after its loops: first_norm_squares, numerator_total, which are one
-/// number for each tensor.
+/// The round of sums of DAdaptSGD, after its loops: first_norm_squares, numerator_total, which are
+/// one number for each tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptsgd_shares_1_numbers(Index, Index, void* const* arrays, const T*, const double*,
                                 const Computed<T>* found, double*) {
@@ -328,7 +328,7 @@ void dadaptsgd_shares_1_numbers(Index, Index, void* const* arrays, const T*, con
     numerator_total_array[0] = T(numerator_total);
 }
 
-/// The sums of DAdaptSGD: which loops serve which choices.
+/// The round of sums of DAdaptSGD: which loops serve which choices.
 struct dadaptsgd_shares_1_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
@@ -347,7 +347,7 @@ struct dadaptsgd_shares_1_rule {
     };
 };
 
-/// The sums of DAdaptSGD, loop 1 of 1: total_square_s_now.
+/// The round of sums of DAdaptSGD, loop 1 of 1: total_square_s_now.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptsgd_shares_2_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                              const double* scalars, const Computed<T>*, double* sums) {
@@ -377,7 +377,8 @@ void dadaptsgd_shares_2_loop(Index size, Index at, void* const* arrays, const T*
     sums[0] = total_square_s_now_sum;
 }
 
-/// The sums of DAdaptSGD, after its loops: length_squares, which is one number for each tensor.
+/// The round of sums of DAdaptSGD, after its loops: length_squares, which is one number for each
+/// tensor.
 template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
 void dadaptsgd_shares_2_numbers(Index, Index, void* const* arrays, const T*, const double*,
                                 const Computed<T>* found, double*) {
@@ -389,7 +390,7 @@ void dadaptsgd_shares_2_numbers(Index, Index, void* const* arrays, const T*, con
     length_squares_array[0] = T(length_squares);
 }
 
-/// The sums of DAdaptSGD: which loops serve which choices.
+/// The round of sums of DAdaptSGD: which loops serve which choices.
 struct dadaptsgd_shares_2_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
@@ -464,7 +465,7 @@ struct dadaptsgd_rule {
         scale_grad>;
 };
 
-/// The sums of DAdaptAdaGrad, loop 1 of 1: gradients_total_term, sums_total_term,
+/// The round of sums of DAdaptAdaGrad, loop 1 of 1: gradients_total_term, sums_total_term,
 /// total_abs_s_now_minus_abs_s.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dadaptadagrad_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
@@ -512,8 +513,8 @@ void dadaptadagrad_shares_loop(Index size, Index at, void* const* arrays, const 
     sums[2] = total_abs_s_now_minus_abs_s_sum;
 }
 
-/// The sums of DAdaptAdaGrad, after its loops: gradients_total, sums_total, length_total, which are
-/// one number for each tensor.
+/// The round of sums of DAdaptAdaGrad, after its loops: gradients_total, sums_total, length_total,
+/// which are one number for each tensor.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dadaptadagrad_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                                   const Computed<T>* found, double*) {
@@ -535,7 +536,7 @@ void dadaptadagrad_shares_numbers(Index, Index, void* const* arrays, const T*, c
     length_total_array[0] = T(length_total);
 }
 
-/// The sums of DAdaptAdaGrad: which loops serve which choices.
+/// The round of sums of DAdaptAdaGrad: which loops serve which choices.
 struct dadaptadagrad_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 5;

@@ -13,7 +13,8 @@
 // Another package may have a rule of this name: what is made of this one is this file's alone.
 namespace lucidgen __attribute__((visibility("hidden"))) {
 
-/// The sums of DoG, loop 1 of 1: total_square_w, total_square_w_minus_start, total_square_g.
+/// The round of sums of DoG, loop 1 of 1: total_square_w, total_square_w_minus_start,
+/// total_square_g.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dog_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                      const double* scalars, const Computed<T>*, double* sums) {
@@ -51,8 +52,8 @@ void dog_shares_loop(Index size, Index at, void* const* arrays, const T* grad_ar
     sums[2] = total_square_g_sum;
 }
 
-/// The sums of DoG, after its loops: distance_squares, distance_squares_2, squares_total, which are
-/// one number for each tensor.
+/// The round of sums of DoG, after its loops: distance_squares, distance_squares_2, squares_total,
+/// which are one number for each tensor.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dog_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                         const Computed<T>* found, double*) {
@@ -74,7 +75,7 @@ void dog_shares_numbers(Index, Index, void* const* arrays, const T*, const doubl
     squares_total_array[0] = T(squares_total);
 }
 
-/// The sums of DoG: which loops serve which choices.
+/// The round of sums of DoG: which loops serve which choices.
 struct dog_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 4;
@@ -129,7 +130,7 @@ struct dog_rule {
         dog_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// The sums of DoWG, loop 1 of 1: total_square_w_minus_start, total_square_g.
+/// The round of sums of DoWG, loop 1 of 1: total_square_w_minus_start, total_square_g.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dowg_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                       const double* scalars, const Computed<T>*, double* sums) {
@@ -161,8 +162,8 @@ void dowg_shares_loop(Index size, Index at, void* const* arrays, const T* grad_a
     sums[1] = total_square_g_sum;
 }
 
-/// The sums of DoWG, after its loops: distance_squared_total, weighted_total, which are one number
-/// for each tensor.
+/// The round of sums of DoWG, after its loops: distance_squared_total, weighted_total, which are
+/// one number for each tensor.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dowg_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                          const Computed<T>* found, double*) {
@@ -179,7 +180,7 @@ void dowg_shares_numbers(Index, Index, void* const* arrays, const T*, const doub
     weighted_total_array[0] = T(weighted_total);
 }
 
-/// The sums of DoWG: which loops serve which choices.
+/// The round of sums of DoWG: which loops serve which choices.
 struct dowg_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;
@@ -233,7 +234,8 @@ struct dowg_rule {
         dowg_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// The sums of DoWG (dialect "optax"), loop 1 of 1: total_square_w_minus_start, total_square_g.
+/// The round of sums of DoWG (dialect "optax"), loop 1 of 1: total_square_w_minus_start,
+/// total_square_g.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dowg_optax_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                             const double* scalars, const Computed<T>*, double* sums) {
@@ -265,8 +267,8 @@ void dowg_optax_shares_loop(Index size, Index at, void* const* arrays, const T* 
     sums[1] = total_square_g_sum;
 }
 
-/// The sums of DoWG (dialect "optax"), after its loops: distance_squared_total, weighted_total,
-/// which are one number for each tensor.
+/// The round of sums of DoWG (dialect "optax"), after its loops: distance_squared_total,
+/// weighted_total, which are one number for each tensor.
 template <typename T, bool use_weight_decay, bool scale_grad>
 void dowg_optax_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                                const Computed<T>* found, double*) {
@@ -283,7 +285,7 @@ void dowg_optax_shares_numbers(Index, Index, void* const* arrays, const T*, cons
     weighted_total_array[0] = T(weighted_total);
 }
 
-/// The sums of DoWG (dialect "optax"): which loops serve which choices.
+/// The round of sums of DoWG (dialect "optax"): which loops serve which choices.
 struct dowg_optax_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;

@@ -13,7 +13,7 @@
 // Another package may have a rule of this name: what is made of this one is this file's alone.
 namespace lucidgen __attribute__((visibility("hidden"))) {
 
-/// The sums of Prodigy, loop 1 of 1: total_grad_times_start_minus_w, total_abs_s_now.
+/// The round of sums of Prodigy, loop 1 of 1: total_grad_times_start_minus_w, total_abs_s_now.
 template <typename T, bool scale_grad>
 void prodigy_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
                          const double* scalars, const Computed<T>*, double* sums) {
@@ -47,8 +47,8 @@ void prodigy_shares_loop(Index size, Index at, void* const* arrays, const T* gra
     sums[1] = total_abs_s_now_sum;
 }
 
-/// The sums of Prodigy, after its loops: numerator_total, denominator_total, which are one number
-/// for each tensor.
+/// The round of sums of Prodigy, after its loops: numerator_total, denominator_total, which are one
+/// number for each tensor.
 template <typename T, bool scale_grad>
 void prodigy_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                             const Computed<T>* found, double*) {
@@ -65,7 +65,7 @@ void prodigy_shares_numbers(Index, Index, void* const* arrays, const T*, const d
     denominator_total_array[0] = T(denominator_total);
 }
 
-/// The sums of Prodigy: which loops serve which choices.
+/// The round of sums of Prodigy: which loops serve which choices.
 struct prodigy_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;
@@ -138,8 +138,8 @@ struct prodigy_rule {
         prodigy_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// The sums of Prodigy (dialect "pytorch_optimizer"), loop 1 of 1: total_grad_times_start_minus_w,
-/// total_abs_s_now.
+/// The round of sums of Prodigy (dialect "pytorch_optimizer"), loop 1 of 1:
+/// total_grad_times_start_minus_w, total_abs_s_now.
 template <typename T, bool scale_grad>
 void prodigy_pytorch_optimizer_shares_loop(Index size, Index at, void* const* arrays,
                                            const T* grad_array, const double* scalars,
@@ -174,7 +174,7 @@ void prodigy_pytorch_optimizer_shares_loop(Index size, Index at, void* const* ar
     sums[1] = total_abs_s_now_sum;
 }
 
-/// The sums of Prodigy (dialect "pytorch_optimizer"), after its loops: numerator_total,
+/// The round of sums of Prodigy (dialect "pytorch_optimizer"), after its loops: numerator_total,
 /// denominator_total, which are one number for each tensor.
 template <typename T, bool scale_grad>
 void prodigy_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays, const T*,
@@ -192,7 +192,7 @@ void prodigy_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays,
     denominator_total_array[0] = T(denominator_total);
 }
 
-/// The sums of Prodigy (dialect "pytorch_optimizer"): which loops serve which choices.
+/// The round of sums of Prodigy (dialect "pytorch_optimizer"): which loops serve which choices.
 struct prodigy_pytorch_optimizer_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;
@@ -266,7 +266,7 @@ struct prodigy_pytorch_optimizer_rule {
         prodigy_pytorch_optimizer_loop<T, use_weight_decay, scale_grad>;
 };
 
-/// The sums of Prodigy (dialect "optax"), loop 1 of 1: total_grad_times_start_minus_w,
+/// The round of sums of Prodigy (dialect "optax"), loop 1 of 1: total_grad_times_start_minus_w,
 /// total_abs_s_now.
 template <typename T, bool scale_grad>
 void prodigy_optax_shares_loop(Index size, Index at, void* const* arrays, const T* grad_array,
@@ -301,8 +301,8 @@ void prodigy_optax_shares_loop(Index size, Index at, void* const* arrays, const 
     sums[1] = total_abs_s_now_sum;
 }
 
-/// The sums of Prodigy (dialect "optax"), after its loops: numerator_total, denominator_total,
-/// which are one number for each tensor.
+/// The round of sums of Prodigy (dialect "optax"), after its loops: numerator_total,
+/// denominator_total, which are one number for each tensor.
 template <typename T, bool scale_grad>
 void prodigy_optax_shares_numbers(Index, Index, void* const* arrays, const T*, const double*,
                                   const Computed<T>* found, double*) {
@@ -319,7 +319,7 @@ void prodigy_optax_shares_numbers(Index, Index, void* const* arrays, const T*, c
     denominator_total_array[0] = T(denominator_total);
 }
 
-/// The sums of Prodigy (dialect "optax"): which loops serve which choices.
+/// The round of sums of Prodigy (dialect "optax"): which loops serve which choices.
 struct prodigy_optax_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;

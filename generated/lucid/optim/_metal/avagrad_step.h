@@ -22,7 +22,7 @@ inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }
 
-// the sums of AvaGrad has no kernel: it writes no elements.
+// The round of sums of AvaGrad has no kernel: it writes no elements.
 
 /// One step of AvaGrad for one element; the numbers are those of its equations.
 inline void avagrad_step(
@@ -59,7 +59,7 @@ inline void avagrad_step(
     v = beta2 * v + one_minus_beta2 * (g * g);  // (4)
 }
 
-// the sums of AvaGrad (dialect "pytorch_optimizer") has no kernel: it writes no elements.
+// The round of sums of AvaGrad (dialect "pytorch_optimizer") has no kernel: it writes no elements.
 
 /// One step of AvaGrad (dialect "pytorch_optimizer") for one element; the numbers are those of its
 /// equations.

@@ -31,7 +31,7 @@ def adai_shares_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of Adai: the new w, v, v_mean_total."""
+    """One step of the round of sums of Adai: the new w, v, v_mean_total."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -43,7 +43,7 @@ def adai_shares_step(
 
 
 def adai_shares_scalars(t, beta2):
-    """The scalars of the sums of Adai at step t, an array."""
+    """The scalars of the round of sums of Adai at step t, an array."""
     bias_correction2 = -expm1(t * log(beta2))  # (2)(3)
     v_scale = beta2 / bias_correction2
     g_scale = (1 - beta2) / bias_correction2
@@ -118,7 +118,8 @@ def adai_pytorch_optimizer_shares_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of Adai (dialect "pytorch_optimizer"): the new w, v, v_mean_total."""
+    """One step of the round of sums of Adai (dialect "pytorch_optimizer"): the new w, v,
+    v_mean_total."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -130,7 +131,8 @@ def adai_pytorch_optimizer_shares_step(
 
 
 def adai_pytorch_optimizer_shares_scalars(t, beta2):
-    """The scalars of the sums of Adai (dialect "pytorch_optimizer") at step t, an array."""
+    """The scalars of the round of sums of Adai (dialect "pytorch_optimizer") at step t, an
+    array."""
     bias_correction2 = -expm1(t * log(beta2))  # (2)(3)
     v_scale = beta2 / bias_correction2
     g_scale = (1 - beta2) / bias_correction2

@@ -18,7 +18,7 @@ from lucidgen.runtime.rules.mlx_functions import total
 
 
 def avagrad_shares_step(w, grad, v, scale_total, eps):
-    """One step of the sums of AvaGrad: the new w, v, scale_total."""
+    """One step of the round of sums of AvaGrad: the new w, v, scale_total."""
     rate = 1 / (mx.sqrt(v) + eps)  # (3)
     scale_total = total(mx.square(rate))  # (5)
     return w, v, scale_total
@@ -73,14 +73,16 @@ def avagrad_scalars(lr, beta1, beta2, weight_decay, scale):
 
 
 def avagrad_pytorch_optimizer_shares_step(w, grad, v, gamma_total, eps, v_scale):
-    """One step of the sums of AvaGrad (dialect "pytorch_optimizer"): the new w, v, gamma_total."""
+    """One step of the round of sums of AvaGrad (dialect "pytorch_optimizer"): the new w, v,
+    gamma_total."""
     rate = 1 / (v_scale * mx.sqrt(v) + eps)  # (3)
     gamma_total = total(mx.square(rate))  # (6)
     return w, v, gamma_total
 
 
 def avagrad_pytorch_optimizer_shares_scalars(t, beta2):
-    """The scalars of the sums of AvaGrad (dialect "pytorch_optimizer") at step t, an array."""
+    """The scalars of the round of sums of AvaGrad (dialect "pytorch_optimizer") at step t, an
+    array."""
     bias_correction2 = -expm1(t * log(beta2))  # (3)
     v_scale = 1 / sqrt(bias_correction2)
     return {

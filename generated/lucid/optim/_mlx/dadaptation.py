@@ -34,7 +34,8 @@ def dadaptadam_shares_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of DAdaptAdam: the new w, v, s, numerator_total, length_total."""
+    """One step of the round of sums of DAdaptAdam: the new w, v, s, numerator_total,
+    length_total."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -47,7 +48,7 @@ def dadaptadam_shares_step(
 
 
 def dadaptadam_shares_scalars(beta2, step_size):
-    """The scalars of the sums of DAdaptAdam at step t, an array."""
+    """The scalars of the round of sums of DAdaptAdam at step t, an array."""
     sqrt_beta2 = sqrt(beta2)  # (6)
     g_scale = step_size * (1 - sqrt_beta2)
     return {
@@ -127,7 +128,8 @@ def dadaptlion_shares_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of DAdaptLion: the new w, m, s, numerator_total, length_total."""
+    """One step of the round of sums of DAdaptLion: the new w, m, s, numerator_total,
+    length_total."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -141,7 +143,7 @@ def dadaptlion_shares_step(
 
 
 def dadaptlion_shares_scalars(beta1, beta2, step_size):
-    """The scalars of the sums of DAdaptLion at step t, an array."""
+    """The scalars of the round of sums of DAdaptLion at step t, an array."""
     one_minus_beta1 = 1 - beta1  # (3)
     sqrt_beta2 = sqrt(beta2)  # (6)
     v_scale = step_size * (1 - sqrt_beta2)
@@ -217,7 +219,8 @@ def dadaptsgd_shares_1_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of DAdaptSGD: the new w, s, first_norm_squares, numerator_total."""
+    """One step of the round of sums of DAdaptSGD: the new w, s, first_norm_squares,
+    numerator_total."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -241,7 +244,7 @@ def dadaptsgd_shares_2_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of DAdaptSGD: the new w, s, length_squares."""
+    """One step of the round of sums of DAdaptSGD: the new w, s, length_squares."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -312,8 +315,8 @@ def dadaptadagrad_shares_step(
     use_weight_decay,
     scale_grad,
 ):
-    """One step of the sums of DAdaptAdaGrad: the new w, a, s, gradients_total, sums_total,
-    length_total."""
+    """One step of the round of sums of DAdaptAdaGrad: the new w, a, s, gradients_total,
+    sums_total, length_total."""
     g = grad
     if scale_grad:
         g = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)

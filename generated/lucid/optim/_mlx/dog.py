@@ -30,8 +30,8 @@ def dog_shares_step(
     use_weight_decay,
     scale_grad,
 ):
-    """One step of the sums of DoG: the new w, start, distance_squares, distance_squares_2,
-    squares_total."""
+    """One step of the round of sums of DoG: the new w, start, distance_squares,
+    distance_squares_2, squares_total."""
     g = grad
     distance_squares = total(mx.square(w))  # (4)
     w_minus_start = w - start  # (5)
@@ -77,7 +77,8 @@ def dowg_shares_step(
     use_weight_decay,
     scale_grad,
 ):
-    """One step of the sums of DoWG: the new w, start, distance_squared_total, weighted_total."""
+    """One step of the round of sums of DoWG: the new w, start, distance_squared_total,
+    weighted_total."""
     g = grad
     w_minus_start = w - start  # (5)
     distance_squared_total = total(mx.square(w_minus_start))
@@ -122,8 +123,8 @@ def dowg_optax_shares_step(
     use_weight_decay,
     scale_grad,
 ):
-    """One step of the sums of DoWG (dialect "optax"): the new w, start, distance_squared_total,
-    weighted_total."""
+    """One step of the round of sums of DoWG (dialect "optax"): the new w, start,
+    distance_squared_total, weighted_total."""
     g = grad
     w_minus_start = w - start  # (5)
     distance_squared_total = total(mx.square(w_minus_start))

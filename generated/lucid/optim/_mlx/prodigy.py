@@ -30,7 +30,8 @@ def prodigy_shares_step(
     sqrt_beta2,
     scale_grad,
 ):
-    """One step of the sums of Prodigy: the new w, start, s, numerator_total, denominator_total."""
+    """One step of the round of sums of Prodigy: the new w, start, s, numerator_total,
+    denominator_total."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     s_now = sqrt_beta2 * s + grad_scale * grad  # (7)
@@ -40,7 +41,7 @@ def prodigy_shares_step(
 
 
 def prodigy_shares_scalars(beta2, step_size, d_before):
-    """The scalars of the sums of Prodigy at step t, an array."""
+    """The scalars of the round of sums of Prodigy at step t, an array."""
     sqrt_beta2 = sqrt(beta2)  # (7)
     grad_scale = d_before * step_size * (1 - sqrt_beta2)
     return {
@@ -113,8 +114,8 @@ def prodigy_pytorch_optimizer_shares_step(
     grad_scale,
     scale_grad,
 ):
-    """One step of the sums of Prodigy (dialect "pytorch_optimizer"): the new w, start, s,
-    numerator_total, denominator_total."""
+    """One step of the round of sums of Prodigy (dialect "pytorch_optimizer"): the new w, start,
+    s, numerator_total, denominator_total."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     s_now = decay * s + grad_scale * grad  # (7)
@@ -126,7 +127,8 @@ def prodigy_pytorch_optimizer_shares_step(
 def prodigy_pytorch_optimizer_shares_scalars(
     beta2, beta3, d0, step_size, d_before, use_beta3, safeguard_warmup
 ):
-    """The scalars of the sums of Prodigy (dialect "pytorch_optimizer") at step t, an array."""
+    """The scalars of the round of sums of Prodigy (dialect "pytorch_optimizer") at step t, an
+    array."""
     d_before_or_step_size = d_before if safeguard_warmup else step_size  # (7)
     grad_scale = d_before * d_before_or_step_size / d0  # (7)
     if use_beta3:
@@ -209,8 +211,8 @@ def prodigy_optax_shares_step(
     grad_scale,
     scale_grad,
 ):
-    """One step of the sums of Prodigy (dialect "optax"): the new w, start, s, numerator_total,
-    denominator_total."""
+    """One step of the round of sums of Prodigy (dialect "optax"): the new w, start, s,
+    numerator_total, denominator_total."""
     if scale_grad:
         grad = mx.maximum(mx.minimum(grad_factor * grad, grad_bound), -grad_bound)
     s_now = decay * s + grad_scale * grad  # (7)
@@ -222,7 +224,7 @@ def prodigy_optax_shares_step(
 def prodigy_optax_shares_scalars(
     beta2, beta3, d0, step_size, d_before, use_beta3, safeguard_warmup
 ):
-    """The scalars of the sums of Prodigy (dialect "optax") at step t, an array."""
+    """The scalars of the round of sums of Prodigy (dialect "optax") at step t, an array."""
     d_before_or_step_size = d_before if safeguard_warmup else step_size  # (7)
     grad_scale = d_before * d_before_or_step_size / d0  # (7)
     if use_beta3:

@@ -29,7 +29,7 @@ def adai_shares_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of Adai."""
+    """One step of the round of sums of Adai."""
     work1, work2, work3 = scratch
     g = grad
     if scale_grad:
@@ -124,7 +124,7 @@ def adai_pytorch_optimizer_shares_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of Adai (dialect "pytorch_optimizer")."""
+    """One step of the round of sums of Adai (dialect "pytorch_optimizer")."""
     work1, work2, work3 = scratch
     g = grad
     if scale_grad:

@@ -15,7 +15,7 @@ from lucidgen.runtime.rules.numpy_functions import total
 
 
 def avagrad_shares_step(w, grad, v, scale_total, scratch, eps):
-    """One step of the sums of AvaGrad."""
+    """One step of the round of sums of AvaGrad."""
     (work1,) = scratch
     # (3) rate = 1 / (sqrt(v) + eps)
     np.sqrt(v, out=work1)
@@ -78,7 +78,7 @@ def avagrad_step(
 
 
 def avagrad_pytorch_optimizer_shares_step(w, grad, v, gamma_total, scratch, eps, v_scale):
-    """One step of the sums of AvaGrad (dialect "pytorch_optimizer")."""
+    """One step of the round of sums of AvaGrad (dialect "pytorch_optimizer")."""
     (work1,) = scratch
     # (3) rate = 1 / (v_scale * sqrt(v) + eps)
     np.sqrt(v, out=work1)

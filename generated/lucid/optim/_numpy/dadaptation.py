@@ -32,7 +32,7 @@ def dadaptadam_shares_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of DAdaptAdam."""
+    """One step of the round of sums of DAdaptAdam."""
     work1, work2, work3 = scratch
     g = grad
     if scale_grad:
@@ -129,7 +129,7 @@ def dadaptlion_shares_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of DAdaptLion."""
+    """One step of the round of sums of DAdaptLion."""
     work1, work2, work3, work4 = scratch
     g = grad
     if scale_grad:
@@ -223,7 +223,7 @@ def dadaptsgd_shares_1_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of DAdaptSGD."""
+    """One step of the round of sums of DAdaptSGD."""
     work1, work2 = scratch
     g = grad
     if scale_grad:
@@ -253,7 +253,7 @@ def dadaptsgd_shares_2_step(
     weight_decouple,
     scale_grad,
 ):
-    """One step of the sums of DAdaptSGD."""
+    """One step of the round of sums of DAdaptSGD."""
     work1, work2 = scratch
     g = grad
     if scale_grad:
@@ -339,7 +339,7 @@ def dadaptadagrad_shares_step(
     use_weight_decay,
     scale_grad,
 ):
-    """One step of the sums of DAdaptAdaGrad."""
+    """One step of the round of sums of DAdaptAdaGrad."""
     work1, work2, work3, work4, work5 = scratch
     g = grad
     if scale_grad:

@@ -28,7 +28,7 @@ def dog_shares_step(
     use_weight_decay,
     scale_grad,
 ):
-    """One step of the sums of DoG."""
+    """One step of the round of sums of DoG."""
     work1, work2, work3 = scratch
     g = grad
     distance_squares[...] = total(np.square(w))  # (4)
@@ -89,7 +89,7 @@ def dowg_shares_step(
     use_weight_decay,
     scale_grad,
 ):
-    """One step of the sums of DoWG."""
+    """One step of the round of sums of DoWG."""
     work1, work2, work3 = scratch
     g = grad
     # (5) w_minus_start = w - start
@@ -149,7 +149,7 @@ def dowg_optax_shares_step(
     use_weight_decay,
     scale_grad,
 ):
-    """One step of the sums of DoWG (dialect "optax")."""
+    """One step of the round of sums of DoWG (dialect "optax")."""
     work1, work2, work3 = scratch
     g = grad
     # (5) w_minus_start = w - start

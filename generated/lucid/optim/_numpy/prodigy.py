@@ -28,7 +28,7 @@ def prodigy_shares_step(
     sqrt_beta2,
     scale_grad,
 ):
-    """One step of the sums of Prodigy."""
+    """One step of the round of sums of Prodigy."""
     work1, work2, work3 = scratch
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -110,7 +110,7 @@ def prodigy_pytorch_optimizer_shares_step(
     grad_scale,
     scale_grad,
 ):
-    """One step of the sums of Prodigy (dialect "pytorch_optimizer")."""
+    """One step of the round of sums of Prodigy (dialect "pytorch_optimizer")."""
     work1, work2, work3 = scratch
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -192,7 +192,7 @@ def prodigy_optax_shares_step(
     grad_scale,
     scale_grad,
 ):
-    """One step of the sums of Prodigy (dialect "optax")."""
+    """One step of the round of sums of Prodigy (dialect "optax")."""
     work1, work2, work3 = scratch
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)

@@ -23,7 +23,7 @@ _CPP = __package__.removesuffix("_rules") + "_cpp.adai"
 
 
 def adai_shares_scalars(t, beta2):
-    """The scalars of the sums of Adai at step t."""
+    """The scalars of the round of sums of Adai at step t."""
     bias_correction2 = 1 - beta2**t  # (2)(3)
     v_scale = beta2 / bias_correction2
     g_scale = (1 - beta2) / bias_correction2
@@ -49,7 +49,7 @@ def adai_scalars(t, lr, beta0, beta2, eps, weight_decay, v_mean):
 
 
 def adai_pytorch_optimizer_shares_scalars(t, beta2):
-    """The scalars of the sums of Adai (dialect "pytorch_optimizer") at step t."""
+    """The scalars of the round of sums of Adai (dialect "pytorch_optimizer") at step t."""
     bias_correction2 = 1 - beta2**t  # (2)(3)
     v_scale = beta2 / bias_correction2
     g_scale = (1 - beta2) / bias_correction2

@@ -37,7 +37,7 @@ def avagrad_scalars(lr, beta1, beta2, weight_decay, scale):
 
 
 def avagrad_pytorch_optimizer_shares_scalars(t, beta2):
-    """The scalars of the sums of AvaGrad (dialect "pytorch_optimizer") at step t."""
+    """The scalars of the round of sums of AvaGrad (dialect "pytorch_optimizer") at step t."""
     bias_correction2 = 1 - beta2**t  # (3)
     v_scale = 1 / sqrt(bias_correction2)
     return {

@@ -23,7 +23,7 @@ _CPP = __package__.removesuffix("_rules") + "_cpp.dadaptation"
 
 
 def dadaptadam_shares_scalars(beta2, step_size):
-    """The scalars of the sums of DAdaptAdam at step t."""
+    """The scalars of the round of sums of DAdaptAdam at step t."""
     sqrt_beta2 = sqrt(beta2)  # (6)
     g_scale = step_size * (1 - sqrt_beta2)
     return {
@@ -49,7 +49,7 @@ def dadaptadam_scalars(beta1, beta2, weight_decay, step_size):
 
 
 def dadaptlion_shares_scalars(beta1, beta2, step_size):
-    """The scalars of the sums of DAdaptLion at step t."""
+    """The scalars of the round of sums of DAdaptLion at step t."""
     one_minus_beta1 = 1 - beta1  # (3)
     sqrt_beta2 = sqrt(beta2)  # (6)
     v_scale = step_size * (1 - sqrt_beta2)

@@ -23,7 +23,7 @@ _CPP = __package__.removesuffix("_rules") + "_cpp.prodigy"
 
 
 def prodigy_shares_scalars(beta2, step_size, d_before):
-    """The scalars of the sums of Prodigy at step t."""
+    """The scalars of the round of sums of Prodigy at step t."""
     sqrt_beta2 = sqrt(beta2)  # (7)
     grad_scale = d_before * step_size * (1 - sqrt_beta2)
     return {
@@ -53,7 +53,7 @@ def prodigy_scalars(beta1, beta2, eps, weight_decay, step_size, d_before):
 def prodigy_pytorch_optimizer_shares_scalars(
     beta2, beta3, d0, step_size, d_before, use_beta3, safeguard_warmup
 ):
-    """The scalars of the sums of Prodigy (dialect "pytorch_optimizer") at step t."""
+    """The scalars of the round of sums of Prodigy (dialect "pytorch_optimizer") at step t."""
     d_before_or_step_size = d_before if safeguard_warmup else step_size  # (7)
     grad_scale = d_before * d_before_or_step_size / d0  # (7)
     if use_beta3:
@@ -93,7 +93,7 @@ def prodigy_pytorch_optimizer_scalars(
 def prodigy_optax_shares_scalars(
     beta2, beta3, d0, step_size, d_before, use_beta3, safeguard_warmup
 ):
-    """The scalars of the sums of Prodigy (dialect "optax") at step t."""
+    """The scalars of the round of sums of Prodigy (dialect "optax") at step t."""
     d_before_or_step_size = d_before if safeguard_warmup else step_size  # (7)
     grad_scale = d_before * d_before_or_step_size / d0  # (7)
     if use_beta3:
