@@ -82,6 +82,20 @@ class Guard:
         no, yes, step = self._halves(name)
         return Guard(self.choices, yes | yes >> step if value else no | no << step)
 
+    def within(self, other: Guard) -> Guard:
+        """The guard where another one is known to hold.
+
+        >>> a, b = (Guard.of(name, ("a", "b")) for name in "ab")
+        >>> str((a & b).within(a)), str(a.within(a)), str(a.within(b))
+        ('b', 'always', 'a')
+        """
+        if other.implies(self):
+            return Guard.always(self.choices)
+        found = self
+        for name, value in other.literals or ():
+            found = found.given(name, value)
+        return found
+
     def over(self, choices: tuple[str, ...]) -> Guard:
         """The guard over other choices; of its own, those that are not there may be either way."""
         always = Guard.always(choices)

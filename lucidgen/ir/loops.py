@@ -3,22 +3,27 @@
 Owns what a loop does when an earlier one has computed what it needs: it computes it again, from
 what lies in memory by then. New values of states do, once they are stored, and so do old ones
 until then. To compute again costs reads; to keep would cost a write, a read and memory of the size
-of a tensor, and moves less in none of the built-in optimizers. Does not own how a pass over all
-elements is counted where a library makes one for each operation (`phases`).
+of a tensor, and moves less in none of the built-in optimizers. What there is one of for each row,
+column or matrix, the margins of a tensor, is little: it is computed once, between two loops, and
+kept. Does not own how a pass over all elements is counted where a library makes one for each
+operation (`phases`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import sympy
 
 from ..operations import Reduction
-from ..spec.domains import Domain, domain_of
-from .program import Let, Names, Output, Program
+from ..spec.domains import OF_MATRICES, Domain, domain_of
+from .program import Let, Names, Output, Program, rebuilt
+
+#: What is an array, and not one number.
+ARRAYS = (*OF_MATRICES, Domain.ELEMENT)
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,9 @@ class Loop:
 
     Attributes
     ----------
+    before : tuple of Let
+        What is made of margins before the loop begins, once: margins, and what reductions find in
+        these. What that needs per tensor is among it, in the order of the program.
     lets : tuple of Let
         All that the loop needs and has neither in memory nor from reductions, in the order of the
         program. What is per tensor comes before the elements.
@@ -36,9 +44,10 @@ class Loop:
         The arrays of elements that it reads, and random numbers.
     stores : tuple of Output
         What has its new value when it ends: arrays of elements, or, where it is the last one and
-        has no elements, numbers of the tensor.
+        has no elements, margins and numbers of the tensor.
     """
 
+    before: tuple[Let, ...]
     lets: tuple[Let, ...]
     reductions: tuple[Let, ...]
     reads: tuple[sympy.Symbol, ...]
@@ -51,8 +60,7 @@ def loops(program: Program) -> tuple[Loop, ...]:
     Parameters
     ----------
     program : Program
-        One whose reductions of elements are lets of their own (`reductions_apart`), and that has
-        no rows or columns.
+        One whose reductions are lets of their own (`reductions_apart`).
 
     Returns
     -------
@@ -77,38 +85,59 @@ def loops(program: Program) -> tuple[Loop, ...]:
 
 
 def reductions_apart(program: Program) -> Program:
-    """The program with a let for every reduction of elements; new ones have provisional names.
+    """The program with a let for every reduction of an array; new ones have provisional names.
 
     What one of them gives is never an output, nor one of several cases: these have lets of their
-    own, too.
+    own, too. So has what is reduced of a margin.
     """
     names, lets, domains = Names(program), list[Let](), dict(program.domains)
     own = {output.after for output in program.outputs}
     cases = Counter(let.target for let in program.body)
     own |= {target for target, number in cases.items() if number > 1}
+
+    def made(value: sympy.Expr, like: Let) -> sympy.Symbol:
+        """A let for a part of another one's value."""
+        target, domain = names.fresh(), domain_of(value, domains)
+        domains[target] = domain
+        lets.append(Let(target, value, domain, like.guard, like.note))
+        return target
+
+    def prepared(value: sympy.Expr, like: Let) -> sympy.Expr:
+        """A reduction of a margin with a let for what it reduces; anything else as it is."""
+        if not is_of_margins(value, domains) or value.args[0].is_Symbol:
+            return value
+        return rebuilt(value, [made(value.args[0], like)])
+
     for let in program.body:
         value = let.value
         while inner := _reduction_in(value, domains, whole=let.target in own):
-            target, domain = names.fresh(), domain_of(inner, domains)
-            domains[target] = domain
-            lets.append(Let(target, inner, domain, let.guard, let.note))
-            value = value.xreplace({inner: target})
-        lets.append(replace(let, value=value))
+            value = value.xreplace({inner: made(prepared(inner, let), let)})
+        lets.append(replace(let, value=prepared(value, let)))
     return program.with_lets((*program.host, *lets))
 
 
 def _reduction_in(
     expr: sympy.Basic, domains: Mapping[sympy.Symbol, Domain], whole: bool
 ) -> sympy.Basic | None:
-    """A reduction of elements in an expression, with none inside; `whole` counts all of it."""
+    """A reduction of an array in an expression, with none inside; `whole` counts all of it."""
     parts = (part for part in sympy.postorder_traversal(expr) if whole or part != expr)
-    return next((part for part in parts if is_of_elements(part, domains)), None)
+    return next((part for part in parts if _is_of(ARRAYS, part, domains)), None)
 
 
 def is_of_elements(expr: sympy.Basic, domains: Mapping[sympy.Symbol, Domain]) -> bool:
     """Whether this is a reduction of elements."""
-    reduces = isinstance(expr, Reduction)
-    return reduces and domain_of(expr.args[0], domains) is Domain.ELEMENT
+    return _is_of((Domain.ELEMENT,), expr, domains)
+
+
+def is_of_margins(expr: sympy.Basic, domains: Mapping[sympy.Symbol, Domain]) -> bool:
+    """Whether this is a reduction of what there is for each row, column or matrix."""
+    return _is_of(OF_MATRICES, expr, domains)
+
+
+def _is_of(
+    kinds: Collection[Domain], expr: sympy.Basic, domains: Mapping[sympy.Symbol, Domain]
+) -> bool:
+    return isinstance(expr, Reduction) and domain_of(expr.args[0], domains) in kinds
 
 
 class _Loops:
@@ -118,6 +147,11 @@ class _Loops:
         self.program = program
         self.lets, self.domains = program.body, program.domains
         self.reduces = [is_of_elements(let.value, self.domains) for let in self.lets]
+        #: What is computed once, between two loops.
+        self.is_between = [
+            not reduces and (let.domain in OF_MATRICES or is_of_margins(let.value, self.domains))
+            for let, reduces in zip(self.lets, self.reduces, strict=True)
+        ]
         #: The first loop that can compute each let, or read it if it is a reduction.
         self.first: list[int] = []
         for place, let in enumerate(self.lets):
@@ -127,8 +161,13 @@ class _Loops:
         self.stored = self.store()
 
     def found(self) -> tuple[Loop, ...]:
-        """All loops; if there are states of tensors, the last one stores these alone."""
-        return tuple(map(self.loop, range(self.count + any(self.of(Domain.TENSOR)))))
+        """All loops; the last one has no elements if something is done after these."""
+        is_late = any(
+            between and first == self.count
+            for between, first in zip(self.is_between, self.first, strict=True)
+        )
+        after = is_late or any(map(self.of, (*OF_MATRICES, Domain.TENSOR)))
+        return tuple(map(self.loop, range(self.count + after)))
 
     @cached_property
     def count(self) -> int:
@@ -157,7 +196,8 @@ class _Loops:
         """The loop that stores each output; see `loops`."""
         last = self.count - 1
         stored = dict.fromkeys((o.after for o in self.of(Domain.ELEMENT)), last)
-        stored |= dict.fromkeys((o.after for o in self.of(Domain.TENSOR)), self.count)
+        for domain in (*OF_MATRICES, Domain.TENSOR):
+            stored |= dict.fromkeys((o.after for o in self.of(domain)), self.count)
         old = {o.before: o.after for o in self.of(Domain.ELEMENT)}
         for number in range(last):
             computed, _ = self.needed(number, self.operands(number), {})
@@ -180,6 +220,7 @@ class _Loops:
     def roots(self, number: int, stored: Mapping[sympy.Symbol, int]) -> list[int]:
         """The lets for which a loop is there."""
         kept = [i for i, let in enumerate(self.lets) if stored.get(let.target) == number]
+        kept = [i for i in kept if not self.is_between[i]]
         return sorted({*self.operands(number), *kept})
 
     def needed(
@@ -196,7 +237,7 @@ class _Loops:
             for symbol in self.lets[place].value.free_symbols:
                 cases = self.cases(symbol, place)
                 if cases and not (stored.get(symbol, number) < number and self.is_kept(cases)):
-                    todo += [case for case in cases if not self.reduces[case]]
+                    todo += [i for i in cases if not (self.reduces[i] or self.is_between[i])]
                 elif self.domains[symbol] is Domain.ELEMENT:
                     reads.add(symbol)
         return places, reads
@@ -209,9 +250,12 @@ class _Loops:
     def loop(self, number: int) -> Loop:
         """One of the loops."""
         places, reads = self.needed(number, self.roots(number, self.stored), self.stored)
+        between = [i for i, at in enumerate(self.first) if self.is_between[i] and at == number]
+        before, _ = self.needed(number, between, self.stored)
         lets = [self.lets[place] for place in sorted(places)]
         outputs = self.program.outputs
         return Loop(
+            tuple(self.lets[place] for place in sorted(before)),
             tuple(let for let in lets if not is_of_elements(let.value, self.domains)),
             tuple(let for let in lets if is_of_elements(let.value, self.domains)),
             tuple(symbol for symbol in self.domains if symbol in reads),

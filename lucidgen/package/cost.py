@@ -21,7 +21,7 @@ from ..ir.program import Let, Program, series_of
 from ..operations import OPERATIONS, Square
 from ..passes import optimize, resolve
 from ..passes.name import name
-from ..spec.domains import OF_MATRICES, Domain, domain_of, join
+from ..spec.domains import Domain, domain_of, join
 from ..spec.optimizer import OptimizerSpec
 from ..targets.common.trees import Node, Op, tree_of
 from ..targets.common.trees import reads as symbols
@@ -188,8 +188,6 @@ class Traffic:
 def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Traffic, ...]:
     """The loops of a lowered program under static choices, as `cost` takes them.
 
-    There are none if it works on rows or columns.
-
     >>> from lucidgen.ir.lower import lower
     >>> from lucidgen.specs.lamb import LAMB
     >>> for loop in traffic(lower(LAMB)):
@@ -198,8 +196,6 @@ def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Tra
     ('w', 'm', 'v') ('u',) () ('w',)
     """
     program = name(reductions_apart(_chosen(program, on)))
-    if {*OF_MATRICES} & {*program.domains.values()}:
-        return ()
     found, done, drawn = [], set[Let](), {draw.symbol for draw in program.drawn}
     for loop in filter(lambda loop: loop.reads, loops(program)):
         made = [let for let in loop.lets if let.domain is Domain.ELEMENT]
@@ -218,8 +214,7 @@ def traffic(program: Program, on: Mapping[str, bool] | None = None) -> tuple[Tra
 
 def traffic_of(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> tuple[Traffic, ...]:
     """The loops of a step of a sound spec, with what it needs of whole groups before."""
-    found = [traffic(program, on) for program in _programs(spec)]
-    return tuple(loop for part in found for loop in part) if all(found) else ()
+    return tuple(loop for program in _programs(spec) for loop in traffic(program, on))
 
 
 def _programs(spec: OptimizerSpec) -> list[Program]:

@@ -68,14 +68,9 @@ def checked_kernel(kernel: str, label: str, rule: Rule | None) -> str:
             f"{label}: {named} must be one of {', '.join(CHOICES)}, got {shown(kernel)}"
         )
     if named == "cpp" and rule is not None and "cpp" not in rule.targets:
-        why = "the package was built without them"
-        if rule.shaped:
-            why = "it works on rows or columns"
-        elif rule.draws and not rule.elementwise:
-            why = "it reduces over tensors and draws random numbers"
         raise ValueError(
-            f'{label}: kernel="cpp", but the dialect {rule.dialect!r} has no C++ loop: {why}; use '
-            f'"auto" or "numpy"'
+            f'{label}: kernel="cpp", but the dialect {rule.dialect!r} has no C++ loop: the package '
+            f'was built without them, or it has too many static choices; use "auto" or "numpy"'
         )
     demand(kernel, label)
     return kernel

@@ -84,12 +84,6 @@ def test_steps_that_reduce_are_checked_too(specs: Path, target: str) -> None:
     assert code == 0, said
 
 
-def test_what_has_no_loop_is_said_to_have_none() -> None:
-    done = CliRunner().invoke(app, ["verify", "Adafactor", "--target", "cpp"])
-    assert done.exit_code == 1
-    assert "Adafactor has no C++ loop: it works on rows or columns" in " ".join(done.output.split())
-
-
 def test_a_missing_compiler_is_named(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> list[str]:
         raise compiler.Unavailable("there is no compiler here; install g++")

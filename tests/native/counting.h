@@ -27,9 +27,24 @@ struct Stored {
 /// A number in a register; its value does not matter.
 struct Counted {
     Counted() = default;
+    explicit Counted(int) {}
     explicit Counted(double) {}
     explicit Counted(Stored) { ++counts["read"]; }
     explicit operator double() const { return 0; }  // as a term of a sum
+    Counted(bool) {}  // a condition that is kept is a number, too
+    explicit operator bool() const { return true; }
+};
+
+/// Margins are not counted: their numbers are read as they are.
+struct Margins {
+    Counted values[2];
+    Counted* each[64];
+
+    Margins() {
+        for (Counted*& one : each) {
+            one = values;
+        }
+    }
 };
 
 inline Stored::Stored(Counted) { ++counts["write"]; }
@@ -38,6 +53,11 @@ template <>
 struct Arithmetic<Stored> {
     using type = Counted;
 };
+
+template <>
+inline Counted finished<Counted>(Reduction, double, Index) {
+    return Counted(0);
+}
 
 inline Counted count(const char* name) {
     ++counts[name];
@@ -93,8 +113,13 @@ template <typename Rule>
 void run_phases(const int* choices) {
     Stored arrays[16], grad;
     void* pointers[16];
-    double scalars[64] = {}, sums[16];
-    Counted found[16];
+    double scalars[64] = {}, sums[16], sums_of_lines[16][2];
+    double* lines[16];
+    for (int k = 0; k < 16; ++k) {
+        lines[k] = sums_of_lines[k];
+    }
+    const Margins margins;
+    Counted found[32];
     for (int k = 0; k < 16; ++k) {
         pointers[k] = arrays + k;
     }
@@ -102,8 +127,13 @@ void run_phases(const int* choices) {
         int reads = 0, writes = 0;
         for (Index size = 0; size < 2; ++size) {  // what is done before the elements is left out
             counts.clear();
-            const auto phase = chosen_phases<Rule, Stored>(choices)[loop];
-            phase(size, 0, pointers, &grad, scalars, found, sums);
+            const auto phase = chosen_phases<Rule, Stored>(choices).phases[loop];
+            if constexpr (has_margins<Rule>) {
+                phase(Piece{0, 1, size, 0, 0, 0, 0, 0}, pointers, &grad, scalars, found,
+                      margins.each, lines);
+            } else {
+                phase(size, 0, pointers, &grad, scalars, found, sums);
+            }
             reads = counts["read"] - reads;
             writes = counts["write"] - writes;
         }

@@ -8,24 +8,26 @@
 
 #include "adam.cpp"
 
-// Of the rule with phases, too, only what is used here.
+// Of the rules with phases, and of that with rows and columns, only what is used here.
 #undef LUCIDGEN_RULE
 #undef LUCIDGEN_STEPS
 #define LUCIDGEN_STEPS(rule)
+#include "adafactor.cpp"
 #include "novograd.cpp"
 
 using lucidgen::Index;
+using lucidgen::Shape;
 using lucidgen::Type;
 
 namespace {
 
-/// Whether an array of a rule has one number for each tensor.
+/// How many numbers an array of a rule has.
 template <typename Rule>
-bool is_number([[maybe_unused]] int array) {
+Index extent(const Shape& shape, [[maybe_unused]] int array) {
     if constexpr (lucidgen::has_phases<Rule>) {
-        return Rule::is_number[array];
+        return shape.count(Rule::kinds[array]);
     } else {
-        return false;
+        return shape.count(lucidgen::Of::element);
     }
 }
 
@@ -36,11 +38,11 @@ struct Tensors {
     std::vector<void*> arrays;
     std::vector<Index> starts{0};
 
-    Tensors(const std::vector<Index>& sizes, int live) {
-        for (Index size : sizes) {
-            starts.push_back(starts.back() + size);
+    Tensors(const std::vector<Shape>& shapes, int live) {
+        for (const Shape& shape : shapes) {
+            starts.push_back(starts.back() + shape.count(lucidgen::Of::element));
             for (int array = 0; array <= Rule::states; ++array) {
-                owned.emplace_back(array > live ? 0 : is_number<Rule>(array) ? 1 : size);
+                owned.emplace_back(array > live ? 0 : extent<Rule>(shape, array));
                 for (std::size_t i = 0; i < owned.back().size(); ++i) {
                     owned.back()[i] = T(static_cast<float>((i * 7 + array * 3) % 11) / 4);
                 }
@@ -74,13 +76,25 @@ std::vector<const char*> pointers(const std::vector<std::vector<T>>& arrays) {
     return found;
 }
 
+/// A size at which loops that wait for each other have several threads for each.
+template <typename Rule>
+constexpr Index waits = lucidgen::has_phases<Rule> ? 4 * lucidgen::fair + 1 : 70000;
+
 /// Whether gradients of type G, any layout and any number of threads give what one thread gives.
 template <typename Rule, typename T, typename G>
 bool agree(Type own, Type type, int repeats, int live, const int* choices) {
     const double scalars[] = {0.5, -1.0, 0.1, 0.9, 0.1, 0.999, 0.001, 0.01, 1e-8};
     // Two are worth several threads each; with phases, one of them is shared by these.
-    const bool waits = lucidgen::has_phases<Rule>;
-    const std::vector<Index> sizes{0, 1, waits ? 4 * lucidgen::fair + 1 : 70000, 12, 6, 40000};
+    const std::vector<Shape> shapes =
+        lucidgen::has_margins<Rule>
+            ? std::vector<Shape>{{1, 0, 3},  {1, 1, 1}, {1, 257, 4 * lucidgen::fair / 256},
+                                 {1, 3, 4},  {2, 3, 1}, {4, 5, 2000}}
+            : std::vector<Shape>{{1, 1, 0},  {1, 1, 1}, {1, 1, waits<Rule>},
+                                 {1, 1, 12}, {1, 1, 6}, {1, 1, 40000}};
+    std::vector<Index> sizes;
+    for (const Shape& shape : shapes) {
+        sizes.push_back(shape.count(lucidgen::Of::element));
+    }
     const std::vector<std::vector<T>> plain = gradients<T>(sizes);
     const std::vector<std::vector<G>> other = gradients<G>(sizes);
     const std::vector<const char*> plain_grads = pointers(plain);
@@ -106,16 +120,16 @@ bool agree(Type own, Type type, int repeats, int live, const int* choices) {
     const lucidgen::Layout layout3{2, extents3, strides3}, layout4{1, extents4, strides4};
     const lucidgen::Layout* layouts[] = {nullptr, nullptr, nullptr, &layout3, &layout4, nullptr};
 
-    Tensors<Rule, T> one(sizes, live), two(sizes, live);
+    Tensors<Rule, T> one(shapes, live), two(shapes, live);
     const Index count = static_cast<Index>(sizes.size());
     for (int repeat = 0; repeat < repeats; ++repeat) {
         lucidgen::Table table{count, one.starts.data(),  one.arrays.data(), plain_grads.data(),
                               -1,    plain_types.data(), nullptr,           nullptr,
-                              nullptr};
+                              nullptr, &shapes[0].matrices};
         lucidgen::step<Rule, T>(table, scalars, choices, 1);
         table = {count, two.starts.data(),  two.arrays.data(), other_grads.data(),
                  -1,    other_types.data(), layouts,           nullptr,
-                 nullptr};
+                 nullptr, &shapes[0].matrices};
         lucidgen::step<Rule, T>(table, scalars, choices, 3);
     }
     for (std::size_t k = 0; k < one.owned.size(); ++k) {
@@ -145,6 +159,13 @@ template <typename T>
 bool phases_agree(Type own) {
     using Rule = lucidgen::novograd_rule;
     return agree<Rule, T, T>(own, own, 2, 2, plain) &&
+           agree<Rule, T, double>(own, Type::f64, 1, 2, all);
+}
+
+template <typename T>
+bool matrices_agree(Type own) {
+    using Rule = lucidgen::adafactor_rule;
+    return agree<Rule, T, T>(own, own, 2, 2, all) &&
            agree<Rule, T, double>(own, Type::f64, 1, 2, all);
 }
 
@@ -199,9 +220,11 @@ int main() {
         loops_agree<double>(Type::f64),
         loops_agree<lucidgen::bfloat16>(Type::bf16),
         phases_agree<float>(Type::f32),
+        matrices_agree<float>(Type::f32),
 #ifdef __FLT16_MANT_DIG__
         loops_agree<lucidgen::float16>(Type::f16),
         phases_agree<lucidgen::float16>(Type::f16),
+        matrices_agree<lucidgen::float16>(Type::f16),
 #endif
         float16_is_read(),
         bfloat16_rounds(),

@@ -248,11 +248,6 @@ def test_the_callers_array_and_the_gradient_are_never_written_to() -> None:
     assert grad.tolist() == [0.5] * 5
 
 
-def test_a_rule_that_works_on_rows_has_no_loop() -> None:
-    with pytest.raises(ValueError, match="no C\\+\\+ loop: it works on rows or columns; use"):
-        optim.Adafactor([Parameter(np.ones(3))], kernel="cpp")
-
-
 def test_a_type_without_loops_is_an_error_where_loops_are_demanded() -> None:
     parameter = Parameter(np.ones(3, np.longdouble))
     optimizer = optim.Adam([parameter], kernel="cpp")

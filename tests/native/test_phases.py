@@ -23,8 +23,8 @@ lr = hyper("lr", 0.1)
 #: The readings with phases.
 READINGS = [p for p in sample("cpp") if not rule_of(*p.values).elementwise]
 
-#: The last is large enough for several threads to share it; its blocks are not all whole.
-SHAPES = [(), (1,), (0, 3), (33, 65), (70_000,), (431, 421)]
+#: The last are large enough for several threads to share them; not all of their blocks are whole.
+SHAPES = [(), (1,), (0, 3), (3, 0), (33, 65), (1_100, 3), (70_000,), (2, 2_100, 33), (65, 2_100)]
 
 Arrays = list[np.ndarray[Any, Any]]
 
@@ -43,8 +43,9 @@ def trained(
     for step in range(3):
         for i, parameter in enumerate(parameters):
             grad = layout(gradient(rng, SHAPES[i], dtype))
-            parameter.grad = None if (step, i) == (1, 3) else grad
-        optimizer.step()
+            parameter.grad = None if (step, i) == (1, 4) else grad
+        with np.errstate(invalid="ignore"):  # means of nothing
+            optimizer.step()
     states = [optimizer.state[parameter] for parameter in parameters]
     return [p.data for p in parameters] + [np.asarray(v) for s in states for v in s.values()]
 
@@ -55,7 +56,9 @@ def assert_same(ours: Arrays, theirs: Arrays) -> None:
         assert mine.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize(
+    "dtype", [np.float32, np.float16, pytest.param(np.float64, marks=pytest.mark.complete)]
+)
 @pytest.mark.parametrize("reading", READINGS)
 def test_the_number_of_threads_makes_no_difference(
     reading: Entry, dtype: Any, monkeypatch: pytest.MonkeyPatch
@@ -86,7 +89,7 @@ def test_a_tensor_gets_what_it_gets_alone() -> None:
     for step in range(3):
         for i, parameter in enumerate(alone):
             grad = gradient(rng, SHAPES[i], np.float32)
-            parameter.grad = None if (step, i) == (1, 3) else grad
+            parameter.grad = None if (step, i) == (1, 4) else grad
             optimizers[i].step()
     assert_same(together[: len(SHAPES)], [p.data for p in alone])
 

@@ -38,16 +38,16 @@ def legal(seeds: Iterator[int]) -> Iterator[OptimizerSpec]:
 
 def is_exact(source: str) -> bool:
     """Whether a loop gives NumPy's bits: not where functions are the machine's, nor of sums."""
-    inexact = ("std::cbrt", "std::pow", "std::exp", "std::log", "std::tanh", "double* sums")
+    inexact = ("std::cbrt", "std::pow", "std::exp", "std::log", "std::tanh", "sums", "reduced(")
     return not any(text in source for text in inexact)
 
 
 def trained(cls: Any, setting: Setting, kernel: str, dtype: Any) -> list[Any]:
     rng = np.random.default_rng(0)
-    parameter = Parameter(rng.standard_normal(257).astype(dtype))
+    parameter = Parameter(rng.standard_normal((7, 37)).astype(dtype))
     optimizer = cls([parameter], kernel=kernel, **arguments(setting))
     for _ in range(4):
-        parameter.grad = rng.standard_normal(257).astype(dtype)
+        parameter.grad = rng.standard_normal((7, 37)).astype(dtype)
         optimizer.step()
     return [parameter.data, *optimizer.state[parameter].values()]
 
@@ -69,7 +69,7 @@ def test_random_loops_agree_with_the_oracle_and_with_numpy(count: int, tmp_path:
         setting = Setting(spec, hypers, flags, chance.random() < 0.5)
         dtype = (np.float32, np.float64)[found % 2]
         rng = np.random.default_rng(seed)
-        start, *grads = (rng.standard_normal(3).astype(dtype) for _ in range(3))
+        start, *grads = (rng.standard_normal((2, 3, 2)).astype(dtype) for _ in range(3))
         run = Run(cls, setting, optimize(lower(spec)), start, grads, {})
         for finding in replay(run, ("cpp",)):
             assert finding.comparison.worst <= 1, f"{seed}: {finding}"

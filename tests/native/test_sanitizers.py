@@ -45,7 +45,7 @@ def test_no_sanitizer_finds_anything(sanitizer: str, tmp_path: Path) -> None:
     compiled(tmp_path / "driver", *sanitized(sanitizer))
     done = run(tmp_path / "driver")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["agree"] * 8
+    assert done.stdout.split() == ["agree"] * 10
 
 
 def test_gradients_are_halves_even_where_the_compiler_has_none(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_gradients_are_halves_even_where_the_compiler_has_none(tmp_path: Path) -
     compiled(tmp_path / "driver", "-U__FLT16_MANT_DIG__", *STRICT, *options)
     done = run(tmp_path / "driver")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["agree"] * 6
+    assert done.stdout.split() == ["agree"] * 7
 
 
 #: A bug of each kind: the sanitizer, the header that it is put into, and what stands there then.
@@ -72,13 +72,21 @@ BUGS = {
         *("undefined", "multi_tensor.h"),
         *("% alignof(G) == 0", "% 1 == 0"),
     ),
-    "segments overlap": (
+    "units overlap": (
         *("thread", "phases.h"),
-        *("end = all * (thread + 1) / threads", "end = all * (thread + 2) / threads"),
+        *("end = units * (thread + 1) / threads", "end = units * (thread + 2) / threads"),
     ),
-    "a block goes one too far": (
+    "a piece is always as wide as a block": (
         *("address", "phases.h"),
-        *("end - at < block<T> ? end - at : block<T>", "block<T>"),
+        *("rest < block<T> ? rest : block<T>", "block<T>"),
+    ),
+    "a piece has more rows than are left": (
+        *("address", "phases.h"),
+        *("each < end - row ? each : end - row", "each"),
+    ),
+    "bands share the sums of their columns": (
+        *("thread", "phases.h"),
+        *("(matrix * bands + band) * shape.columns", "matrix * shape.columns"),
     ),
 }
 

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any
 
 from ..rules.calling import call_in_ieee
-from ..rules.rule import NUMBERS, Rule, State, equation_axes
+from ..rules.rule import NUMBERS, Rule, State, equation_axes, matrix_axes
 
 
 def numbers(shape: tuple[int, ...], matrices: str) -> dict[str, float]:
@@ -24,7 +24,7 @@ def numbers(shape: tuple[int, ...], matrices: str) -> dict[str, float]:
     {'ndim': 3.0, 'size': 24.0, 'rows': 3.0, 'columns': 4.0}
     """
     axes = equation_axes(shape, matrices)
-    rows, columns = axes[-2:] if len(axes) >= 2 else (1, math.prod(axes))
+    _, rows, columns = matrix_axes(shape, matrices)
     found = (len(axes), math.prod(axes), rows, columns)
     return dict(zip(NUMBERS, map(float, found), strict=True))
 

@@ -38,6 +38,17 @@ def equation_axes(shape: tuple[int, ...], matrices: str) -> tuple[int, ...]:
     return (math.prod(shape),)
 
 
+def matrix_axes(shape: tuple[int, ...], matrices: str) -> tuple[int, int, int]:
+    """How many matrices equations see in an array, and their rows and columns; a vector is a row.
+
+    >>> matrix_axes((2, 3, 4), "last"), matrix_axes((2, 3, 4), "first"), matrix_axes((5,), "last")
+    ((2, 3, 4), (1, 2, 12), (1, 1, 5))
+    """
+    axes = equation_axes(shape, matrices)
+    rows, columns = axes[-2:] if len(axes) >= 2 else (1, math.prod(axes))
+    return math.prod(axes[:-2]), rows, columns
+
+
 def rate_of(rule: Rule | None) -> str:
     """Under which key groups have their learning rate: as the rule says, else as torch has it."""
     return (rule.rate if rule is not None else None) or "lr"

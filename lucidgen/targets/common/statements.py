@@ -113,9 +113,10 @@ def _names(
         sources = {let.value for let in lets if let.target == target and let.value.is_Symbol}
         for old in sources & set(names) if len(sources) == 1 else ():
             array = program.domains[old] is not Domain.HOST
+            alike = program.domains[old] is program.domains[target]
             unchanged = names[old] == "grad" and old.name not in program.series
             may = target.name not in program.series or unchanged
-            if array and may and old not in lasting and is_free(names[old], target):
+            if array and alike and may and old not in lasting and is_free(names[old], target):
                 names[target] = names[old]
                 break
     return _with_own_names(names)
@@ -151,8 +152,8 @@ def _branches(
             ((c, _run(c, lets, i)) for c in _conditions(guard)), key=lambda item: item[1]
         )
         block = lets[i:run]
-        then = [(let, _inside(g, condition)) for let, g in block if g.implies(condition)]
-        rest = [(let, _inside(g, ~condition)) for let, g in block if not g.implies(condition)]
+        then = [(let, g.within(condition)) for let, g in block if g.implies(condition)]
+        rest = [(let, g.within(~condition)) for let, g in block if not g.implies(condition)]
         out.append(
             _joined(
                 If(
@@ -184,15 +185,6 @@ def _run(condition: Guard, lets: list[tuple[Let, Guard]], start: int) -> int:
 
 def _decides(condition: Guard, guard: Guard) -> bool:
     return not guard.is_always and (guard.implies(condition) or guard.implies(~condition))
-
-
-def _inside(guard: Guard, condition: Guard) -> Guard:
-    """The guard where the condition is known to hold."""
-    if condition.implies(guard):
-        return Guard.always(guard.choices)
-    for name, value in condition.literals or ():
-        guard = guard.given(name, value)
-    return guard
 
 
 def _joined(branch: If) -> If:

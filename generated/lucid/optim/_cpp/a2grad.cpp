@@ -91,11 +91,13 @@ void a2graduni_numbers(Index, Index, void* const* arrays, const T*, const double
 struct a2graduni_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, true, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor, Of::element};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][4] = {
         {false, true, false, false},
         {true, false, false, true},
@@ -188,11 +190,13 @@ void a2gradinc_numbers(Index, Index, void* const* arrays, const T*, const double
 struct a2gradinc_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, true, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor, Of::element};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][4] = {
         {false, true, false, false},
         {true, false, false, true},
@@ -294,11 +298,13 @@ void a2gradexp_numbers(Index, Index, void* const* arrays, const T*, const double
 struct a2gradexp_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, false, true, false, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor, Of::element, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][5] = {
         {false, true, false, false, false},
         {true, false, false, true, false},

@@ -60,11 +60,13 @@ void adai_shares_numbers(Index, Index, void* const* arrays, const T*, const doub
 struct adai_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][3] = {
         {false, false, false},
     };
@@ -183,11 +185,13 @@ void adai_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays, co
 struct adai_pytorch_optimizer_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][3] = {
         {false, false, false},
     };

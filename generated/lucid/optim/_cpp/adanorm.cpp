@@ -111,11 +111,13 @@ void adanorm_numbers(Index, Index, void* const* arrays, const T*, const double* 
 struct adanorm_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, true, false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::tensor, Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::norm};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
         {true, false, true, true, true},
@@ -227,11 +229,13 @@ void adanorm_pytorch_optimizer_numbers(Index, Index, void* const* arrays, const 
 struct adanorm_pytorch_optimizer_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, true, false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::tensor, Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::norm};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
         {true, false, true, true, true},

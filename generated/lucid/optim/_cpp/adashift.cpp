@@ -165,12 +165,15 @@ void adashift_numbers(Index, Index, void* const* arrays, const T*, const double*
 struct adashift_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 13;
-    static constexpr bool is_number[] = {false, false, false, false, false, false, false, false,
-                                         false, false, false, false, false, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::element, Of::element,
+                                   Of::element, Of::element, Of::element, Of::element, Of::element,
+                                   Of::element, Of::element, Of::element, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::largest};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {false, true};
     static constexpr bool stores[][14] = {
         {false, false, false, false, false, false, false, false, false, false, false, false, false,
          false},

@@ -173,13 +173,15 @@ void aida_loop_3(Index size, Index at, void* const* arrays, const T* grad_array,
 struct aida_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total, Reduction::total,
                                                Reduction::total, Reduction::total,
                                                Reduction::total};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 3;
     static constexpr Index known[] = {0, 3, 6, 6};
+    static constexpr Index found = 6;
+    static constexpr bool reads_grad[] = {true, true, true};
     static constexpr bool stores[][4] = {
         {false, true, false, false},
         {false, false, false, false},
@@ -352,13 +354,15 @@ void aida_pytorch_optimizer_loop_3(Index size, Index at, void* const* arrays, co
 struct aida_pytorch_optimizer_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total, Reduction::total,
                                                Reduction::total, Reduction::total,
                                                Reduction::total};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 3;
     static constexpr Index known[] = {0, 3, 6, 6};
+    static constexpr Index found = 6;
+    static constexpr bool reads_grad[] = {true, true, true};
     static constexpr bool stores[][4] = {
         {false, true, false, false},
         {false, false, false, false},

@@ -126,11 +126,13 @@ void amos_numbers(Index, Index, void* const* arrays, const T*, const double* sca
 struct amos_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, true, true, false};
+    static constexpr Of kinds[] = {Of::element, Of::tensor, Of::tensor, Of::element};
     static constexpr Reduction reductions[] = {Reduction::mean};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][4] = {
         {false, false, false, false},
         {true, false, false, true},

@@ -159,12 +159,14 @@ void apollodqn_loop_3(Index size, Index at, void* const* arrays, const T* grad_a
 struct apollodqn_rule {
     static constexpr int choices = 4;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::largest,
                                                Reduction::total, Reduction::total};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 3;
     static constexpr Index known[] = {0, 2, 4, 4};
+    static constexpr Index found = 4;
+    static constexpr bool reads_grad[] = {true, true, true};
     static constexpr bool stores[][4] = {
         {false, false, false, false},
         {false, false, false, false},

@@ -46,11 +46,13 @@ void avagrad_shares_numbers(Index, Index, void* const* arrays, const T*, const d
 struct avagrad_shares_rule {
     static constexpr int choices = 0;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {false};
     static constexpr bool stores[][3] = {
         {false, false, false},
     };
@@ -150,11 +152,13 @@ void avagrad_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays,
 struct avagrad_pytorch_optimizer_shares_rule {
     static constexpr int choices = 0;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {false};
     static constexpr bool stores[][3] = {
         {false, false, false},
     };

@@ -72,11 +72,13 @@ void dadaptadam_shares_numbers(Index, Index, void* const* arrays, const T*, cons
 struct dadaptadam_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, false, false, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
@@ -206,11 +208,13 @@ void dadaptlion_shares_numbers(Index, Index, void* const* arrays, const T*, cons
 struct dadaptlion_shares_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, false, false, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
@@ -332,11 +336,13 @@ void dadaptsgd_shares_1_numbers(Index, Index, void* const* arrays, const T*, con
 struct dadaptsgd_shares_1_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][4] = {
         {false, false, false, false},
     };
@@ -394,11 +400,13 @@ void dadaptsgd_shares_2_numbers(Index, Index, void* const* arrays, const T*, con
 struct dadaptsgd_shares_2_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][3] = {
         {false, false, false},
     };
@@ -540,12 +548,15 @@ void dadaptadagrad_shares_numbers(Index, Index, void* const* arrays, const T*, c
 struct dadaptadagrad_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 5;
-    static constexpr bool is_number[] = {false, false, false, true, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::tensor, Of::tensor,
+                                   Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total,
                                                Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 3};
+    static constexpr Index found = 3;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][6] = {
         {false, false, false, false, false, false},
     };

@@ -79,12 +79,14 @@ void dog_shares_numbers(Index, Index, void* const* arrays, const T*, const doubl
 struct dog_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, false, true, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total,
                                                Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 3};
+    static constexpr Index found = 3;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
@@ -184,11 +186,13 @@ void dowg_shares_numbers(Index, Index, void* const* arrays, const T*, const doub
 struct dowg_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][4] = {
         {false, false, false, false},
     };
@@ -289,11 +293,13 @@ void dowg_optax_shares_numbers(Index, Index, void* const* arrays, const T*, cons
 struct dowg_optax_shares_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][4] = {
         {false, false, false, false},
     };

@@ -149,11 +149,13 @@ void fadam_loop_3(Index size, Index at, void* const* arrays, const T* grad_array
 struct fadam_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::mean, Reduction::mean, Reduction::mean};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 3;
     static constexpr Index known[] = {0, 1, 3, 3};
+    static constexpr Index found = 3;
+    static constexpr bool reads_grad[] = {true, true, true};
     static constexpr bool stores[][3] = {
         {false, false, false},
         {false, true, false},

@@ -69,11 +69,13 @@ void fromage_loop_2(Index size, Index at, void* const* arrays, const T* grad_arr
 struct fromage_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 0;
-    static constexpr bool is_number[] = {false};
+    static constexpr Of kinds[] = {Of::element};
     static constexpr Reduction reductions[] = {Reduction::norm, Reduction::norm};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 2, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][1] = {
         {false},
         {true},

@@ -95,11 +95,13 @@ void lamb_loop_2(Index size, Index at, void* const* arrays, const T*, const doub
 struct lamb_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::norm, Reduction::norm};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 2, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true, false};
     static constexpr bool stores[][3] = {
         {false, true, true},
         {true, false, false},
@@ -199,11 +201,13 @@ void lamb_pytorch_optimizer_loop_2(Index size, Index at, void* const* arrays, co
 struct lamb_pytorch_optimizer_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::norm, Reduction::norm};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 2, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true, false};
     static constexpr bool stores[][3] = {
         {false, true, true},
         {true, false, false},

@@ -89,11 +89,13 @@ void mars_loop_2(Index size, Index at, void* const* arrays, const T* grad_array,
 struct mars_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::norm};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][4] = {
         {false, false, false, false},
         {true, true, true, true},
@@ -181,11 +183,13 @@ void mars_pytorch_optimizer_loop_2(Index size, Index at, void* const* arrays, co
 struct mars_pytorch_optimizer_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::norm};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][4] = {
         {false, false, false, false},
         {true, true, true, true},

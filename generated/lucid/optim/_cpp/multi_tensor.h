@@ -222,6 +222,9 @@ struct Table {
     /// null or where its elements lie in C's order, as strides in numbers of elements.
     const std::uint32_t* streams;
     const Layout* const* places;
+    /// Where the rule works on rows or columns: of each tensor how many matrices it is, and their
+    /// rows and columns.
+    const Index* shapes;
 };
 
 /// How many elements a loop is called for at most, if the rule draws random numbers for them.

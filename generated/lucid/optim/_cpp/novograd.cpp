@@ -115,11 +115,13 @@ void novograd_numbers(Index, Index, void* const* arrays, const T*, const double*
 struct novograd_rule {
     static constexpr int choices = 5;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, true, false};
+    static constexpr Of kinds[] = {Of::element, Of::tensor, Of::element};
     static constexpr Reduction reductions[] = {Reduction::norm};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][3] = {
         {false, false, false},
         {true, false, true},

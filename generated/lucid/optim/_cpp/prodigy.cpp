@@ -69,11 +69,13 @@ void prodigy_shares_numbers(Index, Index, void* const* arrays, const T*, const d
 struct prodigy_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, false, false, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
@@ -196,11 +198,13 @@ void prodigy_pytorch_optimizer_shares_numbers(Index, Index, void* const* arrays,
 struct prodigy_pytorch_optimizer_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, false, false, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
@@ -323,11 +327,13 @@ void prodigy_optax_shares_numbers(Index, Index, void* const* arrays, const T*, c
 struct prodigy_optax_shares_rule {
     static constexpr int choices = 1;
     static constexpr Index states = 4;
-    static constexpr bool is_number[] = {false, false, false, true, true};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::tensor, Of::tensor};
     static constexpr Reduction reductions[] = {Reduction::total, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 1;
     static constexpr Index known[] = {0, 2};
+    static constexpr Index found = 2;
+    static constexpr bool reads_grad[] = {true};
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };

@@ -159,11 +159,13 @@ void sgdsai_numbers(Index, Index, void* const* arrays, const T*, const double* s
 struct sgdsai_rule {
     static constexpr int choices = 5;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, true, false};
+    static constexpr Of kinds[] = {Of::element, Of::tensor, Of::element};
     static constexpr Reduction reductions[] = {Reduction::mean, Reduction::norm, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 3;
     static constexpr Index known[] = {0, 2, 3, 3};
+    static constexpr Index found = 3;
+    static constexpr bool reads_grad[] = {true, true, true};
     static constexpr bool stores[][3] = {
         {false, false, false},
         {false, false, false},
@@ -326,11 +328,13 @@ void sgdsai_pytorch_optimizer_numbers(Index, Index, void* const* arrays, const T
 struct sgdsai_pytorch_optimizer_rule {
     static constexpr int choices = 6;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, true, false};
+    static constexpr Of kinds[] = {Of::element, Of::tensor, Of::element};
     static constexpr Reduction reductions[] = {Reduction::mean, Reduction::norm, Reduction::total};
     static constexpr bool has_numbers = true;
     static constexpr Index loops = 3;
     static constexpr Index known[] = {0, 2, 3, 3};
+    static constexpr Index found = 3;
+    static constexpr bool reads_grad[] = {true, true, true};
     static constexpr bool stores[][3] = {
         {false, false, false},
         {false, false, false},

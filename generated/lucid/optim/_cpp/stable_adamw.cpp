@@ -86,11 +86,13 @@ void stableadamw_loop_2(Index size, Index at, void* const* arrays, const T* grad
 struct stableadamw_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 2;
-    static constexpr bool is_number[] = {false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::mean};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][3] = {
         {false, false, true},
         {true, true, false},

@@ -111,11 +111,13 @@ void cautiousadamw_loop_2(Index size, Index at, void* const* arrays, const T* gr
 struct cautiousadamw_rule {
     static constexpr int choices = 3;
     static constexpr Index states = 3;
-    static constexpr bool is_number[] = {false, false, false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element, Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][4] = {
         {false, true, true, true},
         {true, false, false, false},
@@ -198,11 +200,13 @@ void cautiouslion_loop_2(Index size, Index at, void* const* arrays, const T* gra
 struct cautiouslion_rule {
     static constexpr int choices = 2;
     static constexpr Index states = 1;
-    static constexpr bool is_number[] = {false, false};
+    static constexpr Of kinds[] = {Of::element, Of::element};
     static constexpr Reduction reductions[] = {Reduction::total};
     static constexpr bool has_numbers = false;
     static constexpr Index loops = 2;
     static constexpr Index known[] = {0, 1, 1};
+    static constexpr Index found = 1;
+    static constexpr bool reads_grad[] = {true, true};
     static constexpr bool stores[][2] = {
         {false, false},
         {true, true},

@@ -17,6 +17,7 @@ from lucidgen.runtime.rules.ieee import minimum, sqrt
 from .._numpy import adafactor as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adafactor"
+_CPP = __package__.removesuffix("_rules") + "_cpp.adafactor"
 
 
 def adafactor_scalars(t, lr, beta2_decay, eps1, d, weight_decay):
@@ -125,7 +126,7 @@ _ADAFACTOR = Rule(
     scalars=adafactor_scalars,
     scratch=5,
     numpy=_numpy.adafactor_step,
-    targets={"mlx": _MLX},
+    targets={"mlx": _MLX, "cpp": _CPP},
 )
 ADAFACTOR_RULES = {
     "torch": _ADAFACTOR,

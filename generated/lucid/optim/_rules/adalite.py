@@ -14,6 +14,7 @@ from lucidgen.runtime.rules import Flag, Hyper, Rule, State
 from .._numpy import adalite as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adalite"
+_CPP = __package__.removesuffix("_rules") + "_cpp.adalite"
 
 
 def adalite_scalars(t, lr, beta1, beta2, weight_decay, tau):
@@ -108,6 +109,6 @@ ADALITE_RULES = {
         scalars=adalite_scalars,
         scratch=10,
         numpy=_numpy.adalite_step,
-        targets={"mlx": _MLX},
+        targets={"mlx": _MLX, "cpp": _CPP},
     ),
 }

@@ -14,6 +14,7 @@ from lucidgen.runtime.rules import Flag, Hyper, Rule, State
 from .._numpy import adam_mini as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adam_mini"
+_CPP = __package__.removesuffix("_rules") + "_cpp.adam_mini"
 
 
 def adammini_scalars(t, lr, beta1, beta2, weight_decay):
@@ -89,6 +90,6 @@ ADAMMINI_RULES = {
         scalars=adammini_scalars,
         scratch=2,
         numpy=_numpy.adammini_step,
-        targets={"mlx": _MLX},
+        targets={"mlx": _MLX, "cpp": _CPP},
     ),
 }

@@ -17,6 +17,7 @@ from lucidgen.runtime.rules.ieee import sqrt
 from .._numpy import adamp as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.adamp"
+_CPP = __package__.removesuffix("_rules") + "_cpp.adamp"
 
 
 def adamp_scalars(t, lr, beta1, beta2, delta, columns, size):
@@ -123,7 +124,7 @@ _ADAMP = Rule(
     scalars=adamp_scalars,
     scratch=8,
     numpy=_numpy.adamp_step,
-    targets={"mlx": _MLX},
+    targets={"mlx": _MLX, "cpp": _CPP},
 )
 ADAMP_RULES = {
     "paper": _ADAMP,
@@ -172,6 +173,6 @@ SGDP_RULES = {
         scalars=sgdp_scalars,
         scratch=6,
         numpy=_numpy.sgdp_step,
-        targets={"mlx": _MLX},
+        targets={"mlx": _MLX, "cpp": _CPP},
     ),
 }

@@ -14,6 +14,7 @@ from lucidgen.runtime.rules import Flag, Hyper, Rule, State
 from .._numpy import came as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.came"
+_CPP = __package__.removesuffix("_rules") + "_cpp.came"
 
 
 def came_scalars(lr, beta1, beta2, beta3, d, weight_decay):
@@ -83,6 +84,6 @@ CAME_RULES = {
         scalars=came_scalars,
         scratch=9,
         numpy=_numpy.came_step,
-        targets={"mlx": _MLX},
+        targets={"mlx": _MLX, "cpp": _CPP},
     ),
 }

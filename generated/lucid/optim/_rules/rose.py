@@ -14,6 +14,7 @@ from lucidgen.runtime.rules import Flag, Hyper, Rule
 from .._numpy import rose as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.rose"
+_CPP = __package__.removesuffix("_rules") + "_cpp.rose"
 
 
 def rose_scalars(lr, weight_decay):
@@ -61,6 +62,6 @@ ROSE_RULES = {
         scalars=rose_scalars,
         scratch=4,
         numpy=_numpy.rose_step,
-        targets={"mlx": _MLX},
+        targets={"mlx": _MLX, "cpp": _CPP},
     ),
 }

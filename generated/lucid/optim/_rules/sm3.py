@@ -14,6 +14,7 @@ from lucidgen.runtime.rules import Flag, Hyper, Rule, State
 from .._numpy import sm3 as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.sm3"
+_CPP = __package__.removesuffix("_rules") + "_cpp.sm3"
 
 
 def sm3_scalars(momentum, beta):
@@ -77,6 +78,6 @@ SM3_RULES = {
         scalars=sm3_scalars,
         scratch=5,
         numpy=_numpy.sm3_step,
-        targets={"mlx": _MLX},
+        targets={"mlx": _MLX, "cpp": _CPP},
     ),
 }

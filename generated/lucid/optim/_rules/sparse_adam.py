@@ -15,6 +15,7 @@ from lucidgen.runtime.rules.ieee import sqrt
 from .._numpy import sparse_adam as _numpy
 
 _MLX = __package__.removesuffix("_rules") + "_mlx.sparse_adam"
+_CPP = __package__.removesuffix("_rules") + "_cpp.sparse_adam"
 
 
 def sparseadam_scalars(t, lr, beta1, beta2):
@@ -65,6 +66,6 @@ SPARSEADAM_RULES = {
         scalars=sparseadam_scalars,
         scratch=4,
         numpy=_numpy.sparseadam_step,
-        targets={"mlx": _MLX},
+        targets={"mlx": _MLX, "cpp": _CPP},
     ),
 }

@@ -233,8 +233,8 @@ class Call:
             self.addresses[slot] if slot.seen is None else slot.seen.own[NAME]
             for slot in self.slots
         ]
-        sizes = [w.size for w in self.weights]
-        return Table(self.bucket, found, sizes, "C" * len(sizes))
+        sizes, shapes = [w.size for w in self.weights], [w.shape for w in self.weights]
+        return Table(self.bucket, found, sizes, "C" * len(sizes), shapes)
 
     def run(self) -> None:
         """The step, and what is remembered of it."""

@@ -25,6 +25,7 @@ from ...arrays import TYPES
 from ...cpython import data_offset
 from ...groups.bucket import Bucket, Members
 from ...rules.calling import step_names
+from ...rules.rule import matrix_axes
 from .compiler import Step
 
 _dtype, _strides = attrgetter("dtype"), attrgetter("strides")
@@ -49,6 +50,7 @@ class _Table(ctypes.Structure):
         ("layouts", ctypes.c_void_p),
         ("streams", ctypes.c_void_p),
         ("places", ctypes.c_void_p),
+        ("shapes", ctypes.c_void_p),
     )
 
 
@@ -67,7 +69,7 @@ class Table:
     """What a compiled step is given for the parameters of a bucket, and of those that follow it.
 
     ``arrays`` are the addresses of each one's arrays, w first; ``orders`` say how they lie in
-    memory, and ``shapes``, where they do not all lie in C's order, which shapes they have.
+    memory, and ``shapes`` which shapes they have.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Table:
         addresses: Sequence[tuple[int, ...]],
         sizes: Sequence[int],
         orders: Sequence[str],
-        shapes: Sequence[tuple[int, ...]] = (),
+        shapes: Sequence[tuple[int, ...]],
     ) -> None:
         names = step_names(bucket.settings.rule)[1]
         self.numbers = [name for name in names if name not in bucket.choices]
@@ -98,14 +100,19 @@ class Table:
         self.grads = np.empty(len(sizes), dtype=np.intp)
         self.table = _Table(
             *(len(sizes), self.starts.ctypes.data, self.arrays.ctypes.data),
-            *(self.grads.ctypes.data, data_offset(), None, None, None, None),
+            *(self.grads.ctypes.data, data_offset(), None, None, None, None, None),
         )
         self.streams: Any = None
         self.places: Any = None
-        if bucket.settings.rule.draws and "F" in orders:
+        rule = bucket.settings.rule
+        if rule.draws and "F" in orders:
             found = [self._place(*pair) for pair in zip(orders, shapes, strict=True)]
             self.places = np.array(found, dtype=np.intp)
             self.table.places = self.places.ctypes.data
+        if rule.shaped:
+            axes = [matrix_axes(shape, rule.matrices) for shape in shapes]
+            self.shapes = np.array(axes, dtype=np.int64)
+            self.table.shapes = self.shapes.ctypes.data
 
     def pack(self, bucket: Bucket) -> None:
         """Take the scalars and choices of a bucket."""
