@@ -24,7 +24,7 @@ from lucidgen.paths import specs_folder
 REPEATS = 4
 
 #: The file that is changed. No other reads it.
-CHANGED = "lion.py"
+CHANGED = "yogi.py"
 
 #: The files that a quick run makes do with.
 QUICK = (CHANGED, "sgd.py")

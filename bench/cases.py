@@ -24,21 +24,38 @@ def gpt2_small() -> Shapes:
 
 
 SHAPES: dict[str, Shapes] = {
-    "1 x 10M": ((10_000_000,),),
+    "1 x 10M": ((2_500, 4_000),),
     "200 x 50k": ((200, 250),) * 200,
     "2000 x 1k": ((25, 40),) * 2000,
     "GPT-2 small": gpt2_small(),
 }
 
 #: For a run that shows that everything works, and nothing about speed.
-QUICK: dict[str, Shapes] = {"1 x 100k": ((100_000,),), "20 x 500": ((20, 25),) * 20}
+QUICK: dict[str, Shapes] = {"1 x 100k": ((250, 400),), "20 x 500": ((20, 25),) * 20}
 
-#: The names of arguments are torch's; every rival computes the same update.
+#: The names of arguments are torch's, or ours where it has no such optimizer; every rival computes
+#: the same update, but for those of `OTHERWISE`.
 SETTINGS: dict[str, dict[str, Any]] = {
     "AdamW": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2},
     "SGD": {"lr": 1e-3, "momentum": 0.9},
     "RMSprop": {"lr": 1e-3, "alpha": 0.99, "eps": 1e-8},
     "Lion": {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 1e-2},
+    "LAMB": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-6, "weight_decay": 1e-2},
+    "LARS": {"lr": 1e-1, "momentum": 0.9, "weight_decay": 1e-2, "trust_coefficient": 1e-3},
+    "Adafactor": {"lr": 1e-2, "weight_decay": 0.0},
+    "Prodigy": {"lr": 1.0, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
+}
+
+#: The readings that we take where that of our own class is nobody else's.
+DIALECTS = {"Prodigy": "pytorch_optimizer"}
+
+#: Who reads an optimizer in another way: as much work, to other numbers.
+OTHERWISE = {
+    ("LAMB", "pytorch_optimizer"),
+    ("LARS", "pytorch_optimizer"),
+    ("LARS", "optax jit"),
+    ("Adafactor", "pytorch_optimizer"),
+    ("Adafactor", "optax jit"),
 }
 
 #: So many numbers and more are measured for these optimizers alone.
@@ -50,14 +67,14 @@ OF_LARGE = ("AdamW", "SGD")
 class Case:
     """One optimizer on one list of shapes.
 
-    `reads` and `writes` count the arrays that a step must read and write: what the cost model says.
+    `passes` are the loops of a step in C++: how many arrays each reads and writes, as the compiler
+    says.
     """
 
     title: str
     optimizer: str
     shapes: Shapes
-    reads: int
-    writes: int
+    passes: tuple[tuple[int, int], ...]
 
     def __str__(self) -> str:
         return f"{self.optimizer} on {self.title}"
@@ -73,9 +90,20 @@ class Case:
         return sum(map(prod, self.shapes))
 
     @property
+    def dialect(self) -> dict[str, str]:
+        """The reading that we take, as an argument of our class."""
+        found = DIALECTS.get(self.optimizer)
+        return {"dialect": found} if found else {}
+
+    @property
+    def arrays(self) -> int:
+        """About how many arrays of their size parameters, gradients and states are at most."""
+        return 1 + max(reads for reads, _ in self.passes)
+
+    @property
     def traffic(self) -> int:
         """The bytes that a step must move."""
-        return 4 * self.size * (self.reads + self.writes)
+        return 4 * self.size * sum(map(sum, self.passes))
 
     def as_json(self) -> dict[str, Any]:
         """The fields, for `from_json`."""
@@ -84,4 +112,5 @@ class Case:
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Case:
         """A case from its fields."""
-        return cls(**found | {"shapes": tuple(map(tuple, found["shapes"]))})
+        lists = {name: tuple(map(tuple, found[name])) for name in ("shapes", "passes")}
+        return cls(**found | lists)

@@ -58,7 +58,7 @@ class Contest:
         end = time.monotonic() + seconds
         outcome = Outcome(case)
         # Parameters and states of all rivals at once must leave half of the memory to others.
-        stay = len(self.workers) * case.writes * 4 * case.size < memory() / 2
+        stay = len(self.workers) * case.arrays * 4 * case.size < memory() / 2
         present = self.prepare(outcome) if stay else list(self.workers)
         fewest = FEWEST if stay else FEWEST // IN_ONE_TURN
         rounds, spent = 0, 0.0

@@ -15,14 +15,14 @@ import contest
 import machine
 import results
 import startup
-from cases import LARGE, OF_LARGE, QUICK, SETTINGS, SHAPES, Case
+from cases import DIALECTS, LARGE, OF_LARGE, QUICK, SETTINGS, SHAPES, Case
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from workers import Worker, workers
 
 import lucidgen.optim
 from lucidgen.package.catalog import catalog
-from lucidgen.package.cost import cost_of
+from lucidgen.package.cost import traffic_of
 from lucidgen.runtime.backends.loops import compiler
 
 #: This part of the time may pass until a rival is ready for a case; some compile for minutes.
@@ -96,7 +96,11 @@ def compile_loops(cases: list[Case], console: Console) -> None:
     """Compile our loops for these cases, so that nobody steps without them meanwhile."""
     try:
         for name in dict.fromkeys(case.optimizer for case in cases):
-            compiler.demanded(next(iter(getattr(lucidgen.optim, name).rules.values())), "float32")
+            rules = getattr(lucidgen.optim, name).rules
+            rule = rules[DIALECTS.get(name, next(iter(rules)))]
+            shares = [found.shares for found in rule.rounds if found.shares is not None]
+            for part in (rule, *shares):
+                compiler.demanded(part, "float32")
     except compiler.Unavailable as reason:
         console.print(f"no compiled loops: {reason}", markup=False)
 
@@ -109,17 +113,17 @@ def all_cases(quick: bool) -> list[Case]:
         if not hasattr(lucidgen.optim, optimizer) or (quick and optimizer not in OF_LARGE):
             continue
         for title, of_case in shapes.items():
-            case = Case(title, optimizer, of_case, *traffic(optimizer))
+            case = Case(title, optimizer, of_case, passes(optimizer))
             if case.size < LARGE or optimizer in OF_LARGE:
                 found.append(case)
     return sorted(found, key=lambda case: case.size >= LARGE)
 
 
-def traffic(optimizer: str) -> tuple[int, int]:
-    """How many arrays a step reads and writes, by the cost model."""
-    spec = catalog(None).find(optimizer).spec
+def passes(optimizer: str) -> tuple[tuple[int, int], ...]:
+    """How many arrays each loop of a step reads and writes, as the compiler says."""
+    main = catalog(None).find(optimizer).main
+    spec = main.readings[DIALECTS[optimizer]] if optimizer in DIALECTS else main
     values = SETTINGS[optimizer]
     special = {h.name: h.special for h in spec.hypers if h.special is not None}
     on = {f"use_{name}": values[name] != value for name, value in special.items() if name in values}
-    counted = cost_of(spec, on)
-    return len(counted.reads), len(counted.writes)
+    return tuple((len(loop.reads), len(loop.stores)) for loop in traffic_of(spec, on))

@@ -75,7 +75,8 @@ PROBE = "memory probe"
 OURS_NUMPY = "lucidgen, NumPy: cpp"
 OURS_MLX = "lucidgen, MLX: auto"
 MLX_EAGER, MLX_COMPILED = "mlx.optimizers eager", "mlx.optimizers compiled"
-TORCH_FUSED = "torch fused"
+TORCH_FUSED, TORCH_FOREACH = "torch fused", "torch foreach"
+PYTORCH_OPTIMIZER, OPTAX = "pytorch_optimizer", "optax jit"
 LUCID_NUMPY, LUCID_MLX = "Lucid, NumPy", "Lucid, MLX"
 
 RIVALS = (
@@ -88,9 +89,13 @@ RIVALS = (
     Rival(MLX_EAGER, "of_mlx", ("mlx.optimizers",), "mlx", {"compiled": False}),
     Rival(MLX_COMPILED, "of_mlx", ("mlx.optimizers",), "mlx", {"compiled": True}),
     Rival(TORCH_FUSED, "of_torch", _TORCH, "torch", {"mode": "fused"}),
-    Rival("torch foreach", "of_torch", _TORCH, "torch", {"mode": "foreach"}),
+    Rival(TORCH_FOREACH, "of_torch", _TORCH, "torch", {"mode": "foreach"}),
     Rival("torch compile", "of_torch", _TORCH, "torch", {"mode": "compile"}, True),
-    Rival("optax jit", "of_optax", _OPTAX, "optax"),
+    Rival(
+        *(PYTORCH_OPTIMIZER, "of_pytorch_optimizer"),
+        *((*_TORCH, "pytorch_optimizer"), "pytorch_optimizer"),
+    ),
+    Rival(OPTAX, "of_optax", _OPTAX, "optax"),
     Rival(LUCID_NUMPY, "of_lucid", _LUCID, "lucid-dl", {"device": "cpu"}),
     Rival(LUCID_MLX, "of_lucid", _LUCID, "lucid-dl", {"device": "gpu"}),
 )

@@ -14,6 +14,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 
 
 def transformation(name: str, settings: dict[str, Any]) -> Any:
@@ -23,6 +24,12 @@ def transformation(name: str, settings: dict[str, Any]) -> Any:
         settings["b1"], settings["b2"] = settings.pop("betas")
     if name == "RMSprop":
         settings["decay"], settings["eps_in_sqrt"] = settings.pop("alpha"), False
+    if name == "Prodigy":
+        settings["betas"] = settings.pop("b1"), settings.pop("b2")
+        return optax.contrib.prodigy(**settings)
+    if name == "Adafactor":
+        settings["weight_decay_rate"] = settings.pop("weight_decay")
+        settings["min_dim_size_to_factor"] = 2
     return getattr(optax, name.lower())(**settings)
 
 

@@ -16,7 +16,7 @@ class Steps:
     def __init__(self, case: Case, weights: list[Any], kernel: str) -> None:
         self.parameters = [lucidgen.Parameter(self.array(value)) for value in weights]
         made = getattr(lucidgen.optim, case.optimizer)
-        self.optimizer = made(self.parameters, kernel=kernel, **case.settings)
+        self.optimizer = made(self.parameters, kernel=kernel, **case.settings, **case.dialect)
 
     def array(self, values: Any) -> Any:
         return values.copy()

@@ -18,32 +18,37 @@ SOURCE = Path(__file__).with_name("probe.cpp")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-shared")
 
 
-def library(updated: int) -> Any:
+def library(reads: int, writes: int) -> Any:
     """The compiled probe; the compiler is the one that CXX names, or c++."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "probe.so"
         compiler = shlex.split(os.environ.get("CXX", "c++"))
-        command = [*compiler, *FLAGS, f"-DUPDATED={updated}", str(SOURCE), "-o", str(target)]
-        subprocess.run(command, check=True)
+        defines = [f"-DREADS={reads}", f"-DWRITES={writes}"]
+        subprocess.run([*compiler, *FLAGS, *defines, str(SOURCE), "-o", str(target)], check=True)
         return ctypes.CDLL(str(target))
 
 
 class Steps:
     def __init__(self, case: Case) -> None:
-        # What is written is also read, and the gradient is the one array that is only read.
-        if case.reads != case.writes + 1:
-            raise ValueError(f"no probe reads {case.reads} arrays and writes {case.writes}")
+        if any(writes > reads for reads, writes in case.passes):
+            raise ValueError("what a probe writes it also reads")
         self.size = case.size
-        self.updated = [np.zeros(self.size, np.float32) for _ in range(case.writes)]
-        self.call = library(case.writes).probe
+        self.calls = [(library(*pair).probe, pair[0]) for pair in case.passes]
+        self.kept = [np.zeros(self.size, np.float32) for _ in range(case.arrays - 2)]
         self.grad: Any = None
 
     def give(self, gradients: Iterable[Any]) -> None:
         self.grad = np.ones(self.size, np.float32)
 
     def step(self) -> None:
-        pointers = (ctypes.c_void_p * len(self.updated))(*(a.ctypes.data for a in self.updated))
-        self.call(ctypes.c_longlong(self.size), pointers, ctypes.c_void_p(self.grad.ctypes.data))
+        # The gradient comes last: a loop changes the first arrays that it reads.
+        arrays = [*self.kept, self.grad]
+        for call, reads in self.calls:
+            used = arrays[-reads:]
+            call(
+                ctypes.c_longlong(self.size),
+                (ctypes.c_void_p * reads)(*(a.ctypes.data for a in used)),
+            )
 
     def drop(self) -> None:
         self.grad = None

@@ -206,7 +206,7 @@ def diff(
     with reported():
         from ..package.catalog import catalog
 
-        known = catalog(specs)
+        known = catalog(specs, named=[a, b])
         left, right = known.find(a), known.find(b)
         from .describe import differences  # SymPy is there now, see `catalog`
 
@@ -248,7 +248,7 @@ def new(
         path = specs / file_name(name)
         if path.exists():
             raise Failure(f"{path} exists already; remove it, or choose another name")
-        text = new_spec(name, catalog(None).find(base) if base else None)
+        text = new_spec(name, catalog(None, named=[base]).find(base) if base else None)
         replace_files(specs, {path.name: text})
         built_in = specs.resolve() in spec_folders(specs_folder())
         folder = "" if built_in else f" --specs {shlex.quote(str(specs))}"

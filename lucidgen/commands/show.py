@@ -60,7 +60,7 @@ def show(
             raise WrongUsage("--latex is for the equations; leave out --stage")
         from ..package.catalog import catalog
 
-        known = catalog(specs)
+        known = catalog(specs, named=[name])
         from . import describe  # SymPy is there now, see `catalog`
 
         schedule = known.find_schedule(name)

@@ -49,7 +49,7 @@ def verify(
         from ..package.catalog import catalog
 
         registry.check([target])
-        entry = catalog(specs).find(name)
+        entry = catalog(specs, named=[name]).find(name)
         chosen = registry.load(target)
         out = console()
         failed, passed = [], 0

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, count
 from typing import Any
 
@@ -126,6 +126,7 @@ class Parts:
     before: Mapping[Series, str]
 
 
+@lru_cache(maxsize=64)
 def split(spec: OptimizerSpec) -> Parts | None:
     """The parts of a sound spec; None if it reduces over no group.
 

@@ -79,7 +79,8 @@ def build(job: Job) -> Outcome:
     paths = spec_paths(job.specs)
     if _is_up_to_date(job, paths):
         return Outcome()
-    plan, manifest = _compile(job, paths)
+    with Workers() as workers:
+        plan, manifest = _compile(job, paths, workers)
     written, removed = replace_files(job.out, plan.files, plan.extra)
     manifest.save(job.out, job.kind)
     return Outcome(written, removed, plan.classes)
@@ -90,7 +91,8 @@ def check(job: Job) -> list[Difference]:
     paths = spec_paths(job.specs)
     if _is_up_to_date(job, paths):
         return []
-    plan, _ = _compile(job, paths)
+    with Workers() as workers:
+        plan, _ = _compile(job, paths, workers)
     found = []
     for path, after in sorted(plan.files.items()):
         before = _text(job.out / path)
@@ -192,8 +194,11 @@ def _is_up_to_date(job: Job, paths: Sequence[Path]) -> bool:
 # Compiling
 
 
-def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
+def _compile(job: Job, paths: Sequence[Path], workers: Workers) -> tuple[Plan, Manifest]:
     """All files of the package, and the record of what they were made from."""
+    before = Manifest.of(job.out, job.kind)
+    if {path.stem for path in paths} >= before.modules.keys():  # else something may only go
+        workers.start_ahead()
     foreign = _foreign(job.out)
     if foreign and not job.replace:
         shown = ", ".join(foreign[:5]) + (", ..." if len(foreign) > 5 else "")
@@ -203,12 +208,11 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
             "remove them"
         )
     inputs, on_disk = inputs_digests(job.specs, paths), _on_disk(job.out)
-    before = Manifest.of(job.out, job.kind)
     fresh = before.fresh(inputs, on_disk)
     from . import render
 
     runtime = render.OWN_RUNTIME if job.self_contained else render.RUNTIME
-    modules, others = _compiled(job, paths, fresh, runtime)
+    modules, others = _compiled(job, paths, fresh, runtime, workers)
     # Where a module only goes, what is the same in every package needs no target to be loaded.
     fixed = {p: d for p, d in before.shared.items() if p not in render.LISTINGS and not modules}
     if any(on_disk.get(path) != made for path, made in fixed.items()):
@@ -232,18 +236,17 @@ def _compile(job: Job, paths: Sequence[Path]) -> tuple[Plan, Manifest]:
 
 
 def _compiled(
-    job: Job, paths: Sequence[Path], fresh: Collection[str], runtime: str
+    job: Job, paths: Sequence[Path], fresh: Collection[str], runtime: str, workers: Workers
 ) -> tuple[list[Rendered], Mapping[str, Sequence[str]]]:
     """The modules that must be made, compiled, and those that stay, with their classes."""
-    with Workers() as workers:
-        files = _files(job, paths, fresh, workers)
-        stems = {path.stem for path in files}
-        others = {
-            module: names
-            for module, names in _modules(job.out).items()
-            if _stem(module) not in stems and (job.names or _stem(module) in fresh)
-        }
-        answers = workers.answers([Task(path, runtime, job.targets, job.specs) for path in files])
+    files = _files(job, paths, fresh, workers)
+    stems = {path.stem for path in files}
+    others = {
+        module: names
+        for module, names in _modules(job.out).items()
+        if _stem(module) not in stems and (job.names or _stem(module) in fresh)
+    }
+    answers = workers.answers([Task(path, runtime, job.targets, job.specs) for path in files])
     findings = [*(found for answer in answers.values() for found in answer.findings)]
     findings += clashes(answers, others)
     if findings:

@@ -7,6 +7,7 @@ loaded by the first catalog, while processes run what an author has written.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -64,10 +65,12 @@ class Catalog:
     error: SpecError | None
 
     @classmethod
-    def of(cls, *folders: Path) -> Catalog:
-        """Read the spec files of the folders."""
+    def of(cls, *folders: Path, named: Sequence[str] = ()) -> Catalog:
+        """Read the spec files of the folders; of the built-in ones those that have these names."""
         paths = {folder: spec_paths(folder) for folder in (path.resolve() for path in folders)}
         built_in = specs_folder().resolve()
+        if built_in in paths and named:
+            paths[built_in] = _naming(paths[built_in], named)
         own = [folder for folder in paths if folder != built_in]
         fatal = _fatal([Task(path, folder=folder) for folder in own for path in paths[folder]])
         from ..spec.errors import SpecError
@@ -136,6 +139,22 @@ class Catalog:
         )
 
 
+def _naming(paths: list[Path], names: Sequence[str]) -> list[Path]:
+    """The spec files in which one of these classes can be defined; all of them if none can.
+
+    Reading and checking a file takes a tenth of a second, and whoever names a class waits for it.
+    """
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    found: set[Path] = set()
+    for name in (name.partition(":")[0] for name in names):
+        quoted = re.compile(f'"{re.escape(name)}"', re.IGNORECASE)
+        having = {path for path, text in texts.items() if quoted.search(text)}
+        if not having:
+            return paths
+        found |= having
+    return [path for path in paths if path in found]
+
+
 def _fatal(tasks: Sequence[Task]) -> Mapping[Path, Answer]:
     """The authors' files that this process must not read, since they would end it.
 
@@ -161,7 +180,11 @@ def _in_dialect(entry: Entry, reading: str) -> Entry:
     return Entry(entry.file, entry.main, readings[reading], reading)
 
 
-def catalog(specs: Path | None, *, built_in: bool = True) -> Catalog:
-    """The optimizers of an author's folder, with the built-in ones behind them."""
+def catalog(specs: Path | None, *, built_in: bool = True, named: Sequence[str] = ()) -> Catalog:
+    """The optimizers of an author's folder, with the built-in ones behind them.
+
+    Of these there are those of some names at least, if such are given.
+    """
     own = [specs.absolute()] if specs else []
-    return Catalog.of(*own, *([specs_folder()] if built_in or not own else []))
+    folders = [*own, *([specs_folder()] if built_in or not own else [])]
+    return Catalog.of(*folders, named=named)

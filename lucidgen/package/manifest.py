@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -50,7 +50,12 @@ class Source:
     @cached_property
     def words(self) -> frozenset[str]:
         """All names that occur in it."""
-        return frozenset(re.findall(r"\w+", self._content.decode(errors="replace")))
+        return _words(self._content)
+
+
+@lru_cache(maxsize=512)  # files are read again within a build, to see that they have not changed
+def _words(content: bytes) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", content.decode(errors="replace")))
 
 
 def inputs_digests(folder: Path, specs: Iterable[Path]) -> dict[str, str]:

@@ -98,6 +98,7 @@ class Workers:
         self._lock = threading.Lock()
         self._started: list[_Worker] = []
         self._idle: deque[_Worker] = deque()
+        self._coming: deque[_Worker] = deque()
         self._ended = False
 
     def __enter__(self) -> Workers:
@@ -112,6 +113,12 @@ class Workers:
         self._kill()
         for worker in self._started:
             worker.end()
+
+    def start_ahead(self) -> None:
+        """Let a process start now that will be asked soon."""
+        if self._jobs and sys.executable:
+            with suppress(_Unstarted):
+                self._coming.append(self._begun())
 
     def answers(self, tasks: Sequence[Task]) -> dict[Path, Answer]:
         """What becomes of each spec file, by path, in the order of the tasks."""
@@ -176,12 +183,19 @@ class Workers:
             # It may have ended of what an earlier file has begun: a fresh process tells.
 
     def _start(self) -> _Worker:
+        try:
+            worker = self._coming.pop()
+        except IndexError:
+            worker = self._begun()
+        worker.wait_until_ready()
+        return worker
+
+    def _begun(self) -> _Worker:
         with self._lock:
             if self._ended:
                 raise _Unstarted
             worker = _Worker()
             self._started.append(worker)
-        worker.wait_until_ready()
         return worker
 
     def _kill(self) -> None:

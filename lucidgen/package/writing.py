@@ -40,10 +40,12 @@ def package_paths(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         return []
-    ours = (RULES, SCHEDULERS, RUNTIME, *(f"_{name}" for name in registry.names()))
-    found = [path for path in folder.iterdir() if path.suffix == ".py"]
-    found += [path for name in ours for path in (folder / name).rglob("*")]
-    return sorted(p.relative_to(folder) for p in found if p.suffix != ".pyc" and p.is_file())
+    found = [path.name for path in os.scandir(folder) if path.name.endswith(".py")]
+    for name in (RULES, SCHEDULERS, RUNTIME, *(f"_{name}" for name in registry.names())):
+        for place, _, files in os.walk(folder / name):
+            inside = os.path.relpath(place, folder)
+            found += [os.path.join(inside, file) for file in files if not file.endswith(".pyc")]
+    return sorted(Path(path) for path in found if (folder / path).is_file())
 
 
 def replace_files(

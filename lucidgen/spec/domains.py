@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum, Flag, auto
-from functools import cache, cached_property, reduce
+from functools import cache, cached_property, lru_cache, reduce
 
 import sympy
 
@@ -125,6 +125,11 @@ def infer_domains(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:
     >>> found["mu_product"].value, found["m"].value
     ('scalar', 'element')
     """
+    return dict(_inferred(spec))
+
+
+@lru_cache(maxsize=256)  # asked for by every check, and by most of what follows
+def _inferred(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:
     names: dict[str, Domain] = {"grad": Domain.ELEMENT, "w": Domain.ELEMENT}
     if isinstance(spec, OptimizerSpec):
         names |= spec.known_domains

@@ -260,9 +260,9 @@ class Author:
         has_groups = self.pick([False, False, True])
         if has_groups:
             self.define_of_group("d", equations)
-        # What sums over a group need cannot be drawn.
+        # What sums over a group need cannot be drawn: specs in which it is are not legal.
         kinds = [(), (), (), (normal,), (uniform,), (normal, uniform)]
-        for draw in () if has_groups else self.pick(kinds):
+        for draw in self.pick(kinds):
             noise = series(f"{draw.__name__}_noise")
             equations.append(Eq(noise[t], draw()))
             self.elements += [noise[t], noise[t - 1]]

@@ -85,7 +85,8 @@ def shown(reading: Entry, target: str = "numpy") -> frozenset[Hashable]:
     found = features(reading.spec, program_of(reading.spec))
     if target in ("numpy", "mlx"):
         return found
-    return done_for(("tensor", "element") if target == "cpp" else ("element",), found)
+    domains = ("tensor", "matrix", "row", "column", "element") if target == "cpp" else ("element",)
+    return done_for(domains, found)
 
 
 @cache

@@ -26,6 +26,9 @@ READINGS = [p for p in sample("cpp") if not rule_of(*p.values).elementwise]
 #: The last are large enough for several threads to share them; not all of their blocks are whole.
 SHAPES = [(), (1,), (0, 3), (3, 0), (33, 65), (1_100, 3), (70_000,), (2, 2_100, 33), (65, 2_100)]
 
+#: Those that make do for what half types add: elements, numbers, rows and columns.
+STAGED = ("Adafactor", "Adalite", "FAdam")
+
 Arrays = list[np.ndarray[Any, Any]]
 
 
@@ -57,9 +60,15 @@ def assert_same(ours: Arrays, theirs: Arrays) -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", [np.float32, np.float16, pytest.param(np.float64, marks=pytest.mark.complete)]
+    ("reading", "dtype"),
+    [
+        pytest.param(*p.values, dtype, marks=marks, id=f"{p.id}-{dtype.__name__}")
+        for p in READINGS
+        for dtype in (np.float32, np.float64, np.float16)
+        for few in [dtype is np.float32 or (dtype is np.float16 and p.id in STAGED)]
+        for marks in [p.marks if few else pytest.mark.complete]
+    ],
 )
-@pytest.mark.parametrize("reading", READINGS)
 def test_the_number_of_threads_makes_no_difference(
     reading: Entry, dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from readings import sampled
 
 from lucidgen.runtime.backends.loops import compiler
 
@@ -91,7 +92,11 @@ BUGS = {
 }
 
 
-@pytest.mark.parametrize("bug", BUGS)
+#: Those that `make test` puts in.
+SOME = ("a thread goes one too far", "units overlap", "a piece has more rows than are left")
+
+
+@pytest.mark.parametrize("bug", sampled((*BUGS,), SOME, str))
 def test_a_sanitizer_finds_a_bug_put_in(bug: str, tmp_path: Path) -> None:
     sanitizer, name, before, after = BUGS[bug]
     folder = tmp_path / "sources"
