@@ -234,8 +234,8 @@ def test_show_says_phase_by_phase_what_a_rule_with_rows_and_columns_costs(tmp_pa
         "           as loops in C++:",
         "           1. reads grad; finds rowmean_square_grad, columnmean_square_grad",
         "           2. reads w, grad; stores w",
-        "              4 arrays are read or written, 16 bytes in float32; nothing is kept for a later "
-        "loop",
+        "              4 arrays are read or written, 16 bytes in float32; "
+        "nothing is kept for a later loop",
     ]
 
 
