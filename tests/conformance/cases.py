@@ -59,7 +59,7 @@ PARAMETERS = (
 
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
-WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam", "Amos")
+WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam", "Amos", "Gravity")
 WITHOUT_DECAY += ("AdaShift", "A2GradUni", "A2GradInc", "A2GradExp")
 WITHOUT_RATE = ("A2GradUni", "A2GradInc", "A2GradExp")  # nor a learning rate
 # The gradients of these lack rows.

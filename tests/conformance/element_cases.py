@@ -22,6 +22,7 @@ DIALECTS = {
     "EXAdam": "paper",
     "FTRL": "paper",
     "Grams": "paper",
+    "Gravity": "pytorch_optimizer",
     "Kate": "paper",
     "LaProp": "pytorch_optimizer",
     "MARS": "pytorch_optimizer",
@@ -89,6 +90,8 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"lambda_1": 0.01},
     ),
     "Grams": ({**ADAM, "eps": 1e-6}, {"betas": (0.9, 0.99)}, OTHER),
+    # Without the random start, whose numbers are the library's own.
+    "Gravity": ({"lr": 0.01, "alpha": 0.0}, {"beta": 0.5}, {"beta": 0.99}),
     "Kate": ({"lr": 0.01, "eps": 1e-8}, {"delta": 0.1, "eps": 1e-4}, {"delta": 1.0}),
     "LaProp": ({**ADAM, "eps": 1e-15}, {"betas": (0.9, 0.99), "eps": 1e-6}, OTHER),
     "MARS": (

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .fromage import Fromage
     from .ftrl import FTRL, Ftrl
     from .grams import Grams
+    from .gravity import Gravity
     from .kate import KATE, Kate
     from .lamb import LAMB
     from .laprop import LaProp
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from .sparse_adam import SparseAdam
     from .srmm import SRMM
     from .stable_adamw import StableAdamW
+    from .swats import SWATS
     from .tiger import Tiger
     from .transforms import CautiousAdamW, CautiousLion, NoisySGD
     from .vsgd import VSGD
@@ -104,6 +106,7 @@ __all__ = [
     "SGLD",
     "SM3",
     "SRMM",
+    "SWATS",
     "VSGD",
     "A2GradExp",
     "A2GradInc",
@@ -152,6 +155,7 @@ __all__ = [
     "Fromage",
     "Ftrl",
     "Grams",
+    "Gravity",
     "Kate",
     "LaProp",
     "Lion",
@@ -220,6 +224,7 @@ _MODULES = {
     ".fromage": ["Fromage"],
     ".ftrl": ["FTRL", "Ftrl"],
     ".grams": ["Grams"],
+    ".gravity": ["Gravity"],
     ".kate": ["KATE", "Kate"],
     ".lamb": ["LAMB"],
     ".laprop": ["LaProp"],
@@ -249,6 +254,7 @@ _MODULES = {
     ".sparse_adam": ["SparseAdam"],
     ".srmm": ["SRMM"],
     ".stable_adamw": ["StableAdamW"],
+    ".swats": ["SWATS"],
     ".tiger": ["Tiger"],
     ".transforms": ["CautiousAdamW", "CautiousLion", "NoisySGD"],
     ".vsgd": ["VSGD"],
