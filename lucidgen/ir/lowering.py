@@ -448,25 +448,41 @@ class Lowering:
         return value
 
     def check_number(self, value: sympy.Basic, guard: Guard, note: tuple[int, ...]) -> None:
-        """Refuse what a special value makes infinite or undefined."""
+        """Refuse what a special value, or any other choice, makes infinite or undefined."""
         if not value.has(*NO_NUMBERS):
             return
         off = [pair for name, pair in self.specials.items() if guard.implies(~self.literal(name))]
-        said = ", ".join(f"{hyper} = {special}" for hyper, special in off)
-        hyper = off[0][0] if off else "x"
+        hyper = off[0][0] if off else None
         read = map(self.spec.numbered, note)
         equation = next((e for e in read if hyper in e.symbols), self.spec.numbered(note[-1]))
+        if off:
+            said = ", ".join(f"{name} = {special}" for name, special in off)
+            what = f"with {said}, its special value"
+            remedy = (
+                f"Write when({hyper}, a, b), with b for that value, or declare {hyper} without "
+                f"special=."
+            )
+        else:
+            what = f"where {self.said(guard)}"
+            remedy = "Write when(..., a, b), with a number for that case."
         raise SpecError(
             [
                 Problem(
                     equation.location,
-                    f"the right side is infinite or undefined with {said}, its special value",
-                    f"Write when({hyper}, a, b), with b for that value, or declare {hyper} without "
-                    f"special=.",
+                    f"the right side is infinite or undefined {what}",
+                    remedy,
                     str(equation),
                 )
             ]
         )
+
+    def said(self, guard: Guard) -> str:
+        """A guard in the words of the spec."""
+        if not guard.literals:
+            return str(guard)
+        asked = {**self.shapes, **self.conditions}
+        parts = ((asked.get(name, name), holds) for name, holds in guard.literals)
+        return " and ".join(str(part) if holds else f"not {part}" for part, holds in parts)
 
     def smallest(
         self, expr: sympy.Expr, name: str

@@ -18,6 +18,7 @@ from lucidgen.spec import (
     Max,
     OptimizerSpec,
     SpecError,
+    columns,
     flag,
     grad,
     hyper,
@@ -220,6 +221,21 @@ def test_what_a_special_value_makes_infinite_is_said_with_its_equation(update: A
     (problem,) = said.value.problems
     assert problem.equation == str(equations[0])
     assert "Write when(decay, a, b)" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (rows > columns, "rows > columns"),
+        (fast, "fast"),
+        ((rows > columns) & fast, "rows > columns and fast"),
+    ],
+)
+def test_what_is_no_number_in_a_case_is_refused_with_the_case(case: sympy.Basic, said: str) -> None:
+    step = Eq(w[t], w[t - 1] - lr * sqrt(when(case, -1, 2)) * grad[t])
+    arguments = (lr, fast) if fast in case.free_symbols else (lr,)
+    with pytest.raises(SpecError, match=f"infinite or undefined where {said}\n"):
+        lower(OptimizerSpec("Negative", arguments, (step,)))
 
 
 def test_what_a_condition_keeps_from_a_special_value_may_divide_by_it() -> None:

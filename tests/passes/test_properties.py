@@ -56,6 +56,7 @@ def specs(draw: st.DrawFn) -> OptimizerSpec:
     try:
         spec = random_spec(random.Random(seed).choice)
         check(spec)
+        lower(spec)  # finds roots of what a case makes negative
     except (SpecError, ValueError):  # SymPy knows no Max of a constant and norm(0)
         assume(False)
     return spec
