@@ -56,6 +56,9 @@ OTHERWISE = {
     ("LARS", "optax jit"),
     ("Adafactor", "pytorch_optimizer"),
     ("Adafactor", "optax jit"),
+    ("Adafactor", "mlx.optimizers eager"),
+    ("Adafactor", "mlx.optimizers compiled"),
+    ("Prodigy", "optax jit"),
 }
 
 #: So many numbers and more are measured for these optimizers alone.

@@ -44,7 +44,8 @@ class Steps:
 
         self.update = update
         self.arrays = [jnp.array(value) for value in weights]
-        self.state = rule.init(self.arrays)
+        # Each array of the state is its own: what is donated twice is refused.
+        self.state = jax.tree.map(jnp.copy, rule.init(self.arrays))
         self.gradients: list[Any] = []
 
     def give(self, gradients: Iterable[Any]) -> None:

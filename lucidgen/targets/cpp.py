@@ -133,7 +133,7 @@ class Sum:
     @property
     def nothing(self) -> str:
         """What it begins as."""
-        return "-HUGE_VAL" if self.kind == "largest" else "0"
+        return "real(-HUGE_VAL)" if self.kind == "largest" else "real(0)"
 
     @property
     def condition(self) -> str:
@@ -267,11 +267,12 @@ class _LoopPrinter(CppPrinter):
         """What a statement does to a variable."""
         if name not in self.sums:
             return super().assigned(name, value)
-        made = self.sums[name]
-        to = f"{made.array}[column]" if made.leaves is Domain.COLUMN else name
+        made, term = self.sums[name], self.print(value)
+        if made.leaves is Domain.COLUMN:
+            name, term = f"{made.array}[column]", f"double({term})"
         if made.kind == "largest":
-            return f"{to} = lucidgen::maximum({to}, double({self.print(value)}))"
-        return f"{to} += double({self.print(value)})"
+            return f"{name} = lucidgen::maximum({name}, {term})"
+        return f"{name} += {term}"
 
 
 def loops(program: Program) -> Loops:

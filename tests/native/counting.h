@@ -30,7 +30,7 @@ struct Counted {
     explicit Counted(int) {}
     explicit Counted(double) {}
     explicit Counted(Stored) { ++counts["read"]; }
-    explicit operator double() const { return 0; }  // as a term of a sum
+    explicit operator double() const { return 0; }
     Counted(bool) {}  // a condition that is kept is a number, too
     explicit operator bool() const { return true; }
 };
@@ -70,6 +70,7 @@ inline bool compare(const char* name) {
 }
 
 inline Counted operator+(Counted, Counted) { return count("add"); }
+inline Counted& operator+=(Counted& sum, Counted) { return sum; }  // as a term of a sum
 inline Counted operator-(Counted, Counted) { return count("sub"); }
 inline Counted operator*(Counted, Counted) { return count("mul"); }
 inline Counted operator/(Counted, Counted) { return count("div"); }
@@ -84,6 +85,20 @@ inline Counted maximum(Counted, Counted) { return count("maximum"); }
 inline Counted minimum(Counted, Counted) { return count("minimum"); }
 inline Counted sign(Counted) { return count("sign"); }
 
+/// What a rule that draws is told of the elements, behind its arrays; nothing for others.
+template <typename Rule, bool = draws<Rule>>
+struct ElementsOf {
+    explicit ElementsOf(const std::uint32_t*) {}
+    void put(void**) const {}
+};
+template <typename Rule>
+struct ElementsOf<Rule, true> {
+    mutable typename Rule::Elements elements;
+
+    explicit ElementsOf(const std::uint32_t* stream) : elements{stream, nullptr, 0} {}
+    void put(void** place) const { *place = &elements; }
+};
+
 /// Prints what one step on one element does.
 template <typename Rule>
 void run(const int* choices) {
@@ -94,14 +109,10 @@ void run(const int* choices) {
         pointers[k] = arrays + k;
     }
     counts.clear();
-    if constexpr (draws<Rule>) {
-        const std::uint32_t stream[4] = {};
-        typename Rule::Elements elements{stream, nullptr, 0};
-        pointers[1 + Rule::states] = &elements;
-        chosen<Rule, Stored>(choices)(1, 0, pointers, &grad, scalars);
-    } else {
-        chosen<Rule, Stored>(choices)(1, 0, pointers, &grad, scalars);
-    }
+    const std::uint32_t stream[4] = {};
+    const ElementsOf<Rule> elements(stream);
+    elements.put(pointers + 1 + Rule::states);
+    chosen<Rule, Stored>(choices)(1, 0, pointers, &grad, scalars);
     for (const auto& [name, number] : counts) {
         std::printf("%s %d ", name.c_str(), number);
     }
@@ -120,9 +131,12 @@ void run_phases(const int* choices) {
     }
     const Margins margins;
     Counted found[32];
+    const std::uint32_t stream[4] = {};
+    const ElementsOf<Rule> elements(stream);
     for (int k = 0; k < 16; ++k) {
         pointers[k] = arrays + k;
     }
+    elements.put(pointers + 1 + Rule::states);
     for (Index loop = 0; loop < Rule::loops; ++loop) {
         int reads = 0, writes = 0;
         for (Index size = 0; size < 2; ++size) {  // what is done before the elements is left out

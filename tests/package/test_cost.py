@@ -276,6 +276,7 @@ def test_loops_with_phases_read_and_write_what_is_said_of_them(
             lines.append(call("run_phases", rule, on))
             chosen = {name: on[name] for name in program.choices}
             missing = {o.before for o in program.outputs if not o.live.holds(chosen)}
+            missing |= {drawn.symbol for drawn in program.drawn}  # made before the loop
             wanted = []
             for loop in of_elements:
                 stored = {store.before for store in loop.stores} - missing

@@ -22,7 +22,7 @@ void a2graduni_loop_1(Index size, Index at, void* const* arrays, const T* grad_a
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real g_mean_scale = real(scalars[2]);
-    double total_square_grad_minus_g_mean_sum = 0;
+    real total_square_grad_minus_g_mean_sum = real(0);
 #pragma omp simd reduction(+ : total_square_grad_minus_g_mean_sum)
     for (Index i = 0; i < size; ++i) {
         real g_mean = real(g_mean_array[i]);
@@ -33,10 +33,10 @@ void a2graduni_loop_1(Index size, Index at, void* const* arrays, const T* grad_a
         }
         g_mean = g_mean + g_mean_scale * (grad - g_mean);  // (1)
         real grad_minus_g_mean = grad - g_mean;  // (2)(3)
-        total_square_grad_minus_g_mean_sum += double(grad_minus_g_mean * grad_minus_g_mean);
+        total_square_grad_minus_g_mean_sum += grad_minus_g_mean * grad_minus_g_mean;
         g_mean_array[i] = T(g_mean);
     }
-    sums[0] = total_square_grad_minus_g_mean_sum;
+    sums[0] = double(total_square_grad_minus_g_mean_sum);
 }
 
 /// A2GradUni, loop 2 of 2: w, x.
@@ -119,7 +119,7 @@ void a2gradinc_loop_1(Index size, Index at, void* const* arrays, const T* grad_a
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real g_mean_scale = real(scalars[2]);
-    double total_square_grad_minus_g_mean_sum = 0;
+    real total_square_grad_minus_g_mean_sum = real(0);
 #pragma omp simd reduction(+ : total_square_grad_minus_g_mean_sum)
     for (Index i = 0; i < size; ++i) {
         real g_mean = real(g_mean_array[i]);
@@ -130,10 +130,10 @@ void a2gradinc_loop_1(Index size, Index at, void* const* arrays, const T* grad_a
         }
         g_mean = g_mean + g_mean_scale * (grad - g_mean);  // (1)
         real grad_minus_g_mean = grad - g_mean;  // (2)(3)
-        total_square_grad_minus_g_mean_sum += double(grad_minus_g_mean * grad_minus_g_mean);
+        total_square_grad_minus_g_mean_sum += grad_minus_g_mean * grad_minus_g_mean;
         g_mean_array[i] = T(g_mean);
     }
-    sums[0] = total_square_grad_minus_g_mean_sum;
+    sums[0] = double(total_square_grad_minus_g_mean_sum);
 }
 
 /// A2GradInc, loop 2 of 2: w, x.
@@ -218,7 +218,7 @@ void a2gradexp_loop_1(Index size, Index at, void* const* arrays, const T* grad_a
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real g_mean_scale = real(scalars[2]);
-    double total_square_grad_minus_g_mean_sum = 0;
+    real total_square_grad_minus_g_mean_sum = real(0);
 #pragma omp simd reduction(+ : total_square_grad_minus_g_mean_sum)
     for (Index i = 0; i < size; ++i) {
         real g_mean = real(g_mean_array[i]);
@@ -229,10 +229,10 @@ void a2gradexp_loop_1(Index size, Index at, void* const* arrays, const T* grad_a
         }
         g_mean = g_mean + g_mean_scale * (grad - g_mean);  // (1)
         real grad_minus_g_mean = grad - g_mean;  // (2)(12)
-        total_square_grad_minus_g_mean_sum += double(grad_minus_g_mean * grad_minus_g_mean);
+        total_square_grad_minus_g_mean_sum += grad_minus_g_mean * grad_minus_g_mean;
         g_mean_array[i] = T(g_mean);
     }
-    sums[0] = total_square_grad_minus_g_mean_sum;
+    sums[0] = double(total_square_grad_minus_g_mean_sum);
 }
 
 /// A2GradExp, loop 2 of 2: w, x.

@@ -24,9 +24,9 @@ void adafactor_loop_1(const Piece& piece, void* const* arrays, const T* grad_arr
     const real grad_factor = real(scalars[3]);
     double* rowmean_g2_sums = sums[1] + piece.row_sums;
     double* columnmean_g2_sums = sums[2] + piece.column_sums;
-    double mean_square_w_sum = 0;
+    real mean_square_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
-        double rowmean_g2_sum = 0;
+        real rowmean_g2_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_w_sum) reduction(+ : rowmean_g2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -37,17 +37,17 @@ void adafactor_loop_1(const Piece& piece, void* const* arrays, const T* grad_arr
                                          -grad_bound);
             }
             real g2 = grad * grad;  // (3)
-            mean_square_w_sum += double(w * w);  // (2)
+            mean_square_w_sum += w * w;  // (2)
             if constexpr (ndim_at_least_2) {
-                rowmean_g2_sum += double(g2);  // (4)
+                rowmean_g2_sum += g2;  // (4)
                 columnmean_g2_sums[column] += double(g2);  // (5)
             }
         }
         if constexpr (ndim_at_least_2) {
-            rowmean_g2_sums[row] = rowmean_g2_sum;
+            rowmean_g2_sums[row] = double(rowmean_g2_sum);
         }
     }
-    sums[0][0] = mean_square_w_sum;
+    sums[0][0] = double(mean_square_w_sum);
 }
 
 /// Adafactor, after loop 1: r, c, columnmean_r, one_over_max_eps1_columnmean_r.
@@ -105,7 +105,7 @@ void adafactor_loop_2(const Piece& piece, void* const* arrays, const T* grad_arr
     const real* new_r_margin = margins[4] + piece.first_row;
     const real* new_c_margin = margins[5] + piece.first_column;
     const real one_over_max_eps1_columnmean_r = margins[7][piece.matrix];
-    double mean_square_u_sum = 0;
+    real mean_square_u_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
 #pragma omp simd reduction(+ : mean_square_u_sum)
@@ -127,13 +127,13 @@ void adafactor_loop_2(const Piece& piece, void* const* arrays, const T* grad_arr
                 v_hat = one_over_max_eps1_columnmean_r * new_c * new_r;  // (7)
             }
             real u = grad / std::sqrt(lucidgen::maximum(v_hat, eps1_squared));  // (8)
-            mean_square_u_sum += double(u * u);  // (9)(10)
+            mean_square_u_sum += u * u;  // (9)(10)
             if constexpr (!ndim_at_least_2) {
                 v_array[i] = T(v);
             }
         }
     }
-    sums[0][0] = mean_square_u_sum;
+    sums[0][0] = double(mean_square_u_sum);
 }
 
 /// Adafactor, loop 3 of 3: w.
@@ -248,9 +248,9 @@ void adafactor_keras_loop_1(const Piece& piece, void* const* arrays, const T* gr
     const real w_scale = real(scalars[3]);
     double* rowmean_g2_sums = sums[1] + piece.row_sums;
     double* columnmean_g2_sums = sums[2] + piece.column_sums;
-    double mean_square_decayed_sum = 0;
+    real mean_square_decayed_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
-        double rowmean_g2_sum = 0;
+        real rowmean_g2_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_decayed_sum) reduction(+ : rowmean_g2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -267,17 +267,17 @@ void adafactor_keras_loop_1(const Piece& piece, void* const* arrays, const T* gr
             } else {
                 decayed = w;  // (11)
             }
-            mean_square_decayed_sum += double(decayed * decayed);  // (2)
+            mean_square_decayed_sum += decayed * decayed;  // (2)
             if constexpr (ndim_at_least_2) {
-                rowmean_g2_sum += double(g2);  // (4)
+                rowmean_g2_sum += g2;  // (4)
                 columnmean_g2_sums[column] += double(g2);  // (5)
             }
         }
         if constexpr (ndim_at_least_2) {
-            rowmean_g2_sums[row] = rowmean_g2_sum;
+            rowmean_g2_sums[row] = double(rowmean_g2_sum);
         }
     }
-    sums[0][0] = mean_square_decayed_sum;
+    sums[0][0] = double(mean_square_decayed_sum);
 }
 
 /// Adafactor (dialect "keras"), after loop 1: r, c, columnmean_r, one_over_columnmean_r.
@@ -333,7 +333,7 @@ void adafactor_keras_loop_2(const Piece& piece, void* const* arrays, const T* gr
     const real* new_r_margin = margins[4] + piece.first_row;
     const real* new_c_margin = margins[5] + piece.first_column;
     const real one_over_columnmean_r = margins[7][piece.matrix];
-    double mean_square_u_sum = 0;
+    real mean_square_u_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
 #pragma omp simd reduction(+ : mean_square_u_sum)
@@ -355,13 +355,13 @@ void adafactor_keras_loop_2(const Piece& piece, void* const* arrays, const T* gr
                 v_hat = one_over_columnmean_r * new_c * new_r;  // (7)
             }
             real u = grad / std::sqrt(v_hat);  // (8)
-            mean_square_u_sum += double(u * u);  // (9)(10)
+            mean_square_u_sum += u * u;  // (9)(10)
             if constexpr (!ndim_at_least_2) {
                 v_array[i] = T(v);
             }
         }
     }
-    sums[0][0] = mean_square_u_sum;
+    sums[0][0] = double(mean_square_u_sum);
 }
 
 /// Adafactor (dialect "keras"), loop 3 of 3: w.
@@ -478,9 +478,9 @@ void adafactor_mlx_loop_1(const Piece& piece, void* const* arrays, const T* grad
     const real eps1 = real(scalars[2]);
     double* rowmean_g2_sums = sums[1] + piece.row_sums;
     double* columnmean_g2_sums = sums[2] + piece.column_sums;
-    double mean_square_w_sum = 0;
+    real mean_square_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
-        double rowmean_g2_sum = 0;
+        real rowmean_g2_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_w_sum) reduction(+ : rowmean_g2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -492,18 +492,18 @@ void adafactor_mlx_loop_1(const Piece& piece, void* const* arrays, const T* grad
             }
             real g2 = grad * grad + eps1;  // (3)
             if constexpr (scale_parameter) {
-                mean_square_w_sum += double(w * w);  // (2)
+                mean_square_w_sum += w * w;  // (2)
             }
             if constexpr (ndim_at_least_2) {
-                rowmean_g2_sum += double(g2);  // (4)
+                rowmean_g2_sum += g2;  // (4)
                 columnmean_g2_sums[column] += double(g2);  // (5)
             }
         }
         if constexpr (ndim_at_least_2) {
-            rowmean_g2_sums[row] = rowmean_g2_sum;
+            rowmean_g2_sums[row] = double(rowmean_g2_sum);
         }
     }
-    sums[0][0] = mean_square_w_sum;
+    sums[0][0] = double(mean_square_w_sum);
 }
 
 /// Adafactor (dialect "mlx"), after loop 1: r, c, columnmean_r, one_over_columnmean_r.
@@ -561,7 +561,7 @@ void adafactor_mlx_loop_2(const Piece& piece, void* const* arrays, const T* grad
     const real* new_r_margin = margins[4] + piece.first_row;
     const real* new_c_margin = margins[5] + piece.first_column;
     const real one_over_columnmean_r = margins[7][piece.matrix];
-    double mean_square_u_sum = 0;
+    real mean_square_u_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
 #pragma omp simd reduction(+ : mean_square_u_sum)
@@ -583,13 +583,13 @@ void adafactor_mlx_loop_2(const Piece& piece, void* const* arrays, const T* grad
                 v_hat = one_over_columnmean_r * new_c * new_r;  // (7)
             }
             real u = grad / std::sqrt(v_hat);  // (8)
-            mean_square_u_sum += double(u * u);  // (9)(10)(11)
+            mean_square_u_sum += u * u;  // (9)(10)(11)
             if constexpr (!ndim_at_least_2) {
                 v_array[i] = T(v);
             }
         }
     }
-    sums[0][0] = mean_square_u_sum;
+    sums[0][0] = double(mean_square_u_sum);
 }
 
 /// Adafactor (dialect "mlx"), loop 3 of 3: w, m.

@@ -25,7 +25,7 @@ void adai_shares_loop(Index size, Index at, void* const* arrays, const T* grad_a
     const real weight_decay = real(scalars[2]);
     const real g_scale = real(scalars[3]);
     const real v_scale = real(scalars[4]);
-    double total_v_hat_sum = 0;
+    real total_v_hat_sum = real(0);
 #pragma omp simd reduction(+ : total_v_hat_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -39,9 +39,9 @@ void adai_shares_loop(Index size, Index at, void* const* arrays, const T* grad_a
             g = g + weight_decay * w;  // (1)
         }
         real v_hat = v_scale * v + g_scale * (g * g);  // (2)(3)
-        total_v_hat_sum += double(v_hat);  // (4)
+        total_v_hat_sum += v_hat;  // (4)
     }
-    sums[0] = total_v_hat_sum;
+    sums[0] = double(total_v_hat_sum);
 }
 
 /// The round of sums of Adai, after its loops: v_mean_total, which is one number for each tensor.
@@ -149,7 +149,7 @@ void adai_pytorch_optimizer_shares_loop(Index size, Index at, void* const* array
     const real weight_decay = real(scalars[2]);
     const real g_scale = real(scalars[3]);
     const real v_scale = real(scalars[4]);
-    double total_v_hat_sum = 0;
+    real total_v_hat_sum = real(0);
 #pragma omp simd reduction(+ : total_v_hat_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -163,9 +163,9 @@ void adai_pytorch_optimizer_shares_loop(Index size, Index at, void* const* array
             g = g + weight_decay * w;  // (1)
         }
         real v_hat = v_scale * v + g_scale * (g * g);  // (2)(3)
-        total_v_hat_sum += double(v_hat);  // (4)
+        total_v_hat_sum += v_hat;  // (4)
     }
-    sums[0] = total_v_hat_sum;
+    sums[0] = double(total_v_hat_sum);
 }
 
 /// The round of sums of Adai (dialect "pytorch_optimizer"), after its loops: v_mean_total, which is

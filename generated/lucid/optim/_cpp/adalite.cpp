@@ -35,8 +35,8 @@ void adalite_loop_1(const Piece& piece, void* const* arrays, const T* grad_array
     T* w_array = part<T>(arrays[0], piece.at);
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    double norm_grad_squared = 0;
-    double norm_w_squared = 0;
+    real norm_grad_squared = real(0);
+    real norm_w_squared = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
 #pragma omp simd reduction(+ : norm_grad_squared) reduction(+ : norm_w_squared)
         for (Index column = 0; column < piece.columns; ++column) {
@@ -48,13 +48,13 @@ void adalite_loop_1(const Piece& piece, void* const* arrays, const T* grad_array
                                          -grad_bound);
             }
             if constexpr (size_at_least_2) {
-                norm_grad_squared += double(grad * grad);  // (1)
-                norm_w_squared += double(w * w);
+                norm_grad_squared += grad * grad;  // (1)
+                norm_w_squared += w * w;
             }
         }
     }
-    sums[0][0] = norm_grad_squared;
-    sums[1][0] = norm_w_squared;
+    sums[0][0] = double(norm_grad_squared);
+    sums[1][0] = double(norm_w_squared);
 }
 
 /// Adalite, loop 2 of 4: v_row, v_column, rowtotal_v, total_v, columntotal_v.
@@ -100,12 +100,12 @@ void adalite_loop_2(const Piece& piece, void* const* arrays, const T* grad_array
     double* rowtotal_v_sums = sums[2] + piece.row_sums;
     double* v_column_sums = sums[1] + piece.column_sums;
     double* columntotal_v_sums = sums[4] + piece.column_sums;
-    double total_v_sum = 0;
+    real total_v_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real r = r_margin[row];
         const real m_row = m_row_margin[row];
-        double v_row_sum = 0;
-        double rowtotal_v_sum = 0;
+        real v_row_sum = real(0);
+        real rowtotal_v_sum = real(0);
 #pragma omp simd reduction(+ : v_row_sum) reduction(+ : rowtotal_v_sum) reduction(+ : total_v_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -132,21 +132,21 @@ void adalite_loop_2(const Piece& piece, void* const* arrays, const T* grad_array
             real g_minus_m = g - new_m;  // (6)
             real new_v = beta2 * v_before + one_minus_beta2 * (g_minus_m * g_minus_m);
             if constexpr (ndim_at_least_2) {
-                v_row_sum += double(new_v);  // (7)
+                v_row_sum += new_v;  // (7)
                 v_column_sums[column] += double(new_v);  // (8)
-                rowtotal_v_sum += double(new_v);  // (15)
-                total_v_sum += double(new_v);  // (16)
+                rowtotal_v_sum += new_v;  // (15)
+                total_v_sum += new_v;  // (16)
                 columntotal_v_sums[column] += double(new_v);
             }
         }
         if constexpr (ndim_at_least_2) {
-            v_row_sums[row] = v_row_sum;
+            v_row_sums[row] = double(v_row_sum);
         }
         if constexpr (ndim_at_least_2) {
-            rowtotal_v_sums[row] = rowtotal_v_sum;
+            rowtotal_v_sums[row] = double(rowtotal_v_sum);
         }
     }
-    sums[3][0] = total_v_sum;
+    sums[3][0] = double(total_v_sum);
 }
 
 /// Adalite, after loop 2: e_row, weight_row, e_column, weight_column, r, c,
@@ -314,7 +314,7 @@ void adalite_loop_3(const Piece& piece, void* const* arrays, const T* grad_array
         const real m_row = m_row_margin[row];
         const real weight_row = weight_row_margin[row];
         const real kept_row = kept_row_margin[row];
-        double m_row_term_sum = 0;
+        real m_row_term_sum = real(0);
 #pragma omp simd reduction(+ : m_row_term_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -338,12 +338,12 @@ void adalite_loop_3(const Piece& piece, void* const* arrays, const T* grad_array
             real m_mixed;
             if constexpr (ndim_at_least_2) {
                 m_mixed = g + weight_column * weight_row * (new_m - g);  // (13)
-                m_row_term_sum += double(kept_column * m_mixed);  // (21)
+                m_row_term_sum += kept_column * m_mixed;  // (21)
                 m_column_term_sums[column] += double(kept_row * m_mixed);  // (22)
             }
         }
         if constexpr (ndim_at_least_2) {
-            m_row_term_sums[row] = m_row_term_sum;
+            m_row_term_sums[row] = double(m_row_term_sum);
         }
     }
 }
@@ -430,7 +430,7 @@ void adalite_loop_4(const Piece& piece, void* const* arrays, const T* grad_array
     const real* m_column_margin = margins[3] + piece.first_column;
     const real* weight_column_margin = margins[13] + piece.first_column;
     const real* new_m_column_margin = margins[23] + piece.first_column;
-    double m_scale_term_sum = 0;
+    real m_scale_term_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real r = r_margin[row];
         const real m_row = m_row_margin[row];
@@ -476,7 +476,7 @@ void adalite_loop_4(const Piece& piece, void* const* arrays, const T* grad_array
             // (14)(24)
             w = w - (g_scale * g + m_mixed_scale * m_mixed) / std::sqrt(v_scale * new_v + eps1);
             if constexpr (ndim_at_least_2) {
-                m_scale_term_sum += double(new_m_column * new_m_row * m_mixed);  // (23)
+                m_scale_term_sum += new_m_column * new_m_row * m_mixed;  // (23)
             }
             m = new_m;
             v = new_v;
@@ -489,7 +489,7 @@ void adalite_loop_4(const Piece& piece, void* const* arrays, const T* grad_array
             }
         }
     }
-    sums[0][0] = m_scale_term_sum;
+    sums[0][0] = double(m_scale_term_sum);
 }
 
 /// Adalite, after its loops: m_scale, which is one number for each tensor.

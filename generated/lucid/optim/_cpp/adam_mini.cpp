@@ -21,9 +21,9 @@ void adammini_loop_1(const Piece& piece, void* const*, const T* grad_array, cons
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     double* rowmean_square_grad_sums = sums[0] + piece.row_sums;
-    double mean_square_grad_sum = 0;
+    real mean_square_grad_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
-        double rowmean_square_grad_sum = 0;
+        real rowmean_square_grad_sum = real(0);
 #pragma omp simd reduction(+ : rowmean_square_grad_sum) reduction(+ : mean_square_grad_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -33,16 +33,16 @@ void adammini_loop_1(const Piece& piece, void* const*, const T* grad_array, cons
                                          -grad_bound);
             }
             if constexpr (ndim_at_least_2 && by_row) {
-                rowmean_square_grad_sum += double(grad * grad);  // (2)
+                rowmean_square_grad_sum += grad * grad;  // (2)
             } else {
-                mean_square_grad_sum += double(grad * grad);  // (3)
+                mean_square_grad_sum += grad * grad;  // (3)
             }
         }
         if constexpr (ndim_at_least_2 && by_row) {
-            rowmean_square_grad_sums[row] = rowmean_square_grad_sum;
+            rowmean_square_grad_sums[row] = double(rowmean_square_grad_sum);
         }
     }
-    sums[1][0] = mean_square_grad_sum;
+    sums[1][0] = double(mean_square_grad_sum);
 }
 
 /// AdamMini, after loop 1: v_row, v_row_or_v, v_hat, one_over_eps_plus_sqrt_v_hat, w_term.

@@ -35,15 +35,15 @@ void adamp_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
     double* rownorm_grad_sums = sums[1] + piece.row_sums;
     double* rowtotal_grad_times_w_sums = sums[2] + piece.row_sums;
     double* rowtotal_p_times_w_sums = sums[6] + piece.row_sums;
-    double norm_w_squared = 0;
-    double norm_grad_squared = 0;
-    double total_grad_times_w_sum = 0;
-    double total_p_times_w_sum = 0;
+    real norm_w_squared = real(0);
+    real norm_grad_squared = real(0);
+    real total_grad_times_w_sum = real(0);
+    real total_p_times_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
-        double rownorm_w_squared = 0;
-        double rownorm_grad_squared = 0;
-        double rowtotal_grad_times_w_sum = 0;
-        double rowtotal_p_times_w_sum = 0;
+        real rownorm_w_squared = real(0);
+        real rownorm_grad_squared = real(0);
+        real rowtotal_grad_times_w_sum = real(0);
+        real rowtotal_p_times_w_sum = real(0);
 #pragma omp simd \
     reduction(+ : rownorm_w_squared) \
     reduction(+ : rownorm_grad_squared) \
@@ -78,35 +78,35 @@ void adamp_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
             if constexpr (ndim_at_least_2) {
                 grad_times_w = grad * w;  // (5)(6)(7)(8)
                 p_times_w = p * w;  // (11)
-                rownorm_w_squared += double(w * w);  // (5)(6)(9)
-                rownorm_grad_squared += double(grad * grad);  // (5)(6)
-                rowtotal_grad_times_w_sum += double(grad_times_w);
-                norm_w_squared += double(w * w);  // (7)(8)(10)
-                norm_grad_squared += double(grad * grad);  // (7)(8)
-                total_grad_times_w_sum += double(grad_times_w);
-                rowtotal_p_times_w_sum += double(p_times_w);  // (11)
-                total_p_times_w_sum += double(p_times_w);
+                rownorm_w_squared += w * w;  // (5)(6)(9)
+                rownorm_grad_squared += grad * grad;  // (5)(6)
+                rowtotal_grad_times_w_sum += grad_times_w;
+                norm_w_squared += w * w;  // (7)(8)(10)
+                norm_grad_squared += grad * grad;  // (7)(8)
+                total_grad_times_w_sum += grad_times_w;
+                rowtotal_p_times_w_sum += p_times_w;  // (11)
+                total_p_times_w_sum += p_times_w;
             }
             m_array[i] = T(m);
             v_array[i] = T(v);
         }
         if constexpr (ndim_at_least_2) {
-            rownorm_w_sums[row] = rownorm_w_squared;
+            rownorm_w_sums[row] = double(rownorm_w_squared);
         }
         if constexpr (ndim_at_least_2) {
-            rownorm_grad_sums[row] = rownorm_grad_squared;
+            rownorm_grad_sums[row] = double(rownorm_grad_squared);
         }
         if constexpr (ndim_at_least_2) {
-            rowtotal_grad_times_w_sums[row] = rowtotal_grad_times_w_sum;
+            rowtotal_grad_times_w_sums[row] = double(rowtotal_grad_times_w_sum);
         }
         if constexpr (ndim_at_least_2) {
-            rowtotal_p_times_w_sums[row] = rowtotal_p_times_w_sum;
+            rowtotal_p_times_w_sums[row] = double(rowtotal_p_times_w_sum);
         }
     }
-    sums[3][0] = norm_w_squared;
-    sums[4][0] = norm_grad_squared;
-    sums[5][0] = total_grad_times_w_sum;
-    sums[7][0] = total_p_times_w_sum;
+    sums[3][0] = double(norm_w_squared);
+    sums[4][0] = double(norm_grad_squared);
+    sums[5][0] = double(total_grad_times_w_sum);
+    sums[7][0] = double(total_p_times_w_sum);
 }
 
 /// AdamP, after loop 1: cos_row, length_row, one_over_square_length_row, q_term_2, largest_cos_row.
@@ -298,15 +298,15 @@ void adamp_pytorch_optimizer_loop_1(const Piece& piece, void* const* arrays, con
     double* rownorm_grad_sums = sums[1] + piece.row_sums;
     double* rowtotal_grad_times_w_sums = sums[2] + piece.row_sums;
     double* rowtotal_p_times_w_sums = sums[6] + piece.row_sums;
-    double norm_w_squared = 0;
-    double norm_grad_squared = 0;
-    double total_grad_times_w_sum = 0;
-    double total_p_times_w_sum = 0;
+    real norm_w_squared = real(0);
+    real norm_grad_squared = real(0);
+    real total_grad_times_w_sum = real(0);
+    real total_p_times_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
-        double rownorm_w_squared = 0;
-        double rownorm_grad_squared = 0;
-        double rowtotal_grad_times_w_sum = 0;
-        double rowtotal_p_times_w_sum = 0;
+        real rownorm_w_squared = real(0);
+        real rownorm_grad_squared = real(0);
+        real rowtotal_grad_times_w_sum = real(0);
+        real rowtotal_p_times_w_sum = real(0);
 #pragma omp simd \
     reduction(+ : rownorm_w_squared) \
     reduction(+ : rownorm_grad_squared) \
@@ -341,35 +341,35 @@ void adamp_pytorch_optimizer_loop_1(const Piece& piece, void* const* arrays, con
             if constexpr (ndim_at_least_2) {
                 grad_times_w = grad * w;  // (4)(5)(6)(7)
                 p_times_w = p * w;  // (10)
-                rownorm_w_squared += double(w * w);  // (4)(5)(8)
-                rownorm_grad_squared += double(grad * grad);  // (4)(5)
-                rowtotal_grad_times_w_sum += double(grad_times_w);
-                norm_w_squared += double(w * w);  // (6)(7)(9)
-                norm_grad_squared += double(grad * grad);  // (6)(7)
-                total_grad_times_w_sum += double(grad_times_w);
-                rowtotal_p_times_w_sum += double(p_times_w);  // (10)
-                total_p_times_w_sum += double(p_times_w);
+                rownorm_w_squared += w * w;  // (4)(5)(8)
+                rownorm_grad_squared += grad * grad;  // (4)(5)
+                rowtotal_grad_times_w_sum += grad_times_w;
+                norm_w_squared += w * w;  // (6)(7)(9)
+                norm_grad_squared += grad * grad;  // (6)(7)
+                total_grad_times_w_sum += grad_times_w;
+                rowtotal_p_times_w_sum += p_times_w;  // (10)
+                total_p_times_w_sum += p_times_w;
             }
             m_array[i] = T(m);
             v_array[i] = T(v);
         }
         if constexpr (ndim_at_least_2) {
-            rownorm_w_sums[row] = rownorm_w_squared;
+            rownorm_w_sums[row] = double(rownorm_w_squared);
         }
         if constexpr (ndim_at_least_2) {
-            rownorm_grad_sums[row] = rownorm_grad_squared;
+            rownorm_grad_sums[row] = double(rownorm_grad_squared);
         }
         if constexpr (ndim_at_least_2) {
-            rowtotal_grad_times_w_sums[row] = rowtotal_grad_times_w_sum;
+            rowtotal_grad_times_w_sums[row] = double(rowtotal_grad_times_w_sum);
         }
         if constexpr (ndim_at_least_2) {
-            rowtotal_p_times_w_sums[row] = rowtotal_p_times_w_sum;
+            rowtotal_p_times_w_sums[row] = double(rowtotal_p_times_w_sum);
         }
     }
-    sums[3][0] = norm_w_squared;
-    sums[4][0] = norm_grad_squared;
-    sums[5][0] = total_grad_times_w_sum;
-    sums[7][0] = total_p_times_w_sum;
+    sums[3][0] = double(norm_w_squared);
+    sums[4][0] = double(norm_grad_squared);
+    sums[5][0] = double(total_grad_times_w_sum);
+    sums[7][0] = double(total_p_times_w_sum);
 }
 
 /// AdamP (dialect "pytorch_optimizer"), after loop 1: cos_row, length_row,
@@ -556,15 +556,15 @@ void sgdp_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
     double* rownorm_grad_sums = sums[1] + piece.row_sums;
     double* rowtotal_grad_times_w_sums = sums[2] + piece.row_sums;
     double* rowtotal_p_times_w_sums = sums[6] + piece.row_sums;
-    double norm_w_squared = 0;
-    double norm_grad_squared = 0;
-    double total_grad_times_w_sum = 0;
-    double total_p_times_w_sum = 0;
+    real norm_w_squared = real(0);
+    real norm_grad_squared = real(0);
+    real total_grad_times_w_sum = real(0);
+    real total_p_times_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
-        double rownorm_w_squared = 0;
-        double rownorm_grad_squared = 0;
-        double rowtotal_grad_times_w_sum = 0;
-        double rowtotal_p_times_w_sum = 0;
+        real rownorm_w_squared = real(0);
+        real rownorm_grad_squared = real(0);
+        real rowtotal_grad_times_w_sum = real(0);
+        real rowtotal_p_times_w_sum = real(0);
 #pragma omp simd \
     reduction(+ : rownorm_w_squared) \
     reduction(+ : rownorm_grad_squared) \
@@ -595,34 +595,34 @@ void sgdp_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
             if constexpr (ndim_at_least_2) {
                 grad_times_w = grad * w;  // (3)(4)(5)(6)
                 p_times_w = p * w;  // (9)
-                rownorm_w_squared += double(w * w);  // (3)(4)(7)
-                rownorm_grad_squared += double(grad * grad);  // (3)(4)
-                rowtotal_grad_times_w_sum += double(grad_times_w);
-                norm_w_squared += double(w * w);  // (5)(6)(8)
-                norm_grad_squared += double(grad * grad);  // (5)(6)
-                total_grad_times_w_sum += double(grad_times_w);
-                rowtotal_p_times_w_sum += double(p_times_w);  // (9)
-                total_p_times_w_sum += double(p_times_w);
+                rownorm_w_squared += w * w;  // (3)(4)(7)
+                rownorm_grad_squared += grad * grad;  // (3)(4)
+                rowtotal_grad_times_w_sum += grad_times_w;
+                norm_w_squared += w * w;  // (5)(6)(8)
+                norm_grad_squared += grad * grad;  // (5)(6)
+                total_grad_times_w_sum += grad_times_w;
+                rowtotal_p_times_w_sum += p_times_w;  // (9)
+                total_p_times_w_sum += p_times_w;
             }
             b_array[i] = T(b);
         }
         if constexpr (ndim_at_least_2) {
-            rownorm_w_sums[row] = rownorm_w_squared;
+            rownorm_w_sums[row] = double(rownorm_w_squared);
         }
         if constexpr (ndim_at_least_2) {
-            rownorm_grad_sums[row] = rownorm_grad_squared;
+            rownorm_grad_sums[row] = double(rownorm_grad_squared);
         }
         if constexpr (ndim_at_least_2) {
-            rowtotal_grad_times_w_sums[row] = rowtotal_grad_times_w_sum;
+            rowtotal_grad_times_w_sums[row] = double(rowtotal_grad_times_w_sum);
         }
         if constexpr (ndim_at_least_2) {
-            rowtotal_p_times_w_sums[row] = rowtotal_p_times_w_sum;
+            rowtotal_p_times_w_sums[row] = double(rowtotal_p_times_w_sum);
         }
     }
-    sums[3][0] = norm_w_squared;
-    sums[4][0] = norm_grad_squared;
-    sums[5][0] = total_grad_times_w_sum;
-    sums[7][0] = total_p_times_w_sum;
+    sums[3][0] = double(norm_w_squared);
+    sums[4][0] = double(norm_grad_squared);
+    sums[5][0] = double(total_grad_times_w_sum);
+    sums[7][0] = double(total_p_times_w_sum);
 }
 
 /// SGDP, after loop 1: cos_row, length_row, one_over_square_length_row, q_term_2, largest_cos_row.

@@ -20,7 +20,7 @@ void adanorm_loop_1(Index size, Index, void* const*, const T* grad_array, const 
     using real = Computed<T>;
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    double grad_norm_squared = 0;
+    real grad_norm_squared = real(0);
 #pragma omp simd reduction(+ : grad_norm_squared)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
@@ -28,9 +28,9 @@ void adanorm_loop_1(Index size, Index, void* const*, const T* grad_array, const 
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                      -grad_bound);
         }
-        grad_norm_squared += double(grad * grad);  // (1)
+        grad_norm_squared += grad * grad;  // (1)
     }
-    sums[0] = grad_norm_squared;
+    sums[0] = double(grad_norm_squared);
 }
 
 /// AdaNorm, loop 2 of 2: w, m, v, v_max.
@@ -137,7 +137,7 @@ void adanorm_pytorch_optimizer_loop_1(Index size, Index, void* const*, const T* 
     using real = Computed<T>;
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    double grad_norm_squared = 0;
+    real grad_norm_squared = real(0);
 #pragma omp simd reduction(+ : grad_norm_squared)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
@@ -145,9 +145,9 @@ void adanorm_pytorch_optimizer_loop_1(Index size, Index, void* const*, const T* 
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                      -grad_bound);
         }
-        grad_norm_squared += double(grad * grad);  // (1)
+        grad_norm_squared += grad * grad;  // (1)
     }
-    sums[0] = grad_norm_squared;
+    sums[0] = double(grad_norm_squared);
 }
 
 /// AdaNorm (dialect "pytorch_optimizer"), loop 2 of 2: w, m, v, v_max.

@@ -19,7 +19,7 @@ void adashift_loop_1(Index size, Index at, void* const* arrays, const T*, const 
                      const Computed<T>*, double* sums) {
     using real = Computed<T>;
     T* g_10_array = part<T>(arrays[10], at);
-    double largest_square_g_shifted_max = -HUGE_VAL;
+    real largest_square_g_shifted_max = real(-HUGE_VAL);
 #pragma omp simd reduction(largest : largest_square_g_shifted_max)
     for (Index i = 0; i < size; ++i) {
         real g_10 = real(g_10_array[i]);
@@ -27,10 +27,10 @@ void adashift_loop_1(Index size, Index at, void* const* arrays, const T*, const 
         if constexpr (by_tensor) {
             // (15)
             largest_square_g_shifted_max = lucidgen::maximum(largest_square_g_shifted_max,
-                                                             double(g_shifted * g_shifted));
+                                                             g_shifted * g_shifted);
         }
     }
-    sums[0] = largest_square_g_shifted_max;
+    sums[0] = double(largest_square_g_shifted_max);
 }
 
 /// AdaShift, loop 2 of 2: w, g_1, g_2, g_3, g_4, g_5, g_6, g_7, g_8, g_9, g_10, m, v.

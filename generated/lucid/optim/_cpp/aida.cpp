@@ -25,9 +25,9 @@ void aida_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
     const real weight_decay = real(scalars[2]);
     const real beta1 = real(scalars[3]);
     const real one_minus_beta1 = real(scalars[4]);
-    double dot_1_sum = 0;
-    double total_square_g_sum = 0;
-    double total_square_m_sum = 0;
+    real dot_1_sum = real(0);
+    real total_square_g_sum = real(0);
+    real total_square_m_sum = real(0);
 #pragma omp simd \
     reduction(+ : dot_1_sum) \
     reduction(+ : total_square_g_sum) \
@@ -44,14 +44,14 @@ void aida_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
             g = g + weight_decay * w;  // (1)
         }
         m = beta1 * m + one_minus_beta1 * g;  // (2)
-        dot_1_sum += double(g * m);  // (3)
-        total_square_g_sum += double(g * g);  // (4)
-        total_square_m_sum += double(m * m);  // (5)
+        dot_1_sum += g * m;  // (3)
+        total_square_g_sum += g * g;  // (4)
+        total_square_m_sum += m * m;  // (5)
         m_array[i] = T(m);
     }
-    sums[0] = dot_1_sum;
-    sums[1] = total_square_g_sum;
-    sums[2] = total_square_m_sum;
+    sums[0] = double(dot_1_sum);
+    sums[1] = double(total_square_g_sum);
+    sums[2] = double(total_square_m_sum);
 }
 
 /// Aida, loop 2 of 3: dot_2, total_square_g_1, total_square_m_1.
@@ -72,9 +72,9 @@ void aida_loop_2(Index size, Index at, void* const* arrays, const T* grad_array,
     real g_scale = dot_1 * one_over_xi_plus_total_square_g;
     real one_over_xi_plus_total_square_m = real(1) / (total_square_m + xi);  // (5)
     real m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m;
-    double dot_2_sum = 0;
-    double total_square_g_1_sum = 0;
-    double total_square_m_1_sum = 0;
+    real dot_2_sum = real(0);
+    real total_square_g_1_sum = real(0);
+    real total_square_m_1_sum = real(0);
 #pragma omp simd \
     reduction(+ : dot_2_sum) \
     reduction(+ : total_square_g_1_sum) \
@@ -92,13 +92,13 @@ void aida_loop_2(Index size, Index at, void* const* arrays, const T* grad_array,
         }
         real g_1 = g_scale * g;  // (4)
         real m_1 = m_scale_in_m_1 * m;  // (5)
-        dot_2_sum += double(g_1 * m_1);  // (6)
-        total_square_g_1_sum += double(g_1 * g_1);  // (7)
-        total_square_m_1_sum += double(m_1 * m_1);  // (8)
+        dot_2_sum += g_1 * m_1;  // (6)
+        total_square_g_1_sum += g_1 * g_1;  // (7)
+        total_square_m_1_sum += m_1 * m_1;  // (8)
     }
-    sums[0] = dot_2_sum;
-    sums[1] = total_square_g_1_sum;
-    sums[2] = total_square_m_1_sum;
+    sums[0] = double(dot_2_sum);
+    sums[1] = double(total_square_g_1_sum);
+    sums[2] = double(total_square_m_1_sum);
 }
 
 /// Aida, loop 3 of 3: w, s, s_max.
@@ -207,9 +207,9 @@ void aida_pytorch_optimizer_loop_1(Index size, Index at, void* const* arrays, co
     const real weight_decay = real(scalars[2]);
     const real beta1 = real(scalars[3]);
     const real one_minus_beta1 = real(scalars[4]);
-    double dot_1_sum = 0;
-    double total_square_g_sum = 0;
-    double total_square_m_sum = 0;
+    real dot_1_sum = real(0);
+    real total_square_g_sum = real(0);
+    real total_square_m_sum = real(0);
 #pragma omp simd \
     reduction(+ : dot_1_sum) \
     reduction(+ : total_square_g_sum) \
@@ -226,14 +226,14 @@ void aida_pytorch_optimizer_loop_1(Index size, Index at, void* const* arrays, co
             g = g + weight_decay * w;  // (1)
         }
         m = beta1 * m + one_minus_beta1 * g;  // (2)
-        dot_1_sum += double(g * m);  // (3)
-        total_square_g_sum += double(g * g);  // (4)
-        total_square_m_sum += double(m * m);  // (5)
+        dot_1_sum += g * m;  // (3)
+        total_square_g_sum += g * g;  // (4)
+        total_square_m_sum += m * m;  // (5)
         m_array[i] = T(m);
     }
-    sums[0] = dot_1_sum;
-    sums[1] = total_square_g_sum;
-    sums[2] = total_square_m_sum;
+    sums[0] = double(dot_1_sum);
+    sums[1] = double(total_square_g_sum);
+    sums[2] = double(total_square_m_sum);
 }
 
 /// Aida (dialect "pytorch_optimizer"), loop 2 of 3: dot_2, total_square_g_1, total_square_m_1.
@@ -254,9 +254,9 @@ void aida_pytorch_optimizer_loop_2(Index size, Index at, void* const* arrays, co
     real g_scale = dot_1 * one_over_xi_plus_total_square_g;
     real one_over_xi_plus_total_square_m = real(1) / (total_square_m + xi);  // (5)
     real m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m;
-    double dot_2_sum = 0;
-    double total_square_g_1_sum = 0;
-    double total_square_m_1_sum = 0;
+    real dot_2_sum = real(0);
+    real total_square_g_1_sum = real(0);
+    real total_square_m_1_sum = real(0);
 #pragma omp simd \
     reduction(+ : dot_2_sum) \
     reduction(+ : total_square_g_1_sum) \
@@ -274,13 +274,13 @@ void aida_pytorch_optimizer_loop_2(Index size, Index at, void* const* arrays, co
         }
         real g_1 = g_scale * g;  // (4)
         real m_1 = m_scale_in_m_1 * m;  // (5)
-        dot_2_sum += double(g_1 * m_1);  // (6)
-        total_square_g_1_sum += double(g_1 * g_1);  // (7)
-        total_square_m_1_sum += double(m_1 * m_1);  // (8)
+        dot_2_sum += g_1 * m_1;  // (6)
+        total_square_g_1_sum += g_1 * g_1;  // (7)
+        total_square_m_1_sum += m_1 * m_1;  // (8)
     }
-    sums[0] = dot_2_sum;
-    sums[1] = total_square_g_1_sum;
-    sums[2] = total_square_m_1_sum;
+    sums[0] = double(dot_2_sum);
+    sums[1] = double(total_square_g_1_sum);
+    sums[2] = double(total_square_m_1_sum);
 }
 
 /// Aida (dialect "pytorch_optimizer"), loop 3 of 3: w, s, s_max.

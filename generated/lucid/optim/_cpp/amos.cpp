@@ -20,7 +20,7 @@ void amos_loop_1(Index size, Index, void* const*, const T* grad_array, const dou
     using real = Computed<T>;
     const real grad_bound = real(scalars[1]);
     const real grad_factor = real(scalars[2]);
-    double g2_sum = 0;
+    real g2_sum = real(0);
 #pragma omp simd reduction(+ : g2_sum)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
@@ -28,9 +28,9 @@ void amos_loop_1(Index size, Index, void* const*, const T* grad_array, const dou
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                      -grad_bound);
         }
-        g2_sum += double(grad * grad);  // (1)
+        g2_sum += grad * grad;  // (1)
     }
-    sums[0] = g2_sum;
+    sums[0] = double(g2_sum);
 }
 
 /// Amos, loop 2 of 2: w, m.

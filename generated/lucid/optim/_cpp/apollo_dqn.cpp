@@ -25,8 +25,8 @@ void apollodqn_loop_1(Index size, Index at, void* const* arrays, const T* grad_a
     const real grad_bound = real(scalars[1]);
     const real grad_factor = real(scalars[2]);
     const real weight_decay = real(scalars[3]);
-    double total_square_square_d_sum = 0;
-    double largest_abs_y_max = -HUGE_VAL;
+    real total_square_square_d_sum = real(0);
+    real largest_abs_y_max = real(-HUGE_VAL);
 #pragma omp simd reduction(+ : total_square_square_d_sum) reduction(largest : largest_abs_y_max)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -41,13 +41,13 @@ void apollodqn_loop_1(Index size, Index at, void* const* arrays, const T* grad_a
             g = g + weight_decay * w;  // (1)
         }
         real y = g - m;  // (3)
-        total_square_square_d_sum += double(d * d * (d * d));  // (5)
+        total_square_square_d_sum += d * d * (d * d);  // (5)
         if constexpr (belief) {
-            largest_abs_y_max = lucidgen::maximum(largest_abs_y_max, double(std::abs(y)));  // (9)
+            largest_abs_y_max = lucidgen::maximum(largest_abs_y_max, std::abs(y));  // (9)
         }
     }
-    sums[0] = total_square_square_d_sum;
-    sums[1] = largest_abs_y_max;
+    sums[0] = double(total_square_square_d_sum);
+    sums[1] = double(largest_abs_y_max);
 }
 
 /// ApolloDQN, loop 2 of 3: total_b_times_square_v, total_v_times_y.
@@ -67,8 +67,8 @@ void apollodqn_loop_2(Index size, Index at, void* const* arrays, const T* grad_a
     const real total_square_square_d = found[0];
     real length = std::pow(total_square_square_d, real(0.25)) + scaled_eps;  // (5)
     real d_scale = real(1) / length;  // (6)
-    double total_b_times_square_v_sum = 0;
-    double total_v_times_y_sum = 0;
+    real total_b_times_square_v_sum = real(0);
+    real total_v_times_y_sum = real(0);
 #pragma omp simd reduction(+ : total_b_times_square_v_sum) reduction(+ : total_v_times_y_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -86,11 +86,11 @@ void apollodqn_loop_2(Index size, Index at, void* const* arrays, const T* grad_a
             g = g + weight_decay * w;  // (1)
         }
         real y = g - m;  // (3)
-        total_b_times_square_v_sum += double(b * square_v);  // (7)
-        total_v_times_y_sum += double(v * y);
+        total_b_times_square_v_sum += b * square_v;  // (7)
+        total_v_times_y_sum += v * y;
     }
-    sums[0] = total_b_times_square_v_sum;
-    sums[1] = total_v_times_y_sum;
+    sums[0] = double(total_b_times_square_v_sum);
+    sums[1] = double(total_v_times_y_sum);
 }
 
 /// ApolloDQN, loop 3 of 3: w, m, b, d.

@@ -20,14 +20,14 @@ void avagrad_shares_loop(Index size, Index at, void* const* arrays, const T*, co
     using real = Computed<T>;
     T* v_array = part<T>(arrays[1], at);
     const real eps = real(scalars[0]);
-    double total_square_rate_sum = 0;
+    real total_square_rate_sum = real(0);
 #pragma omp simd reduction(+ : total_square_rate_sum)
     for (Index i = 0; i < size; ++i) {
         real v = real(v_array[i]);
         real rate = real(1) / (std::sqrt(v) + eps);  // (3)
-        total_square_rate_sum += double(rate * rate);  // (5)
+        total_square_rate_sum += rate * rate;  // (5)
     }
-    sums[0] = total_square_rate_sum;
+    sums[0] = double(total_square_rate_sum);
 }
 
 /// The round of sums of AvaGrad, after its loops: scale_total, which is one number for each tensor.
@@ -125,14 +125,14 @@ void avagrad_pytorch_optimizer_shares_loop(Index size, Index at, void* const* ar
     T* v_array = part<T>(arrays[1], at);
     const real eps = real(scalars[0]);
     const real v_scale = real(scalars[1]);
-    double total_square_rate_sum = 0;
+    real total_square_rate_sum = real(0);
 #pragma omp simd reduction(+ : total_square_rate_sum)
     for (Index i = 0; i < size; ++i) {
         real v = real(v_array[i]);
         real rate = real(1) / (v_scale * std::sqrt(v) + eps);  // (3)
-        total_square_rate_sum += double(rate * rate);  // (6)
+        total_square_rate_sum += rate * rate;  // (6)
     }
-    sums[0] = total_square_rate_sum;
+    sums[0] = double(total_square_rate_sum);
 }
 
 /// The round of sums of AvaGrad (dialect "pytorch_optimizer"), after its loops: gamma_total, which

@@ -24,7 +24,7 @@ void came_loop_1(const Piece& piece, void* const*, const T* grad_array, const do
     double* rowmean_g2_sums = sums[0] + piece.row_sums;
     double* columnmean_g2_sums = sums[1] + piece.column_sums;
     for (Index row = 0; row < piece.rows; ++row) {
-        double rowmean_g2_sum = 0;
+        real rowmean_g2_sum = real(0);
 #pragma omp simd reduction(+ : rowmean_g2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -35,12 +35,12 @@ void came_loop_1(const Piece& piece, void* const*, const T* grad_array, const do
             }
             real g2 = grad * grad + eps1;  // (1)
             if constexpr (ndim_at_least_2) {
-                rowmean_g2_sum += double(g2);  // (2)
+                rowmean_g2_sum += g2;  // (2)
                 columnmean_g2_sums[column] += double(g2);  // (3)
             }
         }
         if constexpr (ndim_at_least_2) {
-            rowmean_g2_sums[row] = rowmean_g2_sum;
+            rowmean_g2_sums[row] = double(rowmean_g2_sum);
         }
     }
 }
@@ -100,7 +100,7 @@ void came_loop_2(const Piece& piece, void* const* arrays, const T* grad_array,
     const real* new_r_margin = margins[8] + piece.first_row;
     const real* new_c_margin = margins[9] + piece.first_column;
     const real one_over_columnmean_r = margins[11][piece.matrix];
-    double mean_square_u_sum = 0;
+    real mean_square_u_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
 #pragma omp simd reduction(+ : mean_square_u_sum)
@@ -122,13 +122,13 @@ void came_loop_2(const Piece& piece, void* const* arrays, const T* grad_array,
                 v_hat = one_over_columnmean_r * new_c * new_r;  // (5)
             }
             real u = grad / std::sqrt(v_hat);  // (6)
-            mean_square_u_sum += double(u * u);  // (7)
+            mean_square_u_sum += u * u;  // (7)
             if constexpr (!ndim_at_least_2) {
                 v_array[i] = T(v);
             }
         }
     }
-    sums[0][0] = mean_square_u_sum;
+    sums[0][0] = double(mean_square_u_sum);
 }
 
 /// CAME, loop 3 of 4: rowmean_d2, columnmean_d2, m.
@@ -156,7 +156,7 @@ void came_loop_3(const Piece& piece, void* const* arrays, const T* grad_array,
     double* columnmean_d2_sums = sums[1] + piece.column_sums;
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
-        double rowmean_d2_sum = 0;
+        real rowmean_d2_sum = real(0);
 #pragma omp simd reduction(+ : rowmean_d2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -182,13 +182,13 @@ void came_loop_3(const Piece& piece, void* const* arrays, const T* grad_array,
             if constexpr (ndim_at_least_2) {
                 u_hat_minus_m = u_hat - m;  // (9)
                 d2 = u_hat_minus_m * u_hat_minus_m + eps2;
-                rowmean_d2_sum += double(d2);  // (10)
+                rowmean_d2_sum += d2;  // (10)
                 columnmean_d2_sums[column] += double(d2);  // (11)
             }
             m_array[i] = T(m);
         }
         if constexpr (ndim_at_least_2) {
-            rowmean_d2_sums[row] = rowmean_d2_sum;
+            rowmean_d2_sums[row] = double(rowmean_d2_sum);
         }
     }
 }

@@ -27,8 +27,8 @@ void dadaptadam_shares_loop(Index size, Index at, void* const* arrays, const T* 
     const real g_scale = real(scalars[3]);
     const real sqrt_beta2 = real(scalars[4]);
     const real eps = real(scalars[5]);
-    double numerator_total_term_sum = 0;
-    double total_abs_s_now_sum = 0;
+    real numerator_total_term_sum = real(0);
+    real total_abs_s_now_sum = real(0);
 #pragma omp simd reduction(+ : numerator_total_term_sum) reduction(+ : total_abs_s_now_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -43,11 +43,11 @@ void dadaptadam_shares_loop(Index size, Index at, void* const* arrays, const T* 
             g = g + weight_decay * w;  // (1)
         }
         real s_now = sqrt_beta2 * s + g_scale * g;  // (6)
-        numerator_total_term_sum += double(g * s / (std::sqrt(v) + eps));  // (3)
-        total_abs_s_now_sum += double(std::abs(s_now));  // (7)
+        numerator_total_term_sum += g * s / (std::sqrt(v) + eps);  // (3)
+        total_abs_s_now_sum += std::abs(s_now);  // (7)
     }
-    sums[0] = numerator_total_term_sum;
-    sums[1] = total_abs_s_now_sum;
+    sums[0] = double(numerator_total_term_sum);
+    sums[1] = double(total_abs_s_now_sum);
 }
 
 /// The round of sums of DAdaptAdam, after its loops: numerator_total, length_total, which are one
@@ -162,8 +162,8 @@ void dadaptlion_shares_loop(Index size, Index at, void* const* arrays, const T* 
     const real one_minus_beta1 = real(scalars[4]);
     const real sqrt_beta2 = real(scalars[5]);
     const real v_scale = real(scalars[6]);
-    double total_s_times_v_sum = 0;
-    double total_abs_s_now_sum = 0;
+    real total_s_times_v_sum = real(0);
+    real total_abs_s_now_sum = real(0);
 #pragma omp simd reduction(+ : total_s_times_v_sum) reduction(+ : total_abs_s_now_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -179,11 +179,11 @@ void dadaptlion_shares_loop(Index size, Index at, void* const* arrays, const T* 
         }
         real v = lucidgen::sign(beta1 * m + one_minus_beta1 * g);  // (3)
         real s_now = sqrt_beta2 * s + v_scale * v;  // (6)
-        total_s_times_v_sum += double(s * v);  // (5)
-        total_abs_s_now_sum += double(std::abs(s_now));  // (7)
+        total_s_times_v_sum += s * v;  // (5)
+        total_abs_s_now_sum += std::abs(s_now);  // (7)
     }
-    sums[0] = total_s_times_v_sum;
-    sums[1] = total_abs_s_now_sum;
+    sums[0] = double(total_s_times_v_sum);
+    sums[1] = double(total_abs_s_now_sum);
 }
 
 /// The round of sums of DAdaptLion, after its loops: numerator_total, length_total, which are one
@@ -290,8 +290,8 @@ void dadaptsgd_shares_1_loop(Index size, Index at, void* const* arrays, const T*
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real weight_decay = real(scalars[2]);
-    double total_square_grad_sum = 0;
-    double total_g_times_s_sum = 0;
+    real total_square_grad_sum = real(0);
+    real total_g_times_s_sum = real(0);
 #pragma omp simd reduction(+ : total_square_grad_sum) reduction(+ : total_g_times_s_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -307,11 +307,11 @@ void dadaptsgd_shares_1_loop(Index size, Index at, void* const* arrays, const T*
         } else {
             g = grad + weight_decay * w;  // (1)
         }
-        total_square_grad_sum += double(grad * grad);  // (4)
-        total_g_times_s_sum += double(g * s);  // (7)
+        total_square_grad_sum += grad * grad;  // (4)
+        total_g_times_s_sum += g * s;  // (7)
     }
-    sums[0] = total_square_grad_sum;
-    sums[1] = total_g_times_s_sum;
+    sums[0] = double(total_square_grad_sum);
+    sums[1] = double(total_g_times_s_sum);
 }
 
 /// The round of sums of DAdaptSGD, after its loops: first_norm_squares, numerator_total, which are
@@ -364,7 +364,7 @@ void dadaptsgd_shares_2_loop(Index size, Index at, void* const* arrays, const T*
     const real grad_factor = real(scalars[1]);
     const real weight_decay = real(scalars[2]);
     const real step_size = real(scalars[3]);
-    double total_square_s_now_sum = 0;
+    real total_square_s_now_sum = real(0);
 #pragma omp simd reduction(+ : total_square_s_now_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -378,9 +378,9 @@ void dadaptsgd_shares_2_loop(Index size, Index at, void* const* arrays, const T*
             g = g + weight_decay * w;  // (1)
         }
         real s_now = s + step_size * g;  // (8)
-        total_square_s_now_sum += double(s_now * s_now);  // (9)
+        total_square_s_now_sum += s_now * s_now;  // (9)
     }
-    sums[0] = total_square_s_now_sum;
+    sums[0] = double(total_square_s_now_sum);
 }
 
 /// The round of sums of DAdaptSGD, after its loops: length_squares, which is one number for each
@@ -487,9 +487,9 @@ void dadaptadagrad_shares_loop(Index size, Index at, void* const* arrays, const 
     const real weight_decay = real(scalars[2]);
     const real step_size = real(scalars[3]);
     const real eps = real(scalars[4]);
-    double gradients_total_term_sum = 0;
-    double sums_total_term_sum = 0;
-    double total_abs_s_now_minus_abs_s_sum = 0;
+    real gradients_total_term_sum = real(0);
+    real sums_total_term_sum = real(0);
+    real total_abs_s_now_minus_abs_s_sum = real(0);
 #pragma omp simd \
     reduction(+ : gradients_total_term_sum) \
     reduction(+ : sums_total_term_sum) \
@@ -510,15 +510,14 @@ void dadaptadagrad_shares_loop(Index size, Index at, void* const* arrays, const 
         real a_now = a + square_g;  // (6)
         real s_now = s + step_size * g;  // (7)
         real eps_plus_sqrt_a_now = std::sqrt(a_now) + eps;  // (8)(9)
-        gradients_total_term_sum += double(square_g / eps_plus_sqrt_a_now);  // (8)
+        gradients_total_term_sum += square_g / eps_plus_sqrt_a_now;  // (8)
         // (9)
-        sums_total_term_sum += double(s_now * s_now / eps_plus_sqrt_a_now
-                                      - s * s / (std::sqrt(a) + eps));
-        total_abs_s_now_minus_abs_s_sum += double(std::abs(s_now) - std::abs(s));  // (10)
+        sums_total_term_sum += s_now * s_now / eps_plus_sqrt_a_now - s * s / (std::sqrt(a) + eps);
+        total_abs_s_now_minus_abs_s_sum += std::abs(s_now) - std::abs(s);  // (10)
     }
-    sums[0] = gradients_total_term_sum;
-    sums[1] = sums_total_term_sum;
-    sums[2] = total_abs_s_now_minus_abs_s_sum;
+    sums[0] = double(gradients_total_term_sum);
+    sums[1] = double(sums_total_term_sum);
+    sums[2] = double(total_abs_s_now_minus_abs_s_sum);
 }
 
 /// The round of sums of DAdaptAdaGrad, after its loops: gradients_total, sums_total, length_total,

@@ -24,9 +24,9 @@ void dog_shares_loop(Index size, Index at, void* const* arrays, const T* grad_ar
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real weight_decay = real(scalars[2]);
-    double total_square_w_sum = 0;
-    double total_square_w_minus_start_sum = 0;
-    double total_square_g_sum = 0;
+    real total_square_w_sum = real(0);
+    real total_square_w_minus_start_sum = real(0);
+    real total_square_g_sum = real(0);
 #pragma omp simd \
     reduction(+ : total_square_w_sum) \
     reduction(+ : total_square_w_minus_start_sum) \
@@ -43,13 +43,13 @@ void dog_shares_loop(Index size, Index at, void* const* arrays, const T* grad_ar
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
         }
-        total_square_w_sum += double(w * w);  // (4)
-        total_square_w_minus_start_sum += double(w_minus_start * w_minus_start);  // (5)
-        total_square_g_sum += double(g * g);  // (6)
+        total_square_w_sum += w * w;  // (4)
+        total_square_w_minus_start_sum += w_minus_start * w_minus_start;  // (5)
+        total_square_g_sum += g * g;  // (6)
     }
-    sums[0] = total_square_w_sum;
-    sums[1] = total_square_w_minus_start_sum;
-    sums[2] = total_square_g_sum;
+    sums[0] = double(total_square_w_sum);
+    sums[1] = double(total_square_w_minus_start_sum);
+    sums[2] = double(total_square_g_sum);
 }
 
 /// The round of sums of DoG, after its loops: distance_squares, distance_squares_2, squares_total,
@@ -142,8 +142,8 @@ void dowg_shares_loop(Index size, Index at, void* const* arrays, const T* grad_a
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real weight_decay = real(scalars[2]);
-    double total_square_w_minus_start_sum = 0;
-    double total_square_g_sum = 0;
+    real total_square_w_minus_start_sum = real(0);
+    real total_square_g_sum = real(0);
 #pragma omp simd reduction(+ : total_square_w_minus_start_sum) reduction(+ : total_square_g_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -157,11 +157,11 @@ void dowg_shares_loop(Index size, Index at, void* const* arrays, const T* grad_a
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
         }
-        total_square_w_minus_start_sum += double(w_minus_start * w_minus_start);  // (5)
-        total_square_g_sum += double(g * g);  // (6)
+        total_square_w_minus_start_sum += w_minus_start * w_minus_start;  // (5)
+        total_square_g_sum += g * g;  // (6)
     }
-    sums[0] = total_square_w_minus_start_sum;
-    sums[1] = total_square_g_sum;
+    sums[0] = double(total_square_w_minus_start_sum);
+    sums[1] = double(total_square_g_sum);
 }
 
 /// The round of sums of DoWG, after its loops: distance_squared_total, weighted_total, which are
@@ -249,8 +249,8 @@ void dowg_optax_shares_loop(Index size, Index at, void* const* arrays, const T* 
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real weight_decay = real(scalars[2]);
-    double total_square_w_minus_start_sum = 0;
-    double total_square_g_sum = 0;
+    real total_square_w_minus_start_sum = real(0);
+    real total_square_g_sum = real(0);
 #pragma omp simd reduction(+ : total_square_w_minus_start_sum) reduction(+ : total_square_g_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -264,11 +264,11 @@ void dowg_optax_shares_loop(Index size, Index at, void* const* arrays, const T* 
         if constexpr (use_weight_decay) {
             g = g + weight_decay * w;  // (1)
         }
-        total_square_w_minus_start_sum += double(w_minus_start * w_minus_start);  // (5)
-        total_square_g_sum += double(g * g);  // (6)
+        total_square_w_minus_start_sum += w_minus_start * w_minus_start;  // (5)
+        total_square_g_sum += g * g;  // (6)
     }
-    sums[0] = total_square_w_minus_start_sum;
-    sums[1] = total_square_g_sum;
+    sums[0] = double(total_square_w_minus_start_sum);
+    sums[1] = double(total_square_g_sum);
 }
 
 /// The round of sums of DoWG (dialect "optax"), after its loops: distance_squared_total,

@@ -20,7 +20,7 @@ void fadam_loop_1(Index size, Index, void* const*, const T* grad_array, const do
     using real = Computed<T>;
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    double mean_square_grad_sum = 0;
+    real mean_square_grad_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_grad_sum)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
@@ -29,9 +29,9 @@ void fadam_loop_1(Index size, Index, void* const*, const T* grad_array, const do
                                      -grad_bound);
         }
         real square_grad = grad * grad;  // (2)(3)
-        mean_square_grad_sum += double(square_grad);  // (3)
+        mean_square_grad_sum += square_grad;  // (3)
     }
-    sums[0] = mean_square_grad_sum;
+    sums[0] = double(mean_square_grad_sum);
 }
 
 /// FAdam, loop 2 of 3: mean_square_g, mean_square_d, v.
@@ -53,8 +53,8 @@ void fadam_loop_2(Index size, Index at, void* const* arrays, const T* grad_array
     real g_rms = std::sqrt(mean_square_grad);  // (3)
     real eps_hat = g_rms > real(0) ? lucidgen::minimum(eps_2 * g_rms, eps) : eps;  // (4)
     real root_shift = std::pow(eps_hat, root_shift_term);  // (5)
-    double mean_square_g_sum = 0;
-    double mean_square_d_sum = 0;
+    real mean_square_g_sum = real(0);
+    real mean_square_d_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_g_sum) reduction(+ : mean_square_d_sum)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -72,14 +72,14 @@ void fadam_loop_2(Index size, Index at, void* const* arrays, const T* grad_array
         if constexpr (use_weight_decay) {
             d = w / root;  // (9)
         }
-        mean_square_g_sum += double(g * g);  // (7)(8)
+        mean_square_g_sum += g * g;  // (7)(8)
         if constexpr (use_weight_decay) {
-            mean_square_d_sum += double(d * d);  // (10)
+            mean_square_d_sum += d * d;  // (10)
         }
         v_array[i] = T(v);
     }
-    sums[0] = mean_square_g_sum;
-    sums[1] = mean_square_d_sum;
+    sums[0] = double(mean_square_g_sum);
+    sums[1] = double(mean_square_d_sum);
 }
 
 /// FAdam, loop 3 of 3: w, m.

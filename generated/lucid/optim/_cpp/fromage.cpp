@@ -21,8 +21,8 @@ void fromage_loop_1(Index size, Index at, void* const* arrays, const T* grad_arr
     T* w_array = part<T>(arrays[0], at);
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    double w_norm_squared = 0;
-    double grad_norm_squared = 0;
+    real w_norm_squared = real(0);
+    real grad_norm_squared = real(0);
 #pragma omp simd reduction(+ : w_norm_squared) reduction(+ : grad_norm_squared)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -31,11 +31,11 @@ void fromage_loop_1(Index size, Index at, void* const* arrays, const T* grad_arr
             grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                      -grad_bound);
         }
-        w_norm_squared += double(w * w);  // (1)
-        grad_norm_squared += double(grad * grad);  // (2)
+        w_norm_squared += w * w;  // (1)
+        grad_norm_squared += grad * grad;  // (2)
     }
-    sums[0] = w_norm_squared;
-    sums[1] = grad_norm_squared;
+    sums[0] = double(w_norm_squared);
+    sums[1] = double(grad_norm_squared);
 }
 
 /// Fromage, loop 2 of 2: w.

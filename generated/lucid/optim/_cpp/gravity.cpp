@@ -21,7 +21,7 @@ void gravity_loop_1(Index size, Index, void* const*, const T* grad_array, const 
     using real = Computed<T>;
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    double largest_abs_grad_max = -HUGE_VAL;
+    real largest_abs_grad_max = real(-HUGE_VAL);
 #pragma omp simd reduction(largest : largest_abs_grad_max)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
@@ -30,9 +30,9 @@ void gravity_loop_1(Index size, Index, void* const*, const T* grad_array, const 
                                      -grad_bound);
         }
         // (2)(3)(4)
-        largest_abs_grad_max = lucidgen::maximum(largest_abs_grad_max, double(std::abs(grad)));
+        largest_abs_grad_max = lucidgen::maximum(largest_abs_grad_max, std::abs(grad));
     }
-    sums[0] = largest_abs_grad_max;
+    sums[0] = double(largest_abs_grad_max);
 }
 
 /// Gravity, loop 2 of 2: w, v.

@@ -30,8 +30,8 @@ void lamb_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
     const real m_scale = real(scalars[6]);
     const real scaled_eps = real(scalars[7]);
     const real weight_decay = real(scalars[8]);
-    double w_norm_squared = 0;
-    double u_norm_squared = 0;
+    real w_norm_squared = real(0);
+    real u_norm_squared = real(0);
 #pragma omp simd reduction(+ : w_norm_squared) reduction(+ : u_norm_squared)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -50,13 +50,13 @@ void lamb_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
         } else {
             u = m_scale * m / (std::sqrt(v) + scaled_eps);  // (3)(4)(5)(6)
         }
-        w_norm_squared += double(w * w);  // (7)
-        u_norm_squared += double(u * u);  // (8)
+        w_norm_squared += w * w;  // (7)
+        u_norm_squared += u * u;  // (8)
         m_array[i] = T(m);
         v_array[i] = T(v);
     }
-    sums[0] = w_norm_squared;
-    sums[1] = u_norm_squared;
+    sums[0] = double(w_norm_squared);
+    sums[1] = double(u_norm_squared);
 }
 
 /// LAMB, loop 2 of 2: w.
@@ -129,8 +129,8 @@ void lamb_pytorch_optimizer_loop_1(Index size, Index at, void* const* arrays, co
     const real beta1 = real(scalars[5]);
     const real eps = real(scalars[6]);
     const real w_scale = real(scalars[7]);
-    double u_norm_squared = 0;
-    double norm_w_decayed_squared = 0;
+    real u_norm_squared = real(0);
+    real norm_w_decayed_squared = real(0);
 #pragma omp simd reduction(+ : u_norm_squared) reduction(+ : norm_w_decayed_squared)
     for (Index i = 0; i < size; ++i) {
         real w = real(w_array[i]);
@@ -154,13 +154,13 @@ void lamb_pytorch_optimizer_loop_1(Index size, Index at, void* const* arrays, co
         } else {
             w_decayed = w;  // (8)
         }
-        u_norm_squared += double(u * u);  // (5)
-        norm_w_decayed_squared += double(w_decayed * w_decayed);  // (4)
+        u_norm_squared += u * u;  // (5)
+        norm_w_decayed_squared += w_decayed * w_decayed;  // (4)
         m_array[i] = T(m);
         v_array[i] = T(v);
     }
-    sums[0] = u_norm_squared;
-    sums[1] = norm_w_decayed_squared;
+    sums[0] = double(u_norm_squared);
+    sums[1] = double(norm_w_decayed_squared);
 }
 
 /// LAMB (dialect "pytorch_optimizer"), loop 2 of 2: w.

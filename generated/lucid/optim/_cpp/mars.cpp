@@ -22,7 +22,7 @@ void mars_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real scaled_beta1 = real(scalars[2]);
-    double c_norm_squared = 0;
+    real c_norm_squared = real(0);
 #pragma omp simd reduction(+ : c_norm_squared)
     for (Index i = 0; i < size; ++i) {
         real g_before = real(g_before_array[i]);
@@ -32,9 +32,9 @@ void mars_loop_1(Index size, Index at, void* const* arrays, const T* grad_array,
                                      -grad_bound);
         }
         real c = grad + scaled_beta1 * (grad - g_before);  // (2)
-        c_norm_squared += double(c * c);  // (3)
+        c_norm_squared += c * c;  // (3)
     }
-    sums[0] = c_norm_squared;
+    sums[0] = double(c_norm_squared);
 }
 
 /// MARS, loop 2 of 2: w, g_before, m, v.
@@ -116,7 +116,7 @@ void mars_pytorch_optimizer_loop_1(Index size, Index at, void* const* arrays, co
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real scaled_beta1 = real(scalars[2]);
-    double c_norm_squared = 0;
+    real c_norm_squared = real(0);
 #pragma omp simd reduction(+ : c_norm_squared)
     for (Index i = 0; i < size; ++i) {
         real g_before = real(g_before_array[i]);
@@ -126,9 +126,9 @@ void mars_pytorch_optimizer_loop_1(Index size, Index at, void* const* arrays, co
                                      -grad_bound);
         }
         real c = grad + scaled_beta1 * (grad - g_before);  // (2)
-        c_norm_squared += double(c * c);  // (3)
+        c_norm_squared += c * c;  // (3)
     }
-    sums[0] = c_norm_squared;
+    sums[0] = double(c_norm_squared);
 }
 
 /// MARS (dialect "pytorch_optimizer"), loop 2 of 2: w, g_before, m, v.

@@ -14,7 +14,8 @@ namespace lucidgen {
 /// What becomes of the sum, or of the largest, of all terms: those of a norm are squares.
 enum class Reduction { norm, mean, total, largest };
 
-#pragma omp declare reduction(largest : double : omp_out = lucidgen::maximum(omp_out, omp_in)) \
+#pragma omp declare reduction(largest : float, double : \
+                                  omp_out = lucidgen::maximum(omp_out, omp_in)) \
     initializer(omp_priv = -HUGE_VAL)
 
 /// What an array has one value for: an element, or the whole tensor; or, as a margin of it, a row,
@@ -68,10 +69,11 @@ struct Margin {
     int from, to;
 };
 
-/// How many terms a loop adds in a row; then these sums are added two by two. Which are added to
+/// How many terms a loop adds in several lanes, floats as floats: at most 128 in a row where a
+/// processor has four lanes. Then these sums are added two by two, in double. Which are added to
 /// which depends on their place in the tensor alone: the number of threads makes no difference.
 template <typename T>
-constexpr Index block = most_at_once<T> < 1024 ? most_at_once<T> : 1024;
+constexpr Index block = sizeof(Computed<T>) < sizeof(double) ? 512 : 1024;
 
 /// A unit of work is so many rows of a block's columns, more of short ones, or so many blocks of
 /// the only rows that there are. These are powers of two, for that is how sums are added.

@@ -25,8 +25,8 @@ void prodigy_shares_loop(Index size, Index at, void* const* arrays, const T* gra
     const real grad_factor = real(scalars[1]);
     const real grad_scale = real(scalars[2]);
     const real sqrt_beta2 = real(scalars[3]);
-    double total_grad_times_start_minus_w_sum = 0;
-    double total_abs_s_now_sum = 0;
+    real total_grad_times_start_minus_w_sum = real(0);
+    real total_abs_s_now_sum = real(0);
 #pragma omp simd \
     reduction(+ : total_grad_times_start_minus_w_sum) \
     reduction(+ : total_abs_s_now_sum)
@@ -40,11 +40,11 @@ void prodigy_shares_loop(Index size, Index at, void* const* arrays, const T* gra
                                      -grad_bound);
         }
         real s_now = sqrt_beta2 * s + grad_scale * grad;  // (7)
-        total_grad_times_start_minus_w_sum += double(grad * (start - w));  // (6)
-        total_abs_s_now_sum += double(std::abs(s_now));  // (8)
+        total_grad_times_start_minus_w_sum += grad * (start - w);  // (6)
+        total_abs_s_now_sum += std::abs(s_now);  // (8)
     }
-    sums[0] = total_grad_times_start_minus_w_sum;
-    sums[1] = total_abs_s_now_sum;
+    sums[0] = double(total_grad_times_start_minus_w_sum);
+    sums[1] = double(total_abs_s_now_sum);
 }
 
 /// The round of sums of Prodigy, after its loops: numerator_total, denominator_total, which are one
@@ -154,8 +154,8 @@ void prodigy_pytorch_optimizer_shares_loop(Index size, Index at, void* const* ar
     const real grad_factor = real(scalars[1]);
     const real decay = real(scalars[2]);
     const real grad_scale = real(scalars[3]);
-    double total_grad_times_start_minus_w_sum = 0;
-    double total_abs_s_now_sum = 0;
+    real total_grad_times_start_minus_w_sum = real(0);
+    real total_abs_s_now_sum = real(0);
 #pragma omp simd \
     reduction(+ : total_grad_times_start_minus_w_sum) \
     reduction(+ : total_abs_s_now_sum)
@@ -169,11 +169,11 @@ void prodigy_pytorch_optimizer_shares_loop(Index size, Index at, void* const* ar
                                      -grad_bound);
         }
         real s_now = decay * s + grad_scale * grad;  // (7)
-        total_grad_times_start_minus_w_sum += double(grad * (start - w));  // (6)
-        total_abs_s_now_sum += double(std::abs(s_now));  // (8)
+        total_grad_times_start_minus_w_sum += grad * (start - w);  // (6)
+        total_abs_s_now_sum += std::abs(s_now);  // (8)
     }
-    sums[0] = total_grad_times_start_minus_w_sum;
-    sums[1] = total_abs_s_now_sum;
+    sums[0] = double(total_grad_times_start_minus_w_sum);
+    sums[1] = double(total_abs_s_now_sum);
 }
 
 /// The round of sums of Prodigy (dialect "pytorch_optimizer"), after its loops: numerator_total,
@@ -283,8 +283,8 @@ void prodigy_optax_shares_loop(Index size, Index at, void* const* arrays, const 
     const real grad_factor = real(scalars[1]);
     const real decay = real(scalars[2]);
     const real grad_scale = real(scalars[3]);
-    double total_grad_times_start_minus_w_sum = 0;
-    double total_abs_s_now_sum = 0;
+    real total_grad_times_start_minus_w_sum = real(0);
+    real total_abs_s_now_sum = real(0);
 #pragma omp simd \
     reduction(+ : total_grad_times_start_minus_w_sum) \
     reduction(+ : total_abs_s_now_sum)
@@ -298,11 +298,11 @@ void prodigy_optax_shares_loop(Index size, Index at, void* const* arrays, const 
                                      -grad_bound);
         }
         real s_now = decay * s + grad_scale * grad;  // (7)
-        total_grad_times_start_minus_w_sum += double(grad * (start - w));  // (6)
-        total_abs_s_now_sum += double(std::abs(s_now));  // (8)
+        total_grad_times_start_minus_w_sum += grad * (start - w);  // (6)
+        total_abs_s_now_sum += std::abs(s_now);  // (8)
     }
-    sums[0] = total_grad_times_start_minus_w_sum;
-    sums[1] = total_abs_s_now_sum;
+    sums[0] = double(total_grad_times_start_minus_w_sum);
+    sums[1] = double(total_abs_s_now_sum);
 }
 
 /// The round of sums of Prodigy (dialect "optax"), after its loops: numerator_total,

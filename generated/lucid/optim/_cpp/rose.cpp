@@ -25,10 +25,10 @@ void rose_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
     const real grad_factor = real(scalars[1]);
     const real weight_decay = real(scalars[2]);
     double* rowmean_g_sums = sums[0] + piece.row_sums;
-    double largest_g_max = -HUGE_VAL;
-    double largest_minus_1_times_g_max = -HUGE_VAL;
+    real largest_g_max = real(-HUGE_VAL);
+    real largest_minus_1_times_g_max = real(-HUGE_VAL);
     for (Index row = 0; row < piece.rows; ++row) {
-        double rowmean_g_sum = 0;
+        real rowmean_g_sum = real(0);
 #pragma omp simd \
     reduction(+ : rowmean_g_sum) \
     reduction(largest : largest_g_max) \
@@ -47,22 +47,22 @@ void rose_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
             }
             if constexpr (ndim_at_least_2) {
                 if constexpr (centralize) {
-                    rowmean_g_sum += double(g);  // (2)
+                    rowmean_g_sum += g;  // (2)
                 }
             } else {
                 if constexpr (ndim_at_least_1) {
-                    largest_g_max = lucidgen::maximum(largest_g_max, double(g));  // (8)
+                    largest_g_max = lucidgen::maximum(largest_g_max, g);  // (8)
                     largest_minus_1_times_g_max = lucidgen::maximum(largest_minus_1_times_g_max,
-                                                                    double(-g));
+                                                                    -g);
                 }
             }
         }
         if constexpr (ndim_at_least_2 && centralize) {
-            rowmean_g_sums[row] = rowmean_g_sum;
+            rowmean_g_sums[row] = double(rowmean_g_sum);
         }
     }
-    sums[1][0] = largest_g_max;
-    sums[2][0] = largest_minus_1_times_g_max;
+    sums[1][0] = double(largest_g_max);
+    sums[2][0] = double(largest_minus_1_times_g_max);
 }
 
 /// Rose, loop 2 of 3: rowmax_c, rowmax_minus_1_times_c.
@@ -81,8 +81,8 @@ void rose_loop_2(const Piece& piece, void* const* arrays, const T* grad_array,
     double* rowmax_minus_1_times_c_sums = sums[1] + piece.row_sums;
     for (Index row = 0; row < piece.rows; ++row) {
         const real rowmean_g = rowmean_g_margin[row];
-        double rowmax_c_max = -HUGE_VAL;
-        double rowmax_minus_1_times_c_max = -HUGE_VAL;
+        real rowmax_c_max = real(-HUGE_VAL);
+        real rowmax_minus_1_times_c_max = real(-HUGE_VAL);
 #pragma omp simd reduction(largest : rowmax_c_max) reduction(largest : rowmax_minus_1_times_c_max)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -103,16 +103,15 @@ void rose_loop_2(const Piece& piece, void* const* arrays, const T* grad_array,
                 } else {
                     c = g;  // (2)
                 }
-                rowmax_c_max = lucidgen::maximum(rowmax_c_max, double(c));  // (3)
-                rowmax_minus_1_times_c_max = lucidgen::maximum(rowmax_minus_1_times_c_max,
-                                                               double(-c));
+                rowmax_c_max = lucidgen::maximum(rowmax_c_max, c);  // (3)
+                rowmax_minus_1_times_c_max = lucidgen::maximum(rowmax_minus_1_times_c_max, -c);
             }
         }
         if constexpr (ndim_at_least_2) {
-            rowmax_c_sums[row] = rowmax_c_max;
+            rowmax_c_sums[row] = double(rowmax_c_max);
         }
         if constexpr (ndim_at_least_2) {
-            rowmax_minus_1_times_c_sums[row] = rowmax_minus_1_times_c_max;
+            rowmax_minus_1_times_c_sums[row] = double(rowmax_minus_1_times_c_max);
         }
     }
 }

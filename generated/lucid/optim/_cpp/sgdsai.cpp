@@ -21,8 +21,8 @@ void sgdsai_loop_1(Index size, Index, void* const*, const T* grad_array, const d
     using real = Computed<T>;
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    double grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum = 0;
-    double norm_grad_squared = 0;
+    real grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum = real(0);
+    real norm_grad_squared = real(0);
 #pragma omp simd \
     reduction(+ : grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum) \
     reduction(+ : norm_grad_squared)
@@ -34,13 +34,13 @@ void sgdsai_loop_1(Index size, Index, void* const*, const T* grad_array, const d
         }
         if constexpr (first_g_snr) {
             if constexpr (size_at_least_2) {
-                grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum += double(grad);  // (1)(2)
+                grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum += grad;  // (1)(2)
             }
-            norm_grad_squared += double(grad * grad);  // (1)(2)
+            norm_grad_squared += grad * grad;  // (1)(2)
         }
     }
-    sums[0] = grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum;
-    sums[1] = norm_grad_squared;
+    sums[0] = double(grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum);
+    sums[1] = double(norm_grad_squared);
 }
 
 /// SGDSaI, loop 2 of 3: g_snr_term_term.
@@ -52,7 +52,7 @@ void sgdsai_loop_2(Index size, Index, void* const*, const T* grad_array, const d
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real grad_minus_mean_grad_scale_in_grad_minus_mean_grad = found[0];
-    double g_snr_term_term_sum = 0;
+    real g_snr_term_term_sum = real(0);
 #pragma omp simd reduction(+ : g_snr_term_term_sum)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
@@ -64,10 +64,10 @@ void sgdsai_loop_2(Index size, Index, void* const*, const T* grad_array, const d
         if constexpr (size_at_least_2 && first_g_snr) {
             // (1)(2)
             grad_minus_mean_grad = grad - grad_minus_mean_grad_scale_in_grad_minus_mean_grad;
-            g_snr_term_term_sum += double(grad_minus_mean_grad * grad_minus_mean_grad);
+            g_snr_term_term_sum += grad_minus_mean_grad * grad_minus_mean_grad;
         }
     }
-    sums[0] = g_snr_term_term_sum;
+    sums[0] = double(g_snr_term_term_sum);
 }
 
 /// SGDSaI, loop 3 of 3: w, m.
@@ -192,8 +192,8 @@ void sgdsai_pytorch_optimizer_loop_1(Index size, Index, void* const*, const T* g
     using real = Computed<T>;
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    double grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum = 0;
-    double norm_grad_squared = 0;
+    real grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum = real(0);
+    real norm_grad_squared = real(0);
 #pragma omp simd \
     reduction(+ : grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum) \
     reduction(+ : norm_grad_squared)
@@ -205,13 +205,13 @@ void sgdsai_pytorch_optimizer_loop_1(Index size, Index, void* const*, const T* g
         }
         if constexpr (first_g_snr) {
             if constexpr (ndim_at_least_2 && rows_at_least_2) {
-                grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum += double(grad);  // (1)(2)
+                grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum += grad;  // (1)(2)
             }
-            norm_grad_squared += double(grad * grad);  // (1)(2)
+            norm_grad_squared += grad * grad;  // (1)(2)
         }
     }
-    sums[0] = grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum;
-    sums[1] = norm_grad_squared;
+    sums[0] = double(grad_minus_mean_grad_scale_in_grad_minus_mean_grad_sum);
+    sums[1] = double(norm_grad_squared);
 }
 
 /// SGDSaI (dialect "pytorch_optimizer"), loop 2 of 3: g_snr_term_term.
@@ -224,7 +224,7 @@ void sgdsai_pytorch_optimizer_loop_2(Index size, Index, void* const*, const T* g
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     const real grad_minus_mean_grad_scale_in_grad_minus_mean_grad = found[0];
-    double g_snr_term_term_sum = 0;
+    real g_snr_term_term_sum = real(0);
 #pragma omp simd reduction(+ : g_snr_term_term_sum)
     for (Index i = 0; i < size; ++i) {
         real grad = real(grad_array[i]);
@@ -236,10 +236,10 @@ void sgdsai_pytorch_optimizer_loop_2(Index size, Index, void* const*, const T* g
         if constexpr (ndim_at_least_2 && rows_at_least_2 && first_g_snr) {
             // (1)(2)
             grad_minus_mean_grad = grad - grad_minus_mean_grad_scale_in_grad_minus_mean_grad;
-            g_snr_term_term_sum += double(grad_minus_mean_grad * grad_minus_mean_grad);
+            g_snr_term_term_sum += grad_minus_mean_grad * grad_minus_mean_grad;
         }
     }
-    sums[0] = g_snr_term_term_sum;
+    sums[0] = double(g_snr_term_term_sum);
 }
 
 /// SGDSaI (dialect "pytorch_optimizer"), loop 3 of 3: w, m.

@@ -37,8 +37,8 @@ void sm3_loop(const Piece& piece, void* const* arrays, const T* grad_array, cons
     double* columnmax_nu_sums_2 = sums[3] + piece.column_sums;
     for (Index row = 0; row < piece.rows; ++row) {
         const real r = r_margin[row];
-        double rowmax_nu_max = -HUGE_VAL;
-        double rowmax_nu_max_2 = -HUGE_VAL;
+        real rowmax_nu_max = real(-HUGE_VAL);
+        real rowmax_nu_max_2 = real(-HUGE_VAL);
 #pragma omp simd reduction(largest : rowmax_nu_max) reduction(largest : rowmax_nu_max_2)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -79,12 +79,12 @@ void sm3_loop(const Piece& piece, void* const* arrays, const T* grad_array, cons
             w = w - lr * update;  // (8)
             if constexpr (ndim_at_least_2) {
                 if constexpr (use_beta) {
-                    rowmax_nu_max = lucidgen::maximum(rowmax_nu_max, double(nu));  // (3)
+                    rowmax_nu_max = lucidgen::maximum(rowmax_nu_max, nu);  // (3)
                     // (4)
                     columnmax_nu_sums[column] = lucidgen::maximum(columnmax_nu_sums[column],
                                                                   double(nu));
                 } else {
-                    rowmax_nu_max_2 = lucidgen::maximum(rowmax_nu_max_2, double(nu));  // (3)
+                    rowmax_nu_max_2 = lucidgen::maximum(rowmax_nu_max_2, nu);  // (3)
                     // (4)
                     columnmax_nu_sums_2[column] = lucidgen::maximum(columnmax_nu_sums_2[column],
                                                                     double(nu));
@@ -99,10 +99,10 @@ void sm3_loop(const Piece& piece, void* const* arrays, const T* grad_array, cons
             }
         }
         if constexpr (ndim_at_least_2 && use_beta) {
-            rowmax_nu_sums[row] = rowmax_nu_max;
+            rowmax_nu_sums[row] = double(rowmax_nu_max);
         }
         if constexpr (ndim_at_least_2 && !use_beta) {
-            rowmax_nu_sums_2[row] = rowmax_nu_max_2;
+            rowmax_nu_sums_2[row] = double(rowmax_nu_max_2);
         }
     }
 }

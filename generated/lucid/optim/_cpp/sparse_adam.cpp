@@ -22,7 +22,7 @@ void sparseadam_loop_1(const Piece& piece, void* const*, const T* grad_array, co
     const real grad_factor = real(scalars[1]);
     double* rowmax_abs_grad_sums = sums[0] + piece.row_sums;
     for (Index row = 0; row < piece.rows; ++row) {
-        double rowmax_abs_grad_max = -HUGE_VAL;
+        real rowmax_abs_grad_max = real(-HUGE_VAL);
 #pragma omp simd reduction(largest : rowmax_abs_grad_max)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -33,12 +33,11 @@ void sparseadam_loop_1(const Piece& piece, void* const*, const T* grad_array, co
             }
             if constexpr (ndim_at_least_2) {
                 // (1)
-                rowmax_abs_grad_max = lucidgen::maximum(rowmax_abs_grad_max,
-                                                        double(std::abs(grad)));
+                rowmax_abs_grad_max = lucidgen::maximum(rowmax_abs_grad_max, std::abs(grad));
             }
         }
         if constexpr (ndim_at_least_2) {
-            rowmax_abs_grad_sums[row] = rowmax_abs_grad_max;
+            rowmax_abs_grad_sums[row] = double(rowmax_abs_grad_max);
         }
     }
 }

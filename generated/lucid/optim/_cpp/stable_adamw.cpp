@@ -24,7 +24,7 @@ void stableadamw_loop_1(Index size, Index at, void* const* arrays, const T* grad
     const real beta2_hat = real(scalars[4]);
     const real one_minus_beta2_hat = real(scalars[5]);
     const real eps_squared = real(scalars[6]);
-    double eta_term_sum = 0;
+    real eta_term_sum = real(0);
 #pragma omp simd reduction(+ : eta_term_sum)
     for (Index i = 0; i < size; ++i) {
         real v = real(v_array[i]);
@@ -35,10 +35,10 @@ void stableadamw_loop_1(Index size, Index at, void* const* arrays, const T* grad
         }
         real square_grad = grad * grad;  // (4)(5)(6)
         v = beta2_hat * v + one_minus_beta2_hat * square_grad;  // (4)
-        eta_term_sum += double(square_grad / lucidgen::maximum(v, eps_squared));  // (5)(6)
+        eta_term_sum += square_grad / lucidgen::maximum(v, eps_squared);  // (5)(6)
         v_array[i] = T(v);
     }
-    sums[0] = eta_term_sum;
+    sums[0] = double(eta_term_sum);
 }
 
 /// StableAdamW, loop 2 of 2: w, m.

@@ -28,8 +28,8 @@ void swats_shares_loop(Index size, Index at, void* const* arrays, const T* grad_
     const real grad_scale = real(scalars[4]);
     const real m_scale = real(scalars[5]);
     const real one_minus_beta2 = real(scalars[6]);
-    double total_grad_times_step_of_adam_sum = 0;
-    double total_square_step_of_adam_sum = 0;
+    real total_grad_times_step_of_adam_sum = real(0);
+    real total_square_step_of_adam_sum = real(0);
 #pragma omp simd \
     reduction(+ : total_grad_times_step_of_adam_sum) \
     reduction(+ : total_square_step_of_adam_sum)
@@ -44,11 +44,11 @@ void swats_shares_loop(Index size, Index at, void* const* arrays, const T* grad_
         // (1)(2)(3)
         real step_of_adam = -((m_scale * m + grad_scale * grad)
                               / (std::sqrt(beta2 * v + one_minus_beta2 * (grad * grad)) + eps));
-        total_grad_times_step_of_adam_sum += double(grad * step_of_adam);  // (4)
-        total_square_step_of_adam_sum += double(step_of_adam * step_of_adam);  // (5)
+        total_grad_times_step_of_adam_sum += grad * step_of_adam;  // (4)
+        total_square_step_of_adam_sum += step_of_adam * step_of_adam;  // (5)
     }
-    sums[0] = total_grad_times_step_of_adam_sum;
-    sums[1] = total_square_step_of_adam_sum;
+    sums[0] = double(total_grad_times_step_of_adam_sum);
+    sums[1] = double(total_square_step_of_adam_sum);
 }
 
 /// The round of sums of SWATS, after its loops: along_total, length_total, which are one number for

@@ -30,7 +30,7 @@ void cautiousadamw_loop_1(Index size, Index at, void* const* arrays, const T* gr
     const real one_minus_beta2 = real(scalars[5]);
     const real m_scale = real(scalars[6]);
     const real scaled_eps = real(scalars[7]);
-    double total_aligned_sum = 0;
+    real total_aligned_sum = real(0);
 #pragma omp simd reduction(+ : total_aligned_sum)
     for (Index i = 0; i < size; ++i) {
         real m = real(m_array[i]);
@@ -52,14 +52,14 @@ void cautiousadamw_loop_1(Index size, Index at, void* const* arrays, const T* gr
         }
         real adamw_update = -(m_scale * m / (std::sqrt(v_max_or_v) + scaled_eps));  // (5)(6)(7)
         real aligned = adamw_update * grad < real(0) ? real(1) : real(0);  // (8)
-        total_aligned_sum += double(aligned);  // (9)(10)
+        total_aligned_sum += aligned;  // (9)(10)
         m_array[i] = T(m);
         v_array[i] = T(v);
         if constexpr (amsgrad) {
             v_max_array[i] = T(v_max);
         }
     }
-    sums[0] = total_aligned_sum;
+    sums[0] = double(total_aligned_sum);
 }
 
 /// CautiousAdamW, loop 2 of 2: w.
@@ -140,7 +140,7 @@ void cautiouslion_loop_1(Index size, Index at, void* const* arrays, const T* gra
     const real beta1 = real(scalars[2]);
     const real lr = real(scalars[3]);
     const real one_minus_beta1 = real(scalars[4]);
-    double total_aligned_sum = 0;
+    real total_aligned_sum = real(0);
 #pragma omp simd reduction(+ : total_aligned_sum)
     for (Index i = 0; i < size; ++i) {
         real m = real(m_array[i]);
@@ -151,9 +151,9 @@ void cautiouslion_loop_1(Index size, Index at, void* const* arrays, const T* gra
         }
         real lion_update = -(lr * lucidgen::sign(beta1 * m + one_minus_beta1 * grad));  // (1)(3)
         real aligned = lion_update * grad < real(0) ? real(1) : real(0);  // (4)
-        total_aligned_sum += double(aligned);  // (5)(6)
+        total_aligned_sum += aligned;  // (5)(6)
     }
-    sums[0] = total_aligned_sum;
+    sums[0] = double(total_aligned_sum);
 }
 
 /// CautiousLion, loop 2 of 2: w, m.
