@@ -136,10 +136,8 @@ def _cost_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
 
 
 def _loop_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
-    """What the loops in C++ do with memory; nothing of rules that have no such loops."""
+    """What the loops in C++ do with memory."""
     found = traffic_of(spec, on)
-    if not found:
-        return []
     lines = ["as loops in C++:"]
     for number, loop in enumerate(found, start=1):
         parts = {

@@ -3,6 +3,7 @@
 from lucidgen.spec import (
     Abs,
     Eq,
+    Max,
     OptimizerSpec,
     grad,
     hyper,
@@ -28,7 +29,7 @@ along, length = series("along"), series("length")
 rate, average, estimate = series("rate"), series("average"), series("estimate")
 gap, sgd_lr = series("gap"), series("sgd_lr")
 
-is_sgd, has_rate = sgd_lr[t - 1] > 0, along[t] < 0
+is_sgd, has_rate = sgd_lr[t - 1] > 0, (along[t] < 0) | (along[t] > 0)
 
 SWATS = OptimizerSpec(
     "SWATS",
@@ -36,7 +37,7 @@ SWATS = OptimizerSpec(
     paper="Keskar & Socher 2017, arXiv:1712.07628, Algorithm 1",
     summary="SWATS: switches from Adam to SGD, at a learning rate that Adam's steps tell.",
     notes="The rate is one number per group, of all parameters that have a gradient; as long as it "
-    "is 0, steps are Adam's. A step of Adam's that goes up the gradient tells none.",
+    "is 0, steps are Adam's. The algorithm would switch to a negative rate, too, if it found one.",
     arguments=(lr, betas, eps),
     equations=(
         Eq(m[t], beta1 * m[t - 1] + (1 - beta1) * grad[t]),
@@ -56,7 +57,7 @@ SWATS = OptimizerSpec(
         Eq(gap[t], when(t > 1, Abs(estimate[t] - rate[t]), 2 * eps)),
         Eq(
             sgd_lr[t],
-            when(is_sgd, sgd_lr[t - 1], when(has_rate & (gap[t] < eps), estimate[t], 0)),
+            when(is_sgd, sgd_lr[t - 1], when(has_rate & (gap[t] < eps), Max(estimate[t], 0), 0)),
         ),
         Eq(velocity[t], when(is_sgd, beta1 * velocity[t - 1] + grad[t], 0)),
         Eq(

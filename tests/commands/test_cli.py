@@ -106,7 +106,8 @@ BUILT_IN = (
     "Yogi",
 )
 
-#: The classes whose readings show all that optimizers show, and one with a transform.
+#: Factored, by shape, with delays, with averages of weights, with first steps of their own, of
+#: random numbers, of groups, and with a transform.
 A_FEW = (*("Adafactor", "AdamMini", "AdaShift", "ASGD", "CAME", "FTRL", "Rprop", "SGLD", "SGDP"),)
 A_FEW += ("CautiousAdamW", "DAdaptAdam")
 

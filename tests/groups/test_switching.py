@@ -13,7 +13,10 @@ Arrays = list[np.ndarray[Any, Any]]
 
 
 def algorithm(weights: Arrays, steps: int, eps: float) -> tuple[Arrays, list[float]]:
-    """Algorithm 1 on half the sum of 3 w**2: the weights, and SGD's rate after each step."""
+    """Algorithm 1, with positive rates only, on half the sum of 3 w**2.
+
+    Returns the weights, and SGD's rate after each step.
+    """
     lr, beta1, beta2 = 1e-3, 0.9, 0.999
     m, a, v = ([np.zeros_like(w) for w in weights] for _ in range(3))
     average, rate, rates = 0.0, 0.0, []
@@ -30,11 +33,11 @@ def algorithm(weights: Arrays, steps: int, eps: float) -> tuple[Arrays, list[flo
         p = [-scale * x / (np.sqrt(y) + eps) for x, y in zip(m, a, strict=True)]
         weights = [w + u for w, u in zip(weights, p, strict=True)]
         along = sum(float(np.sum(u * g)) for u, g in zip(p, grads, strict=True))
-        if along < 0:
+        if along != 0:
             found = sum(float(np.sum(u * u)) for u in p) / -along
             average = beta2 * average + (1 - beta2) * found
             estimate = average / (1 - beta2**k)
-            rate = estimate if k > 1 and abs(estimate - found) < eps else 0.0
+            rate = max(estimate, 0.0) if k > 1 and abs(estimate - found) < eps else 0.0
         rates.append(rate)
     return weights, rates
 

@@ -13,12 +13,28 @@ import pytest
 from readings import rule_of, sample
 
 from lucidgen import Parameter, optim
+from lucidgen.ir.lower import lower
 from lucidgen.package.catalog import Entry
+from lucidgen.passes import optimize
 from lucidgen.runtime.backends.loops import pointer_table
-from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, mean, norm, t, total, w, when
+from lucidgen.spec import (
+    Eq,
+    OptimizerSpec,
+    flag,
+    grad,
+    hyper,
+    mean,
+    norm,
+    series,
+    t,
+    total,
+    w,
+    when,
+)
+from lucidgen.targets.cpp import loops
 from lucidgen.verify.emitted import build
 
-lr = hyper("lr", 0.1)
+lr, early, x = hyper("lr", 0.1), flag("early", False), series("x")
 
 #: The readings with phases.
 READINGS = [p for p in sample("cpp") if not rule_of(*p.values).elementwise]
@@ -194,7 +210,7 @@ def test_two_packages_may_have_a_rule_of_one_name(tmp_path: Path) -> None:
 
 
 def test_a_reduction_of_what_flags_decide_is_found_for_each_choice(tmp_path: Path) -> None:
-    early, late = flag("early", False), flag("late", False)
+    late = flag("late", False)
     step = grad[t] * when(early, 3, 1) / norm(when(late, w[t - 1] + 1, grad[t]))
     spec = OptimizerSpec("Chosen", (lr, early, late), (Eq(w[t], w[t - 1] - lr * step),))
     cls = build([spec], tmp_path).Chosen
@@ -215,3 +231,14 @@ def test_the_mean_of_changed_gradients_is_that_of_what_they_are_changed_to(tmp_p
     parameter.grad = np.arange(4.0)
     cls.Mean([parameter], lr=1.0, maximize=True, kernel="cpp").step()
     assert parameter.data.tolist() == [1.5] * 4
+
+
+def test_an_element_never_takes_the_variable_of_a_number() -> None:
+    """That is declared above the loop, whose lanes would all write to it."""
+    number = Eq(x[t], 3 * norm(grad[t]) + lr)
+    step = Eq(w[t], w[t - 1] - lr * grad[t] * when(early, x[t], 2 * grad[t]))
+    program = optimize(lower(OptimizerSpec("Either", (lr, early), (number, step))))
+    last = loops(program).loops[-1]
+    above = {line.split()[-1].rstrip(";") for line in last.head if line.startswith("real ")}
+    assert above == {"x"}
+    assert not any(line.strip().startswith("x =") for line in last.lines)

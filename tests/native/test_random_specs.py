@@ -64,6 +64,10 @@ def test_random_loops_agree_with_the_oracle_and_with_numpy(count: int, tmp_path:
         cls = package.Random
         if "cpp" not in next(iter(cls.rules.values())).targets:
             continue
+        source = Path(str(package.__file__)).parent / "_cpp" / f"{package.__name__}.cpp"
+        gives_the_same = is_exact(source.read_text())
+        if found >= count and not gives_the_same:
+            continue
         hypers = {name: chance.choice(values) for name, values in VALUES.items()}
         flags = {name: chance.random() < 0.5 for name in ("early", "late")}
         setting = Setting(spec, hypers, flags, chance.random() < 0.5)
@@ -73,17 +77,16 @@ def test_random_loops_agree_with_the_oracle_and_with_numpy(count: int, tmp_path:
         run = Run(cls, setting, optimize(lower(spec)), start, grads, {})
         for finding in replay(run, ("cpp",)):
             assert finding.comparison.worst <= 1, f"{seed}: {finding}"
-        source = Path(str(package.__file__)).parent / "_cpp" / f"{package.__name__}.cpp"
-        if is_exact(source.read_text()):
+        if gives_the_same:
             exact += 1
             ours, theirs = (trained(cls, setting, kernel, dtype) for kernel in ("cpp", "numpy"))
             for mine, other in zip(ours, theirs, strict=True):
                 assert np.array_equal(mine, other, equal_nan=True), seed
         found += 1
-        if found >= count and exact >= count // 4:
+        if found >= count and exact >= max(1, count // 4):
             break
     assert found >= count
-    assert exact >= count // 4
+    assert exact >= max(1, count // 4)
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,8 @@ PAGES = [
 THEIR_OWN = re.compile(
     r"(mine|my_optim|lucid/optim|\.venv|build)(/|$)|specs/unbiased\.py$|opt\.safetensors$|picture\.png$"
 )
-FILE = re.compile(r"[\w*./-]+\.(py|md|toml|sh|j2|json|npz|cu|cuh|h|metal|cpp|yml)")
+#: A file; what begins with lucidgen and a dot is a module, which may be called as a suffix is.
+FILE = re.compile(r"(?!lucidgen\.)[\w*./-]+\.(py|md|toml|sh|j2|json|npz|cu|cuh|h|metal|cpp|yml)")
 
 
 def quoted(page: str) -> Iterator[str]:

@@ -80,6 +80,7 @@ def _names(
 
     A symbol takes over the name of one that is not read any more: a state that of its last value,
     the changed gradient that of the gradient, and what the compiler made that of what it changes.
+    Between domains names are not passed on: one number may be declared above the elements.
     """
     names = {i.symbol: series_of(i.symbol) for i in program.inputs}
     names |= {let.target: let.target.name for let in program.lets if let not in lets}

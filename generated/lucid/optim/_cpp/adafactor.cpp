@@ -24,8 +24,8 @@ void adafactor_loop_1(const Piece& piece, void* const* arrays, const T* grad_arr
     const real grad_factor = real(scalars[3]);
     double* rowmean_g2_sums = sums[1] + piece.row_sums;
     double* columnmean_g2_sums = sums[2] + piece.column_sums;
-    real mean_square_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
+        real mean_square_w_sum = real(0);
         real rowmean_g2_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_w_sum) reduction(+ : rowmean_g2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
@@ -46,8 +46,8 @@ void adafactor_loop_1(const Piece& piece, void* const* arrays, const T* grad_arr
         if constexpr (ndim_at_least_2) {
             rowmean_g2_sums[row] = double(rowmean_g2_sum);
         }
+        sums[0][0] += double(mean_square_w_sum);
     }
-    sums[0][0] = double(mean_square_w_sum);
 }
 
 /// Adafactor, after loop 1: r, c, columnmean_r, one_over_max_eps1_columnmean_r.
@@ -105,9 +105,9 @@ void adafactor_loop_2(const Piece& piece, void* const* arrays, const T* grad_arr
     const real* new_r_margin = margins[4] + piece.first_row;
     const real* new_c_margin = margins[5] + piece.first_column;
     const real one_over_max_eps1_columnmean_r = margins[7][piece.matrix];
-    real mean_square_u_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
+        real mean_square_u_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_u_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -132,8 +132,8 @@ void adafactor_loop_2(const Piece& piece, void* const* arrays, const T* grad_arr
                 v_array[i] = T(v);
             }
         }
+        sums[0][0] += double(mean_square_u_sum);
     }
-    sums[0][0] = double(mean_square_u_sum);
 }
 
 /// Adafactor, loop 3 of 3: w.
@@ -248,8 +248,8 @@ void adafactor_keras_loop_1(const Piece& piece, void* const* arrays, const T* gr
     const real w_scale = real(scalars[3]);
     double* rowmean_g2_sums = sums[1] + piece.row_sums;
     double* columnmean_g2_sums = sums[2] + piece.column_sums;
-    real mean_square_decayed_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
+        real mean_square_decayed_sum = real(0);
         real rowmean_g2_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_decayed_sum) reduction(+ : rowmean_g2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
@@ -276,8 +276,8 @@ void adafactor_keras_loop_1(const Piece& piece, void* const* arrays, const T* gr
         if constexpr (ndim_at_least_2) {
             rowmean_g2_sums[row] = double(rowmean_g2_sum);
         }
+        sums[0][0] += double(mean_square_decayed_sum);
     }
-    sums[0][0] = double(mean_square_decayed_sum);
 }
 
 /// Adafactor (dialect "keras"), after loop 1: r, c, columnmean_r, one_over_columnmean_r.
@@ -333,9 +333,9 @@ void adafactor_keras_loop_2(const Piece& piece, void* const* arrays, const T* gr
     const real* new_r_margin = margins[4] + piece.first_row;
     const real* new_c_margin = margins[5] + piece.first_column;
     const real one_over_columnmean_r = margins[7][piece.matrix];
-    real mean_square_u_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
+        real mean_square_u_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_u_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -360,8 +360,8 @@ void adafactor_keras_loop_2(const Piece& piece, void* const* arrays, const T* gr
                 v_array[i] = T(v);
             }
         }
+        sums[0][0] += double(mean_square_u_sum);
     }
-    sums[0][0] = double(mean_square_u_sum);
 }
 
 /// Adafactor (dialect "keras"), loop 3 of 3: w.
@@ -478,8 +478,8 @@ void adafactor_mlx_loop_1(const Piece& piece, void* const* arrays, const T* grad
     const real eps1 = real(scalars[2]);
     double* rowmean_g2_sums = sums[1] + piece.row_sums;
     double* columnmean_g2_sums = sums[2] + piece.column_sums;
-    real mean_square_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
+        real mean_square_w_sum = real(0);
         real rowmean_g2_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_w_sum) reduction(+ : rowmean_g2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
@@ -502,8 +502,8 @@ void adafactor_mlx_loop_1(const Piece& piece, void* const* arrays, const T* grad
         if constexpr (ndim_at_least_2) {
             rowmean_g2_sums[row] = double(rowmean_g2_sum);
         }
+        sums[0][0] += double(mean_square_w_sum);
     }
-    sums[0][0] = double(mean_square_w_sum);
 }
 
 /// Adafactor (dialect "mlx"), after loop 1: r, c, columnmean_r, one_over_columnmean_r.
@@ -561,9 +561,9 @@ void adafactor_mlx_loop_2(const Piece& piece, void* const* arrays, const T* grad
     const real* new_r_margin = margins[4] + piece.first_row;
     const real* new_c_margin = margins[5] + piece.first_column;
     const real one_over_columnmean_r = margins[7][piece.matrix];
-    real mean_square_u_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
+        real mean_square_u_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_u_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -588,8 +588,8 @@ void adafactor_mlx_loop_2(const Piece& piece, void* const* arrays, const T* grad
                 v_array[i] = T(v);
             }
         }
+        sums[0][0] += double(mean_square_u_sum);
     }
-    sums[0][0] = double(mean_square_u_sum);
 }
 
 /// Adafactor (dialect "mlx"), loop 3 of 3: w, m.

@@ -35,9 +35,9 @@ void adalite_loop_1(const Piece& piece, void* const* arrays, const T* grad_array
     T* w_array = part<T>(arrays[0], piece.at);
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
-    real norm_grad_squared = real(0);
-    real norm_w_squared = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
+        real norm_grad_squared = real(0);
+        real norm_w_squared = real(0);
 #pragma omp simd reduction(+ : norm_grad_squared) reduction(+ : norm_w_squared)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -52,9 +52,9 @@ void adalite_loop_1(const Piece& piece, void* const* arrays, const T* grad_array
                 norm_w_squared += w * w;
             }
         }
+        sums[0][0] += double(norm_grad_squared);
+        sums[1][0] += double(norm_w_squared);
     }
-    sums[0][0] = double(norm_grad_squared);
-    sums[1][0] = double(norm_w_squared);
 }
 
 /// Adalite, loop 2 of 4: v_row, v_column, rowtotal_v, total_v, columntotal_v.
@@ -100,12 +100,12 @@ void adalite_loop_2(const Piece& piece, void* const* arrays, const T* grad_array
     double* rowtotal_v_sums = sums[2] + piece.row_sums;
     double* v_column_sums = sums[1] + piece.column_sums;
     double* columntotal_v_sums = sums[4] + piece.column_sums;
-    real total_v_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real r = r_margin[row];
         const real m_row = m_row_margin[row];
         real v_row_sum = real(0);
         real rowtotal_v_sum = real(0);
+        real total_v_sum = real(0);
 #pragma omp simd reduction(+ : v_row_sum) reduction(+ : rowtotal_v_sum) reduction(+ : total_v_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -145,14 +145,14 @@ void adalite_loop_2(const Piece& piece, void* const* arrays, const T* grad_array
         if constexpr (ndim_at_least_2) {
             rowtotal_v_sums[row] = double(rowtotal_v_sum);
         }
+        sums[3][0] += double(total_v_sum);
     }
-    sums[3][0] = double(total_v_sum);
 }
 
-/// Adalite, after loop 2: e_row, weight_row, e_column, weight_column, r, c,
-/// v_row_times_v_row_scale, e_kept_row, kept_row, v_column_times_v_row_scale, e_kept_column,
-/// kept_column, e_row_scale, total_e_row, e_column_scale, total_e_column, e_kept_row_scale,
-/// total_e_kept_row, e_kept_column_scale, total_e_kept_column.
+/// Adalite, after loop 2: e_row_scale, e_row, total_e_row, weight_row, e_column_scale, e_column,
+/// total_e_column, weight_column, r, c, v_row_times_v_row_scale, e_kept_row_scale, e_kept_row,
+/// total_e_kept_row, kept_row, v_column_times_v_row_scale, e_kept_column_scale, e_kept_column,
+/// total_e_kept_column, kept_column.
 template <typename T, bool size_at_least_2, bool ndim_at_least_2, bool use_weight_decay,
           bool scale_grad>
 void adalite_margins_2(const Shape& shape, void* const*, const double* scalars, Computed<T>* found,
@@ -348,7 +348,7 @@ void adalite_loop_3(const Piece& piece, void* const* arrays, const T* grad_array
     }
 }
 
-/// Adalite, after loop 3: m_row, m_column, square_m_column, square_m_row, total_square_m_column,
+/// Adalite, after loop 3: m_row, m_column, square_m_column, total_square_m_column, square_m_row,
 /// total_square_m_row.
 template <typename T, bool size_at_least_2, bool ndim_at_least_2, bool use_weight_decay,
           bool scale_grad>
@@ -430,12 +430,12 @@ void adalite_loop_4(const Piece& piece, void* const* arrays, const T* grad_array
     const real* m_column_margin = margins[3] + piece.first_column;
     const real* weight_column_margin = margins[13] + piece.first_column;
     const real* new_m_column_margin = margins[23] + piece.first_column;
-    real m_scale_term_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real r = r_margin[row];
         const real m_row = m_row_margin[row];
         const real weight_row = weight_row_margin[row];
         const real new_m_row = new_m_row_margin[row];
+        real m_scale_term_sum = real(0);
 #pragma omp simd reduction(+ : m_scale_term_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -488,8 +488,8 @@ void adalite_loop_4(const Piece& piece, void* const* arrays, const T* grad_array
                 v_array[i] = T(v);
             }
         }
+        sums[0][0] += double(m_scale_term_sum);
     }
-    sums[0][0] = double(m_scale_term_sum);
 }
 
 /// Adalite, after its loops: m_scale, which is one number for each tensor.

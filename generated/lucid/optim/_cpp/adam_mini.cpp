@@ -21,9 +21,9 @@ void adammini_loop_1(const Piece& piece, void* const*, const T* grad_array, cons
     const real grad_bound = real(scalars[0]);
     const real grad_factor = real(scalars[1]);
     double* rowmean_square_grad_sums = sums[0] + piece.row_sums;
-    real mean_square_grad_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         real rowmean_square_grad_sum = real(0);
+        real mean_square_grad_sum = real(0);
 #pragma omp simd reduction(+ : rowmean_square_grad_sum) reduction(+ : mean_square_grad_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -41,8 +41,8 @@ void adammini_loop_1(const Piece& piece, void* const*, const T* grad_array, cons
         if constexpr (ndim_at_least_2 && by_row) {
             rowmean_square_grad_sums[row] = double(rowmean_square_grad_sum);
         }
+        sums[1][0] += double(mean_square_grad_sum);
     }
-    sums[1][0] = double(mean_square_grad_sum);
 }
 
 /// AdamMini, after loop 1: v_row, v_row_or_v, v_hat, one_over_eps_plus_sqrt_v_hat, w_term.

@@ -35,15 +35,15 @@ void adamp_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
     double* rownorm_grad_sums = sums[1] + piece.row_sums;
     double* rowtotal_grad_times_w_sums = sums[2] + piece.row_sums;
     double* rowtotal_p_times_w_sums = sums[6] + piece.row_sums;
-    real norm_w_squared = real(0);
-    real norm_grad_squared = real(0);
-    real total_grad_times_w_sum = real(0);
-    real total_p_times_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         real rownorm_w_squared = real(0);
         real rownorm_grad_squared = real(0);
         real rowtotal_grad_times_w_sum = real(0);
+        real norm_w_squared = real(0);
+        real norm_grad_squared = real(0);
+        real total_grad_times_w_sum = real(0);
         real rowtotal_p_times_w_sum = real(0);
+        real total_p_times_w_sum = real(0);
 #pragma omp simd \
     reduction(+ : rownorm_w_squared) \
     reduction(+ : rownorm_grad_squared) \
@@ -102,14 +102,14 @@ void adamp_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
         if constexpr (ndim_at_least_2) {
             rowtotal_p_times_w_sums[row] = double(rowtotal_p_times_w_sum);
         }
+        sums[3][0] += double(norm_w_squared);
+        sums[4][0] += double(norm_grad_squared);
+        sums[5][0] += double(total_grad_times_w_sum);
+        sums[7][0] += double(total_p_times_w_sum);
     }
-    sums[3][0] = double(norm_w_squared);
-    sums[4][0] = double(norm_grad_squared);
-    sums[5][0] = double(total_grad_times_w_sum);
-    sums[7][0] = double(total_p_times_w_sum);
 }
 
-/// AdamP, after loop 1: cos_row, length_row, one_over_square_length_row, q_term_2, largest_cos_row.
+/// AdamP, after loop 1: cos_row, length_row, largest_cos_row, one_over_square_length_row, q_term_2.
 template <typename T, bool ndim_at_least_2, bool use_weight_decay, bool nesterov, bool scale_grad>
 void adamp_margins_1(const Shape& shape, void* const*, const double* scalars, Computed<T>* found,
                      Computed<T>* const* margins) {
@@ -298,15 +298,15 @@ void adamp_pytorch_optimizer_loop_1(const Piece& piece, void* const* arrays, con
     double* rownorm_grad_sums = sums[1] + piece.row_sums;
     double* rowtotal_grad_times_w_sums = sums[2] + piece.row_sums;
     double* rowtotal_p_times_w_sums = sums[6] + piece.row_sums;
-    real norm_w_squared = real(0);
-    real norm_grad_squared = real(0);
-    real total_grad_times_w_sum = real(0);
-    real total_p_times_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         real rownorm_w_squared = real(0);
         real rownorm_grad_squared = real(0);
         real rowtotal_grad_times_w_sum = real(0);
+        real norm_w_squared = real(0);
+        real norm_grad_squared = real(0);
+        real total_grad_times_w_sum = real(0);
         real rowtotal_p_times_w_sum = real(0);
+        real total_p_times_w_sum = real(0);
 #pragma omp simd \
     reduction(+ : rownorm_w_squared) \
     reduction(+ : rownorm_grad_squared) \
@@ -365,15 +365,15 @@ void adamp_pytorch_optimizer_loop_1(const Piece& piece, void* const* arrays, con
         if constexpr (ndim_at_least_2) {
             rowtotal_p_times_w_sums[row] = double(rowtotal_p_times_w_sum);
         }
+        sums[3][0] += double(norm_w_squared);
+        sums[4][0] += double(norm_grad_squared);
+        sums[5][0] += double(total_grad_times_w_sum);
+        sums[7][0] += double(total_p_times_w_sum);
     }
-    sums[3][0] = double(norm_w_squared);
-    sums[4][0] = double(norm_grad_squared);
-    sums[5][0] = double(total_grad_times_w_sum);
-    sums[7][0] = double(total_p_times_w_sum);
 }
 
-/// AdamP (dialect "pytorch_optimizer"), after loop 1: cos_row, length_row,
-/// one_over_square_length_row, q_term_2, largest_cos_row.
+/// AdamP (dialect "pytorch_optimizer"), after loop 1: cos_row, length_row, largest_cos_row,
+/// one_over_square_length_row, q_term_2.
 template <typename T, bool ndim_at_least_2, bool use_weight_decay, bool nesterov, bool scale_grad>
 void adamp_pytorch_optimizer_margins_1(const Shape& shape, void* const*, const double* scalars,
                                        Computed<T>* found, Computed<T>* const* margins) {
@@ -556,15 +556,15 @@ void sgdp_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
     double* rownorm_grad_sums = sums[1] + piece.row_sums;
     double* rowtotal_grad_times_w_sums = sums[2] + piece.row_sums;
     double* rowtotal_p_times_w_sums = sums[6] + piece.row_sums;
-    real norm_w_squared = real(0);
-    real norm_grad_squared = real(0);
-    real total_grad_times_w_sum = real(0);
-    real total_p_times_w_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         real rownorm_w_squared = real(0);
         real rownorm_grad_squared = real(0);
         real rowtotal_grad_times_w_sum = real(0);
+        real norm_w_squared = real(0);
+        real norm_grad_squared = real(0);
+        real total_grad_times_w_sum = real(0);
         real rowtotal_p_times_w_sum = real(0);
+        real total_p_times_w_sum = real(0);
 #pragma omp simd \
     reduction(+ : rownorm_w_squared) \
     reduction(+ : rownorm_grad_squared) \
@@ -618,14 +618,14 @@ void sgdp_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
         if constexpr (ndim_at_least_2) {
             rowtotal_p_times_w_sums[row] = double(rowtotal_p_times_w_sum);
         }
+        sums[3][0] += double(norm_w_squared);
+        sums[4][0] += double(norm_grad_squared);
+        sums[5][0] += double(total_grad_times_w_sum);
+        sums[7][0] += double(total_p_times_w_sum);
     }
-    sums[3][0] = double(norm_w_squared);
-    sums[4][0] = double(norm_grad_squared);
-    sums[5][0] = double(total_grad_times_w_sum);
-    sums[7][0] = double(total_p_times_w_sum);
 }
 
-/// SGDP, after loop 1: cos_row, length_row, one_over_square_length_row, q_term_2, largest_cos_row.
+/// SGDP, after loop 1: cos_row, length_row, largest_cos_row, one_over_square_length_row, q_term_2.
 template <typename T, bool ndim_at_least_2, bool use_weight_decay, bool nesterov, bool scale_grad>
 void sgdp_margins_1(const Shape& shape, void* const*, const double* scalars, Computed<T>* found,
                     Computed<T>* const* margins) {

@@ -100,9 +100,9 @@ void came_loop_2(const Piece& piece, void* const* arrays, const T* grad_array,
     const real* new_r_margin = margins[8] + piece.first_row;
     const real* new_c_margin = margins[9] + piece.first_column;
     const real one_over_columnmean_r = margins[11][piece.matrix];
-    real mean_square_u_sum = real(0);
     for (Index row = 0; row < piece.rows; ++row) {
         const real new_r = new_r_margin[row];
+        real mean_square_u_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_u_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -127,8 +127,8 @@ void came_loop_2(const Piece& piece, void* const* arrays, const T* grad_array,
                 v_array[i] = T(v);
             }
         }
+        sums[0][0] += double(mean_square_u_sum);
     }
-    sums[0][0] = double(mean_square_u_sum);
 }
 
 /// CAME, loop 3 of 4: rowmean_d2, columnmean_d2, m.

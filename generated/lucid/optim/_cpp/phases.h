@@ -69,9 +69,10 @@ struct Margin {
     int from, to;
 };
 
-/// How many terms a loop adds in several lanes, floats as floats: at most 128 in a row where a
-/// processor has four lanes. Then these sums are added two by two, in double. Which are added to
-/// which depends on their place in the tensor alone: the number of threads makes no difference.
+/// How many terms of a row a loop adds in several lanes, floats as floats: in four lanes at most
+/// 128 in a row. These sums are added in double: of short rows as they come, then two by two. Which
+/// are added to which depends on their place in the tensor alone: the number of threads makes no
+/// difference.
 template <typename T>
 constexpr Index block = sizeof(Computed<T>) < sizeof(double) ? 512 : 1024;
 
@@ -383,6 +384,9 @@ struct InPhases {
         }
         clear_columns(of, loop, unit);
         pieces(of, unit, [&](const Piece& piece) {
+            for (Index i = 0; i < count; ++i) {
+                own[i] = Tree::nothing(Rule::reductions[first + i]);
+            }
             if (Rule::reads_grad[loop]) {
                 with_gradient<T>(*table, of.k, piece.at, piece.rows * piece.columns,
                                  [&](Index, Index, const T* grad) {
@@ -404,7 +408,7 @@ struct InPhases {
         }
     }
 
-    /// The sums of a unit's columns begin anew; those of rows, and of pieces, are set.
+    /// The sums of a unit's columns begin anew; those of rows are set.
     void clear_columns(const Tensor& of, Index loop, Index unit) const {
         if constexpr (has_margins<Rule>) {
             const Shape& shape = of.shape;

@@ -25,10 +25,10 @@ void rose_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
     const real grad_factor = real(scalars[1]);
     const real weight_decay = real(scalars[2]);
     double* rowmean_g_sums = sums[0] + piece.row_sums;
-    real largest_g_max = real(-HUGE_VAL);
-    real largest_minus_1_times_g_max = real(-HUGE_VAL);
     for (Index row = 0; row < piece.rows; ++row) {
         real rowmean_g_sum = real(0);
+        real largest_g_max = real(-HUGE_VAL);
+        real largest_minus_1_times_g_max = real(-HUGE_VAL);
 #pragma omp simd \
     reduction(+ : rowmean_g_sum) \
     reduction(largest : largest_g_max) \
@@ -60,9 +60,9 @@ void rose_loop_1(const Piece& piece, void* const* arrays, const T* grad_array,
         if constexpr (ndim_at_least_2 && centralize) {
             rowmean_g_sums[row] = double(rowmean_g_sum);
         }
+        sums[1][0] = lucidgen::maximum(sums[1][0], double(largest_g_max));
+        sums[2][0] = lucidgen::maximum(sums[2][0], double(largest_minus_1_times_g_max));
     }
-    sums[1][0] = double(largest_g_max);
-    sums[2][0] = double(largest_minus_1_times_g_max);
 }
 
 /// Rose, loop 2 of 3: rowmax_c, rowmax_minus_1_times_c.
@@ -116,8 +116,8 @@ void rose_loop_2(const Piece& piece, void* const* arrays, const T* grad_array,
     }
 }
 
-/// Rose, after loop 2: ranges, ranges_minus_mean_range, square_ranges_minus_mean_range, scale,
-/// one_over_scale_or_1, mean_range, deviation_term.
+/// Rose, after loop 2: ranges, mean_range, ranges_minus_mean_range, square_ranges_minus_mean_range,
+/// deviation_term, scale, one_over_scale_or_1.
 template <typename T, bool ndim_at_least_2, bool ndim_at_least_1, bool use_weight_decay,
           bool centralize, bool stabilize, bool decoupled_weight_decay, bool scale_grad>
 void rose_margins_2(const Shape& shape, void* const*, const double*, Computed<T>* found,

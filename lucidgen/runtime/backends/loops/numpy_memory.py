@@ -119,9 +119,9 @@ def _addresses_of(seen: Seen, rule: Rule) -> tuple[int, ...]:
     shapes = [seen.shape, *(state.shape(seen.shape) for state in own)]
     for array, shape in zip((seen.data, *own.values()), shapes, strict=True):
         flags = array.flags
-        flat = flags.f_contiguous if seen.order == "F" else flags.c_contiguous
-        if rule.shaped:  # loops over rows take them one behind the other
-            flat = flags.c_contiguous
+        # Loops over rows take them one behind the other.
+        by_columns = seen.order == "F" and not rule.shaped
+        flat = flags.f_contiguous if by_columns else flags.c_contiguous
         if not (flat and flags.behaved and array.dtype == seen.dtype and array.shape == shape):
             return ()
     states = (own[state].ctypes.data if state in own else 0 for state in rule.arrays)

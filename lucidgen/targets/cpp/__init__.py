@@ -1,0 +1,48 @@
+"""The C++ target: for each rule loops over elements, in place.
+
+Static choices are template parameters, so that a loop asks nothing about them. A rule that reduces
+has a loop for each time that its elements wait for a reduction (`ir.loops`). What there is for each
+row, column or matrix, a margin, is computed between the loops.
+
+`elements` writes the loops, `margins` what is between them, `known` has what they know of each
+other, `text` is what templates are given. Does not own how loops are called: that is in the headers
+among the templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...ir.program import Program
+from ..common.target import Target
+from .elements import loops
+from .text import WORDS, CppPrinter, Loops
+
+__all__ = ["TARGET", "WORDS", "CppPrinter", "loops"]
+
+
+def _of_module(found: Sequence[Loops]) -> Mapping[str, Any]:
+    return {
+        "draws": any(loops.draws for loops in found),
+        "has_phases": any(loops.has_phases for loops in found),
+    }
+
+
+def _compile(program: Program, name: str) -> Loops:
+    return loops(program)
+
+
+TARGET = Target(
+    name="cpp",
+    title="C++",
+    compile=_compile,
+    text="_cpp/rule.cpp",
+    files={"_cpp/module.cpp": "_cpp/{name}.cpp"},
+    fixed=("_cpp/__init__.py", "_cpp/multi_tensor.h", "_cpp/phases.h", "_cpp/random.h"),
+    of_module=_of_module,
+    needs=("numpy",),
+    backend="cpp",
+    product="loops",
+    verifier="lucidgen.verify.steps:cpp",
+)

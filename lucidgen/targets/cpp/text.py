@@ -1,0 +1,259 @@
+"""What templates are given of a rule's loops in C++, and how expressions are written there.
+
+Owns these data and the printer. Does not own where they come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import sympy
+
+from ...ir.guard import Guard
+from ...spec.domains import Domain
+from ..common.c_like import CPrinter, c_choice, c_condition
+from ..common.fitting import LINE_LENGTH
+from ..common.names import CPP, words
+
+#: What a loop's own text uses.
+WORDS = CPP | words(
+    """
+std lucidgen real T i size at arrays scalars found sums part Index Table Layout Loop Share
+Arithmetic Computed float16 float32 float64 bfloat16 states choices loop largest elements
+drawn_at_most piece row column matrix shape margins Of Shape Piece Margin Reduction reduced
+    """,
+    r"\w+_(array|rule|loop|margin|sums)",
+)
+
+
+class CppPrinter(CPrinter):
+    """C++ expressions in the type `real`."""
+
+    language: ClassVar[str] = "cpp"
+    real: ClassVar[str] = "real"
+    branch: ClassVar[str] = "if constexpr"
+
+    def number(self, number: sympy.Number) -> str:
+        """A literal of the computing type."""
+        return f"real({int(number) if number.is_Integer else repr(float(number))})"
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array of a loop: one of w and the states, or random numbers.
+
+    `place` is where it is among w and the states, and `stored` says whether the loop changes it.
+    """
+
+    name: str
+    live: Guard
+    place: int = 0
+    stored: bool = False
+
+    @property
+    def condition(self) -> str:
+        """When it is used; empty for always."""
+        return condition_of(self.live)
+
+    def value(self, at: str) -> str:
+        """What it has in a place."""
+        return c_choice(self.live, f"real({self.name}_array[{at}])", "real(0)")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Random numbers that a loop draws: the array that has them, and which they are."""
+
+    array: Array
+    kind: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Margin:
+    """An array with a value for each row, column or matrix of a tensor.
+
+    `began` is the place of the state that it begins as, `becomes` of the one that it is in the end:
+    -1 for none.
+    """
+
+    name: str
+    domain: Domain
+    began: int = -1
+    becomes: int = -1
+
+
+@dataclass(frozen=True)
+class MarginRead:
+    """A margin that a loop reads: as what variable, and from which array."""
+
+    name: str
+    domain: Domain
+    array: str
+
+    def array_from(self, first: str) -> str:
+        """The array from an index on."""
+        array = f"({self.array})" if " " in self.array else self.array
+        return f"{array} + {first}" if first else array
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What a loop adds up for a reduction.
+
+    Its variable, the array for sums of rows or columns, the kind of the reduction, and for what it
+    leaves a value under which choices.
+    """
+
+    name: str
+    array: str
+    kind: str
+    leaves: Domain
+    live: Guard
+
+    @property
+    def is_of_columns(self) -> bool:
+        """Whether it is one of many, which rows are added to: it has no variable of its own."""
+        return self.leaves is Domain.COLUMN
+
+    @property
+    def nothing(self) -> str:
+        """What it begins as."""
+        return "real(-HUGE_VAL)" if self.kind == "largest" else "real(0)"
+
+    def joined(self, to: str, term: str) -> str:
+        """The assignment that takes a term into what there is."""
+        if self.kind == "largest":
+            return f"{to} = lucidgen::maximum({to}, {term})"
+        return f"{to} += {term}"
+
+    @property
+    def condition(self) -> str:
+        """When it is made; empty for always."""
+        return condition_of(self.live)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop, ready for a template.
+
+    Of the scalars, and of the reductions and `margins` that are known when it begins, it has those
+    that it reads, each with its place or its text. `numbers` are the states that are one number per
+    tensor, `head` is what is computed once, `lines` for each element. Of the choices, `canonical`
+    are those that are on, each switched off where it makes no difference, so that equal loops are
+    compiled once. `makes` names what it leaves behind.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    makes: tuple[str, ...]
+    arrays: tuple[Array, ...]
+    draws: tuple[Drawing, ...]
+    reads_grad: bool
+    numbers: tuple[Array, ...]
+    scalars: tuple[tuple[str, int], ...]
+    found: tuple[tuple[str, str], ...]
+    margins: tuple[MarginRead, ...]
+    head: tuple[str, ...]
+    lines: tuple[str, ...]
+    sums: tuple[Sum, ...]
+    canonical: tuple[str, ...]
+
+    def margins_of(self, name: str) -> tuple[MarginRead, ...]:
+        """The margins with a value for each "row", "column" or "matrix"."""
+        return tuple(margin for margin in self.margins if margin.domain.value == name)
+
+    def sums_of(self, name: str) -> tuple[tuple[int, Sum], ...]:
+        """The sums that leave a value for each "tensor", "row" or "column", with their places."""
+        numbered = enumerate(self.sums)
+        return tuple((i, made) for i, made in numbered if made.leaves.value == name)
+
+    @property
+    def pragma(self) -> str:
+        """What the compiler is told of the loop: its sums may be taken in several lanes."""
+        within = [made for made in self.sums if not made.is_of_columns]
+        signs = {made.name: "largest" if made.kind == "largest" else "+" for made in within}
+        clauses = [f"reduction({sign} : {name})" for name, sign in signs.items()]
+        line = " ".join(("#pragma omp simd", *clauses))
+        return (
+            line if len(line) <= LINE_LENGTH else line.replace(" reduction", " \\\n    reduction")
+        )
+
+
+@dataclass(frozen=True)
+class Between:
+    """What is done with margins before a loop, ready for a template; its fields are a loop's."""
+
+    name: str
+    parameters: tuple[str, ...]
+    makes: tuple[str, ...]
+    numbers: tuple[Array, ...]
+    scalars: tuple[tuple[str, int], ...]
+    found: tuple[tuple[str, str], ...]
+    arrays: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...]
+    canonical: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Loops:
+    """The loops of a rule, ready for a template.
+
+    Their arguments are those of the NumPy step, in the same order: w and the states, the scalars,
+    the choices. `reductions` are the kinds of all, in the order in which loops find them; `ends`
+    says how many are known after each loop. `kinds` says what w and each state has a value for. If
+    there are states with one number per tensor, `numbers` stores them after the loops.
+
+    `margins` are those of a rule that works on rows or columns, `margin_of` says which one each
+    reduction gives, or -1, and `live` when it does; `between` has what is done before each loop and
+    after the last one, or None. `found` counts the reductions that give one number.
+    """
+
+    kinds: tuple[str, ...]
+    scalars: tuple[str, ...]
+    choices: tuple[str, ...]
+    loops: tuple[Loop, ...]
+    numbers: Loop | None
+    reductions: tuple[str, ...]
+    ends: tuple[int, ...]
+    margins: tuple[Margin, ...]
+    margin_of: tuple[int, ...]
+    live: tuple[str, ...]
+    between: tuple[Between | None, ...]
+    found: int
+
+    @property
+    def has_phases(self) -> bool:
+        """Whether loops wait for each other, or for margins."""
+        return bool(self.reductions or self.margins)
+
+    @property
+    def draws(self) -> bool:
+        """Whether random numbers are drawn."""
+        return any(loop.draws for loop in self.loops)
+
+    @property
+    def all(self) -> tuple[Loop, ...]:
+        """The loops, and what is done after them."""
+        return self.loops if self.numbers is None else (*self.loops, self.numbers)
+
+    @property
+    def states(self) -> int:
+        """How many states are arrays."""
+        return len(self.kinds) - 1
+
+    def stores(self, loop: Loop) -> tuple[bool, ...]:
+        """Whether a loop changes w and each state."""
+        changed = {array.place for array in (*loop.arrays, *loop.numbers) if array.stored}
+        return tuple(place in changed for place in range(len(self.kinds)))
+
+
+def condition_of(guard: Guard) -> str:
+    """A guard as a condition; empty for always."""
+    return "" if guard.is_always else c_condition(guard)
+
+
+def parameter(kind: str, name: str, used: object) -> str:
+    """A parameter, whose name is left out where nothing uses it."""
+    return f"{kind} {name}" if used else kind
