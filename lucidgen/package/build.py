@@ -197,7 +197,8 @@ def _is_up_to_date(job: Job, paths: Sequence[Path]) -> bool:
 def _compile(job: Job, paths: Sequence[Path], workers: Workers) -> tuple[Plan, Manifest]:
     """All files of the package, and the record of what they were made from."""
     before = Manifest.of(job.out, job.kind)
-    if {path.stem for path in paths} >= before.modules.keys():  # else something may only go
+    # A process takes a second to start. Where a spec has gone there may be nothing for it to do.
+    if {path.stem for path in paths} >= before.modules.keys():
         workers.start_ahead()
     foreign = _foreign(job.out)
     if foreign and not job.replace:

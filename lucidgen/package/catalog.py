@@ -183,7 +183,15 @@ def _in_dialect(entry: Entry, reading: str) -> Entry:
 def catalog(specs: Path | None, *, built_in: bool = True, named: Sequence[str] = ()) -> Catalog:
     """The optimizers of an author's folder, with the built-in ones behind them.
 
-    Of these there are those of some names at least, if such are given.
+    Parameters
+    ----------
+    specs : path, optional
+        The author's folder.
+    built_in : bool
+        Whether the built-in ones are there beside an author's.
+    named : sequence of str
+        The classes that are looked for: only built-in files are read in which these may be. All of
+        them by default.
     """
     own = [specs.absolute()] if specs else []
     folders = [*own, *([specs_folder()] if built_in or not own else [])]
