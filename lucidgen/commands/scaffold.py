@@ -20,7 +20,7 @@ from ..package.catalog import Entry
 from ..package.render import formatted
 from ..spec.draws import Draw
 from ..spec.names import OPTIMIZER_CLASSES, SCHEDULER_CLASSES, is_class_name
-from ..spec.quantities import At, Series, Shape, t, w
+from ..spec.quantities import At, Given, Series, Shape, t, w
 from ..targets.common.plain import SpecPrinter, text_of
 
 FRESH = '''\
@@ -119,7 +119,7 @@ def new_spec(name: str, base: Entry | None) -> str:
 
 def _symbols(expr: sympy.Expr) -> set[object]:
     """The arguments in an expression."""
-    given = (At, Shape, Draw)
+    given = (At, Shape, Given, Draw)
     return {s for s in expr.free_symbols if not isinstance(s, given) and s != t}
 
 

@@ -23,7 +23,7 @@ from sympy.core.relational import (
 from sympy.logic.boolalg import BooleanFunction
 
 from ..operations import When
-from ..spec.quantities import At, Flag, Hyper, Shape, t
+from ..spec.quantities import Flag, Hyper, Shape
 
 _COMPARED = {
     StrictGreaterThan: "above",
@@ -43,8 +43,8 @@ def choice(name: str) -> sympy.Symbol:
 def is_of_shape(condition: sympy.Basic) -> bool:
     """Whether a comparison is decided by a parameter's shape (and hyperparameters) for good."""
     read = condition.free_symbols
-    return any(isinstance(s, Shape) for s in read) and not any(
-        isinstance(s, At) or s == t for s in read
+    return any(isinstance(s, Shape) for s in read) and all(
+        isinstance(s, Shape | Hyper) for s in read
     )
 
 
@@ -94,7 +94,7 @@ def _named(condition: sympy.Basic) -> sympy.Basic:
 def in_words(relation: Relational) -> str:
     """A comparison as a name, if it can be one.
 
-    >>> from lucidgen.spec import ndim
+    >>> from lucidgen.spec import ndim, t
     >>> in_words(ndim >= 2), in_words(t % 5 < 1)
     ('ndim_at_least_2', 't_mod_5_below_1')
     """

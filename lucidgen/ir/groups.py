@@ -62,7 +62,7 @@ class Part(OptimizerSpec):
     numbers : mapping of Eq to int
         The numbers of these equations there.
     reads : tuple of str
-        Numbers of the group that equations read.
+        Numbers of the group that equations read, and what every step is given.
     domains : mapping of str to Domain
         The domains of series in the whole.
     begin : mapping of str to str
@@ -155,7 +155,7 @@ class _Cut:
                 self.equations.setdefault(equation.series, []).append(equation)
         self.of_group = [s for s in self.equations if self.domains[s.name] is Domain.GROUP]
         taken = {symbol.name for a in spec.parameters for symbol in symbols_of(a)}
-        self.taken = {*self.domains, *taken, GROUP_SIZE}
+        self.taken = {*self.domains, *taken, *spec.given, GROUP_SIZE}
         self.sums = self.named_sums()
         self.before = {s: self.free(f"{s.name}_before") for s in self.of_group}
         self.now = {s: Series(self.free(f"{s.name}_now"), "") for s in (w, *spec.states)}
@@ -337,7 +337,7 @@ class _Cut:
             **{**fields, "equations": tuple(equations)},
             whole=spec,
             numbers=dict(equations),
-            reads=tuple(name for name in self.names if name in read),
+            reads=tuple(name for name in (*self.names, *spec.given) if name in read),
             domains=domains,
             begin=begin or {},
             kept=kept,

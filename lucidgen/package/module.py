@@ -140,9 +140,8 @@ def compile_file(file: SpecFile, of: Iterable[str] | None = None) -> CompiledMod
                 classes.append(class_doc(main, as_written))
             own = [s.name for s in (*spec.hypers, *spec.flags, *shape_numbers(spec))]
             parts = split(spec)
-            program, names = renamed(
-                as_written, taken.free, [*own, *(parts.names if parts else ())]
-            )
+            own += [*(parts.names if parts else ()), *spec.given]
+            program, names = renamed(as_written, taken.free, own)
             name = main.name.lower() if spec is main else f"{main.name.lower()}_{spec.reading}"
             name = in_ascii(name)  # C++ has no other letters everywhere
             rounds = compiled_rounds(spec, name, title_of(spec, main), targets)

@@ -240,7 +240,7 @@ class CompiledRule:
             found["saved_elsewhere"] = text
         own = [s.name for a in self._supported for s in symbols_of(a)]
         own += [s.name for s in shape_numbers(self.spec)]
-        own += self._parts.names if self.rounds else self.spec.given
+        own += self._given
         if others := {name: self.names[name] for name in own if self.names[name] != name}:
             found["renamed"] = repr(others)
         if not self._uses_step:
@@ -254,10 +254,17 @@ class CompiledRule:
             found["scratch"] = str(self["numpy"].scratch)
         if self.rounds:
             found["rounds"] = tuple_text(r.text for r in self.rounds)
-            found["given"] = tuple_text(f'"{self.names[name]}"' for name in self._parts.names)
+        if self._given:
+            found["given"] = tuple_text(f'"{self.names[name]}"' for name in self._given)
         if states := self._group_states:
             found["group_states"] = tuple_text(states)
         return found
+
+    @property
+    def _given(self) -> tuple[str, ...]:
+        """The numbers that functions are given: of the group, and of every step."""
+        of_group = self._parts.names if self.rounds else ()
+        return (*of_group, *self.spec.given)
 
     @cached_property
     def _parts(self) -> Parts:

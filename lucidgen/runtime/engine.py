@@ -83,8 +83,8 @@ class Engine(Protocol):
 
     # -- updates
 
-    def step(self, owner: Owner, closure: Callable[[], Any] | None) -> Any:
-        """Update every parameter that has a gradient; the closure's loss is returned."""
+    def step(self, owner: Owner, closure: Callable[[], Any] | None, loss: Any) -> Any:
+        """Update every parameter that has a gradient; the loss is returned."""
 
     def add_hook(self, owner: Owner, hook: Any, is_before: bool) -> Any:
         """Call a function before or after every step; what is returned removes it."""
@@ -92,7 +92,7 @@ class Engine(Protocol):
     def init(self, owner: Owner, params: Any) -> None:
         """Make the state for a tree of arrays, or for a module."""
 
-    def apply_gradients(self, owner: Owner, grads: Any, params: Any) -> Any:
+    def apply_gradients(self, owner: Owner, grads: Any, params: Any, loss: Any) -> Any:
         """The updated tree of parameters."""
 
     # -- changes from outside

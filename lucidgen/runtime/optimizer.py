@@ -25,6 +25,7 @@ from .rules.generation import GENERATION, adopt
 from .rules.rule import Rule, rate_of, reading_of
 from .step.engine import ParameterEngine
 from .step.hooks import Handle, Hook
+from .step.loss import check_accumulation
 from .trees.engine import TreeEngine, is_for_trees
 from .trees.leaves import check_model
 from .trees.rate import is_schedule, with_first_value
@@ -82,6 +83,7 @@ class Optimizer:
         if rule is not None:
             own = {name: arguments.pop(name) for name in options.NAMES if name in arguments}
             self._options = options.checked(own, label)
+            check_accumulation(rule, self.accumulation_steps, label)
             no_decay = without_decay.as_no_decay(own.get("no_decay"), rule, label)
         for_trees = is_for_trees(params, label)
         if rule is not None and is_schedule(arguments.get(rate_of(rule))):
@@ -139,13 +141,27 @@ class Optimizer:
 
     # -- parameters with gradients ----------------------------------------------------------------
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; the closure's loss is returned.
+    def step(self, closure: Callable[[], Any] | None = None, *, loss: Any = None) -> Any:
+        """Update every parameter that has a gradient; the loss is returned.
 
         NumPy parameters are updated in place, MLX parameters get new arrays.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the gradients once more, and returns their loss.
+        loss : number or array of one element, optional
+            The loss of the gradients that there are. Optimizers whose equations read it need it,
+            or a closure; others do without.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a gradient, a value of a group or the loss is not as it must be; then nothing has
+            changed.
         """
         self._opt_called = True
-        return self._engine.step(self, closure)
+        return self._engine.step(self, closure, loss)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add a group: a dict of "params" and the hyperparameters that differ from the defaults."""
@@ -203,15 +219,21 @@ class Optimizer:
         """
         self._engine.init(self, params)
 
-    def apply_gradients(self, grads: Any, params: Any) -> Any:
-        """The updated tree of parameters, unevaluated; parameters without gradient stay."""
-        self._opt_called = True
-        return self._engine.apply_gradients(self, grads, params)
+    def apply_gradients(self, grads: Any, params: Any, *, loss: Any = None) -> Any:
+        """The updated tree of parameters, unevaluated; parameters without gradient stay.
 
-    def update(self, model: Any, grads: Any) -> None:
-        """Update an mlx.nn.Module from a tree of gradients, unevaluated."""
+        Optimizers whose equations read the ``loss`` need it: an array, where a step is compiled.
+        """
+        self._opt_called = True
+        return self._engine.apply_gradients(self, grads, params, loss)
+
+    def update(self, model: Any, grads: Any, *, loss: Any = None) -> None:
+        """Update an mlx.nn.Module from a tree of gradients, unevaluated.
+
+        The ``loss`` is that of the gradients, as in ``apply_gradients``.
+        """
         check_model(model, type(self).__name__)
-        model.update(self.apply_gradients(grads, model))
+        model.update(self.apply_gradients(grads, model, loss=loss))
 
     # -- state and options ------------------------------------------------------------------------
 
@@ -279,6 +301,7 @@ class Optimizer:
         label = f"{type(self).__name__}: accumulation_steps"
         count = checking.as_count(value, label)
         self._engine.check_accumulation(label, count)
+        check_accumulation(self._rule, count, type(self).__name__)
         self._options["accumulation_steps"] = count
 
     @property

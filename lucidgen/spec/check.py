@@ -27,7 +27,7 @@ from .equation import Eq, wrong
 from .errors import Problem, SpecError, nearest
 from .functions import NO_NUMBERS
 from .optimizer import OptimizerSpec
-from .quantities import At, Flag, Hyper, Series, Shape, symbols_of, t, update
+from .quantities import At, Flag, Given, Hyper, Series, Shape, symbols_of, t, update
 from .schedule import Schedule
 
 #: Constants beyond this cannot be written as a double.
@@ -162,6 +162,12 @@ def times(spec: OptimizerSpec) -> Iterator[Problem]:
                 "a start depends on t",
                 "A start is evaluated before the first step; use t = 1's value.",
             )
+        for number in equation.right.atoms(Given) if equation.moment == "start" else ():
+            yield wrong(
+                equation,
+                f"a start reads the {number}, which is known in a step only",
+                "Let the first update do it: Eq(x[1], ...).",
+            )
 
 
 def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
@@ -187,7 +193,7 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
                     )
             elif (
                 symbol != t
-                and not isinstance(symbol, Shape | Draw)
+                and not isinstance(symbol, Shape | Given | Draw)
                 and symbol.name not in declared | ignored
             ):
                 kind = "hyperparameter" if isinstance(symbol, Hyper) else "symbol"

@@ -27,6 +27,7 @@ from .quantities import (
     At,
     Bounds,
     Flag,
+    Given,
     Hyper,
     HyperTuple,
     Shape,
@@ -64,8 +65,9 @@ def names(spec: OptimizerSpec) -> Iterator[Problem]:
             )
         owners[name] = (kind, owner)
 
-    read = {s for e in spec.equations for s in e.right.atoms(Shape)}
-    owners |= {number.name: ("number of the shape", number) for number in read}
+    read = {s for e in spec.equations for s in e.right.atoms(Shape, Given)}
+    kinds = {Shape: "number of the shape", Given: "number of the step"}
+    owners |= {number.name: (kinds[type(number)], number) for number in read}
 
     for argument in spec.parameters:
         kind = "flag" if isinstance(argument, Flag) else "hyperparameter"

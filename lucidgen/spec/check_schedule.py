@@ -19,7 +19,7 @@ from .draws import Draw
 from .equation import Eq, wrong
 from .errors import Problem, SpecError, nearest
 from .names import SCHEDULER, SCHEDULER_CLASSES, class_problems, of_schedules, problems_of
-from .quantities import At, Hyper, Series, Shape, keyword_only
+from .quantities import At, Given, Hyper, Series, Shape, keyword_only
 from .schedule import (
     OUTPUTS,
     Choice,
@@ -115,6 +115,12 @@ def undefined(spec: Schedule) -> Iterator[Problem]:
                     equation,
                     f"{symbol} is of a parameter, and a schedule knows none",
                     "Multiply the rate in the equations of the optimizer instead: lr * sqrt(rows).",
+                )
+            elif isinstance(symbol, Given):
+                yield wrong(
+                    equation,
+                    f"the {symbol} is known in the step of an optimizer, and a schedule makes none",
+                    "Read it in the equations of the optimizer instead.",
                 )
             elif isinstance(symbol, Draw):
                 yield wrong(

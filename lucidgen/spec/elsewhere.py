@@ -9,6 +9,7 @@ what an entry of a library's state or groups is here, as an equation would:
             "k": t,                                       # it counts the steps
             "exp_avg": m[t],
             "warmup": (alpha_warmup, beta3_warmup),       # its argument for two of ours
+            "step_size": (),                              # for none: it says nothing here
             "fixed_decay": False,                         # else it computes something else
             "weight_decouple": where(weight_decay, True), # that too, where there is a decay
         },
@@ -50,7 +51,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Renamed:
-    """An entry that holds arguments of ours."""
+    """An entry that holds arguments of ours, or none."""
 
     arguments: tuple[Argument, ...]
 
@@ -98,7 +99,7 @@ def meaning(value: Any) -> Meaning:
         return StepCount()
     if isinstance(value, Hyper | HyperTuple | Flag):
         return Renamed((value,))
-    if isinstance(value, tuple) and value and all(isinstance(v, Argument) for v in value):
+    if isinstance(value, tuple) and all(isinstance(v, Argument) for v in value):
         return Renamed(value)
     if isinstance(value, Series):
         raise NotUnderstoodError(f"{value} has no time", f"Write {value}[t].")

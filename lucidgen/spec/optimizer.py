@@ -30,6 +30,7 @@ from .quantities import (
     At,
     Bounds,
     Flag,
+    Given,
     Hyper,
     HyperTuple,
     Series,
@@ -89,9 +90,9 @@ class OptimizerSpec:
         What other libraries save of this optimizer, by library ("torch", "mlx", "keras", "optax",
         "pytorch_optimizer") and then by the library's key, in terms of this spec: a state, as
         `m[t]`, or a multiple of one, as `-lr * b[t]`; `t` for a count of the steps; arguments that
-        have another name there; and the values that settings must have, with `where` under a
-        condition. States of the libraries that are named load into this reading, which goes on as
-        they would have.
+        have another name there, or `()` for what is none here; and the values that settings must
+        have, with `where` under a condition. States of the libraries that are named load into this
+        reading, which goes on as they would have.
     counts_steps : bool
         Whether the state has a step count although no equation reads t, as torch's may have.
     matrices : {"last", "first", "exact"}
@@ -339,7 +340,8 @@ class OptimizerSpec:
     @property
     def given(self) -> tuple[str, ...]:
         """The numbers that equations read besides, and that are no arguments."""
-        return ()
+        read = set().union(*(equation.right.atoms(Given) for equation in self.equations))
+        return tuple(sorted(number.name for number in read))
 
     @property
     def known_domains(self) -> Mapping[str, Any]:

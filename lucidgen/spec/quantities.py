@@ -1,4 +1,4 @@
-"""The quantities of a recurrence: series, hyperparameters, flags, the shape and the step number.
+"""The quantities of a recurrence: series, hyperparameters, flags, the shape, the loss and the step.
 
 Owns every symbol that can stand in an equation; all of them come from here, so that no two symbols
 look alike and differ. It knows nothing of equations: what a quantity *is* (state, scalar, array)
@@ -188,6 +188,21 @@ class Shape(Quantity):
 #: has; and how many of them are below and beside each other. A vector is one row, a single number
 #: has one row and one column.
 ndim, size, rows, columns = map(Shape, ("ndim", "size", "rows", "columns"))
+
+
+class Given(Quantity):
+    """A number that every step is given by its caller, the same for all parameters."""
+
+    def __new__(cls, name: str) -> Given:
+        self: Given = sympy.Symbol.__xnew__(cls, name, real=True)
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        return (self.name,), {}
+
+
+#: The loss at `w[t - 1]`, of which `grad[t]` is the gradient.
+loss = Given("loss")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import sympy
 
 from ..operations import EVERYWHERE, OPTIMIZERS, Where
 from ..spec.draws import Draw
-from ..spec.quantities import At, Shape
+from ..spec.quantities import At, Given, Shape
 from .common.printer import ATOM, INFIX, Printer
 from .common.trees import Node, Op
 
@@ -102,6 +102,8 @@ class LatexPrinter(Printer):
             return DISTRIBUTIONS[node.distribution], ATOM
         if isinstance(node, Shape):
             return rf"\text{{{node.name}}}", ATOM
+        if isinstance(node, Given):
+            return rf"\text{{{node.name}}}_{{t}}", ATOM
         if isinstance(node, sympy.Symbol):
             return typeset(node.name), ATOM
         return super().text(node)

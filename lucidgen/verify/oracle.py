@@ -20,7 +20,7 @@ from ..operations.reals import Value, real
 from ..spec.domains import Domain, infer_domains
 from ..spec.draws import Draw
 from ..spec.equation import Eq
-from ..spec.quantities import At, t
+from ..spec.quantities import At, Given, t
 from .exact import evaluate
 from .setting import Setting
 
@@ -225,6 +225,8 @@ class _Moment(_Equations):
             return real(self.before.t + 1)
         if isinstance(symbol, Draw):
             return self.setting.drawn(symbol, self.before.t + 1, np.shape(self.before.w))
+        if isinstance(symbol, Given):
+            return self.setting.given(symbol.name, self.together.before.t + 1)
         return real(self.setting.hyper(symbol))
 
 
@@ -262,4 +264,6 @@ class _Together(_Equations):
         if isinstance(symbol, At):
             name = symbol.series.name
             return self.now(name) if symbol.shift == 0 else self.last(name)
+        if isinstance(symbol, Given):
+            return self.setting.given(symbol.name, self.before.t + 1)
         return real(self.before.t + 1 if symbol == t else self.setting.hyper(symbol))

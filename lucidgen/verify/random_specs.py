@@ -49,6 +49,7 @@ from ..spec.quantities import (
     flag,
     grad,
     hyper,
+    loss,
     ndim,
     rows,
     series,
@@ -252,6 +253,8 @@ class Author:
     def spec(self) -> OptimizerSpec:
         """A spec of a few series of every domain, in any order."""
         equations: list[Eq] = []
+        if self.pick([False, False, True]):
+            self.scalars.append(loss)
         for index in range(self.pick([0, 1, 1, 2])):
             self.define(series(f"s{index}"), self.scalars, lambda: self.scalar(), equations)
         count = self.pick([1, 2, 3, 4])

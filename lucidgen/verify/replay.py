@@ -75,7 +75,7 @@ def replay(run: Run, machines: Iterable[str] = ("numpy", "mlx")) -> list[Finding
         except Undecided:
             break
         for machine, driver in drivers:
-            computed = driver.step(grad)
+            computed = driver.step(grad, setting.loss(number))
             for name, values in computed.items():
                 exact = truth.w if name == "w" else truth.states[name]
                 bound = enclosure.w if name == "w" else enclosure.states[name]
@@ -119,9 +119,9 @@ class _Driver:
             return value
         return self.mx.array(value) if self.mx else value.copy()
 
-    def step(self, grad: Array) -> dict[str, Any]:
+    def step(self, grad: Array, loss: float) -> dict[str, Any]:
         self.parameter.grad = self.array(grad)
-        self.optimizer.step()
+        self.optimizer.step(loss=loss)
         state = {**self.optimizer.param_groups[0], **self.optimizer.state[self.parameter]}
         found = {"w": self.parameter.data}
         found |= {name: state[key] for name, key in self.keys.items()}

@@ -239,7 +239,7 @@ class GroupEnclosure:
         present = [(member, grad) for member, grad in pairs if grad is not None]
         if not present:
             return
-        given = self.numbers(present)
+        given = self.given(present)
         found = [member.moved(member.program, grad, given) for member, grad in present]
         for (member, _), new in zip(present, found, strict=True):
             member.w, member.t = new.pop("w"), member.t + 1
@@ -247,14 +247,18 @@ class GroupEnclosure:
         self.states |= {name: given[name] for name in self.names}
         self.t += 1
 
-    def numbers(self, present: Sequence[tuple[Enclosure, Any]]) -> dict[str, Any]:
-        """The numbers of the group that its parameters are given."""
-        one, parts = present[0][0], _rounds(self.members[0].setting.spec)
+    def given(self, present: Sequence[tuple[Enclosure, Any]]) -> dict[str, Any]:
+        """The numbers that the parameters are given: the caller's, and those of the group."""
+        one, setting = present[0][0], self.members[0].setting
+        given: dict[str, Any] = {
+            name: Approximation(setting.given(name, self.t + 1)) for name in setting.spec.given
+        }
+        parts = _rounds(setting.spec)
         if parts is None:
-            return {}
+            return given
         before, rounds = parts
         size = sum(np.size(member.w) for member, _ in present)
-        given: dict[str, Any] = {GROUP_SIZE: Approximation(real(size))}
+        given[GROUP_SIZE] = Approximation(real(size))
         for name in self.names:
             made = self.states[name] if name in self.states else one.start(name, Domain.HOST)
             given[before[name]] = made

@@ -20,8 +20,11 @@ from ..operations.reals import Value, maximum, minimum, multiply, real
 from ..spec.draws import Draw
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import At, Flag, Hyper, Series, Shape, t
+from ..spec.quantities import At, Flag, Hyper, Series, Shape
 from .random_numbers import numbers
+
+#: The losses of steps, where nobody says which.
+LOSSES = (0.75, 2.5, -0.125, 0.0, 1.0 / 3.0)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Setting:
     What is not given has the spec's default. The equations read the gradient with its sign changed
     if `maximize`, and clipped to at most `grad_bound` in magnitude. `shape` is the parameter's; it
     must be known where equations ask for it. What is random depends on `seed` and on `parameter`,
-    which says which one it is: 0 is the first one of an optimizer, without a name.
+    which says which one it is: 0 is the first one of an optimizer, without a name. `losses` are
+    those of steps, over and over.
     """
 
     spec: OptimizerSpec
@@ -42,6 +46,7 @@ class Setting:
     shape: tuple[int, ...] | None = None
     seed: int = 0
     parameter: int = 0
+    losses: tuple[float, ...] = LOSSES
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -60,6 +65,15 @@ class Setting:
         below, beside = self.axes[-2:] if len(self.axes) > 1 else (1, math.prod(self.axes))
         counts = {"rows": below, "columns": beside, "size": math.prod(self.axes)}
         return counts.get(symbol.name, len(self.axes))
+
+    def loss(self, t: int) -> float:
+        """The loss that step t is given."""
+        return self.losses[(t - 1) % len(self.losses)]
+
+    def given(self, name: str, t: int) -> Value:
+        """What the equations read of a number that step t is given."""
+        assert name == "loss", name
+        return real(self.grad_factor * self.loss(t))
 
     def drawn(self, draw: Draw, t: int, shape: tuple[int, ...]) -> Value:
         """The random numbers of a draw in step t."""
@@ -140,7 +154,7 @@ class Setting:
             return sympy.sympify(self.is_away(expr))
         if isinstance(expr, sympy.And | sympy.Or | sympy.Not):
             return expr.func(*map(self._condition, expr.args))
-        if expr.atoms(Shape) and not expr.atoms(At) and not expr.has(t):
+        if expr.atoms(Shape) and all(isinstance(s, Shape | Hyper) for s in expr.free_symbols):
             return sympy.sympify(self.holds(expr))
         return rebuilt(expr, map(self._decided, expr.args))
 

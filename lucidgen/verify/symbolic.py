@@ -66,6 +66,7 @@ class SymbolicStep:
             "grad_bound": real(setting.grad_bound),
             **{hyper.name: real(setting.hyper(hyper)) for hyper in setting.spec.hypers},
             **{rule.called(name): real(setting.number(sympy.Symbol(name))) for name in rule.reads},
+            **{rule.called(name): setting.given(name, before.t + 1) for name in setting.spec.given},
             **{state.name: real(0) for state in rule.scalar_states},
             **dict.fromkeys(self.sums, real(0)),
             **{name: before.last(name) for name in self.kept},

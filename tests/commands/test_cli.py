@@ -79,6 +79,8 @@ BUILT_IN = (
     "PID",
     "PNM",
     "AdaPNM",
+    "AliG",
+    "PolyakSGD",
     "Prodigy",
     "QHAdam",
     "QHM",

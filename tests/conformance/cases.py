@@ -60,10 +60,13 @@ PARAMETERS = (
 # What each parameter group has of its own, whatever the case says.
 GROUPS: tuple[dict[str, Any], ...] = ({}, {"weight_decay": 0.0})
 WITHOUT_DECAY = ("Rprop", "FTRL", "SRMM", "Fromage", "SM3", "SparseAdam", "Amos", "Gravity")
-WITHOUT_DECAY += ("AdaShift", "A2GradUni", "A2GradInc", "A2GradExp")
+WITHOUT_DECAY += ("AdaShift", "A2GradUni", "A2GradInc", "A2GradExp", "AliG", "PolyakSGD")
 WITHOUT_RATE = ("A2GradUni", "A2GradInc", "A2GradExp")  # nor a learning rate
 # The gradients of these lack rows.
-SPARSE = ("SparseAdam",)  # these have no such argument
+SPARSE = ("SparseAdam",)
+# These read the loss, which has one of these values in each step.
+OF_LOSS = ("AliG", "PolyakSGD")
+LOSSES = (0.5, 0.03125, 2.0, 0.001953125, 0.25)
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,21 @@ class Case:
         """What each parameter group has of its own."""
         return ({}, {}) if self.optimizer in WITHOUT_DECAY else GROUPS
 
+    def loss(self, step: int) -> float | None:
+        """The loss in a step, for an optimizer that reads it."""
+        return loss_of(self.optimizer, step)
+
     def schedule(self) -> dict[int, dict[str, Any]]:
         """The changes of the case and that of the learning rate, which all have that have one."""
         changes = {step: dict(values) for step, values in self.changes.items()}
         if self.optimizer not in WITHOUT_RATE:
             changes.setdefault(LR_CHANGES_AT, {})["lr"] = self.arguments.get("lr", 0.001) / 4
         return changes
+
+
+def loss_of(optimizer: str, step: int) -> float | None:
+    """The loss in a step, for an optimizer that reads it."""
+    return LOSSES[step % len(LOSSES)] if optimizer in OF_LOSS else None
 
 
 def change(

@@ -21,11 +21,12 @@ DIALECTS = {
     "DAdaptAdaGrad": "pytorch_optimizer",
     "AvaGrad": "pytorch_optimizer",
     "Adai": "pytorch_optimizer",
+    "AliG": "paper",
 }
 #: Those of which the library corrects biases by the steps of the group, whoever takes part: they
 #: are recorded of the parameters that always do.
 BY_GROUP = ("AvaGrad", "Adai")
-OPTAX_DIALECTS = {"Prodigy": "optax", "DoG": "paper", "DoWG": "optax"}
+OPTAX_DIALECTS = {"Prodigy": "optax", "DoG": "paper", "DoWG": "optax", "PolyakSGD": "optax"}
 
 #: For each optimizer what its cases are given, and what is changed before step 20.
 GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
@@ -79,6 +80,12 @@ def _cases() -> Iterator[Case]:
         yield Case(name, name, given)
         full = {**given, **options, "weight_decay": 0.1, "maximize": True}
         yield Case(f"{name}-options", name, full, {20: changed})
+    # The library's has no decay, and does not change the sign of a loss that is maximized.
+    yield Case("AliG", "AliG", {"lr": 0.1})
+    for adjusted in (False, True):
+        full = {"lr": 0.1, "momentum": 0.9, "adjusted_momentum": adjusted}
+        name = "adjusted" if adjusted else "momentum"
+        yield Case(f"AliG-{name}", "AliG", full, {20: {"momentum": 0.5}})
     # A decay that is part of the gradient, where the other one is the option.
     for name in ("DAdaptAdam", "DAdaptLion", "DAdaptSGD"):
         given = {**GIVEN[name][0], "d0": 1e-6, "weight_decay": 0.001}
@@ -107,6 +114,13 @@ OPTAX_CASES: dict[str, Case] = {
                 "weight_decay": 0.1,
             },
         ),
+        Case("PolyakSGD", "PolyakSGD", {"lr": 0.1}),
+        Case(
+            "PolyakSGD-options",
+            "PolyakSGD",
+            {"lr": 0.2, "scaling": 0.5, "f_min": 0.125, "eps": 0.01, "positive": True},
+        ),
+        Case("PolyakSGD-below", "PolyakSGD", {"lr": 0.2, "f_min": 0.125}),
         Case("DoG", "DoG", {"lr": 1.0}),
         Case("DoG-options", "DoG", {"lr": 2.0, "reps_rel": 1e-3, "eps": 1e-4, "weight_decay": 0.1}),
         Case("DoWG", "DoWG", {"lr": 1.0}),
@@ -116,3 +130,4 @@ OPTAX_CASES: dict[str, Case] = {
 #: The case of each for single precision, in which 1 - (1 - eps) has an error of u / eps.
 OTHERS = {"Prodigy": GROUP_CASES["Prodigy-far"], "Adai": GROUP_CASES["Adai-options"]}
 SINGLE = {name: GROUP_CASES[name] for name in GIVEN} | OTHERS
+SINGLE["AliG"] = GROUP_CASES["AliG-momentum"]

@@ -1,8 +1,8 @@
-"""pytorch_optimizer's AdamMini for one parameter, in double precision.
+"""What pytorch_optimizer has in single precision, in double: AdamMini, and the norm of a group.
 
-The library's takes a model, goes by the names of its parameters, and keeps float32. Here a matrix
-is called as the queries are, of which each head has one second moment, and has a head for each row;
-other tensors are called as what is one block.
+The library's AdamMini takes a model, goes by the names of its parameters, and keeps float32. Here a
+matrix is called as the queries are, of which each head has one second moment, and has a head for
+each row; other tensors are called as what is one block.
 """
 
 from __future__ import annotations
@@ -38,3 +38,9 @@ def adam_mini(
     made = pytorch_optimizer.AdamMini(model, foreach=foreach, **{**options, **decay})
     made.param_groups[0]["parameter_per_head"] = weight.numel() // len(weight) if heads else 0
     return made
+
+
+def norm_in_double(groups: Any) -> torch.Tensor:
+    """The squared norm of all gradients, which are in double precision."""
+    grads = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+    return sum((grad.square().sum() for grad in grads), torch.zeros(1, dtype=torch.float64))

@@ -50,3 +50,12 @@ RUNS = {
     )
     for name, given in GIVEN.items()
 }
+#: It has another name for its learning rate, which is the largest one.
+RUNS["AliG"] = Resume(
+    "AliG",
+    "AliG",
+    {"max_lr": 0.01, "momentum": 0.9, "adjusted_momentum": True},
+    "AliG",
+    {"lr": 0.5},
+    ("paper",),
+)

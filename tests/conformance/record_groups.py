@@ -20,7 +20,8 @@ import pytorch_optimizer
 import torch
 from cases import CHECKPOINTS, PARAMETERS, STEPS, Array, Case, change, gradients, starts
 from group_cases import BY_GROUP, GROUP_CASES, OPTAX_CASES
-from pytorch_optimizer.optimizer import dadapt
+from in_double import norm_in_double
+from pytorch_optimizer.optimizer import alig, dadapt
 from recording import Recorder, State, record_by_group
 
 #: What pytorch_optimizer keeps in its groups from step to step.
@@ -45,12 +46,8 @@ KEYS = {
     "weighted_sq_norm_grads": "weighted_sq_norm_grads",
 }
 NAMES = {"lr": "learning_rate", "d0": "estim_lr0", "d_coef": "estim_lr_coef", "reps": "eps"}
-
-
-def norm_in_double(groups: Any) -> torch.Tensor:
-    """The squared norm of all gradients, which the library has in single precision."""
-    grads = [p.grad for group in groups for p in group["params"] if p.grad is not None]
-    return sum((grad.square().sum() for grad in grads), torch.zeros(1))
+#: What AliG calls the learning rate.
+LARGEST = "max_lr"
 
 
 def record(case: Case, recorder: Recorder) -> None:
@@ -60,6 +57,8 @@ def record(case: Case, recorder: Recorder) -> None:
     for name in ("beta3", "growth_rate"):  # ours has 0 for what is not given
         if arguments.get(name) == 0:
             del arguments[name]
+    if case.optimizer == "AliG":
+        arguments[LARGEST] = arguments.pop("lr")
     left_out = [case.optimizer in BY_GROUP and bool(p.missing) for p in PARAMETERS]
     triples = list(zip(weights, PARAMETERS, left_out, strict=True))
     members = [
@@ -75,8 +74,11 @@ def record(case: Case, recorder: Recorder) -> None:
         change(case, [optimizer.param_groups[0] for optimizer in made], schedule.get(step, {}))
         for weight, grad in zip(weights, grads, strict=True):
             weight.grad = None if grad is None else torch.from_numpy(np.array(grad))
+        loss = case.loss(step)
         for optimizer in made:
-            optimizer.step()
+            for group in optimizer.param_groups if loss is not None else ():
+                group[LARGEST] = group.pop("lr", group[LARGEST])
+            optimizer.step(*([] if loss is None else [lambda loss=loss: loss]))
         if step in CHECKPOINTS:
             states = [None if out else _state(made[p.group], w) for w, p, out in triples]
             recorder.add(case, step, states)
@@ -103,11 +105,21 @@ class OfOptax:
         given = {NAMES.get(key, key): value for key, value in arguments.items()}
         if case.optimizer == "DoG":
             given["init_step"] = ("heuristic", given.pop("reps_rel", 1e-6))
-        make = {"Prodigy": optax.contrib.prodigy, "DoG": optax.contrib.dog}
+        rate = "learning_rate"
+        if case.optimizer == "PolyakSGD":
+            rate = "max_learning_rate"
+            given[rate] = given.pop("learning_rate")
+            given["variant"] = "sps+" if given.pop("positive", False) else "sps"
+        make = {
+            "Prodigy": optax.contrib.prodigy,
+            "DoG": optax.contrib.dog,
+            "PolyakSGD": optax.polyak_sgd,
+        }
         of: Any = make.get(case.optimizer, optax.contrib.dowg)
+        self.case, self.done = case, 0
         self.weights = [jnp.asarray(values) for values in begin]
-        self.make = lambda lr: of(**{**given, "learning_rate": lr})
-        self.transformation = self.make(given["learning_rate"])
+        self.make = lambda lr: of(**{**given, rate: lr})
+        self.transformation = self.make(given[rate])
         self.state = self.transformation.init(self.weights)
 
     def set_lr(self, lr: float) -> None:
@@ -117,7 +129,10 @@ class OfOptax:
     def step(self, grads: Sequence[Any]) -> None:
         """One step."""
         given = [jnp.asarray(grad) for grad in grads]
-        update, self.state = self.transformation.update(given, self.state, self.weights)
+        self.done += 1
+        loss = self.case.loss(self.done)
+        known = {} if loss is None else {"value": loss}
+        update, self.state = self.transformation.update(given, self.state, self.weights, **known)
         self.weights = optax.apply_updates(self.weights, update)
 
     def states(self) -> list[State]:
@@ -138,7 +153,7 @@ class OfOptax:
 def main() -> None:
     """Record every case."""
     torch.set_default_dtype(torch.float64)
-    dadapt.get_global_gradient_norm = norm_in_double
+    dadapt.get_global_gradient_norm = alig.get_global_gradient_norm = norm_in_double
     recorder = Recorder()
     for case in GROUP_CASES.values():
         record(case, recorder)

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytorch_optimizer
 import torch
-from cases import RESUME_AT, STEPS
+from cases import RESUME_AT, STEPS, loss_of
+from in_double import norm_in_double
+from pytorch_optimizer.optimizer import alig
 from pytorch_optimizer_runs import RUNS
 from resume_cases import Stops, begin, named_gradients
 
@@ -36,7 +38,8 @@ def record(name: str, stops: Stops) -> None:
     for step, grads in enumerate(named_gradients(), start=1):
         for key, weight in weights.items():
             weight.grad = torch.from_numpy(grads[key].copy())
-        optimizer.step()
+        loss = loss_of(case.theirs, step)
+        optimizer.step(*([] if loss is None else [lambda loss=loss: loss]))
         if step in (RESUME_AT, STEPS):
             stops.add_weights(name, step, {k: w.detach().numpy() for k, w in weights.items()})
         if step == RESUME_AT:
@@ -56,6 +59,7 @@ def _in_double(optimizer: Any) -> None:
 
 def main() -> None:
     """Record every run."""
+    alig.get_global_gradient_norm = norm_in_double
     stops = Stops("pytorch_optimizer", version("pytorch_optimizer"))
     for name in RUNS:
         record(name, stops)

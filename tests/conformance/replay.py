@@ -148,7 +148,8 @@ def _steps(
         change(case, optimizer.param_groups, schedule.get(step, {}))
         for parameter, grad in zip(parameters, _chosen(grads, which), strict=True):
             parameter.grad = grad
-        optimizer.step()
+        loss = case.loss(step)
+        optimizer.step(**({} if loss is None else {"loss": loss}))
         if step in CHECKPOINTS:
             yield step, held_by(optimizer, parameters)
 

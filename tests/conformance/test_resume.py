@@ -11,7 +11,7 @@ import numpy as np
 import optax_runs
 import pytest
 import pytorch_optimizer_runs
-from cases import RESUME_AT, STEPS
+from cases import RESUME_AT, STEPS, loss_of
 from compare import FLOAT64, Tolerance, differences
 from declared import declared
 from resume_cases import NAMES, Named, Resume, Stopped, named_gradients
@@ -34,10 +34,10 @@ def resumed(run: Resume, dialect: str, weights: Named, state: Any) -> Named:
     cls = getattr(lucidgen.optim, run.ours)
     optimizer = cls(parameters.items(), **run.arguments, dialect=dialect)
     optimizer.load_state_dict(state)
-    for grads in named_gradients()[RESUME_AT:]:
+    for step, grads in enumerate(named_gradients()[RESUME_AT:], start=RESUME_AT + 1):
         for name, parameter in parameters.items():
             parameter.grad = grads[name]
-        optimizer.step()
+        optimizer.step(loss=loss_of(run.ours, step))
     return {name: np.asarray(parameter.data) for name, parameter in parameters.items()}
 
 

@@ -33,7 +33,7 @@ def trained(name: str, make: Any, **chosen: Any) -> list[list[str]]:
     found = []
     for grad in GRADS:
         parameter.grad = make(np.array(grad, np.float32))
-        optimizer.step()
+        optimizer.step(loss=0.5)
         state = optimizer.state[parameter]
         found += [kinds(parameter.data), *(kinds(state[key]) for key in sorted(state))]
     return found
@@ -61,7 +61,7 @@ def test_gradients_that_are_clipped_to_0_are_0_and_never_negative(
     parameter = Parameter(make(np.ones(8, np.float32)))
     optimizer = optim.SGD([parameter], lr=1.0, momentum=0.5, max_grad_value=0, kernel=kernel)
     parameter.grad = make(np.array(GRADS[0], np.float32))
-    optimizer.step()
+    optimizer.step(loss=0.5)
     moment = np.array(optimizer.state[parameter]["momentum_buffer"])
     np.testing.assert_array_equal(moment, [math.nan, *[0.0] * 7])
     assert not np.signbit(moment[1:]).any()

@@ -218,6 +218,14 @@ WRONG = {
         2,
         ("uniform() draws a number for each element", "lr * uniform()"),
     ),
+    "a loss": (
+        """
+        from lucidgen.spec import loss
+        S = Schedule("S", arguments=(gamma,), equations=(Eq(value[t], base * gamma * loss),))
+        """,
+        2,
+        ("the loss is known in the step of an optimizer", "in the equations of the optimizer"),
+    ),
     "a number of a parameter's shape": (
         """
         from lucidgen.spec import rows

@@ -367,6 +367,49 @@ WRONG = {
         1,
         ("the hyperparameter 'rows' shadows the number of the shape 'rows'", "another name"),
     ),
+    "an argument that is called like the loss, which is read": (
+        """
+        l = hyper("loss", 1.0)
+        A = OptimizerSpec("A", (l,), (Eq(w[t], w[t - 1] - loss * l * grad[t]),))
+        """,
+        1,
+        ("the hyperparameter 'loss' shadows the number of the step 'loss'", "another name"),
+    ),
+    "a start that reads the loss": (
+        """
+        f = series("f")
+        A = OptimizerSpec(
+            "A",
+            (lr,),
+            (
+                Eq(f[0], loss),
+                Eq(f[t], f[t - 1] / 2 + loss),
+                Eq(w[t], w[t - 1] - lr * f[t] * grad[t]),
+            ),
+        )
+        """,
+        6,
+        (
+            "a start reads the loss, which is known in a step only",
+            "Let the first update do it: Eq(x[1], ...)",
+        ),
+    ),
+    "a constraint on the loss": (
+        """
+        A = OptimizerSpec(
+            "A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),), requires=((loss > 2, "too good"),)
+        )
+        """,
+        1,
+        ("`requires` of A reads loss", "about arguments only"),
+    ),
+    "a sum over a group of the loss": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * over_group(total(loss))),))
+        """,
+        1,
+        ("total(loss) reduces a per-scalar quantity",),
+    ),
     "matrices of no kind": (
         """
         A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t]),), matrices="frist")

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .padam import PAdam, Padam
     from .pid import PID
     from .pnm import PNM, AdaPNM
+    from .polyak import AliG, PolyakSGD
     from .prodigy import Prodigy
     from .qhadam import QHAdam
     from .qhm import QHM
@@ -137,6 +138,7 @@ __all__ = [
     "Adan",
     "AggMo",
     "Aida",
+    "AliG",
     "Amos",
     "ApolloDQN",
     "AvaGrad",
@@ -167,6 +169,7 @@ __all__ = [
     "Options",
     "PAdam",
     "Padam",
+    "PolyakSGD",
     "Prodigy",
     "QHAdam",
     "RAdam",
@@ -237,6 +240,7 @@ _MODULES = {
     ".padam": ["PAdam", "Padam"],
     ".pid": ["PID"],
     ".pnm": ["AdaPNM", "PNM"],
+    ".polyak": ["AliG", "PolyakSGD"],
     ".prodigy": ["Prodigy"],
     ".qhadam": ["QHAdam"],
     ".qhm": ["QHM"],

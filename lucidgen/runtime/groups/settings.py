@@ -19,6 +19,7 @@ from ..checking import as_bool, as_count, as_number, nearest, shown
 from ..rules.calling import call_in_ieee
 from ..rules.rule import (
     GROUP_STEP,
+    LOSS,
     MOST_SEED,
     SEED,
     Flag,
@@ -197,6 +198,15 @@ class Settings:
                 f"to another optimizer, or give the equation a case for vectors: "
                 f"when(ndim >= 2, ..., ...)"
             )
+
+    def of_loss(self, loss: Any) -> dict[str, Any]:
+        """What functions are given of a step's loss: that of the gradients which they read.
+
+        Whoever maximizes has gradients with their signs changed, and the loss, too.
+        """
+        if not self.rule.reads_loss:
+            return {}
+        return {self.rule.called(LOSS): loss * self.values["grad_factor"]}
 
     @property
     def possible(self) -> frozenset[State]:

@@ -22,6 +22,9 @@ NUMBERS = ("ndim", "size", "rows", "columns")
 #: of elements of all its parameters that take part.
 GROUP_STEP, GROUP_SIZE = "group_step", "group_size"
 
+#: What functions call the loss of the gradients.
+LOSS = "loss"
+
 DOMAINS = ("element", "row", "column", "matrix", "tensor", "group", "scalar")
 
 
@@ -239,8 +242,9 @@ class Rule:
     besides, ``matrix_equations`` equations that need matrices, each with the choices of shapes
     under which it holds.
 
-    ``rounds`` are what is computed of a group before, ``given`` the names of the results, which
-    functions are given. ``group_states`` are those that the group keeps.
+    ``rounds`` are what is computed of a group before. ``given`` are the numbers that functions are
+    given in every step: the results of rounds by their names, and the loss where it is read.
+    ``group_states`` are the states that the group keeps.
     """
 
     name: str
@@ -345,8 +349,13 @@ class Rule:
         return not self.elementwise or bool(self.rounds)
 
     @cached_property
+    def reads_loss(self) -> bool:
+        """Whether equations read the loss."""
+        return self.called(LOSS) in self.given
+
+    @cached_property
     def unknown(self) -> Mapping[str, float]:
-        """The numbers of a group, as long as it is not known what they are."""
+        """What functions are given of a step, as long as it is not known."""
         return dict.fromkeys(self.given, math.nan)
 
     @cached_property

@@ -31,6 +31,7 @@ from . import clipping
 from .accumulation import Accumulation
 from .hooks import Handle, Hook, Hooks
 from .last_step import LastStep
+from .loss import as_loss, called, check
 from .masters import Masters
 from .rounds import Rounds
 from .sorting import Checked
@@ -52,22 +53,24 @@ class ParameterEngine:
 
     # -- updates ----------------------------------------------------------------------------------
 
-    def step(self, owner: Owner, closure: Callable[[], Any] | None) -> Any:
-        if closure is not None and not callable(closure):
-            raise TypeError(
-                f"{type(owner).__name__}: step takes a function that returns the loss, or nothing, "
-                f"got {shown(closure)}"
-            )
+    def step(self, owner: Owner, closure: Callable[[], Any] | None, loss: Any) -> Any:
         if self._hooks is None:
-            return self._step(owner, closure)
-        given = [] if closure is None else [closure]
-        return self._hooks.around(owner, partial(self._step, owner), *given)
+            return self._step(owner, closure, loss=loss)
+        args = () if closure is None else (closure,)
+        kwargs = {} if loss is None else {"loss": loss}
+        return self._hooks.around(owner, partial(self._step, owner), *args, **kwargs)
 
-    def _step(self, owner: Owner, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None if closure is None else closure()
+    def _step(
+        self, owner: Owner, closure: Callable[[], Any] | None = None, *, loss: Any = None
+    ) -> Any:
+        if closure is not None:
+            loss = called(closure, loss, type(owner).__name__)
+        elif loss is not None:
+            check(loss, type(owner).__name__)
         rule = owner._rule
         if rule is None:
             raise NotImplementedError(f"{type(owner).__name__} has no rules: define step() in it")
+        number = as_loss(loss, type(owner).__name__) if rule.reads_loss else None
         groups, states = settled(owner, rule), self.state
         sums, count = self._accumulation, owner.accumulation_steps
         if sums.waiting or count > 1:
@@ -78,14 +81,16 @@ class ParameterEngine:
         stepped = groups
         if self._masters is not None:
             stepped, states = self._masters.stand_in(groups, states), self._masters.states
-        self.grad_norm = self._update(owner, stepped, states)
+        self.grad_norm = self._update(owner, stepped, states, number)
         if self._masters is not None:
             self._masters.store(stepped, self.state)
         if sums.waiting:
             sums.clear(groups, self.state)
         return loss
 
-    def _update(self, owner: Owner, groups: Sequence[Checked], states: States) -> Any:
+    def _update(
+        self, owner: Owner, groups: Sequence[Checked], states: States, loss: float | None
+    ) -> Any:
         """Check all, then prepare, then store; the norm of all gradients, if they are clipped."""
         last, norm, max_grad_norm = self._last_step, None, owner.max_grad_norm
         sorted_ = last.parts(groups, states)
@@ -98,8 +103,8 @@ class ParameterEngine:
                     part.bucket = part.bucket.scaled(factor)
         if any(part.bucket.settings.rule.draws for part in parts):
             give_streams(parts, identities([(group[2], group[3]) for group in groups]))
-        has_rounds = bool(owner._rule and owner._rule.rounds)
-        kept = self._of_groups(owner, groups, sorted_) if has_rounds else []
+        are_given = bool(owner._rule and owner._rule.given)
+        kept = self._give(owner, groups, sorted_, loss) if are_given else []
         for call in _prepared(parts, owner.kernel, last.own):
             call.run()
         for part in parts:
@@ -109,23 +114,28 @@ class ParameterEngine:
         last.remember(groups, sorted_)
         return norm
 
-    def _of_groups(
-        self, owner: Owner, groups: Sequence[Checked], sorted_: Sequence[list[Part]]
+    def _give(
+        self,
+        owner: Owner,
+        groups: Sequence[Checked],
+        sorted_: Sequence[list[Part]],
+        loss: float | None,
     ) -> list[tuple[Group, dict[str, Any]]]:
-        """Tell parts the numbers of their group; what groups keep after the step."""
+        """Give parts the loss and the numbers of their group; what groups keep after the step."""
         kept: list[tuple[Group, dict[str, Any]]] = []
         kernel, own = kernel_choice.of_shares(owner.kernel), self._last_step.own
         for group, (_, settings, *_), parts in zip(
             owner.param_groups, groups, sorted_, strict=True
         ):
-            if parts:
+            given = settings.of_loss(loss)
+            if parts and settings.rule.rounds:
                 if self._rounds is None:
                     self._rounds = Rounds()
                 prepare = partial(_prepared, kernel=kernel, own=own)
-                known, new = self._rounds.run(settings, group, parts, prepare)
-                for part in parts:
-                    part.bucket = part.bucket.knowing(known)
+                given, new = self._rounds.run(settings, group, parts, prepare, given)
                 kept.append((group, new))
+            for part in parts:
+                part.bucket = part.bucket.knowing(given)
         return kept
 
     def add_hook(self, owner: Owner, hook: Hook, is_before: bool) -> Handle:
@@ -140,7 +150,7 @@ class ParameterEngine:
     def init(self, owner: Owner, params: Any) -> NoReturn:
         self._refuse_trees(owner)
 
-    def apply_gradients(self, owner: Owner, grads: Any, params: Any) -> NoReturn:
+    def apply_gradients(self, owner: Owner, grads: Any, params: Any, loss: Any) -> NoReturn:
         self._refuse_trees(owner)
 
     def _refuse_trees(self, owner: Owner) -> NoReturn:

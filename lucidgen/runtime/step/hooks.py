@@ -49,9 +49,8 @@ class Hooks:
         hooks[key] = hook
         return Handle(hooks, key)
 
-    def around(self, optimizer: Any, step: Callable[..., Any], *args: Any) -> Any:
+    def around(self, optimizer: Any, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A step with everything before and after it."""
-        kwargs: dict[str, Any] = {}
         for hook in list(self.before.values()):
             changed = hook(optimizer, args, kwargs)
             if changed is None:

@@ -36,7 +36,12 @@ class Rounds:
         self._slots: dict[tuple[Rule, int], tuple[Slot, Slot]] = {}
 
     def run(
-        self, settings: Settings, group: Mapping[str, Any], parts: Sequence[Part], prepare: Prepare
+        self,
+        settings: Settings,
+        group: Mapping[str, Any],
+        parts: Sequence[Part],
+        prepare: Prepare,
+        given: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """What functions of the step are given of a group, and what the group keeps after it.
 
@@ -50,8 +55,11 @@ class Rounds:
             The parameters that take part, at least one; with scaled gradients if they are.
         prepare : callable
             Prepares parts of shares.
+        given : mapping, optional
+            The numbers that the step is given.
         """
         rule, (known, choices) = settings.rule, begun(settings, group)
+        known |= given or {}
         known[rule.called(GROUP_SIZE)] = float(
             sum(math.prod(slot.param.data.shape) for part in parts for slot in part.slots)
         )

@@ -29,6 +29,7 @@ from ..groups.settings import Group, Settings, check_values, settle
 from ..groups.without_decay import check_names
 from ..kernel_choice import demand, gpu_kernels
 from ..step.clipping import GRAD_NORM, factor, mlx_norm
+from ..step.loss import as_graph_loss, check
 from .assigned import check_entries, parsed
 from .layout import Layout, layout_of
 from .leaves import copied, gradients, replaced, top, tree_of, weights
@@ -217,9 +218,14 @@ class TreeEngine:
 
     # -- updates ----------------------------------------------------------------------------------
 
-    def apply_gradients(self, owner: Owner, grads: Any, params: Any) -> Any:
+    def apply_gradients(self, owner: Owner, grads: Any, params: Any, loss: Any) -> Any:
         """The tree of updated parameters. Those without a gradient stay as they are."""
         members, label = self._ready(owner), type(owner).__name__
+        if self._layout.rule.reads_loss:
+            loss = as_graph_loss(loss, label)
+        elif loss is not None:
+            check(loss, label)
+            loss = None
         params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
         arrays, given = weights(params, label), gradients(grads, label)
         kernels = members[0].common.kernels
@@ -242,7 +248,7 @@ class TreeEngine:
         new: dict[str, Array] = {}
         for member, part in zip(members, parts, strict=True):
             own = {name: grad for name, grad in given.items() if name in part}
-            new |= member.apply(params, part, own, scale)
+            new |= member.apply(params, part, own, scale, loss)
         self._updated |= bool(given)
         self.shapes.update({name: tuple(arrays[name].shape) for name in given})
         return replaced(params, new)
@@ -285,7 +291,7 @@ class TreeEngine:
     def grad_norm(self) -> Any:
         return self.state.get(GRAD_NORM)
 
-    def step(self, owner: Owner, closure: Callable[[], Any] | None) -> NoReturn:
+    def step(self, owner: Owner, closure: Callable[[], Any] | None, loss: Any) -> NoReturn:
         raise RuntimeError(
             f"{type(owner).__name__}: constructed without parameters, so there is nothing to step; "
             f"give it parameters, or use update(model, grads)"

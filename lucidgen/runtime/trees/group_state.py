@@ -205,6 +205,7 @@ class GroupState:
         arrays: Mapping[str, Array],
         gradients: Mapping[str, Array],
         factor: Array | None,
+        loss: Any,
     ) -> dict[str, Array]:
         """The new values of the parameters that have a gradient, times a factor if there is one."""
         self._tracing.see(self.state["step"])
@@ -222,6 +223,8 @@ class GroupState:
             self.layout.put(self.state, tree, late)
             entries |= late
         update = Update(self.common, self.settings, self.state, entries, factor)
+        if loss is not None:
+            update.known = update.numbers(self.settings.of_loss(loss))
         kept: dict[str, Array] = {}
         if self.rule.rounds and gradients:
             update.known, kept = rounds.numbers(update, arrays, gradients)

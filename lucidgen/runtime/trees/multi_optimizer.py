@@ -97,8 +97,11 @@ class MultiOptimizer:
         for optimizer, part in zip(self.optimizers, parts, strict=True):
             optimizer.init(part)
 
-    def apply_gradients(self, grads: Any, params: Any) -> Any:
-        """The updated tree of parameters, unevaluated; parameters without gradient stay."""
+    def apply_gradients(self, grads: Any, params: Any, *, loss: Any = None) -> Any:
+        """The updated tree of parameters, unevaluated; parameters without gradient stay.
+
+        Optimizers whose equations read the ``loss`` need it.
+        """
         label = type(self).__name__
         params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
         gradients(grads, label)
@@ -106,13 +109,14 @@ class MultiOptimizer:
         new: dict[str, Any] = {}
         for optimizer, part in zip(self.optimizers, self._parts(params, late), strict=True):
             own = selected(grads, dict(leaves(part)))
-            new |= leaves(optimizer.apply_gradients({} if own is None else own, part))
+            given = {} if own is None else own
+            new |= leaves(optimizer.apply_gradients(given, part, loss=loss))
         return replaced(params, new)
 
-    def update(self, model: Any, grads: Any) -> None:
+    def update(self, model: Any, grads: Any, *, loss: Any = None) -> None:
         """Update an mlx.nn.Module from a tree of gradients, unevaluated."""
         check_model(model, type(self).__name__)
-        model.update(self.apply_gradients(grads, model))
+        model.update(self.apply_gradients(grads, model, loss=loss))
 
     @property
     def state(self) -> dict[str, Any]:

@@ -47,9 +47,8 @@ def numbers(
     """
     settings, state, number = update.settings, update.state, InGraph(None, mx.float64).number
     rule, choices = settings.rule, {**settings.choices, "first_w": GROUP_STEP not in state}
-    known: dict[str, Any] = {
-        rule.called(GROUP_SIZE): float(sum(arrays[name].size for name in gradients))
-    }
+    size = float(sum(arrays[name].size for name in gradients))
+    known: dict[str, Any] = {**update.known, rule.called(GROUP_SIZE): size}
     with mx.stream(mx.cpu):
         step = state.get(GROUP_STEP, mx.array(0, dtype=mx.int32)) + 1
         known |= update.rates(number)

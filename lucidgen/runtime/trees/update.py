@@ -82,7 +82,7 @@ class Update:
     ) -> None:
         rule = common.rule
         self.common = common
-        self.known = {} if known is None else known  # the numbers of the group
+        self.known = {} if known is None else known  # what the step is given
         self.factor = factor  # what gradients are multiplied by, if they are clipped to a norm
         self.state, self.entries, self.rate = state, entries, common.layout.rate
         self.settings, self.rule = settings, rule
@@ -106,6 +106,11 @@ class Update:
         if self.rate not in self.state:
             return {}
         return {self.rule.called(rate_of(self.rule)): number(self.state[self.rate])}
+
+    def numbers(self, given: Mapping[str, Any]) -> dict[str, Array]:
+        """Numbers of the caller, ready to compute with."""
+        with mx.stream(mx.cpu):
+            return {name: InGraph(None, mx.float64).number(x) for name, x in given.items()}
 
     def parameter(self, name: str, w: Array, grad: Array) -> Array:
         """The new value of a parameter; its new states wait for ``store``."""

@@ -164,6 +164,13 @@ class _Plan:
             except ValueError as said:
                 self.report.add("the host's compiler", str(said))
 
+    def _complete_with(self, case: cuda_host.Case) -> None:
+        """Compile again for a case that follows from the numbers of a step alone."""
+        if self.complete is not None and case not in self.cases:
+            self.complete.close()
+            self.complete, self.cases[case] = None, None
+            self.compile_complete()
+
     def close(self) -> None:
         """Stop and remove what was compiled."""
         self.machine.close()
@@ -233,6 +240,7 @@ class _Plan:
                 self._against_many(at, step, call, outputs)
             if self.extra:
                 self._against_standalone(at, step, call, outputs)
+            self._complete_with(cuda_check.case_of(self.subject.rule, kind, step))
             if self.complete is not None:
                 self.report.calls += 1
                 rule = self.subject.rule

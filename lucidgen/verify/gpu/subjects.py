@@ -151,9 +151,11 @@ class Walk:
         olds = old_scalars(settled, entry, self.w)
         bucket = Bucket(settled, t, first_updates(settled, entry, entry), olds)
         group: dict[str, Any] = {}
+        given = settled.of_loss(self.setting.loss(t))
         if settled.rule.rounds:
-            numbers, group = self._of_group(bucket, grad)
-            bucket = bucket.knowing(numbers)
+            given, group = self._of_group(bucket, grad, given)
+        if given:
+            bucket = bucket.knowing(given)
         known = tuple(name for name in bucket.values if name not in bucket.choices)
         kernel = self.subject.kernel
         call = covering(kernel, settled.arrays, tuple(bucket.choices.items()), known)
@@ -162,14 +164,17 @@ class Walk:
         states = [self._state(state) for state in settled.arrays]
         return Step(self, bucket, call, grad, states, group)
 
-    def _of_group(self, bucket: Bucket, grad: Array) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _of_group(
+        self, bucket: Bucket, grad: Array, given: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The numbers of a group that has this parameter alone, as NumPy has them."""
         w, of_grad = (np.array(x.astype(mx.float32)) for x in (self.w, grad))
         entry = {key: np.array(value) for key, value in self.before().items()}
         keys = {name: key for key, name in self.subject.series.items()}
         slot = Slot(Parameter(w), {keys[name]: value for name, value in entry.items()})
         part = Part(np.ndarray, bucket, Members([slot]), [of_grad])
-        return Rounds().run(self.settled, self.group, [part], lambda p: NumPy().prepare(p, {})[0])
+        own = self.settled, self.group, [part]
+        return Rounds().run(*own, lambda parts: NumPy().prepare(parts, {})[0], given)
 
     def _state(self, state: Any) -> Array:
         found = self.entry.get(state.key)

@@ -329,6 +329,7 @@ _DADAPTADAM_SHARES = Rule(
     elementwise=False,
     scalars=dadaptadam_shares_scalars,
     scratch=3,
+    given=("step_size",),
     numpy=_numpy.dadaptadam_shares_step,
     targets={"mlx": _MLX, "cpp": _CPP},
 )
@@ -343,6 +344,7 @@ _DADAPTLION_SHARES = Rule(
     elementwise=False,
     scalars=dadaptlion_shares_scalars,
     scratch=4,
+    given=("step_size",),
     numpy=_numpy.dadaptlion_shares_step,
     targets={"mlx": _MLX, "cpp": _CPP},
 )
@@ -369,6 +371,7 @@ _DADAPTSGD_SHARES_2 = Rule(
     uses_step=False,
     elementwise=False,
     scratch=2,
+    given=("step_size",),
     numpy=_numpy.dadaptsgd_shares_2_step,
     targets={"mlx": _MLX, "cpp": _CPP},
 )
@@ -382,6 +385,7 @@ _DADAPTADAGRAD_SHARES = Rule(
     uses_step=False,
     elementwise=False,
     scratch=5,
+    given=("step_size",),
     numpy=_numpy.dadaptadagrad_shares_step,
     targets={"mlx": _MLX, "cpp": _CPP},
 )

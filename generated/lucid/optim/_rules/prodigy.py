@@ -316,6 +316,7 @@ _PRODIGY_SHARES = Rule(
     elementwise=False,
     scalars=prodigy_shares_scalars,
     scratch=3,
+    given=("step_size", "d_before"),
     numpy=_numpy.prodigy_shares_step,
     targets={"mlx": _MLX, "cpp": _CPP},
 )
@@ -337,6 +338,7 @@ _PRODIGY_PYTORCH_OPTIMIZER_SHARES = Rule(
     elementwise=False,
     scalars=prodigy_pytorch_optimizer_shares_scalars,
     scratch=3,
+    given=("step_size", "d_before"),
     numpy=_numpy.prodigy_pytorch_optimizer_shares_step,
     targets={"mlx": _MLX, "cpp": _CPP},
 )
@@ -358,6 +360,7 @@ _PRODIGY_OPTAX_SHARES = Rule(
     elementwise=False,
     scalars=prodigy_optax_shares_scalars,
     scratch=3,
+    given=("step_size", "d_before"),
     numpy=_numpy.prodigy_optax_shares_step,
     targets={"mlx": _MLX, "cpp": _CPP},
 )
