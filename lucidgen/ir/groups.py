@@ -83,6 +83,10 @@ class Part(OptimizerSpec):
         return self.reads
 
     @property
+    def is_whole(self) -> bool:
+        return False
+
+    @property
     def known_domains(self) -> Mapping[str, Domain]:
         return self.domains
 

@@ -372,12 +372,21 @@ class Lowering:
             Input(BOUND, "scaling", Domain.HOST, Bounds(at_least=0)),
             Input(before("w"), "weight", element),
             Input(GRAD, "grad", element),
-            *(Input(before(s.name), "state", self.domains[s.name]) for s in self.spec.states),
+            *(
+                Input(before(s.name), "state", self.domains[s.name], self.begun(s))
+                for s in self.spec.states
+            ),
             *(
                 Input(drawn, draw.distribution, element, number=number)
                 for number, (draw, drawn) in enumerate(self.draws.items())
             ),
         )
+
+    def begun(self, series: Series) -> Bounds:
+        """The bounds of what a state begins with, if nothing but this program changes it."""
+        start = self.spec.by_moment("start").get(series)
+        is_zero = start is None or start.right.is_zero
+        return Bounds(at_least=0) if is_zero and self.spec.is_whole else Bounds()
 
     def read(self) -> list[Shape]:
         """The numbers of the shape that are read as numbers, not only compared."""

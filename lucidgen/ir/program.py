@@ -91,7 +91,8 @@ class Input:
     """Something that a program is given: a hyperparameter, the gradient, a state's last value.
 
     A random number is given, too: targets and backends see to it that it is there. `number` is its
-    place among all that the spec draws: what a choice or a pass removes changes no other.
+    place among all that the spec draws: what a choice or a pass removes changes no other. The
+    bounds of a state are those of what it begins with.
     """
 
     symbol: sympy.Symbol

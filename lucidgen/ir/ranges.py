@@ -86,6 +86,8 @@ def _symbol_range(symbol: sympy.Symbol, program: Program) -> Range:
         if found.symbol == symbol:
             if found.kind == "step":
                 return Range(1, INFINITY)
+            if found.kind == "state":
+                return Range()  # its bounds are of what it begins with
             bounds = found.bounds
             low = bounds.above if bounds.above is not None else bounds.at_least
             high = bounds.below if bounds.below is not None else bounds.at_most
@@ -101,6 +103,8 @@ def _symbol_range(symbol: sympy.Symbol, program: Program) -> Range:
 def _power_range(base: Range, exponent: Range) -> Range:
     if base.is_nonnegative and base.high <= 1 and exponent.low >= 1:
         return Range(0, base.high, base.is_positive, base.open_high)
+    if base.low >= 1 and exponent.high <= 0:
+        return Range(0, 1, open_low=True)
     if base.is_positive:
         return Range(0, INFINITY, open_low=True)
     if base.is_nonnegative:

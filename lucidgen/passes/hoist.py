@@ -90,8 +90,19 @@ class _Hoister:
         parts += [self.hoisted(arg, reader) for arg in lower if arg not in host]
         together = join(self.domain(part) for part in parts)
         if len(parts) > 1 and together.rank < reader.domain.rank:
-            parts = [self.hoisted(expr.func(*parts), reader)]
-        return expr.func(*parts, *rest)
+            return expr.func(self.hoisted(expr.func(*parts), reader), *rest)
+        return expr.func(*self.nested(expr.func, parts, reader), *rest)
+
+    def nested(
+        self, of: type[sympy.Expr], parts: list[sympy.Expr], reader: Let
+    ) -> list[sympy.Expr]:
+        """What is per matrix put together with what is per row or per column, if there is one."""
+        inner = [part for part in parts if self.domain(part) is Domain.MATRIX]
+        outer = [part for part in parts if self.domain(part) in (Domain.ROW, Domain.COLUMN)]
+        if not (inner and outer):
+            return parts
+        rest = [part for part in parts if part not in (*inner, outer[0])]
+        return [*rest, self.hoisted(of(*inner, outer[0]), reader)]
 
     def hoisted(self, expr: sympy.Expr, reader: Let) -> sympy.Expr:
         """The name of a part of a lower domain; bare symbols and numbers are names enough."""

@@ -63,7 +63,7 @@ def _read_source(lets: list[Let], output: Let) -> list[Let]:
 def _repeats_work(let: Let, uses: list[Let]) -> bool:
     if isinstance(let.value, sympy.Symbol):
         return False
-    if any(_occurrences(use.value, let.target) > 1 for use in uses):
+    if any(occurrences(use.value, let.target) > 1 for use in uses):
         return True
     return not all(
         first.guard.excludes(second.guard)
@@ -78,13 +78,13 @@ def _grows_too_large(let: Let, use: Let) -> bool:
     return is_large(nodes + more, levels + deeper)
 
 
-def _occurrences(expr: sympy.Basic, target: sympy.Symbol) -> int:
+def occurrences(expr: sympy.Basic, target: sympy.Symbol) -> int:
     """How often the target is computed with; a power reads its base more than once."""
     if expr == target:
         return 1
     counts: dict[sympy.Basic, int] = defaultdict(int)
     for arg in expr.args:
-        counts[arg] += _occurrences(arg, target)
+        counts[arg] += occurrences(arg, target)
     if isinstance(expr, sympy.Pow) and expr.base.has(target) and abs(expr.exp) not in _READS_ONCE:
         return 2
     return sum(counts.values())

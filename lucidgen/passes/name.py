@@ -180,7 +180,8 @@ def describe(expr: sympy.Basic) -> str:
             return f"{describe(top)}_over_{describe(bottom)}"
         return "_times_".join(map(describe, expr.args))
     if expr.is_Pow:
-        templates = {2: "{}_squared", sympy.S.Half: "sqrt_{}", -1: "one_over_{}"}
+        half = sympy.S.Half
+        templates = {2: "{}_squared", half: "sqrt_{}", -1: "one_over_{}", -half: "one_over_sqrt_{}"}
         template = templates.get(expr.exp, "{}_power_{}")
         return template.format(describe(expr.base), describe(expr.exp))
     if isinstance(expr, When):

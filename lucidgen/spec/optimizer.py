@@ -344,6 +344,11 @@ class OptimizerSpec:
         return tuple(sorted(number.name for number in read))
 
     @property
+    def is_whole(self) -> bool:
+        """Whether these equations are all that changes its states."""
+        return True
+
+    @property
     def known_domains(self) -> Mapping[str, Any]:
         """The domains of series that do not follow from these equations alone, by name."""
         return {}

@@ -12,9 +12,18 @@ import numpy as np
 import sympy
 
 from lucidgen.ir.program import Input, Output, Program, symbol
+from lucidgen.ir.signs import Signs
 from lucidgen.operations.reals import REALS, Value, real
 from lucidgen.spec.domains import Domain, domain_of
 from lucidgen.verify import programs
+
+#: What there is one value for in a parameter.
+SHAPES = {
+    Domain.ELEMENT: (2, 3),
+    Domain.ROW: (2, 1),
+    Domain.COLUMN: (1, 3),
+    Domain.MATRIX: (1, 1),
+}
 
 #: How many random points a program is compared at, under each choice.
 POINTS = 3
@@ -46,6 +55,7 @@ def assert_unchanged(before: Program, after: Program, *, but: Sequence[str] = ()
             continue
         for _ in range(POINTS):
             inputs = {i.symbol.name: _drawn(i, rng) for i in before.inputs}
+            inputs |= {s.name: abs(inputs[s.name]) for s in Signs(before).states}
             expected, found = (programs.run(p, inputs, on) for p in (before, after))
             assert expected.keys() == found.keys()
             for name, value in expected.items():
@@ -97,6 +107,5 @@ def _drawn(given: Input, rng: np.random.Generator) -> Value:
         low = next((b for b in (bounds.above, bounds.at_least) if b is not None), -2.0)
         high = next((b for b in (bounds.below, bounds.at_most) if b is not None), low + 4.0)
         return real(float(rng.uniform(low, high)))
-    if given.domain is Domain.ELEMENT:
-        return real(rng.standard_normal(3))
-    return real(float(rng.standard_normal()))
+    shape = SHAPES.get(given.domain)
+    return real(float(rng.standard_normal()) if shape is None else rng.standard_normal(shape))

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from lucidgen.ir.lower import lower
 from lucidgen.ir.program import Program
+from lucidgen.ir.signs import Signs
 from lucidgen.operations.bounds import FLOAT64
 from lucidgen.operations.reals import REALS, real
 from lucidgen.passes import optimize, resolve, stages
@@ -125,6 +126,7 @@ test_many_legal_specs_build_and_agree_with_the_oracle = pytest.mark.complete(
 
 def inputs_of(draw: st.DrawFn, program: Program, setting: Setting) -> dict[str, Any]:
     found: dict[str, Any] = {"t": real(draw(st.integers(1, 9)))}
+    never_negative = Signs(program).states
     for given_ in program.inputs:
         name = given_.symbol.name
         if given_.kind == "hyper":
@@ -133,6 +135,7 @@ def inputs_of(draw: st.DrawFn, program: Program, setting: Setting) -> dict[str, 
             found[name] = real(setting.number(given_.symbol))
         elif given_.kind != "step":
             array = real(arrays(draw).astype(np.float64))
+            array = abs(array) if given_.symbol in never_negative else array
             parts = {"element": array, "row": array[:, :1], "column": array[:1]}
             found[name] = parts.get(given_.domain.value, array[0, 0])
     return found

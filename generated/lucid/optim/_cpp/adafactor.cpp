@@ -50,7 +50,7 @@ void adafactor_loop_1(const Piece& piece, void* const* arrays, const T* grad_arr
     }
 }
 
-/// Adafactor, after loop 1: r, c, columnmean_r, one_over_max_eps1_columnmean_r.
+/// Adafactor, after loop 1: r, c, sqrt_c, sqrt_r, columnmean_r, term, sqrt_c_times_term.
 template <typename T, bool ndim_at_least_2, bool use_weight_decay, bool scale_grad>
 void adafactor_margins_1(const Shape& shape, void* const*, const double* scalars, Computed<T>*,
                          Computed<T>* const* margins) {
@@ -58,11 +58,14 @@ void adafactor_margins_1(const Shape& shape, void* const*, const double* scalars
     real* r_margin = margins[0];
     real* rowmean_g2_margin = margins[2];
     real* new_r_margin = margins[4];
+    real* sqrt_r_margin = margins[7];
     real* c_margin = margins[1];
     real* columnmean_g2_margin = margins[3];
     real* new_c_margin = margins[5];
-    real* columnmean_r_margin = margins[6];
-    real* one_over_max_eps1_columnmean_r_margin = margins[7];
+    real* sqrt_c_margin = margins[6];
+    real* columnmean_r_margin = margins[8];
+    real* term_margin = margins[9];
+    real* sqrt_c_times_term_margin = margins[10];
     const real r_scale = real(scalars[4]);
     const real eps1 = real(scalars[5]);
     if constexpr (ndim_at_least_2) {
@@ -70,13 +73,17 @@ void adafactor_margins_1(const Shape& shape, void* const*, const double* scalars
             real r = r_margin[i];
             real rowmean_g2 = rowmean_g2_margin[i];
             real new_r = r + r_scale * (rowmean_g2 - r);  // (4)
+            real sqrt_r = std::sqrt(new_r);  // (7)(8)
             new_r_margin[i] = new_r;
+            sqrt_r_margin[i] = sqrt_r;
         }
         for (Index i = 0; i < shape.count(Of::column); ++i) {
             real c = c_margin[i];
             real columnmean_g2 = columnmean_g2_margin[i];
             real new_c = c + r_scale * (columnmean_g2 - c);  // (5)
+            real sqrt_c = std::sqrt(new_c);  // (7)(8)
             new_c_margin[i] = new_c;
+            sqrt_c_margin[i] = sqrt_c;
         }
         for (Index i = 0; i < shape.matrices; ++i) {
             columnmean_r_margin[i] = reduced(Reduction::mean, new_r_margin + i * shape.rows,
@@ -84,9 +91,14 @@ void adafactor_margins_1(const Shape& shape, void* const*, const double* scalars
         }
         for (Index i = 0; i < shape.count(Of::matrix); ++i) {
             real columnmean_r = columnmean_r_margin[i];
-            // (7)
-            real one_over_max_eps1_columnmean_r = real(1) / lucidgen::maximum(columnmean_r, eps1);
-            one_over_max_eps1_columnmean_r_margin[i] = one_over_max_eps1_columnmean_r;
+            real term = real(1) / std::sqrt(lucidgen::maximum(columnmean_r, eps1));  // (7)(8)
+            term_margin[i] = term;
+        }
+        for (Index i = 0; i < shape.count(Of::column); ++i) {
+            real sqrt_c = sqrt_c_margin[i];
+            real term = term_margin[i / shape.columns];
+            real sqrt_c_times_term = term * sqrt_c;  // (7)(8)
+            sqrt_c_times_term_margin[i] = sqrt_c_times_term;
         }
     }
 }
@@ -101,32 +113,31 @@ void adafactor_loop_2(const Piece& piece, void* const* arrays, const T* grad_arr
     const real grad_bound = real(scalars[2]);
     const real grad_factor = real(scalars[3]);
     const real r_scale = real(scalars[4]);
+    const real eps1 = real(scalars[5]);
     const real eps1_squared = real(scalars[6]);
-    const real* new_r_margin = margins[4] + piece.first_row;
-    const real* new_c_margin = margins[5] + piece.first_column;
-    const real one_over_max_eps1_columnmean_r = margins[7][piece.matrix];
+    const real* sqrt_r_margin = margins[7] + piece.first_row;
+    const real* sqrt_c_times_term_margin = margins[10] + piece.first_column;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r = new_r_margin[row];
+        const real sqrt_r = sqrt_r_margin[row];
         real mean_square_u_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_u_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
             real v = !ndim_at_least_2 ? real(v_array[i]) : real(0);
             real grad = real(grad_array[i]);
-            const real new_c = new_c_margin[column];
+            const real sqrt_c_times_term = sqrt_c_times_term_margin[column];
             if constexpr (scale_grad) {
                 grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                          -grad_bound);
             }
             real g2 = grad * grad;  // (3)
-            real v_hat;
+            real u;
             if constexpr (!ndim_at_least_2) {
                 v = v + r_scale * (g2 - v);  // (6)
-                v_hat = v;  // (7)
+                u = grad / std::sqrt(lucidgen::maximum(v, eps1_squared));  // (7)(8)
             } else {
-                v_hat = one_over_max_eps1_columnmean_r * new_c * new_r;  // (7)
+                u = grad / lucidgen::maximum(sqrt_c_times_term * sqrt_r, eps1);  // (7)(8)
             }
-            real u = grad / std::sqrt(lucidgen::maximum(v_hat, eps1_squared));  // (8)
             mean_square_u_sum += u * u;  // (9)(10)
             if constexpr (!ndim_at_least_2) {
                 v_array[i] = T(v);
@@ -148,6 +159,7 @@ void adafactor_loop_3(const Piece& piece, void* const* arrays, const T* grad_arr
     const real rho = real(scalars[1]);
     const real grad_bound = real(scalars[2]);
     const real grad_factor = real(scalars[3]);
+    const real eps1 = real(scalars[5]);
     const real eps1_squared = real(scalars[6]);
     const real u_scale = real(scalars[7]);
     const real w_scale = real(scalars[8]);
@@ -158,29 +170,27 @@ void adafactor_loop_3(const Piece& piece, void* const* arrays, const T* grad_arr
     real u_scale_in_w_term = real(1)
         / lucidgen::maximum(u_scale * std::sqrt(mean_square_u), real(1));
     real u_scale_in_w = alpha * u_scale_in_w_term;
-    const real* new_r_margin = margins[4] + piece.first_row;
-    const real* new_c_margin = margins[5] + piece.first_column;
-    const real one_over_max_eps1_columnmean_r = margins[7][piece.matrix];
+    const real* sqrt_r_margin = margins[7] + piece.first_row;
+    const real* sqrt_c_times_term_margin = margins[10] + piece.first_column;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r = new_r_margin[row];
+        const real sqrt_r = sqrt_r_margin[row];
 #pragma omp simd
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
             real w = real(w_array[i]);
             real grad = real(grad_array[i]);
             real v = !ndim_at_least_2 ? real(v_array[i]) : real(0);
-            const real new_c = new_c_margin[column];
+            const real sqrt_c_times_term = sqrt_c_times_term_margin[column];
             if constexpr (scale_grad) {
                 grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                          -grad_bound);
             }
-            real v_hat;
+            real u;
             if constexpr (ndim_at_least_2) {
-                v_hat = one_over_max_eps1_columnmean_r * new_c * new_r;  // (7)
+                u = grad / lucidgen::maximum(sqrt_c_times_term * sqrt_r, eps1);  // (7)(8)
             } else {
-                v_hat = v;  // (7)
+                u = grad / std::sqrt(lucidgen::maximum(v, eps1_squared));  // (7)(8)
             }
-            real u = grad / std::sqrt(lucidgen::maximum(v_hat, eps1_squared));  // (8)
             if constexpr (use_weight_decay) {
                 w = w_scale * w;  // (10)
             }
@@ -214,8 +224,11 @@ struct adafactor_rule {
         {Of::column, -1, -1},  // columnmean_g2
         {Of::row, -1, 1},  // new_r
         {Of::column, -1, 2},  // new_c
+        {Of::column, -1, -1},  // sqrt_c
+        {Of::row, -1, -1},  // sqrt_r
         {Of::matrix, -1, -1},  // columnmean_r
-        {Of::matrix, -1, -1},  // one_over_max_eps1_columnmean_r
+        {Of::matrix, -1, -1},  // term
+        {Of::column, -1, -1},  // sqrt_c_times_term
     };
     static constexpr int margin_of[] = {-1, 2, 3, -1};
     template <bool ndim_at_least_2, bool use_weight_decay, bool scale_grad>
@@ -280,7 +293,8 @@ void adafactor_keras_loop_1(const Piece& piece, void* const* arrays, const T* gr
     }
 }
 
-/// Adafactor (dialect "keras"), after loop 1: r, c, columnmean_r, one_over_columnmean_r.
+/// Adafactor (dialect "keras"), after loop 1: r, c, one_over_sqrt_c, one_over_sqrt_r, columnmean_r,
+/// sqrt_columnmean_r, u_term.
 template <typename T, bool ndim_at_least_2, bool use_weight_decay, bool scale_grad>
 void adafactor_keras_margins_1(const Shape& shape, void* const*, const double* scalars,
                                Computed<T>*, Computed<T>* const* margins) {
@@ -288,24 +302,31 @@ void adafactor_keras_margins_1(const Shape& shape, void* const*, const double* s
     real* r_margin = margins[0];
     real* rowmean_g2_margin = margins[2];
     real* new_r_margin = margins[4];
+    real* one_over_sqrt_r_margin = margins[7];
     real* c_margin = margins[1];
     real* columnmean_g2_margin = margins[3];
     real* new_c_margin = margins[5];
-    real* columnmean_r_margin = margins[6];
-    real* one_over_columnmean_r_margin = margins[7];
+    real* one_over_sqrt_c_margin = margins[6];
+    real* columnmean_r_margin = margins[8];
+    real* sqrt_columnmean_r_margin = margins[9];
+    real* u_term_margin = margins[10];
     const real r_scale = real(scalars[6]);
     if constexpr (ndim_at_least_2) {
         for (Index i = 0; i < shape.count(Of::row); ++i) {
             real r = r_margin[i];
             real rowmean_g2 = rowmean_g2_margin[i];
             real new_r = r + r_scale * (rowmean_g2 - r);  // (4)
+            real one_over_sqrt_r = real(1) / std::sqrt(new_r);  // (7)(8)
             new_r_margin[i] = new_r;
+            one_over_sqrt_r_margin[i] = one_over_sqrt_r;
         }
         for (Index i = 0; i < shape.count(Of::column); ++i) {
             real c = c_margin[i];
             real columnmean_g2 = columnmean_g2_margin[i];
             real new_c = c + r_scale * (columnmean_g2 - c);  // (5)
+            real one_over_sqrt_c = real(1) / std::sqrt(new_c);  // (7)(8)
             new_c_margin[i] = new_c;
+            one_over_sqrt_c_margin[i] = one_over_sqrt_c;
         }
         for (Index i = 0; i < shape.matrices; ++i) {
             columnmean_r_margin[i] = reduced(Reduction::mean, new_r_margin + i * shape.rows,
@@ -313,8 +334,14 @@ void adafactor_keras_margins_1(const Shape& shape, void* const*, const double* s
         }
         for (Index i = 0; i < shape.count(Of::matrix); ++i) {
             real columnmean_r = columnmean_r_margin[i];
-            real one_over_columnmean_r = real(1) / columnmean_r;  // (7)
-            one_over_columnmean_r_margin[i] = one_over_columnmean_r;
+            real sqrt_columnmean_r = std::sqrt(columnmean_r);  // (7)(8)
+            sqrt_columnmean_r_margin[i] = sqrt_columnmean_r;
+        }
+        for (Index i = 0; i < shape.count(Of::column); ++i) {
+            real one_over_sqrt_c = one_over_sqrt_c_margin[i];
+            real sqrt_columnmean_r = sqrt_columnmean_r_margin[i / shape.columns];
+            real u_term = sqrt_columnmean_r * one_over_sqrt_c;  // (7)(8)
+            u_term_margin[i] = u_term;
         }
     }
 }
@@ -330,31 +357,29 @@ void adafactor_keras_loop_2(const Piece& piece, void* const* arrays, const T* gr
     const real grad_factor = real(scalars[1]);
     const real eps1 = real(scalars[2]);
     const real r_scale = real(scalars[6]);
-    const real* new_r_margin = margins[4] + piece.first_row;
-    const real* new_c_margin = margins[5] + piece.first_column;
-    const real one_over_columnmean_r = margins[7][piece.matrix];
+    const real* one_over_sqrt_r_margin = margins[7] + piece.first_row;
+    const real* u_term_margin = margins[10] + piece.first_column;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r = new_r_margin[row];
+        const real one_over_sqrt_r = one_over_sqrt_r_margin[row];
         real mean_square_u_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_u_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
             real v = !ndim_at_least_2 ? real(v_array[i]) : real(0);
             real grad = real(grad_array[i]);
-            const real new_c = new_c_margin[column];
+            const real u_term = u_term_margin[column];
             if constexpr (scale_grad) {
                 grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                          -grad_bound);
             }
             real g2 = grad * grad + eps1;  // (3)
-            real v_hat;
+            real u;
             if constexpr (!ndim_at_least_2) {
                 v = v + r_scale * (g2 - v);  // (6)
-                v_hat = v;  // (7)
+                u = grad / std::sqrt(v);  // (7)(8)
             } else {
-                v_hat = one_over_columnmean_r * new_c * new_r;  // (7)
+                u = one_over_sqrt_r * u_term * grad;  // (7)(8)
             }
-            real u = grad / std::sqrt(v_hat);  // (8)
             mean_square_u_sum += u * u;  // (9)(10)
             if constexpr (!ndim_at_least_2) {
                 v_array[i] = T(v);
@@ -385,18 +410,17 @@ void adafactor_keras_loop_3(const Piece& piece, void* const* arrays, const T* gr
     real u_scale_in_w_term = real(1)
         / lucidgen::maximum(u_scale * std::sqrt(mean_square_u), real(1));
     real u_scale_in_w = alpha * u_scale_in_w_term;
-    const real* new_r_margin = margins[4] + piece.first_row;
-    const real* new_c_margin = margins[5] + piece.first_column;
-    const real one_over_columnmean_r = margins[7][piece.matrix];
+    const real* one_over_sqrt_r_margin = margins[7] + piece.first_row;
+    const real* u_term_margin = margins[10] + piece.first_column;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r = new_r_margin[row];
+        const real one_over_sqrt_r = one_over_sqrt_r_margin[row];
 #pragma omp simd
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
             real w = real(w_array[i]);
             real grad = real(grad_array[i]);
             real v = !ndim_at_least_2 ? real(v_array[i]) : real(0);
-            const real new_c = new_c_margin[column];
+            const real u_term = u_term_margin[column];
             if constexpr (scale_grad) {
                 grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                          -grad_bound);
@@ -407,13 +431,12 @@ void adafactor_keras_loop_3(const Piece& piece, void* const* arrays, const T* gr
             } else {
                 decayed = w;  // (11)
             }
-            real v_hat;
+            real u;
             if constexpr (ndim_at_least_2) {
-                v_hat = one_over_columnmean_r * new_c * new_r;  // (7)
+                u = one_over_sqrt_r * u_term * grad;  // (7)(8)
             } else {
-                v_hat = v;  // (7)
+                u = grad / std::sqrt(v);  // (7)(8)
             }
-            real u = grad / std::sqrt(v_hat);  // (8)
             w = decayed - u_scale_in_w * u;  // (9)(10)
             w_array[i] = T(w);
         }
@@ -444,8 +467,11 @@ struct adafactor_keras_rule {
         {Of::column, -1, -1},  // columnmean_g2
         {Of::row, -1, 1},  // new_r
         {Of::column, -1, 2},  // new_c
+        {Of::column, -1, -1},  // one_over_sqrt_c
+        {Of::row, -1, -1},  // one_over_sqrt_r
         {Of::matrix, -1, -1},  // columnmean_r
-        {Of::matrix, -1, -1},  // one_over_columnmean_r
+        {Of::matrix, -1, -1},  // sqrt_columnmean_r
+        {Of::column, -1, -1},  // u_term
     };
     static constexpr int margin_of[] = {-1, 2, 3, -1};
     template <bool ndim_at_least_2, bool use_weight_decay, bool scale_grad>
@@ -506,7 +532,8 @@ void adafactor_mlx_loop_1(const Piece& piece, void* const* arrays, const T* grad
     }
 }
 
-/// Adafactor (dialect "mlx"), after loop 1: r, c, columnmean_r, one_over_columnmean_r.
+/// Adafactor (dialect "mlx"), after loop 1: r, c, one_over_sqrt_c, one_over_sqrt_r, columnmean_r,
+/// sqrt_columnmean_r, u_term.
 template <typename T, bool ndim_at_least_2, bool use_weight_decay, bool use_beta1,
           bool scale_parameter, bool scale_grad>
 void adafactor_mlx_margins_1(const Shape& shape, void* const*, const double* scalars, Computed<T>*,
@@ -515,24 +542,31 @@ void adafactor_mlx_margins_1(const Shape& shape, void* const*, const double* sca
     real* r_margin = margins[0];
     real* rowmean_g2_margin = margins[2];
     real* new_r_margin = margins[4];
+    real* one_over_sqrt_r_margin = margins[7];
     real* c_margin = margins[1];
     real* columnmean_g2_margin = margins[3];
     real* new_c_margin = margins[5];
-    real* columnmean_r_margin = margins[6];
-    real* one_over_columnmean_r_margin = margins[7];
+    real* one_over_sqrt_c_margin = margins[6];
+    real* columnmean_r_margin = margins[8];
+    real* sqrt_columnmean_r_margin = margins[9];
+    real* u_term_margin = margins[10];
     const real r_scale = real(scalars[5]);
     if constexpr (ndim_at_least_2) {
         for (Index i = 0; i < shape.count(Of::row); ++i) {
             real r = r_margin[i];
             real rowmean_g2 = rowmean_g2_margin[i];
             real new_r = r + r_scale * (rowmean_g2 - r);  // (4)
+            real one_over_sqrt_r = real(1) / std::sqrt(new_r);  // (7)(8)
             new_r_margin[i] = new_r;
+            one_over_sqrt_r_margin[i] = one_over_sqrt_r;
         }
         for (Index i = 0; i < shape.count(Of::column); ++i) {
             real c = c_margin[i];
             real columnmean_g2 = columnmean_g2_margin[i];
             real new_c = c + r_scale * (columnmean_g2 - c);  // (5)
+            real one_over_sqrt_c = real(1) / std::sqrt(new_c);  // (7)(8)
             new_c_margin[i] = new_c;
+            one_over_sqrt_c_margin[i] = one_over_sqrt_c;
         }
         for (Index i = 0; i < shape.matrices; ++i) {
             columnmean_r_margin[i] = reduced(Reduction::mean, new_r_margin + i * shape.rows,
@@ -540,8 +574,14 @@ void adafactor_mlx_margins_1(const Shape& shape, void* const*, const double* sca
         }
         for (Index i = 0; i < shape.count(Of::matrix); ++i) {
             real columnmean_r = columnmean_r_margin[i];
-            real one_over_columnmean_r = real(1) / columnmean_r;  // (7)
-            one_over_columnmean_r_margin[i] = one_over_columnmean_r;
+            real sqrt_columnmean_r = std::sqrt(columnmean_r);  // (7)(8)
+            sqrt_columnmean_r_margin[i] = sqrt_columnmean_r;
+        }
+        for (Index i = 0; i < shape.count(Of::column); ++i) {
+            real one_over_sqrt_c = one_over_sqrt_c_margin[i];
+            real sqrt_columnmean_r = sqrt_columnmean_r_margin[i / shape.columns];
+            real u_term = sqrt_columnmean_r * one_over_sqrt_c;  // (7)(8)
+            u_term_margin[i] = u_term;
         }
     }
 }
@@ -558,31 +598,29 @@ void adafactor_mlx_loop_2(const Piece& piece, void* const* arrays, const T* grad
     const real grad_factor = real(scalars[1]);
     const real eps1 = real(scalars[2]);
     const real r_scale = real(scalars[5]);
-    const real* new_r_margin = margins[4] + piece.first_row;
-    const real* new_c_margin = margins[5] + piece.first_column;
-    const real one_over_columnmean_r = margins[7][piece.matrix];
+    const real* one_over_sqrt_r_margin = margins[7] + piece.first_row;
+    const real* u_term_margin = margins[10] + piece.first_column;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r = new_r_margin[row];
+        const real one_over_sqrt_r = one_over_sqrt_r_margin[row];
         real mean_square_u_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_u_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
             real v = !ndim_at_least_2 ? real(v_array[i]) : real(0);
             real grad = real(grad_array[i]);
-            const real new_c = new_c_margin[column];
+            const real u_term = u_term_margin[column];
             if constexpr (scale_grad) {
                 grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                          -grad_bound);
             }
             real g2 = grad * grad + eps1;  // (3)
-            real v_hat;
+            real u;
             if constexpr (!ndim_at_least_2) {
                 v = v + r_scale * (g2 - v);  // (6)
-                v_hat = v;  // (7)
+                u = grad / std::sqrt(v);  // (7)(8)
             } else {
-                v_hat = one_over_columnmean_r * new_c * new_r;  // (7)
+                u = one_over_sqrt_r * u_term * grad;  // (7)(8)
             }
-            real u = grad / std::sqrt(v_hat);  // (8)
             mean_square_u_sum += u * u;  // (9)(10)(11)
             if constexpr (!ndim_at_least_2) {
                 v_array[i] = T(v);
@@ -632,11 +670,10 @@ void adafactor_mlx_loop_3(const Piece& piece, void* const* arrays, const T* grad
     } else {
         u_scale_in_update = alpha * u_scale_in_m_term;  // (9)(10)
     }
-    const real* new_r_margin = margins[4] + piece.first_row;
-    const real* new_c_margin = margins[5] + piece.first_column;
-    const real one_over_columnmean_r = margins[7][piece.matrix];
+    const real* one_over_sqrt_r_margin = margins[7] + piece.first_row;
+    const real* u_term_margin = margins[10] + piece.first_column;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r = new_r_margin[row];
+        const real one_over_sqrt_r = one_over_sqrt_r_margin[row];
 #pragma omp simd
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
@@ -644,18 +681,17 @@ void adafactor_mlx_loop_3(const Piece& piece, void* const* arrays, const T* grad
             real grad = real(grad_array[i]);
             real v = !ndim_at_least_2 ? real(v_array[i]) : real(0);
             real m = use_beta1 ? real(m_array[i]) : real(0);
-            const real new_c = new_c_margin[column];
+            const real u_term = u_term_margin[column];
             if constexpr (scale_grad) {
                 grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                          -grad_bound);
             }
-            real v_hat;
+            real u;
             if constexpr (ndim_at_least_2) {
-                v_hat = one_over_columnmean_r * new_c * new_r;  // (7)
+                u = one_over_sqrt_r * u_term * grad;  // (7)(8)
             } else {
-                v_hat = v;  // (7)
+                u = grad / std::sqrt(v);  // (7)(8)
             }
-            real u = grad / std::sqrt(v_hat);  // (8)
             if constexpr (use_weight_decay) {
                 w = w_scale * w;  // (10)
             }
@@ -699,8 +735,11 @@ struct adafactor_mlx_rule {
         {Of::column, -1, -1},  // columnmean_g2
         {Of::row, -1, 1},  // new_r
         {Of::column, -1, 2},  // new_c
+        {Of::column, -1, -1},  // one_over_sqrt_c
+        {Of::row, -1, -1},  // one_over_sqrt_r
         {Of::matrix, -1, -1},  // columnmean_r
-        {Of::matrix, -1, -1},  // one_over_columnmean_r
+        {Of::matrix, -1, -1},  // sqrt_columnmean_r
+        {Of::column, -1, -1},  // u_term
     };
     static constexpr int margin_of[] = {-1, 2, 3, -1};
     template <bool ndim_at_least_2, bool use_weight_decay, bool use_beta1, bool scale_parameter,

@@ -52,8 +52,8 @@ void amos_loop_2(Index size, Index at, void* const* arrays, const T* grad_array,
     const real decay_scale_in_gamma = real(scalars[7]);
     const real g2_scale = real(scalars[8]);
     const real gamma_scale = real(scalars[9]);
-    const real v_hat_power_minus_1_over_2_scale_2 = real(scalars[10]);
-    const real v_hat_power_minus_1_over_2_scale = real(scalars[11]);
+    const real one_over_sqrt_v_hat_scale_2 = real(scalars[10]);
+    const real one_over_sqrt_v_hat_scale = real(scalars[11]);
     const real momentum = real(scalars[12]);
     const real g2 = found[0];
     real v = real(v_array[0]);
@@ -63,15 +63,15 @@ void amos_loop_2(Index size, Index at, void* const* arrays, const T* grad_array,
     real v_hat = v_hat_scale * (v + eps);  // (3)
     // (5)(7)
     real gamma = g2_scale * g2 / (v_hat * std::sqrt(decay_scale_in_gamma * decay + real(1)));
-    real v_hat_power_minus_1_over_2 = real(1) / std::sqrt(v_hat);  // (9)(10)(11)
+    real one_over_sqrt_v_hat = real(1) / std::sqrt(v_hat);  // (9)(10)(11)
     real grad_scale;
     real w_scale;
     if constexpr (use_momentum) {
         w_scale = gamma_scale * gamma;  // (9)(10)
-        grad_scale = v_hat_power_minus_1_over_2_scale_2 * v_hat_power_minus_1_over_2;
+        grad_scale = one_over_sqrt_v_hat_scale_2 * one_over_sqrt_v_hat;
     } else {
         w_scale = real(0.5) * gamma;  // (9)(11)
-        grad_scale = v_hat_power_minus_1_over_2_scale * v_hat_power_minus_1_over_2;
+        grad_scale = one_over_sqrt_v_hat_scale * one_over_sqrt_v_hat;
     }
 #pragma omp simd
     for (Index i = 0; i < size; ++i) {

@@ -45,7 +45,8 @@ void came_loop_1(const Piece& piece, void* const*, const T* grad_array, const do
     }
 }
 
-/// CAME, after loop 1: r, c, columnmean_r, one_over_columnmean_r.
+/// CAME, after loop 1: r, c, one_over_sqrt_c, one_over_sqrt_r, columnmean_r, sqrt_columnmean_r,
+/// u_term.
 template <typename T, bool ndim_at_least_2, bool use_weight_decay, bool scale_grad>
 void came_margins_1(const Shape& shape, void* const*, const double* scalars, Computed<T>*,
                     Computed<T>* const* margins) {
@@ -53,11 +54,14 @@ void came_margins_1(const Shape& shape, void* const*, const double* scalars, Com
     real* r_margin = margins[0];
     real* rowmean_g2_margin = margins[4];
     real* new_r_margin = margins[8];
+    real* one_over_sqrt_r_margin = margins[11];
     real* c_margin = margins[1];
     real* columnmean_g2_margin = margins[5];
     real* new_c_margin = margins[9];
-    real* columnmean_r_margin = margins[10];
-    real* one_over_columnmean_r_margin = margins[11];
+    real* one_over_sqrt_c_margin = margins[10];
+    real* columnmean_r_margin = margins[12];
+    real* sqrt_columnmean_r_margin = margins[13];
+    real* u_term_margin = margins[14];
     const real beta2 = real(scalars[3]);
     const real one_minus_beta2 = real(scalars[4]);
     if constexpr (ndim_at_least_2) {
@@ -65,13 +69,17 @@ void came_margins_1(const Shape& shape, void* const*, const double* scalars, Com
             real r = r_margin[i];
             real rowmean_g2 = rowmean_g2_margin[i];
             real new_r = beta2 * r + one_minus_beta2 * rowmean_g2;  // (2)
+            real one_over_sqrt_r = real(1) / std::sqrt(new_r);  // (5)(6)
             new_r_margin[i] = new_r;
+            one_over_sqrt_r_margin[i] = one_over_sqrt_r;
         }
         for (Index i = 0; i < shape.count(Of::column); ++i) {
             real c = c_margin[i];
             real columnmean_g2 = columnmean_g2_margin[i];
             real new_c = beta2 * c + one_minus_beta2 * columnmean_g2;  // (3)
+            real one_over_sqrt_c = real(1) / std::sqrt(new_c);  // (5)(6)
             new_c_margin[i] = new_c;
+            one_over_sqrt_c_margin[i] = one_over_sqrt_c;
         }
         for (Index i = 0; i < shape.matrices; ++i) {
             columnmean_r_margin[i] = reduced(Reduction::mean, new_r_margin + i * shape.rows,
@@ -79,8 +87,14 @@ void came_margins_1(const Shape& shape, void* const*, const double* scalars, Com
         }
         for (Index i = 0; i < shape.count(Of::matrix); ++i) {
             real columnmean_r = columnmean_r_margin[i];
-            real one_over_columnmean_r = real(1) / columnmean_r;  // (5)
-            one_over_columnmean_r_margin[i] = one_over_columnmean_r;
+            real sqrt_columnmean_r = std::sqrt(columnmean_r);  // (5)(6)
+            sqrt_columnmean_r_margin[i] = sqrt_columnmean_r;
+        }
+        for (Index i = 0; i < shape.count(Of::column); ++i) {
+            real one_over_sqrt_c = one_over_sqrt_c_margin[i];
+            real sqrt_columnmean_r = sqrt_columnmean_r_margin[i / shape.columns];
+            real u_term = sqrt_columnmean_r * one_over_sqrt_c;  // (5)(6)
+            u_term_margin[i] = u_term;
         }
     }
 }
@@ -97,31 +111,29 @@ void came_loop_2(const Piece& piece, void* const* arrays, const T* grad_array,
     const real eps1 = real(scalars[2]);
     const real beta2 = real(scalars[3]);
     const real one_minus_beta2 = real(scalars[4]);
-    const real* new_r_margin = margins[8] + piece.first_row;
-    const real* new_c_margin = margins[9] + piece.first_column;
-    const real one_over_columnmean_r = margins[11][piece.matrix];
+    const real* one_over_sqrt_r_margin = margins[11] + piece.first_row;
+    const real* u_term_margin = margins[14] + piece.first_column;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r = new_r_margin[row];
+        const real one_over_sqrt_r = one_over_sqrt_r_margin[row];
         real mean_square_u_sum = real(0);
 #pragma omp simd reduction(+ : mean_square_u_sum)
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
             real v = !ndim_at_least_2 ? real(v_array[i]) : real(0);
             real grad = real(grad_array[i]);
-            const real new_c = new_c_margin[column];
+            const real u_term = u_term_margin[column];
             if constexpr (scale_grad) {
                 grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                          -grad_bound);
             }
             real g2 = grad * grad + eps1;  // (1)
-            real v_hat;
+            real u;
             if constexpr (!ndim_at_least_2) {
                 v = beta2 * v + one_minus_beta2 * g2;  // (4)
-                v_hat = v;  // (5)
+                u = grad / std::sqrt(v);  // (5)(6)
             } else {
-                v_hat = one_over_columnmean_r * new_c * new_r;  // (5)
+                u = one_over_sqrt_r * u_term * grad;  // (5)(6)
             }
-            real u = grad / std::sqrt(v_hat);  // (6)
             mean_square_u_sum += u * u;  // (7)
             if constexpr (!ndim_at_least_2) {
                 v_array[i] = T(v);
@@ -149,13 +161,12 @@ void came_loop_3(const Piece& piece, void* const* arrays, const T* grad_array,
     // (7)
     real u_scale_in_u_hat = real(1)
         / lucidgen::maximum(u_scale * std::sqrt(mean_square_u), real(1));
-    const real* new_r_margin = margins[8] + piece.first_row;
-    const real* new_c_margin = margins[9] + piece.first_column;
-    const real one_over_columnmean_r = margins[11][piece.matrix];
+    const real* one_over_sqrt_r_margin = margins[11] + piece.first_row;
+    const real* u_term_margin = margins[14] + piece.first_column;
     double* rowmean_d2_sums = sums[0] + piece.row_sums;
     double* columnmean_d2_sums = sums[1] + piece.column_sums;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r = new_r_margin[row];
+        const real one_over_sqrt_r = one_over_sqrt_r_margin[row];
         real rowmean_d2_sum = real(0);
 #pragma omp simd reduction(+ : rowmean_d2_sum)
         for (Index column = 0; column < piece.columns; ++column) {
@@ -163,18 +174,17 @@ void came_loop_3(const Piece& piece, void* const* arrays, const T* grad_array,
             real v = !ndim_at_least_2 ? real(v_array[i]) : real(0);
             real m = real(m_array[i]);
             real grad = real(grad_array[i]);
-            const real new_c = new_c_margin[column];
+            const real u_term = u_term_margin[column];
             if constexpr (scale_grad) {
                 grad = lucidgen::maximum(lucidgen::minimum(grad_factor * grad, grad_bound),
                                          -grad_bound);
             }
-            real v_hat;
+            real u;
             if constexpr (ndim_at_least_2) {
-                v_hat = one_over_columnmean_r * new_c * new_r;  // (5)
+                u = one_over_sqrt_r * u_term * grad;  // (5)(6)
             } else {
-                v_hat = v;  // (5)
+                u = grad / std::sqrt(v);  // (5)(6)
             }
-            real u = grad / std::sqrt(v_hat);  // (6)
             real u_hat = u_scale_in_u_hat * u;  // (7)
             m = beta1 * m + one_minus_beta1 * u_hat;  // (8)
             real d2;
@@ -193,19 +203,23 @@ void came_loop_3(const Piece& piece, void* const* arrays, const T* grad_array,
     }
 }
 
-/// CAME, after loop 3: r_res, c_res, columnmean_r_res, one_over_columnmean_r_res.
+/// CAME, after loop 3: r_res, c_res, one_over_sqrt_c_res, one_over_sqrt_r_res, columnmean_r_res,
+/// sqrt_columnmean_r_res, scaled_m_term.
 template <typename T, bool ndim_at_least_2, bool use_weight_decay, bool scale_grad>
 void came_margins_3(const Shape& shape, void* const*, const double* scalars, Computed<T>*,
                     Computed<T>* const* margins) {
     using real = Computed<T>;
     real* r_res_margin = margins[2];
     real* rowmean_d2_margin = margins[6];
-    real* new_r_res_margin = margins[12];
+    real* new_r_res_margin = margins[15];
+    real* one_over_sqrt_r_res_margin = margins[18];
     real* c_res_margin = margins[3];
     real* columnmean_d2_margin = margins[7];
-    real* new_c_res_margin = margins[13];
-    real* columnmean_r_res_margin = margins[14];
-    real* one_over_columnmean_r_res_margin = margins[15];
+    real* new_c_res_margin = margins[16];
+    real* one_over_sqrt_c_res_margin = margins[17];
+    real* columnmean_r_res_margin = margins[19];
+    real* sqrt_columnmean_r_res_margin = margins[20];
+    real* scaled_m_term_margin = margins[21];
     const real beta3 = real(scalars[9]);
     const real one_minus_beta3 = real(scalars[10]);
     if constexpr (ndim_at_least_2) {
@@ -213,13 +227,17 @@ void came_margins_3(const Shape& shape, void* const*, const double* scalars, Com
             real r_res = r_res_margin[i];
             real rowmean_d2 = rowmean_d2_margin[i];
             real new_r_res = beta3 * r_res + one_minus_beta3 * rowmean_d2;  // (10)
+            real one_over_sqrt_r_res = real(1) / std::sqrt(new_r_res);  // (12)(13)
             new_r_res_margin[i] = new_r_res;
+            one_over_sqrt_r_res_margin[i] = one_over_sqrt_r_res;
         }
         for (Index i = 0; i < shape.count(Of::column); ++i) {
             real c_res = c_res_margin[i];
             real columnmean_d2 = columnmean_d2_margin[i];
             real new_c_res = beta3 * c_res + one_minus_beta3 * columnmean_d2;  // (11)
+            real one_over_sqrt_c_res = real(1) / std::sqrt(new_c_res);  // (12)(13)
             new_c_res_margin[i] = new_c_res;
+            one_over_sqrt_c_res_margin[i] = one_over_sqrt_c_res;
         }
         for (Index i = 0; i < shape.matrices; ++i) {
             columnmean_r_res_margin[i] = reduced(Reduction::mean, new_r_res_margin + i * shape.rows,
@@ -227,8 +245,14 @@ void came_margins_3(const Shape& shape, void* const*, const double* scalars, Com
         }
         for (Index i = 0; i < shape.count(Of::matrix); ++i) {
             real columnmean_r_res = columnmean_r_res_margin[i];
-            real one_over_columnmean_r_res = real(1) / columnmean_r_res;  // (12)(13)
-            one_over_columnmean_r_res_margin[i] = one_over_columnmean_r_res;
+            real sqrt_columnmean_r_res = std::sqrt(columnmean_r_res);  // (12)(13)
+            sqrt_columnmean_r_res_margin[i] = sqrt_columnmean_r_res;
+        }
+        for (Index i = 0; i < shape.count(Of::column); ++i) {
+            real one_over_sqrt_c_res = one_over_sqrt_c_res_margin[i];
+            real sqrt_columnmean_r_res = sqrt_columnmean_r_res_margin[i / shape.columns];
+            real scaled_m_term = sqrt_columnmean_r_res * one_over_sqrt_c_res;  // (12)(13)
+            scaled_m_term_margin[i] = scaled_m_term;
         }
     }
 }
@@ -242,21 +266,19 @@ void came_loop_4(const Piece& piece, void* const* arrays, const T*, const double
     T* m_array = part<T>(arrays[4], piece.at);
     const real w_scale = real(scalars[11]);
     const real lr = real(scalars[12]);
-    const real* new_r_res_margin = margins[12] + piece.first_row;
-    const real* new_c_res_margin = margins[13] + piece.first_column;
-    const real one_over_columnmean_r_res = margins[15][piece.matrix];
+    const real* one_over_sqrt_r_res_margin = margins[18] + piece.first_row;
+    const real* scaled_m_term_margin = margins[21] + piece.first_column;
     for (Index row = 0; row < piece.rows; ++row) {
-        const real new_r_res = new_r_res_margin[row];
+        const real one_over_sqrt_r_res = one_over_sqrt_r_res_margin[row];
 #pragma omp simd
         for (Index column = 0; column < piece.columns; ++column) {
             const Index i = row * piece.columns + column;
             real w = real(w_array[i]);
             real m = real(m_array[i]);
-            const real new_c_res = new_c_res_margin[column];
+            const real scaled_m_term = scaled_m_term_margin[column];
             real scaled_m;
             if constexpr (ndim_at_least_2) {
-                // (12)(13)
-                scaled_m = m / std::sqrt(one_over_columnmean_r_res * new_c_res * new_r_res);
+                scaled_m = one_over_sqrt_r_res * scaled_m_term * m;  // (12)(13)
             } else {
                 scaled_m = m;  // (13)
             }
@@ -299,12 +321,18 @@ struct came_rule {
         {Of::column, -1, -1},  // columnmean_d2
         {Of::row, -1, 1},  // new_r
         {Of::column, -1, 2},  // new_c
+        {Of::column, -1, -1},  // one_over_sqrt_c
+        {Of::row, -1, -1},  // one_over_sqrt_r
         {Of::matrix, -1, -1},  // columnmean_r
-        {Of::matrix, -1, -1},  // one_over_columnmean_r
+        {Of::matrix, -1, -1},  // sqrt_columnmean_r
+        {Of::column, -1, -1},  // u_term
         {Of::row, -1, 5},  // new_r_res
         {Of::column, -1, 6},  // new_c_res
+        {Of::column, -1, -1},  // one_over_sqrt_c_res
+        {Of::row, -1, -1},  // one_over_sqrt_r_res
         {Of::matrix, -1, -1},  // columnmean_r_res
-        {Of::matrix, -1, -1},  // one_over_columnmean_r_res
+        {Of::matrix, -1, -1},  // sqrt_columnmean_r_res
+        {Of::column, -1, -1},  // scaled_m_term
     };
     static constexpr int margin_of[] = {4, 5, -1, 6, 7};
     template <bool ndim_at_least_2, bool use_weight_decay, bool scale_grad>

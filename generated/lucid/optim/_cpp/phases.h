@@ -78,7 +78,7 @@ constexpr Index block = sizeof(Computed<T>) < sizeof(double) ? 512 : 1024;
 
 /// A unit of work is so many rows of a block's columns, more of short ones, or so many blocks of
 /// the only rows that there are. These are powers of two, for that is how sums are added.
-constexpr Index rows_each = 128, short_rows_each = 1024, blocks_each = 32;
+constexpr Index rows_each = 64, short_rows_each = 1024, wide_blocks = 8, blocks_each = 32;
 
 /// Sums that are added two by two, as they come; or the largest of them.
 struct Tree {
@@ -253,7 +253,7 @@ struct InPhases {
         }
         Index bands() const { return (shape.rows + band() - 1) / band(); }
         Index tiles() const { return (shape.columns + block<T> - 1) / block<T>; }
-        Index tiles_each() const { return shape.rows < blocks_each ? blocks_each : 1; }
+        Index tiles_each() const { return shape.rows < blocks_each ? blocks_each : wide_blocks; }
         Index across() const { return (tiles() + tiles_each() - 1) / tiles_each(); }
         Index units() const { return shape.matrices * bands() * across(); }
 

@@ -44,12 +44,14 @@ def adafactor_step(
     if ndim_at_least_2:
         r = r + r_scale * (mean(g2, axis=-1) - r)  # (4)
         c = c + r_scale * (mean(g2, axis=-2) - c)  # (5)
-        one_over_max_eps1_columnmean_r = 1 / mx.maximum(mean(r, axis=-2), eps1)  # (7)
-        v_hat = one_over_max_eps1_columnmean_r * c * r
+        sqrt_c = mx.sqrt(c)  # (7)(8)
+        sqrt_r = mx.sqrt(r)
+        term = 1 / mx.sqrt(mx.maximum(mean(r, axis=-2), eps1))
+        sqrt_c_times_term = term * sqrt_c
+        u = grad / mx.maximum(sqrt_c_times_term * sqrt_r, eps1)
     else:
         v = v + r_scale * (g2 - v)  # (6)
-        v_hat = v  # (7)
-    u = grad / mx.sqrt(mx.maximum(v_hat, eps1_squared))  # (8)
+        u = grad / mx.sqrt(mx.maximum(v, eps1_squared))  # (7)(8)
     u_scale_in_w_term = 1 / mx.maximum(u_scale * mx.sqrt(mean(mx.square(u))), 1)  # (9)(10)
     u_scale_in_w = alpha * u_scale_in_w_term
     if use_weight_decay:
@@ -62,7 +64,7 @@ def adafactor_scalars(t, lr, beta2_decay, eps1, d, weight_decay):
     """The scalars of Adafactor at step t, an array."""
     rho = minimum(lr, 1 / sqrt(t))  # (1)
     r_scale = t**beta2_decay  # (4)(5)(6)
-    eps1_squared = eps1**2  # (8)
+    eps1_squared = eps1**2  # (7)(8)
     w_scale = 1 - lr * weight_decay  # (10)
     u_scale = 1 / d  # (9)(10)
     return {
@@ -104,12 +106,14 @@ def adafactor_keras_step(
     if ndim_at_least_2:
         r = r + r_scale * (mean(g2, axis=-1) - r)  # (4)
         c = c + r_scale * (mean(g2, axis=-2) - c)  # (5)
-        one_over_columnmean_r = 1 / mean(r, axis=-2)  # (7)
-        v_hat = one_over_columnmean_r * c * r
+        one_over_sqrt_c = 1 / mx.sqrt(c)  # (7)(8)
+        one_over_sqrt_r = 1 / mx.sqrt(r)
+        sqrt_columnmean_r = mx.sqrt(mean(r, axis=-2))
+        u_term = sqrt_columnmean_r * one_over_sqrt_c
+        u = one_over_sqrt_r * u_term * grad
     else:
         v = v + r_scale * (g2 - v)  # (6)
-        v_hat = v  # (7)
-    u = grad / mx.sqrt(v_hat)  # (8)
+        u = grad / mx.sqrt(v)  # (7)(8)
     u_scale_in_w_term = 1 / mx.maximum(u_scale * mx.sqrt(mean(mx.square(u))), 1)  # (9)(10)
     u_scale_in_w = alpha * u_scale_in_w_term
     w = decayed - u_scale_in_w * u
@@ -164,12 +168,14 @@ def adafactor_mlx_step(
     if ndim_at_least_2:
         r = r + r_scale * (mean(g2, axis=-1) - r)  # (4)
         c = c + r_scale * (mean(g2, axis=-2) - c)  # (5)
-        one_over_columnmean_r = 1 / mean(r, axis=-2)  # (7)
-        v_hat = one_over_columnmean_r * c * r
+        one_over_sqrt_c = 1 / mx.sqrt(c)  # (7)(8)
+        one_over_sqrt_r = 1 / mx.sqrt(r)
+        sqrt_columnmean_r = mx.sqrt(mean(r, axis=-2))
+        u_term = sqrt_columnmean_r * one_over_sqrt_c
+        u = one_over_sqrt_r * u_term * grad
     else:
         v = v + r_scale * (g2 - v)  # (6)
-        v_hat = v  # (7)
-    u = grad / mx.sqrt(v_hat)  # (8)
+        u = grad / mx.sqrt(v)  # (7)(8)
     u_scale_in_m_term = 1 / mx.maximum(u_scale * mx.sqrt(mean(mx.square(u))), 1)  # (9)(10)(11)
     if use_weight_decay:
         w_scale = 1 - weight_decay * alpha  # (10)

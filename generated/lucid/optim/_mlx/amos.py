@@ -33,8 +33,8 @@ def amos_step(
     decay_scale_in_gamma,
     g2_scale,
     gamma_scale,
-    v_hat_power_minus_1_over_2_scale_2,
-    v_hat_power_minus_1_over_2_scale,
+    one_over_sqrt_v_hat_scale_2,
+    one_over_sqrt_v_hat_scale,
     momentum,
     use_momentum,
     scale_grad,
@@ -48,15 +48,15 @@ def amos_step(
     v_hat = v_hat_scale * (v + eps)  # (3)
     gamma = g2_scale * g2 / (v_hat * mx.sqrt(decay_scale_in_gamma * decay + 1))  # (5)(7)
     decay = decay + gamma * (decay + 1)  # (8)
-    v_hat_power_minus_1_over_2 = 1 / mx.sqrt(v_hat)  # (9)(10)(11)
+    one_over_sqrt_v_hat = 1 / mx.sqrt(v_hat)  # (9)(10)(11)
     if use_momentum:
         w_scale = gamma_scale * gamma  # (9)(10)
-        grad_scale = v_hat_power_minus_1_over_2_scale_2 * v_hat_power_minus_1_over_2
+        grad_scale = one_over_sqrt_v_hat_scale_2 * one_over_sqrt_v_hat
         m = momentum * m - d * (w_scale * w + grad_scale * grad)
         update = m  # (11)
     else:
         w_scale = 0.5 * gamma  # (9)(11)
-        grad_scale = v_hat_power_minus_1_over_2_scale * v_hat_power_minus_1_over_2
+        grad_scale = one_over_sqrt_v_hat_scale * one_over_sqrt_v_hat
         update = d * (w_scale * w + grad_scale * grad)
     w = w - update  # (11)
     return w, v, decay, m
@@ -76,18 +76,18 @@ def amos_scalars(t, lr, beta, momentum, eta, c_coef, d_coef, columns, ndim_at_le
         scale = sqrt(2) / sqrt(columns)  # (4)
     else:
         scale = 0.5  # (4)
-    v_hat_power_minus_1_over_2_scale = lr * scale  # (6)(9)(11)
-    decay_scale = d_coef * sqrt(v_hat_power_minus_1_over_2_scale)  # (6)
-    v_hat_power_minus_1_over_2_scale_2 = lr * scale * (momentum - 1)  # (9)(10)
+    one_over_sqrt_v_hat_scale = lr * scale  # (6)(9)(11)
+    decay_scale = d_coef * sqrt(one_over_sqrt_v_hat_scale)  # (6)
+    one_over_sqrt_v_hat_scale_2 = lr * scale * (momentum - 1)  # (9)(10)
     return {
         "one_minus_beta": one_minus_beta,
         "v_hat_scale": v_hat_scale,
         "decay_scale_in_gamma": decay_scale_in_gamma,
         "g2_scale": g2_scale,
         "gamma_scale": gamma_scale,
-        "v_hat_power_minus_1_over_2_scale": v_hat_power_minus_1_over_2_scale,
+        "one_over_sqrt_v_hat_scale": one_over_sqrt_v_hat_scale,
         "decay_scale": decay_scale,
-        "v_hat_power_minus_1_over_2_scale_2": v_hat_power_minus_1_over_2_scale_2,
+        "one_over_sqrt_v_hat_scale_2": one_over_sqrt_v_hat_scale_2,
     }
 
 
@@ -104,9 +104,9 @@ def amos_tensors(
     decay_scale_in_gamma,
     g2_scale,
     gamma_scale,
-    v_hat_power_minus_1_over_2_scale,
+    one_over_sqrt_v_hat_scale,
     decay_scale,
-    v_hat_power_minus_1_over_2_scale_2,
+    one_over_sqrt_v_hat_scale_2,
     use_momentum,
     scale_grad,
 ):
@@ -119,13 +119,13 @@ def amos_tensors(
     v_hat = v_hat_scale * (v + eps)  # (3)
     gamma = g2_scale * g2 / (v_hat * mx.sqrt(decay_scale_in_gamma * decay + 1))  # (5)(7)
     decay = decay + gamma * (decay + 1)  # (8)
-    v_hat_power_minus_1_over_2 = 1 / mx.sqrt(v_hat)  # (9)(10)(11)
+    one_over_sqrt_v_hat = 1 / mx.sqrt(v_hat)  # (9)(10)(11)
     if use_momentum:
         w_scale = gamma_scale * gamma  # (9)(10)
-        grad_scale = v_hat_power_minus_1_over_2_scale_2 * v_hat_power_minus_1_over_2
+        grad_scale = one_over_sqrt_v_hat_scale_2 * one_over_sqrt_v_hat
     else:
         w_scale = 0.5 * gamma  # (9)(11)
-        grad_scale = v_hat_power_minus_1_over_2_scale * v_hat_power_minus_1_over_2
+        grad_scale = one_over_sqrt_v_hat_scale * one_over_sqrt_v_hat
     return {
         "d": d,
         "grad_scale": grad_scale,

@@ -49,12 +49,14 @@ def came_step(
     if ndim_at_least_2:
         r = beta2 * r + one_minus_beta2 * mean(g2, axis=-1)  # (2)
         c = beta2 * c + one_minus_beta2 * mean(g2, axis=-2)  # (3)
-        one_over_columnmean_r = 1 / mean(r, axis=-2)  # (5)
-        v_hat = one_over_columnmean_r * c * r
+        one_over_sqrt_c = 1 / mx.sqrt(c)  # (5)(6)
+        one_over_sqrt_r = 1 / mx.sqrt(r)
+        sqrt_columnmean_r = mx.sqrt(mean(r, axis=-2))
+        u_term = sqrt_columnmean_r * one_over_sqrt_c
+        u = one_over_sqrt_r * u_term * grad
     else:
         v = beta2 * v + one_minus_beta2 * g2  # (4)
-        v_hat = v  # (5)
-    u = grad / mx.sqrt(v_hat)  # (6)
+        u = grad / mx.sqrt(v)  # (5)(6)
     u_scale_in_u_hat = 1 / mx.maximum(u_scale * mx.sqrt(mean(mx.square(u))), 1)  # (7)
     u_hat = u_scale_in_u_hat * u
     m = beta1 * m + one_minus_beta1 * u_hat  # (8)
@@ -63,8 +65,11 @@ def came_step(
         d2 = mx.square(u_hat_minus_m) + eps2
         r_res = beta3 * r_res + one_minus_beta3 * mean(d2, axis=-1)  # (10)
         c_res = beta3 * c_res + one_minus_beta3 * mean(d2, axis=-2)  # (11)
-        one_over_columnmean_r_res = 1 / mean(r_res, axis=-2)  # (12)(13)
-        scaled_m = m / mx.sqrt(one_over_columnmean_r_res * c_res * r_res)
+        one_over_sqrt_c_res = 1 / mx.sqrt(c_res)  # (12)(13)
+        one_over_sqrt_r_res = 1 / mx.sqrt(r_res)
+        sqrt_columnmean_r_res = mx.sqrt(mean(r_res, axis=-2))
+        scaled_m_term = sqrt_columnmean_r_res * one_over_sqrt_c_res
+        scaled_m = one_over_sqrt_r_res * scaled_m_term * m
     else:
         scaled_m = m  # (13)
     if use_weight_decay:

@@ -35,7 +35,7 @@ def adafactor_step(
     scale_grad,
 ):
     """One step of Adafactor."""
-    work1, work2, work3, work4, work5 = scratch
+    work1, work2, work3, work4 = scratch
     alpha = rho * np.maximum(np.sqrt(mean(np.square(w))), eps2)  # (2)
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
@@ -47,27 +47,29 @@ def adafactor_step(
     if ndim_at_least_2:
         r[...] = r + r_scale * (mean(g2, axis=-1) - r)  # (4)
         c[...] = c + r_scale * (mean(g2, axis=-2) - c)  # (5)
-        one_over_max_eps1_columnmean_r = 1 / np.maximum(mean(r, axis=-2), eps1)  # (7)
-        # (7) v_hat = one_over_max_eps1_columnmean_r * c * r
-        v_hat = np.multiply(one_over_max_eps1_columnmean_r * c, r, out=work3)
+        sqrt_c = np.sqrt(c)  # (7)(8)
+        sqrt_r = np.sqrt(r)  # (7)(8)
+        term = 1 / np.sqrt(np.maximum(mean(r, axis=-2), eps1))  # (7)(8)
+        sqrt_c_times_term = term * sqrt_c  # (7)(8)
+        # (7)(8) u = grad / maximum(sqrt_c_times_term * sqrt_r, eps1)
+        u = np.divide(grad, np.maximum(sqrt_c_times_term * sqrt_r, eps1), out=work3)
     else:
         # (6) v = v + r_scale * (g2 - v)
         np.subtract(g2, v, out=work4)
         np.multiply(r_scale, work4, out=work4)
         np.add(v, work4, out=v)
-        v_hat = v
-    # (8) u = grad / sqrt(maximum(v_hat, eps1_squared))
-    np.maximum(v_hat, eps1_squared, out=work4)
-    np.sqrt(work4, out=work4)
-    u = np.divide(grad, work4, out=work4)
+        # (7)(8) u = grad / sqrt(maximum(v, eps1_squared))
+        np.maximum(v, eps1_squared, out=work3)
+        np.sqrt(work3, out=work3)
+        u = np.divide(grad, work3, out=work3)
     u_scale_in_w_term = 1 / np.maximum(u_scale * np.sqrt(mean(np.square(u))), 1)  # (9)(10)
     u_scale_in_w = alpha * u_scale_in_w_term  # (9)(10)
     if use_weight_decay:
         # (10) w = w_scale * w
         np.multiply(w_scale, w, out=w)
     # (9)(10) w = w - u_scale_in_w * u
-    np.multiply(u_scale_in_w, u, out=work5)
-    np.subtract(w, work5, out=w)
+    np.multiply(u_scale_in_w, u, out=work4)
+    np.subtract(w, work4, out=w)
 
 
 def adafactor_keras_step(
@@ -90,7 +92,7 @@ def adafactor_keras_step(
     scale_grad,
 ):
     """One step of Adafactor (dialect "keras")."""
-    work1, work2, work3, work4, work5, work6 = scratch
+    work1, work2, work3, work4, work5 = scratch
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
         np.multiply(grad_factor, grad, out=work1)
@@ -108,23 +110,25 @@ def adafactor_keras_step(
     if ndim_at_least_2:
         r[...] = r + r_scale * (mean(g2, axis=-1) - r)  # (4)
         c[...] = c + r_scale * (mean(g2, axis=-2) - c)  # (5)
-        one_over_columnmean_r = 1 / mean(r, axis=-2)  # (7)
-        # (7) v_hat = one_over_columnmean_r * c * r
-        v_hat = np.multiply(one_over_columnmean_r * c, r, out=work4)
+        one_over_sqrt_c = 1 / np.sqrt(c)  # (7)(8)
+        one_over_sqrt_r = 1 / np.sqrt(r)  # (7)(8)
+        sqrt_columnmean_r = np.sqrt(mean(r, axis=-2))  # (7)(8)
+        u_term = sqrt_columnmean_r * one_over_sqrt_c  # (7)(8)
+        # (7)(8) u = one_over_sqrt_r * u_term * grad
+        u = np.multiply(one_over_sqrt_r * u_term, grad, out=work4)
     else:
         # (6) v = v + r_scale * (g2 - v)
         np.subtract(g2, v, out=work5)
         np.multiply(r_scale, work5, out=work5)
         np.add(v, work5, out=v)
-        v_hat = v
-    # (8) u = grad / sqrt(v_hat)
-    np.sqrt(v_hat, out=work5)
-    u = np.divide(grad, work5, out=work5)
+        # (7)(8) u = grad / sqrt(v)
+        np.sqrt(v, out=work4)
+        u = np.divide(grad, work4, out=work4)
     u_scale_in_w_term = 1 / np.maximum(u_scale * np.sqrt(mean(np.square(u))), 1)  # (9)(10)
     u_scale_in_w = alpha * u_scale_in_w_term  # (9)(10)
     # (9)(10) w = decayed - u_scale_in_w * u
-    np.multiply(u_scale_in_w, u, out=work6)
-    np.subtract(decayed, work6, out=w)
+    np.multiply(u_scale_in_w, u, out=work5)
+    np.subtract(decayed, work5, out=w)
 
 
 def adafactor_mlx_step(
@@ -152,7 +156,7 @@ def adafactor_mlx_step(
     scale_grad,
 ):
     """One step of Adafactor (dialect "mlx")."""
-    work1, work2, work3, work4, work5 = scratch
+    work1, work2, work3, work4 = scratch
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
         np.multiply(grad_factor, grad, out=work1)
@@ -168,18 +172,20 @@ def adafactor_mlx_step(
     if ndim_at_least_2:
         r[...] = r + r_scale * (mean(g2, axis=-1) - r)  # (4)
         c[...] = c + r_scale * (mean(g2, axis=-2) - c)  # (5)
-        one_over_columnmean_r = 1 / mean(r, axis=-2)  # (7)
-        # (7) v_hat = one_over_columnmean_r * c * r
-        v_hat = np.multiply(one_over_columnmean_r * c, r, out=work3)
+        one_over_sqrt_c = 1 / np.sqrt(c)  # (7)(8)
+        one_over_sqrt_r = 1 / np.sqrt(r)  # (7)(8)
+        sqrt_columnmean_r = np.sqrt(mean(r, axis=-2))  # (7)(8)
+        u_term = sqrt_columnmean_r * one_over_sqrt_c  # (7)(8)
+        # (7)(8) u = one_over_sqrt_r * u_term * grad
+        u = np.multiply(one_over_sqrt_r * u_term, grad, out=work3)
     else:
         # (6) v = v + r_scale * (g2 - v)
         np.subtract(g2, v, out=work4)
         np.multiply(r_scale, work4, out=work4)
         np.add(v, work4, out=v)
-        v_hat = v
-    # (8) u = grad / sqrt(v_hat)
-    np.sqrt(v_hat, out=work4)
-    u = np.divide(grad, work4, out=work4)
+        # (7)(8) u = grad / sqrt(v)
+        np.sqrt(v, out=work3)
+        u = np.divide(grad, work3, out=work3)
     u_scale_in_m_term = 1 / np.maximum(u_scale * np.sqrt(mean(np.square(u))), 1)  # (9)(10)(11)
     if use_weight_decay:
         w_scale = 1 - weight_decay * alpha  # (10)
@@ -189,12 +195,12 @@ def adafactor_mlx_step(
         u_scale_in_m = one_minus_beta1 * alpha * u_scale_in_m_term  # (9)(11)
         # (9)(11) m = beta1 * m + u_scale_in_m * u
         np.multiply(beta1, m, out=m)
-        np.multiply(u_scale_in_m, u, out=work5)
-        np.add(m, work5, out=m)
+        np.multiply(u_scale_in_m, u, out=work4)
+        np.add(m, work4, out=m)
         update = m
     else:
         u_scale_in_update = alpha * u_scale_in_m_term  # (9)(10)
         # (9)(10) update = u_scale_in_update * u
-        update = np.multiply(u_scale_in_update, u, out=work5)
+        update = np.multiply(u_scale_in_update, u, out=work4)
     # (10) w = w - update
     np.subtract(w, update, out=w)

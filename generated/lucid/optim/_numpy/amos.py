@@ -31,8 +31,8 @@ def amos_step(
     decay_scale_in_gamma,
     g2_scale,
     gamma_scale,
-    v_hat_power_minus_1_over_2_scale_2,
-    v_hat_power_minus_1_over_2_scale,
+    one_over_sqrt_v_hat_scale_2,
+    one_over_sqrt_v_hat_scale,
     momentum,
     use_momentum,
     scale_grad,
@@ -50,10 +50,10 @@ def amos_step(
     v_hat = v_hat_scale * (v + eps)  # (3)
     gamma = g2_scale * g2 / (v_hat * np.sqrt(decay_scale_in_gamma * decay + 1))  # (5)(7)
     decay[...] = decay + gamma * (decay + 1)  # (8)
-    v_hat_power_minus_1_over_2 = 1 / np.sqrt(v_hat)  # (9)(10)(11)
+    one_over_sqrt_v_hat = 1 / np.sqrt(v_hat)  # (9)(10)(11)
     if use_momentum:
         w_scale = gamma_scale * gamma  # (9)(10)
-        grad_scale = v_hat_power_minus_1_over_2_scale_2 * v_hat_power_minus_1_over_2  # (9)(10)
+        grad_scale = one_over_sqrt_v_hat_scale_2 * one_over_sqrt_v_hat  # (9)(10)
         # (9)(10) m = momentum * m - d * (w_scale * w + grad_scale * grad)
         np.multiply(momentum, m, out=m)
         np.multiply(w_scale, w, out=work2)
@@ -64,7 +64,7 @@ def amos_step(
         update = m
     else:
         w_scale = 0.5 * gamma  # (9)(11)
-        grad_scale = v_hat_power_minus_1_over_2_scale * v_hat_power_minus_1_over_2  # (9)(11)
+        grad_scale = one_over_sqrt_v_hat_scale * one_over_sqrt_v_hat  # (9)(11)
         # (9)(11) update = d * (w_scale * w + grad_scale * grad)
         np.multiply(w_scale, w, out=work2)
         np.multiply(grad_scale, grad, out=work3)

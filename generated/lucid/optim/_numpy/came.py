@@ -42,7 +42,7 @@ def came_step(
     scale_grad,
 ):
     """One step of CAME."""
-    work1, work2, work3, work4, work5, work6, work7, work8, work9 = scratch
+    work1, work2, work3, work4, work5, work6, work7, work8 = scratch
     if scale_grad:
         # grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound)
         np.multiply(grad_factor, grad, out=work1)
@@ -54,41 +54,46 @@ def came_step(
     if ndim_at_least_2:
         r[...] = beta2 * r + one_minus_beta2 * mean(g2, axis=-1)  # (2)
         c[...] = beta2 * c + one_minus_beta2 * mean(g2, axis=-2)  # (3)
-        one_over_columnmean_r = 1 / mean(r, axis=-2)  # (5)
-        # (5) v_hat = one_over_columnmean_r * c * r
-        v_hat = np.multiply(one_over_columnmean_r * c, r, out=work3)
+        one_over_sqrt_c = 1 / np.sqrt(c)  # (5)(6)
+        one_over_sqrt_r = 1 / np.sqrt(r)  # (5)(6)
+        sqrt_columnmean_r = np.sqrt(mean(r, axis=-2))  # (5)(6)
+        u_term = sqrt_columnmean_r * one_over_sqrt_c  # (5)(6)
+        # (5)(6) u = one_over_sqrt_r * u_term * grad
+        u = np.multiply(one_over_sqrt_r * u_term, grad, out=work3)
     else:
         # (4) v = beta2 * v + one_minus_beta2 * g2
         np.multiply(beta2, v, out=v)
         np.multiply(one_minus_beta2, g2, out=work4)
         np.add(v, work4, out=v)
-        v_hat = v
-    # (6) u = grad / sqrt(v_hat)
-    np.sqrt(v_hat, out=work4)
-    u = np.divide(grad, work4, out=work4)
+        # (5)(6) u = grad / sqrt(v)
+        np.sqrt(v, out=work3)
+        u = np.divide(grad, work3, out=work3)
     u_scale_in_u_hat = 1 / np.maximum(u_scale * np.sqrt(mean(np.square(u))), 1)  # (7)
     # (7) u_hat = u_scale_in_u_hat * u
-    u_hat = np.multiply(u_scale_in_u_hat, u, out=work5)
+    u_hat = np.multiply(u_scale_in_u_hat, u, out=work4)
     # (8) m = beta1 * m + one_minus_beta1 * u_hat
     np.multiply(beta1, m, out=m)
-    np.multiply(one_minus_beta1, u_hat, out=work6)
-    np.add(m, work6, out=m)
+    np.multiply(one_minus_beta1, u_hat, out=work5)
+    np.add(m, work5, out=m)
     if ndim_at_least_2:
         # (9) u_hat_minus_m = u_hat - m
-        u_hat_minus_m = np.subtract(u_hat, m, out=work6)
+        u_hat_minus_m = np.subtract(u_hat, m, out=work5)
         # (9) d2 = u_hat_minus_m**2 + eps2
-        np.square(u_hat_minus_m, out=work7)
-        d2 = np.add(work7, eps2, out=work7)
+        np.square(u_hat_minus_m, out=work6)
+        d2 = np.add(work6, eps2, out=work6)
         r_res[...] = beta3 * r_res + one_minus_beta3 * mean(d2, axis=-1)  # (10)
         c_res[...] = beta3 * c_res + one_minus_beta3 * mean(d2, axis=-2)  # (11)
-        one_over_columnmean_r_res = 1 / mean(r_res, axis=-2)  # (12)(13)
-        # (12)(13) scaled_m = m / sqrt(one_over_columnmean_r_res * c_res * r_res)
-        scaled_m = np.divide(m, np.sqrt(one_over_columnmean_r_res * c_res * r_res), out=work8)
+        one_over_sqrt_c_res = 1 / np.sqrt(c_res)  # (12)(13)
+        one_over_sqrt_r_res = 1 / np.sqrt(r_res)  # (12)(13)
+        sqrt_columnmean_r_res = np.sqrt(mean(r_res, axis=-2))  # (12)(13)
+        scaled_m_term = sqrt_columnmean_r_res * one_over_sqrt_c_res  # (12)(13)
+        # (12)(13) scaled_m = one_over_sqrt_r_res * scaled_m_term * m
+        scaled_m = np.multiply(one_over_sqrt_r_res * scaled_m_term, m, out=work7)
     else:
         scaled_m = m
     if use_weight_decay:
         # (13) w = w_scale * w
         np.multiply(w_scale, w, out=w)
     # (13) w = w - lr * scaled_m
-    np.multiply(lr, scaled_m, out=work9)
-    np.subtract(w, work9, out=w)
+    np.multiply(lr, scaled_m, out=work8)
+    np.subtract(w, work8, out=w)

@@ -24,7 +24,7 @@ def adafactor_scalars(t, lr, beta2_decay, eps1, d, weight_decay):
     """The scalars of Adafactor at step t."""
     rho = minimum(lr, 1 / sqrt(t))  # (1)
     r_scale = t**beta2_decay  # (4)(5)(6)
-    eps1_squared = eps1**2  # (8)
+    eps1_squared = eps1**2  # (7)(8)
     w_scale = 1 - lr * weight_decay  # (10)
     u_scale = 1 / d  # (9)(10)
     return {
@@ -124,7 +124,7 @@ _ADAFACTOR = Rule(
         ),
     ),
     scalars=adafactor_scalars,
-    scratch=5,
+    scratch=4,
     numpy=_numpy.adafactor_step,
     targets={"mlx": _MLX, "cpp": _CPP},
 )
@@ -144,7 +144,7 @@ ADAFACTOR_RULES = {
         flags=(_relative_step, _maximize),
         ignored=("relative_step",),
         unsupported={"beta1": 0.0, "scale_parameter": True, "warmup_init": False},
-        scratch=6,
+        scratch=5,
         scalars=adafactor_keras_scalars,
         numpy=_numpy.adafactor_keras_step,
     ),

@@ -34,18 +34,18 @@ def amos_scalars(t, lr, beta, momentum, eta, c_coef, d_coef, columns, ndim_at_le
         scale = sqrt(2) / sqrt(columns)  # (4)
     else:
         scale = 0.5  # (4)
-    v_hat_power_minus_1_over_2_scale = lr * scale  # (6)(9)(11)
-    decay_scale = d_coef * sqrt(v_hat_power_minus_1_over_2_scale)  # (6)
-    v_hat_power_minus_1_over_2_scale_2 = lr * scale * (momentum - 1)  # (9)(10)
+    one_over_sqrt_v_hat_scale = lr * scale  # (6)(9)(11)
+    decay_scale = d_coef * sqrt(one_over_sqrt_v_hat_scale)  # (6)
+    one_over_sqrt_v_hat_scale_2 = lr * scale * (momentum - 1)  # (9)(10)
     return {
         "one_minus_beta": one_minus_beta,
         "v_hat_scale": v_hat_scale,
         "decay_scale_in_gamma": decay_scale_in_gamma,
         "g2_scale": g2_scale,
         "gamma_scale": gamma_scale,
-        "v_hat_power_minus_1_over_2_scale": v_hat_power_minus_1_over_2_scale,
+        "one_over_sqrt_v_hat_scale": one_over_sqrt_v_hat_scale,
         "decay_scale": decay_scale,
-        "v_hat_power_minus_1_over_2_scale_2": v_hat_power_minus_1_over_2_scale_2,
+        "one_over_sqrt_v_hat_scale_2": one_over_sqrt_v_hat_scale_2,
     }
 
 

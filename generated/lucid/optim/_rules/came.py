@@ -82,7 +82,7 @@ CAME_RULES = {
             ),
         ),
         scalars=came_scalars,
-        scratch=9,
+        scratch=8,
         numpy=_numpy.came_step,
         targets={"mlx": _MLX, "cpp": _CPP},
     ),
