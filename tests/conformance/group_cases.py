@@ -22,10 +22,11 @@ DIALECTS = {
     "AvaGrad": "pytorch_optimizer",
     "Adai": "pytorch_optimizer",
     "AliG": "paper",
+    "AdamS": "pytorch_optimizer",
 }
 #: Those of which the library corrects biases by the steps of the group, whoever takes part: they
 #: are recorded of the parameters that always do.
-BY_GROUP = ("AvaGrad", "Adai")
+BY_GROUP = ("AvaGrad", "Adai", "AdamS")
 OPTAX_DIALECTS = {"Prodigy": "optax", "DoG": "paper", "DoWG": "optax", "PolyakSGD": "optax"}
 
 #: For each optimizer what its cases are given, and what is changed before step 20.
@@ -72,6 +73,11 @@ GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"dampening": 0.9, "weight_decouple": True, "eps": 1e-2},
         {"betas": (0.3, 0.9)},
     ),
+    "AdamS": (
+        {"lr": 0.01, "weight_decay": 0.1},
+        {"ams_bound": True, "adam_debias": True, "weight_decouple": False, "eps": 1e-6},
+        {"betas": (0.8, 0.99), "eps": 1e-3},
+    ),
 }
 
 
@@ -80,6 +86,7 @@ def _cases() -> Iterator[Case]:
         yield Case(name, name, given)
         full = {**given, **options, "weight_decay": 0.1, "maximize": True}
         yield Case(f"{name}-options", name, full, {20: changed})
+    yield Case("AdamS-fixed", "AdamS", {"lr": 0.01, "weight_decay": 0.001, "fixed_decay": True})
     # The library's has no decay, and does not change the sign of a loss that is maximized.
     yield Case("AliG", "AliG", {"lr": 0.1})
     for adjusted in (False, True):

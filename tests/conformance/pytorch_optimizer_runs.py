@@ -59,3 +59,11 @@ RUNS["AliG"] = Resume(
     {"lr": 0.5},
     ("paper",),
 )
+RUNS["AdamS"] = Resume(
+    "AdamS",
+    "AdamS",
+    {"lr": 0.01, "weight_decay": 0.1, "ams_bound": True},
+    "AdamS",
+    {"lr": 0.5, "ams_bound": True},
+    ("pytorch_optimizer",),
+)
