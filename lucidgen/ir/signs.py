@@ -30,6 +30,7 @@ class Signs:
         self._values: dict[sympy.Symbol, list[sympy.Expr]] = defaultdict(list)
         for let in program.lets:
             self._values[let.target].append(let.value)
+        self._changing = {*self._values, *(i.symbol for i in program.input("state"))}
 
     @cached_property
     def states(self) -> frozenset[sympy.Symbol]:
@@ -76,9 +77,8 @@ class Signs:
         return domain_of(expr, self.program.domains) is Domain.HOST
 
     def is_weight(self, factor: sympy.Expr) -> bool:
-        """Whether it is a number of the host that no state goes into."""
-        states = {i.symbol for i in self.program.input("state")}
-        return self.is_host(factor) and not factor.free_symbols & {*states, *self._values}
+        """Whether it is a number of the host that no state and no let goes into."""
+        return self.is_host(factor) and factor.free_symbols.isdisjoint(self._changing)
 
     def _symbol(self, symbol: sympy.Symbol) -> bool:
         if symbol not in self._known:
@@ -95,10 +95,11 @@ class Signs:
         if all(map(self.never_negative, total.args)):
             return True
         weights: dict[sympy.Expr, sympy.Expr] = defaultdict(lambda: sympy.S.Zero)
-        for term in sympy.Add.make_args(total.expand()):
-            factors = sympy.Mul.make_args(term)
-            host = [f for f in factors if self.is_weight(f)]
-            weights[sympy.Mul(*(f for f in factors if f not in host))] += sympy.Mul(*host)
+        for part in total.args:
+            for term in sympy.Add.make_args(sympy.expand_mul(part, deep=False)):
+                factors = sympy.Mul.make_args(term)
+                host = [f for f in factors if self.is_weight(f)]
+                weights[sympy.Mul(*(f for f in factors if f not in host))] += sympy.Mul(*host)
         return all(
             range_of(weight, self.program).is_nonnegative and self.never_negative(of)
             for of, weight in weights.items()

@@ -70,8 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
 BEGIN, GRADS = np.array([1.0, 2.0, 3.0]), np.array([[0.5, -1.0, 0.25]]) * np.arange(1, 7)[:, None]
 
 
-@pytest.mark.parametrize("maximize", [False, True])
-@pytest.mark.parametrize("kernel", ["numpy", "cpp"])
+@pytest.mark.parametrize(("kernel", "maximize"), [("numpy", False), ("numpy", True), ("cpp", True)])
 @pytest.mark.parametrize("spec", [Following, Grouped], ids=str)
 def test_a_step_is_that_of_the_equations(
     made: ModuleType, spec: OptimizerSpec, kernel: str, maximize: bool

@@ -40,7 +40,7 @@ lr, early, x = hyper("lr", 0.1), flag("early", False), series("x")
 READINGS = [p for p in sample("cpp") if not rule_of(*p.values).elementwise]
 
 #: The last are large enough for several threads to share them; not all of their blocks are whole.
-SHAPES = [(), (1,), (0, 3), (3, 0), (33, 65), (1_100, 3), (70_000,), (2, 2_100, 33), (65, 2_100)]
+SHAPES = [(), (1,), (0, 3), (3, 0), (33, 65), (1_100, 3), (70_000,), (2, 2_100, 33), (65, 4_200)]
 
 #: Those that make do for what half types add: elements, numbers, rows and columns.
 STAGED = ("Adafactor", "Adalite", "FAdam")
