@@ -153,12 +153,28 @@ class _Loops:
             for let, reduces in zip(self.lets, self.reduces, strict=True)
         ]
         #: The first loop that can compute each let, or read it if it is a reduction.
-        self.first: list[int] = []
-        for place, let in enumerate(self.lets):
-            ready = max((self.ready(s, place) for s in let.value.free_symbols), default=0)
-            self.first.append(ready + self.reduces[place])
+        self.first = [0] * len(self.lets)
+        while (again := self.firsts()) != self.first:
+            self.first = again
         #: The loop that stores each new value, by its symbol.
         self.stored = self.store()
+
+    def firsts(self) -> list[int]:
+        """The first loop of each let, by those that are known of the others so far.
+
+        All cases of a margin are made at once: who reads it, reads one array.
+        """
+        found = list(self.first)
+        last: dict[sympy.Symbol, int] = {}
+        for place, let in enumerate(self.lets):
+            ready = max((self.ready(s, place) for s in let.value.free_symbols), default=0)
+            found[place] = ready + self.reduces[place]
+            if self.is_between[place]:
+                last[let.target] = max(found[place], last.get(let.target, 0))
+        return [
+            last.get(let.target, at) if between else at
+            for let, between, at in zip(self.lets, self.is_between, found, strict=True)
+        ]
 
     def found(self) -> tuple[Loop, ...]:
         """All loops; the last one has no elements if something is done after these."""

@@ -256,6 +256,8 @@ class CompiledRule:
             found["rounds"] = tuple_text(r.text for r in self.rounds)
         if self._given:
             found["given"] = tuple_text(f'"{self.names[name]}"' for name in self._given)
+        if self.spec.is_whole and self.spec.given:
+            found["reads_loss"] = "True"
         if states := self._group_states:
             found["group_states"] = tuple_text(states)
         return found

@@ -104,10 +104,13 @@ class _Gatherer:
     def apart(self, power: sympy.Pow) -> sympy.Expr | None:
         """A power of an outer product as one of powers; None if it is none.
 
-        The larger one of an outer product and of something else has the larger root.
+        The larger one of an outer product and of something else has the larger root. Powers above
+        1 stay: those of the factors may be too large, where that of the product is not.
         """
         base, exponent = power.as_base_exp()
-        if isinstance(base, sympy.Max) and exponent.is_Rational:
+        if not (exponent.is_Rational and abs(exponent) <= 1):
+            return None
+        if isinstance(base, sympy.Max):
             roots = [self.apart(arg ** abs(exponent)) for arg in base.args]
             others = [a for a, root in zip(base.args, roots, strict=True) if root is None]
             if len(others) < len(roots) and all(map(self.signs.is_nonnegative, others)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -156,6 +157,8 @@ WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
     "several numbers": (lambda o: o.step(loss=np.ones(2)), "the loss must be one number"),
     "no number": (lambda o: o.step(loss="low"), "the loss must be one number, got 'low'"),
     "a truth value": (lambda o: o.step(loss=True), "the loss must be one number, got True"),
+    "a type": (lambda o: o.step(loss=np.float32), "the loss must be one number"),
+    "a time": (lambda o: o.step(loss=np.timedelta64(3, "s")), "the loss must be one number"),
     "both": (lambda o: o.step(lambda: 1.0, loss=1.0), r"or loss=, not both"),
     "no function": (lambda o: o.step(1.0), "step takes a function that returns the loss"),
 }
@@ -178,8 +181,9 @@ def test_a_tree_without_a_loss_is_refused() -> None:
     optimizer.init(tree)
     with pytest.raises(TypeError, match=r"call update\(model, grads, loss=\.\.\.\)"):
         optimizer.apply_gradients(tree, tree)
-    with pytest.raises(TypeError, match="the loss must be one number"):
-        optimizer.apply_gradients(tree, tree, loss=mx.ones(2))
+    for odd in (mx.ones(2), mx.array(True), mx.array(1 + 0j)):
+        with pytest.raises(TypeError, match="the loss must be one number"):
+            optimizer.apply_gradients(tree, tree, loss=odd)
 
 
 def test_optimizers_that_do_not_read_it_take_it_too() -> None:
@@ -201,6 +205,33 @@ def test_several_optimizers_of_a_tree_are_given_one() -> None:
     new = optimizer.apply_gradients(grads, tree, loss=mx.array(3.0))
     assert new["weight"].tolist() == [-1.5, -1.5]
     assert new["bias"].tolist() == [-1.0, -1.0]
+
+
+def test_several_optimizers_of_a_tree_without_one_stay_where_they_are() -> None:
+    optimizer = MultiOptimizer([SGD(lr=1.0, momentum=0.9), AliG()], ["weight"])
+    tree = {"weight": mx.zeros(2), "bias": mx.zeros(2)}
+    optimizer.init(tree)
+    with pytest.raises(TypeError, match="MultiOptimizer: AliG: its equations read the loss"):
+        optimizer.apply_gradients(tree, tree)
+    assert optimizer.optimizers[0].state["step"].item() == 0
+
+
+def test_a_number_of_a_group_may_be_called_so(tmp_path: Path) -> None:
+    of_group = series("loss")
+    squares = Eq(of_group[t], over_group(total(grad[t] ** 2)))
+    moved = Eq(w[t], w[t - 1] - lr * of_group[t] * grad[t])
+    made = build([OptimizerSpec("Called", (lr,), (squares, moved))], tmp_path)
+    param = Parameter(np.array([1.0]))
+    param.grad = np.array([2.0])
+    made.Called([param], accumulation_steps=1).step()
+    np.testing.assert_array_equal(param.data, [1.0 - 0.125 * 4 * 2])
+
+
+def test_a_number_that_no_float_holds_is_infinite() -> None:
+    param = Parameter(BEGIN.copy())
+    param.grad = np.ones(3)
+    AliG([param], lr=0.5).step(loss=10**400)
+    np.testing.assert_array_equal(param.data, BEGIN - 0.5)
 
 
 def test_hooks_see_it_and_may_change_it() -> None:

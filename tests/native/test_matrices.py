@@ -13,9 +13,11 @@ from readings import rule_of, sample
 from lucidgen import Parameter, optim
 from lucidgen.package.catalog import Entry
 from lucidgen.spec import (
+    Abs,
     Eq,
     OptimizerSpec,
     column_max,
+    column_mean,
     column_norm,
     columns,
     exp,
@@ -31,6 +33,7 @@ from lucidgen.spec import (
     row_total,
     rows,
     series,
+    sqrt,
     t,
     total,
     w,
@@ -183,3 +186,26 @@ def test_weights_that_lie_column_by_column_are_left_to_numpy() -> None:
         assert parameter.data.flags[f"{order}_CONTIGUOUS"]
         results.append(parameter.data)
     np.testing.assert_allclose(*results, rtol=1e-14)
+
+
+def test_margins_in_cases_that_are_known_at_different_times(tmp_path: Path) -> None:
+    """What is made of a margin finds it, whichever of its cases holds."""
+    early = flag("early", True)
+    of_rows = Eq(r[t], r[t - 1] + row_mean(grad[t] ** 2))
+    late = column_mean(grad[t] ** 2 * r[t])
+    root = Eq(w[t], w[t - 1] - lr * grad[t] * sqrt(r[t] * c[t]))
+    cube = Eq(w[t], w[t - 1] - lr * grad[t] * c[t] ** 3)
+    cases = when(early, column_mean(Abs(grad[t])), late)
+    first = Eq(c[1], column_mean(grad[t] ** 2))
+    specs = [
+        OptimizerSpec("First", (lr,), (of_rows, first, Eq(c[t], c[t - 1] + late), root)),
+        OptimizerSpec("Cubed", (lr,), (of_rows, first, Eq(c[t], c[t - 1] + late), cube)),
+        OptimizerSpec("Chosen", (lr, early), (of_rows, Eq(c[t], cases), cube)),
+    ]
+    made = build(specs, tmp_path)
+    for spec in specs:
+        for chosen in ({}, {"early": False}) if spec.flags else ({},):
+            cls, shapes = getattr(made, spec.name), [(2, 3), (33, 65)]
+            ours, theirs = (left(cls, k, np.float64, shapes, **chosen) for k in ("cpp", "numpy"))
+            for a, b in zip(ours, theirs, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-11)

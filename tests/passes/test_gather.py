@@ -27,6 +27,7 @@ from lucidgen.spec import (
     Eq,
     Max,
     OptimizerSpec,
+    Rational,
     column_mean,
     group,
     hyper,
@@ -180,3 +181,10 @@ def test_cases_that_two_read_stay_one_quantity() -> None:
         moved(grad_[t_] / sqrt(v_hat[t_]) + lr_ * v_hat[t_]),
     )
     assert any(text.startswith("v_hat = ") for text in found)
+
+
+@pytest.mark.parametrize("exponent", [Rational(3, 2), Rational(-5, 2)])
+def test_powers_above_1_stay_whole(exponent) -> None:
+    """Those of the factors may be too large, or vanish, where that of the product is neither."""
+    found = gathered(ROWS, COLUMNS, moved(grad_[t_] * (r[t_] * c[t_]) ** exponent))
+    assert f"(c*r)**({abs(exponent)})" in found[-1]

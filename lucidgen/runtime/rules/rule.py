@@ -243,8 +243,8 @@ class Rule:
     under which it holds.
 
     ``rounds`` are what is computed of a group before. ``given`` are the numbers that functions are
-    given in every step: the results of rounds by their names, and the loss where it is read.
-    ``group_states`` are the states that the group keeps.
+    given in every step: the results of rounds by their names, and the loss if the rule
+    ``reads_loss``. ``group_states`` are the states that the group keeps.
     """
 
     name: str
@@ -269,6 +269,7 @@ class Rule:
     scratch: int = 0
     rounds: tuple[Round, ...] = ()
     given: tuple[str, ...] = ()
+    reads_loss: bool = False
     group_states: tuple[State, ...] = ()
     scalars: HostFunction | None = None
     numpy: Callable[..., None]
@@ -347,11 +348,6 @@ class Rule:
     def reduces(self) -> bool:
         """Whether an element's step depends on other elements: of its tensor, or of its group."""
         return not self.elementwise or bool(self.rounds)
-
-    @cached_property
-    def reads_loss(self) -> bool:
-        """Whether equations read the loss."""
-        return self.called(LOSS) in self.given
 
     @cached_property
     def unknown(self) -> Mapping[str, float]:

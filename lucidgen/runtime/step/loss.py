@@ -6,6 +6,7 @@ rules' business.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from numbers import Real
@@ -16,6 +17,9 @@ import numpy as np
 from ..arrays import is_mlx
 from ..checking import shown
 from ..rules.rule import Rule
+
+#: The types of MLX's arrays that are no numbers of ours.
+NO_LOSS = ("bool", "complex64")
 
 
 def called(closure: Callable[[], Any], loss: Any, label: str) -> Any:
@@ -44,8 +48,8 @@ def check(value: Any, label: str) -> None:
     TypeError
         If it is neither a number nor an array.
     """
-    is_truth = isinstance(value, bool | np.bool_)
-    if is_truth or not (isinstance(value, Real) or hasattr(value, "item")):
+    is_odd = isinstance(value, bool | np.bool_ | type)
+    if is_odd or not (isinstance(value, Real) or hasattr(value, "item")):
         raise TypeError(f"{label}: the loss must be one number, got {shown(value)}")
 
 
@@ -58,13 +62,18 @@ def as_loss(value: Any, label: str) -> float:
         If there is none, or it is not one number.
     """
     given(value, label, "step(closure), with a function that returns it, or step(loss=...)")
-    number = value
+    number: Any = value
     if not isinstance(value, Real | np.bool_) and hasattr(value, "item"):
         with suppress(TypeError, ValueError, RuntimeError):  # of arrays that have more elements
             number = value.item()
     if isinstance(number, bool | np.bool_) or not isinstance(number, Real):
         raise TypeError(f"{label}: the loss must be one number, got {shown(value)}")
-    return float(number)
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number == abs(number) else -math.inf
+    except TypeError:  # NumPy counts its differences of dates among the numbers
+        raise TypeError(f"{label}: the loss must be one number, got {shown(value)}") from None
 
 
 def as_graph_loss(value: Any, label: str) -> Any:
@@ -78,7 +87,7 @@ def as_graph_loss(value: Any, label: str) -> Any:
     given(
         value, label, "update(model, grads, loss=...) or apply_gradients(grads, params, loss=...)"
     )
-    if is_mlx(value) and value.size == 1:
+    if is_mlx(value) and value.size == 1 and str(value.dtype).rpartition(".")[2] not in NO_LOSS:
         return value.reshape(())
     return as_loss(value, label)
 

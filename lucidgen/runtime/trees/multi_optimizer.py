@@ -10,6 +10,7 @@ from typing import Any
 
 from ..checking import shown
 from ..groups.selection import Selection, as_selection, routed
+from ..step.loss import as_graph_loss
 from .engine import TreeEngine
 from .leaves import check_model, gradients, leaves, replaced, selected, tree_of, weights
 
@@ -105,6 +106,9 @@ class MultiOptimizer:
         label = type(self).__name__
         params, grads = tree_of(params, f"{label}: params"), tree_of(grads, f"{label}: grads")
         gradients(grads, label)
+        for optimizer in self.optimizers:  # before any of them moves
+            if optimizer._rule.reads_loss:
+                as_graph_loss(loss, f"{label}: {type(optimizer).__name__}")
         late = all(optimizer._engine.shapes for optimizer in self.optimizers)
         new: dict[str, Any] = {}
         for optimizer, part in zip(self.optimizers, self._parts(params, late), strict=True):

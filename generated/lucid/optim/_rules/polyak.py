@@ -165,6 +165,7 @@ ALIG_RULES = {
         scratch=5,
         rounds=(Round(sums={"rate_total": "total"}, shares=_ALIG_SHARES, values=alig_group),),
         given=("rate_total", "group_size", "rate", "rate_before", "loss"),
+        reads_loss=True,
         numpy=_numpy.alig_step,
         targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
     ),
@@ -190,6 +191,7 @@ _POLYAKSGD = Rule(
         "rate_before",
         "loss",
     ),
+    reads_loss=True,
     numpy=_numpy.polyaksgd_step,
     targets={"mlx": _MLX, "metal": _METAL, "cuda": _CUDA, "cpp": _CPP},
 )
