@@ -28,6 +28,7 @@ from ..spec.quantities import (
     HyperTuple,
     Series,
     Shape,
+    loss,
     roles_of,
     symbols_of,
 )
@@ -256,7 +257,7 @@ class CompiledRule:
             found["rounds"] = tuple_text(r.text for r in self.rounds)
         if self._given:
             found["given"] = tuple_text(f'"{self.names[name]}"' for name in self._given)
-        if self.spec.is_whole and self.spec.given:
+        if self.spec.is_whole and loss.name in self.spec.given:
             found["reads_loss"] = "True"
         if states := self._group_states:
             found["group_states"] = tuple_text(states)

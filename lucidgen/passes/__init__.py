@@ -16,6 +16,7 @@ from .name import name
 from .order import order
 from .resolve import resolve
 from .share import share
+from .split_roots import split_roots
 from .strength import reduce_strength
 
 Pass = Callable[[Program], Program]
@@ -23,6 +24,7 @@ Pass = Callable[[Program], Program]
 PIPELINE: tuple[Pass, ...] = (
     drop_dead,
     inline,
+    split_roots,
     gather,
     hoist,
     share,

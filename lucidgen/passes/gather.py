@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import sympy
 
-from ..ir.program import Let, Program, rebuilt
+from ..ir.program import Program, rebuilt
 from ..ir.ranges import range_of
-from ..ir.signs import Signs
 from ..operations import Group
 from ..spec.domains import Domain, domain_of
-from .inline import occurrences
 
 
 def gather(program: Program) -> Program:
@@ -22,16 +20,12 @@ def gather(program: Program) -> Program:
     (`sqrt(v) * s + eps` into `sqrt(v) + eps / s`, times s), and a product hands its scalar to a sum
     whose terms have scalars already. Each needs a sign that the hyperparameters' ranges prove.
 
-    The root of what is made of rows and columns is taken of these (`sqrt(r * c)` is
-    `sqrt(r) * sqrt(c)`), which are fewer: where no step makes them negative.
-
     >>> from lucidgen.passes.examples import beta, eps, lr, m, program, show, t, v, w, w_before
     >>> from lucidgen.spec import sqrt
     >>> c = 1 - beta**t
     >>> show(gather(program((w, w_before - lr * (m / c) / (sqrt(v / c) + eps)))))
     w = -lr*m/(sqrt(1 - beta**t)*(eps*sqrt(1 - beta**t) + sqrt(v))) + w[t - 1]
     """
-    program = _in_cases(program)
     gatherer = _Gatherer(program)
     lets = [
         replace(let, value=gatherer.visit(let.value)) if let.domain is not Domain.HOST else let
@@ -40,46 +34,9 @@ def gather(program: Program) -> Program:
     return program.with_lets(lets)
 
 
-def _in_cases(program: Program) -> Program:
-    """The program with the cases of a quantity in its only reader, if a root comes apart there."""
-    outputs = {output.after for output in program.outputs}
-    for target in dict.fromkeys(let.target for let in program.body):
-        cases = [let for let in program.body if let.target == target]
-        readers = [let for let in program.lets if let.value.has(target)]
-        if len(cases) < 2 or target in outputs or len(readers) != 1:
-            continue
-        (reader,) = readers
-        is_in_power = any(p.base.has(target) for p in reader.value.atoms(sympy.Pow))
-        if not is_in_power or occurrences(reader.value, target) > 1:
-            continue
-        made = [
-            Let(
-                reader.target,
-                reader.value.xreplace({target: case.value}),
-                reader.domain,
-                reader.guard & case.guard,
-                tuple(sorted({*case.note, *reader.note})),
-            )
-            for case in cases
-            if reader.guard & case.guard
-        ]
-        gatherer = _Gatherer(program)
-        if any(gatherer.has_apart(let.value) for let in made):
-            lets = [let for let in program.lets if let not in cases]
-            place = lets.index(reader)
-            program = program.with_lets([*lets[:place], *made, *lets[place + 1 :]])
-    return program
-
-
 class _Gatherer:
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.signs = Signs(program)
-
-    def has_apart(self, expr: sympy.Expr) -> bool:
-        """Whether a root in an expression comes apart."""
-        powers = (p for p in expr.atoms(sympy.Pow) if not p.exp.is_Integer and self.is_host(p.exp))
-        return any(self.apart(power) is not None for power in powers)
 
     def is_host(self, expr: sympy.Expr) -> bool:
         return domain_of(expr, self.program.domains) is Domain.HOST
@@ -94,46 +51,9 @@ class _Gatherer:
         if not expr.args or isinstance(expr, Group) or self.is_host(expr):
             return expr
         expr = rebuilt(expr, map(self.visit, expr.args))
-        if expr.is_Pow and self.is_host(expr.exp) and not expr.exp.is_Integer:
-            apart = self.apart(expr)
-            if apart is not None or not expr.base.is_Mul:
-                return expr if apart is None else apart
+        if expr.is_Pow and expr.base.is_Mul and self.is_host(expr.exp) and not expr.exp.is_Integer:
             return self.split_power(expr)
         return self.collect(expr) if expr.is_Mul else expr
-
-    def apart(self, power: sympy.Pow) -> sympy.Expr | None:
-        """A power of an outer product as one of powers; None if it is none.
-
-        The larger one of an outer product and of something else has the larger root. Powers above
-        1 stay: those of the factors may be too large, where that of the product is not.
-        """
-        base, exponent = power.as_base_exp()
-        if not (exponent.is_Rational and abs(exponent) <= 1):
-            return None
-        if isinstance(base, sympy.Max):
-            roots = [self.apart(arg ** abs(exponent)) for arg in base.args]
-            others = [a for a, root in zip(base.args, roots, strict=True) if root is None]
-            if len(others) < len(roots) and all(map(self.signs.is_nonnegative, others)):
-                found = [r for r in roots if r is not None]
-                found += [self.power(other, abs(exponent)) for other in others]
-                return sympy.Max(*found) ** sympy.sign(exponent)
-        if not base.is_Mul:
-            return None
-        domain = domain_of(base, self.program.domains)
-        if domain.rank <= Domain.MATRIX.rank:
-            return None
-        for factor in base.args:
-            is_less = domain_of(factor, self.program.domains).rank < domain.rank
-            if not (is_less and self.signs.is_nonnegative(factor)):
-                return None
-        return sympy.Mul(*(self.power(factor, exponent) for factor in base.args))
-
-    def power(self, of: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
-        """A power of what is not negative: of a power whose base is not, it is one power."""
-        base, inner = of.as_base_exp()
-        if inner != 1 and self.signs.is_nonnegative(base):
-            return base ** (inner * exponent)
-        return of**exponent
 
     def split_power(self, power: sympy.Pow) -> sympy.Expr:
         """(s * x)**e as s**e * x**e, for the factors s that cannot be negative."""

@@ -3,9 +3,7 @@
 import pytest
 from meaning import assert_unchanged, texts
 
-from lucidgen.ir.lower import lower
 from lucidgen.ir.program import symbol
-from lucidgen.passes.drop_dead import drop_dead
 from lucidgen.passes.examples import (
     beta,
     eps,
@@ -22,24 +20,7 @@ from lucidgen.passes.examples import (
 )
 from lucidgen.passes.gather import gather
 from lucidgen.passes.hoist import hoist
-from lucidgen.passes.inline import inline
-from lucidgen.spec import (
-    Eq,
-    Max,
-    OptimizerSpec,
-    Rational,
-    column_mean,
-    group,
-    hyper,
-    ndim,
-    row_mean,
-    series,
-    sqrt,
-    when,
-)
-from lucidgen.spec import grad as grad_
-from lucidgen.spec import t as t_
-from lucidgen.spec import w as w_
+from lucidgen.spec import group, sqrt
 
 correction = 1 - beta**t
 
@@ -103,88 +84,3 @@ def test_groups_stay_shut_and_host_scalars_as_they_are() -> None:
     assert gather(before) == before
     before = program((symbol("s"), lr / sqrt(lr * beta)), (w, w_before - grad))
     assert gather(before) == before
-
-
-lr_, beta_ = hyper("lr", 0.1, at_least=0), hyper("beta", 0.9, at_least=0, below=1)
-free_ = hyper("free", 0.5)
-r, c, u, v_hat = map(series, ("r", "c", "u", "v_hat"))
-ROWS = Eq(r[t_], beta_ * r[t_ - 1] + (1 - beta_) * row_mean(grad_[t_] ** 2))
-COLUMNS = Eq(c[t_], beta_ * c[t_ - 1] + (1 - beta_) * column_mean(grad_[t_] ** 2))
-
-
-def gathered(*equations: Eq) -> list[str]:
-    """The lets of what a spec of these equations is lowered, inlined and gathered to."""
-    read = set().union(*(equation.right.free_symbols for equation in equations))
-    arguments = tuple(a for a in (lr_, beta_, free_) if a in read)
-    before = inline(drop_dead(lower(OptimizerSpec("Outer", arguments, equations))))
-    after = gather(before)
-    assert_unchanged(before, after)
-    return texts(after)
-
-
-def moved(right) -> Eq:
-    return Eq(w_[t_], w_[t_ - 1] - right)
-
-
-def test_the_root_of_an_outer_product_is_one_of_rows_and_columns() -> None:
-    found = gathered(
-        ROWS, COLUMNS, moved(lr_ * grad_[t_] / sqrt(r[t_] * c[t_] / column_mean(r[t_])))
-    )
-    assert found[-1] == "w = w[t - 1] - lr*scaled_grad*sqrt(column_mean(r))/(sqrt(c)*sqrt(r))"
-
-
-def test_and_beside_a_number_the_larger_one() -> None:
-    found = gathered(ROWS, COLUMNS, moved(grad_[t_] / sqrt(Max(r[t_] * c[t_], lr_**2))))
-    assert found[-1] == "w = -scaled_grad/Max(lr, sqrt(c)*sqrt(r)) + w[t - 1]"
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [
-        r[t_] * c[t_] + lr_,  # a sum
-        r[t_] * grad_[t_] ** 2,  # what is of elements
-        r[t_] * lr_,  # one of them
-        Max(r[t_] * c[t_], free_),  # what may be negative
-        r[t_] * c[t_] * free_,
-    ],
-    ids=str,
-)
-def test_other_roots_stay_whole(kept) -> None:
-    found = gathered(ROWS, COLUMNS, moved(grad_[t_] / sqrt(kept)))
-    assert found[-1].count("sqrt(") == 1 + (kept == r[t_] * lr_)
-
-
-def test_rows_that_may_become_negative_stay_in_the_root() -> None:
-    rows = Eq(r[t_], beta_ * r[t_ - 1] + (1 - beta_) * row_mean(grad_[t_]))
-    found = gathered(rows, COLUMNS, moved(grad_[t_] / sqrt(r[t_] * c[t_])))
-    assert found[-1] == "w = -scaled_grad/sqrt(c*r) + w[t - 1]"
-
-
-def test_a_case_that_is_an_outer_product_comes_apart_by_itself() -> None:
-    found = gathered(
-        ROWS,
-        COLUMNS,
-        Eq(v_hat[t_], when(ndim >= 2, r[t_] * c[t_], grad_[t_] ** 2)),
-        moved(grad_[t_] / sqrt(v_hat[t_])),
-    )
-    assert found[-2:] == [
-        "w = w[t - 1] - scaled_grad/(sqrt(c)*sqrt(r))  if ndim_at_least_2",
-        "w = -scaled_grad/Abs(scaled_grad) + w[t - 1]  if not ndim_at_least_2",
-    ]
-
-
-def test_cases_that_two_read_stay_one_quantity() -> None:
-    found = gathered(
-        ROWS,
-        COLUMNS,
-        Eq(v_hat[t_], when(ndim >= 2, r[t_] * c[t_], grad_[t_] ** 2)),
-        moved(grad_[t_] / sqrt(v_hat[t_]) + lr_ * v_hat[t_]),
-    )
-    assert any(text.startswith("v_hat = ") for text in found)
-
-
-@pytest.mark.parametrize("exponent", [Rational(3, 2), Rational(-5, 2)])
-def test_powers_above_1_stay_whole(exponent) -> None:
-    """Those of the factors may be too large, or vanish, where that of the product is neither."""
-    found = gathered(ROWS, COLUMNS, moved(grad_[t_] * (r[t_] * c[t_]) ** exponent))
-    assert f"(c*r)**({abs(exponent)})" in found[-1]
