@@ -248,6 +248,18 @@ class Loops:
         changed = {array.place for array in (*loop.arrays, *loop.numbers) if array.stored}
         return tuple(place in changed for place in range(len(self.kinds)))
 
+    @property
+    def read_again(self) -> tuple[bool, ...]:
+        """Whether a loop reads what an earlier one has stored, of w and each state."""
+        used = [{array.place for array in loop.arrays} for loop in self.loops]
+        again = {
+            place
+            for number, loop in enumerate(self.loops)
+            for place, stores in enumerate(self.stores(loop))
+            if stores and any(place in later for later in used[number + 1 :])
+        }
+        return tuple(place in again for place in range(len(self.kinds)))
+
 
 def condition_of(guard: Guard) -> str:
     """A guard as a condition; empty for always."""

@@ -102,6 +102,7 @@ struct a2graduni_rule {
         {false, true, false, false},
         {true, false, false, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         a2graduni_loop_1<T, scale_grad>,
@@ -201,6 +202,7 @@ struct a2gradinc_rule {
         {false, true, false, false},
         {true, false, false, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         a2gradinc_loop_1<T, scale_grad>,
@@ -309,6 +311,7 @@ struct a2gradexp_rule {
         {false, true, false, false, false},
         {true, false, false, true, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         a2gradexp_loop_1<T, scale_grad>,

@@ -217,6 +217,7 @@ struct adafactor_rule {
         {false, false, false, true},
         {true, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, true};
     static constexpr Margin margins[] = {
         {Of::row, 1, -1},  // r
         {Of::column, 2, -1},  // c
@@ -460,6 +461,7 @@ struct adafactor_keras_rule {
         {false, false, false, true},
         {true, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, true};
     static constexpr Margin margins[] = {
         {Of::row, 1, -1},  // r
         {Of::column, 2, -1},  // c
@@ -728,6 +730,7 @@ struct adafactor_mlx_rule {
         {false, false, false, true, false},
         {true, false, false, false, true},
     };
+    static constexpr bool read_again[] = {false, false, false, true, false};
     static constexpr Margin margins[] = {
         {Of::row, 1, -1},  // r
         {Of::column, 2, -1},  // c

@@ -70,6 +70,7 @@ struct adai_shares_rule {
     static constexpr bool stores[][3] = {
         {false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false};
     template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         adai_shares_loop<T, use_weight_decay && !weight_decouple, false, scale_grad>,
@@ -195,6 +196,7 @@ struct adai_pytorch_optimizer_shares_rule {
     static constexpr bool stores[][3] = {
         {false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false};
     template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         adai_pytorch_optimizer_shares_loop<T, use_weight_decay && !weight_decouple, false,

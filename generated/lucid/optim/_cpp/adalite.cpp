@@ -535,6 +535,7 @@ struct adalite_rule {
         {false, false, false, false, false, false, false, false},
         {true, true, true, false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false, false, false, false};
     static constexpr Margin margins[] = {
         {Of::row, 3, -1},  // r
         {Of::column, 4, -1},  // c

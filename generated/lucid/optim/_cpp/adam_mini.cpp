@@ -159,6 +159,7 @@ struct adammini_rule {
         {false, false, false, false},
         {true, true, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     static constexpr Margin margins[] = {
         {Of::row, 2, -1},  // v_row
         {Of::row, -1, -1},  // rowmean_square_grad

@@ -247,6 +247,7 @@ struct adamp_rule {
         {false, true, true},
         {true, false, false},
     };
+    static constexpr bool read_again[] = {false, true, true};
     static constexpr Margin margins[] = {
         {Of::row, -1, -1},  // rownorm_w
         {Of::row, -1, -1},  // rownorm_grad
@@ -511,6 +512,7 @@ struct adamp_pytorch_optimizer_rule {
         {false, true, true},
         {true, false, false},
     };
+    static constexpr bool read_again[] = {false, true, true};
     static constexpr Margin margins[] = {
         {Of::row, -1, -1},  // rownorm_w
         {Of::row, -1, -1},  // rownorm_grad
@@ -757,6 +759,7 @@ struct sgdp_rule {
         {false, true},
         {true, false},
     };
+    static constexpr bool read_again[] = {false, true};
     static constexpr Margin margins[] = {
         {Of::row, -1, -1},  // rownorm_w
         {Of::row, -1, -1},  // rownorm_grad

@@ -127,6 +127,7 @@ struct adams_pytorch_optimizer_shares_rule {
     static constexpr bool stores[][4] = {
         {false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool use_weight_decay, bool weight_decouple, bool ams_bound,
               bool scale_grad>
     static constexpr Phase<T>* phases[] = {

@@ -122,6 +122,7 @@ struct adanorm_rule {
         {false, false, false, false, false},
         {true, false, true, true, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         adanorm_loop_1<T, false, false, scale_grad>,
@@ -240,6 +241,7 @@ struct adanorm_pytorch_optimizer_rule {
         {false, false, false, false, false},
         {true, false, true, true, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         adanorm_pytorch_optimizer_loop_1<T, false, false, scale_grad>,

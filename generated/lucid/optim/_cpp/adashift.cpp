@@ -179,6 +179,8 @@ struct adashift_rule {
          false},
         {true, true, true, true, true, true, true, true, true, true, true, true, true, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false, false, false, false,
+                                          false, false, false, false, false, false};
     template <typename T, bool by_tensor, bool scale_grad, bool t_above_10>
     static constexpr Phase<T>* phases[] = {
         adashift_loop_1<T, by_tensor, false, false>,

@@ -187,6 +187,7 @@ struct aida_rule {
         {false, false, false, false},
         {true, false, true, true},
     };
+    static constexpr bool read_again[] = {false, true, false, false};
     template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         aida_loop_1<T, use_weight_decay, false, scale_grad>,
@@ -368,6 +369,7 @@ struct aida_pytorch_optimizer_rule {
         {false, false, false, false},
         {true, false, true, true},
     };
+    static constexpr bool read_again[] = {false, true, false, false};
     template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         aida_pytorch_optimizer_loop_1<T, use_weight_decay, false, scale_grad>,

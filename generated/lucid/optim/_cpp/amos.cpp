@@ -137,6 +137,7 @@ struct amos_rule {
         {false, false, false, false},
         {true, false, false, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool use_momentum, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         amos_loop_1<T, false, scale_grad>,

@@ -172,6 +172,7 @@ struct apollodqn_rule {
         {false, false, false, false},
         {true, true, true, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool use_weight_decay, bool belief, bool decoupled_weight_decay,
               bool scale_grad>
     static constexpr Phase<T>* phases[] = {

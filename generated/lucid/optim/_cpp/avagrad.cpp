@@ -56,6 +56,7 @@ struct avagrad_shares_rule {
     static constexpr bool stores[][3] = {
         {false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false};
     template <typename T>
     static constexpr Phase<T>* phases[] = {
         avagrad_shares_loop<T>,
@@ -162,6 +163,7 @@ struct avagrad_pytorch_optimizer_shares_rule {
     static constexpr bool stores[][3] = {
         {false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false};
     template <typename T>
     static constexpr Phase<T>* phases[] = {
         avagrad_pytorch_optimizer_shares_loop<T>,

@@ -310,6 +310,7 @@ struct came_rule {
         {false, false, false, false, true, false, false},
         {true, false, false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, true, true, false, false};
     static constexpr Margin margins[] = {
         {Of::row, 1, -1},  // r
         {Of::column, 2, -1},  // c

@@ -82,6 +82,7 @@ struct dadaptadam_shares_rule {
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         dadaptadam_shares_loop<T, use_weight_decay && !weight_decouple, false, scale_grad>,
@@ -218,6 +219,7 @@ struct dadaptlion_shares_rule {
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         dadaptlion_shares_loop<T, use_weight_decay && !weight_decouple, false, scale_grad>,
@@ -346,6 +348,7 @@ struct dadaptsgd_shares_1_rule {
     static constexpr bool stores[][4] = {
         {false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         dadaptsgd_shares_1_loop<T, use_weight_decay && !weight_decouple, false, scale_grad>,
@@ -410,6 +413,7 @@ struct dadaptsgd_shares_2_rule {
     static constexpr bool stores[][3] = {
         {false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false};
     template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         dadaptsgd_shares_2_loop<T, use_weight_decay && !weight_decouple, false, scale_grad>,
@@ -559,6 +563,7 @@ struct dadaptadagrad_shares_rule {
     static constexpr bool stores[][6] = {
         {false, false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false, false};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         dadaptadagrad_shares_loop<T, use_weight_decay, scale_grad>,

@@ -90,6 +90,7 @@ struct dog_shares_rule {
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         dog_shares_loop<T, use_weight_decay, scale_grad>,
@@ -196,6 +197,7 @@ struct dowg_shares_rule {
     static constexpr bool stores[][4] = {
         {false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         dowg_shares_loop<T, use_weight_decay, scale_grad>,
@@ -303,6 +305,7 @@ struct dowg_optax_shares_rule {
     static constexpr bool stores[][4] = {
         {false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         dowg_optax_shares_loop<T, use_weight_decay, scale_grad>,

@@ -161,6 +161,7 @@ struct fadam_rule {
         {false, true, false},
         {true, false, true},
     };
+    static constexpr bool read_again[] = {false, true, false};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         fadam_loop_1<T, false, scale_grad>,

@@ -80,6 +80,7 @@ struct fromage_rule {
         {false},
         {true},
     };
+    static constexpr bool read_again[] = {false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         fromage_loop_1<T, scale_grad>,

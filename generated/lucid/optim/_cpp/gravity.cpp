@@ -99,6 +99,7 @@ struct gravity_rule {
         {false, false},
         {true, true},
     };
+    static constexpr bool read_again[] = {false, false};
     using Elements = lucidgen::Elements;
     template <typename T, bool use_alpha, bool scale_grad, bool first_v>
     static constexpr Phase<T>* phases[] = {

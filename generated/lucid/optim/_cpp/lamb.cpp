@@ -106,6 +106,7 @@ struct lamb_rule {
         {false, true, true},
         {true, false, false},
     };
+    static constexpr bool read_again[] = {false, true, true};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         lamb_loop_1<T, use_weight_decay, scale_grad>,
@@ -212,6 +213,7 @@ struct lamb_pytorch_optimizer_rule {
         {false, true, true},
         {true, false, false},
     };
+    static constexpr bool read_again[] = {false, true, true};
     template <typename T, bool use_weight_decay, bool grad_averaging, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         lamb_pytorch_optimizer_loop_1<T, use_weight_decay, grad_averaging, scale_grad>,

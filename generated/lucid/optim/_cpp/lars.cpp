@@ -88,6 +88,7 @@ struct lars_rule {
         {false, false},
         {true, true},
     };
+    static constexpr bool read_again[] = {false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         lars_loop_1<T, scale_grad>,

@@ -100,6 +100,7 @@ struct mars_rule {
         {false, false, false, false},
         {true, true, true, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         mars_loop_1<T, false, scale_grad>,
@@ -194,6 +195,7 @@ struct mars_pytorch_optimizer_rule {
         {false, false, false, false},
         {true, true, true, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         mars_pytorch_optimizer_loop_1<T, false, scale_grad>,

@@ -126,6 +126,7 @@ struct novograd_rule {
         {false, false, false},
         {true, false, true},
     };
+    static constexpr bool read_again[] = {false, false, false};
     template <typename T, bool use_weight_decay, bool grad_averaging, bool scale_grad, bool first_v,
               bool first_m>
     static constexpr Phase<T>* phases[] = {

@@ -69,6 +69,12 @@ struct Margin {
     int from, to;
 };
 
+/// Whether loops work on floats in place of these. What one of them stores and a later one reads
+/// again is then kept as it was made until the last one has read it: rounded to a half, a root that
+/// somebody divides by might be 0, where sums were taken of what it was before.
+template <typename T>
+constexpr bool is_widened = sizeof(T) < sizeof(Computed<T>);
+
 /// How many terms of a row a loop adds in several lanes, floats as floats: in four lanes at most
 /// 128 in a row. These sums are added in double: of short rows as they come, then two by two. Which
 /// are added to which depends on their place in the tensor alone: the number of threads makes no
@@ -228,7 +234,7 @@ struct InPhases {
     }();
 
     const Table* table;
-    Chosen<Rule, Looped<T>> chosen;
+    Chosen<Rule, real> chosen;
     const double* scalars;
 
     /// A tensor on its way through the loops.
@@ -239,6 +245,8 @@ struct InPhases {
         /// What loops have found, and what is found in margins.
         real found[Rule::found + 1];
         real* margins[margins_each + 1];
+        /// What loops read again, in place of the arrays of halves; null for other arrays.
+        real* kept[arrays_each];
         /// For each reduction of the loop that is running: the sums of its parts; and their room.
         double* sums[reductions + 1];
         double* room;
@@ -277,6 +285,11 @@ struct InPhases {
 
     /// Whether a reduction is made under these choices.
     bool is_live(Index reduction) const { return !chosen.live || chosen.live[reduction]; }
+
+    /// Whether loops work on an array elsewhere until the last one is done.
+    static bool is_kept(const Tensor& of, Index i) {
+        return is_widened<T> && Rule::read_again[i] && of.arrays[i];
+    }
 
     /// All loops over a tensor, each by so many threads.
     void update(Index k, int threads, Memory& memory) const {
@@ -325,6 +338,9 @@ struct InPhases {
             most = parts > most ? parts : most;
         }
         Index values = 0;
+        for (Index i = 0; i < arrays_each; ++i) {
+            values += is_kept(of, i) ? size(k) : 0;
+        }
         if constexpr (has_margins<Rule>) {
             for (const Margin& margin : Rule::margins) {
                 values += of.shape.count(margin.of);
@@ -333,8 +349,12 @@ struct InPhases {
         const std::size_t of_sums = std::size_t(most) * sizeof(double);
         char* room = static_cast<char*>(memory.of_bytes(of_sums + values * sizeof(real)));
         of.room = reinterpret_cast<double*>(room);
+        real* next = reinterpret_cast<real*>(room + of_sums);
+        for (Index i = 0; i < arrays_each; ++i) {
+            of.kept[i] = is_kept(of, i) ? next : nullptr;
+            next += is_kept(of, i) ? size(k) : 0;
+        }
         if constexpr (has_margins<Rule>) {
-            real* next = reinterpret_cast<real*>(room + of_sums);
             for (Index i = 0; i < margins_each; ++i) {
                 const Margin& margin = Rule::margins[i];
                 of.margins[i] = next;
@@ -429,15 +449,19 @@ struct InPhases {
     /// A loop over a piece, whose arrays it may need as other numbers.
     void call(const Tensor& of, Index loop, const Piece& piece, const T* grad,
               double* const* sums) const {
-        if constexpr (is_staged<T>) {
+        if constexpr (is_widened<T>) {
             const Index size = piece.rows * piece.columns;
-            float values[arrays_each][block<T>], grads[block<T>];
+            const bool is_first = loop == 0, is_last = loop == Rule::loops - 1;
+            real values[arrays_each][block<T>], grads[block<T>];
+            real* widened[arrays_each];
             void* given[arrays_each + 1];
             for (Index i = 0; i < arrays_each; ++i) {
                 given[i] = of.of_numbers[i];
                 if (Rule::kinds[i] == Of::element && of.arrays[i]) {
-                    given[i] = values[i];
-                    convert(values[i], part<T>(of.arrays[i], piece.at), size);
+                    given[i] = widened[i] = of.kept[i] ? of.kept[i] + piece.at : values[i];
+                    if (is_first || !of.kept[i]) {
+                        convert(widened[i], part<T>(of.arrays[i], piece.at), size);
+                    }
                 }
             }
             if (grad) {
@@ -447,8 +471,9 @@ struct InPhases {
             near.at = 0;
             call_drawing(of, loop, piece.at, near, given, grads, sums);
             for (Index i = 0; i < arrays_each; ++i) {
-                if (Rule::kinds[i] == Of::element && of.arrays[i] && Rule::stores[loop][i]) {
-                    convert(part<T>(of.arrays[i], piece.at), values[i], size);
+                if (Rule::kinds[i] == Of::element && of.arrays[i] &&
+                    (of.kept[i] ? is_last : Rule::stores[loop][i])) {
+                    convert(part<T>(of.arrays[i], piece.at), widened[i], size);
                 }
             }
         } else if constexpr (draws<Rule>) {
@@ -462,7 +487,7 @@ struct InPhases {
 
     /// Behind the arrays there is which elements these are, if the rule draws.
     void call_drawing(const Tensor& of, Index loop, Index first, const Piece& piece, void** given,
-                      const Looped<T>* grad, double* const* sums) const {
+                      const real* grad, double* const* sums) const {
         if constexpr (draws<Rule>) {
             typename Rule::Elements elements{table->streams + 4 * of.k,
                                              table->places ? table->places[of.k] : nullptr, first};
@@ -474,7 +499,7 @@ struct InPhases {
     }
 
     void call_loop(const Tensor& of, Index loop, const Piece& piece, void* const* arrays,
-                   const Looped<T>* grad, double* const* sums) const {
+                   const real* grad, double* const* sums) const {
         if constexpr (has_margins<Rule>) {
             chosen.phases[loop](piece, arrays, grad, scalars, of.found, of.margins, sums);
         } else {
@@ -534,7 +559,7 @@ struct InPhases {
             of.of_numbers[i] = nullptr;
             if (Rule::kinds[i] == Of::tensor && of.arrays[i]) {
                 of.of_numbers[i] = of.arrays[i];
-                if constexpr (is_staged<T>) {
+                if constexpr (is_widened<T>) {
                     of.of_numbers[i] = of.numbers + i;
                     convert(of.numbers + i, part<T>(of.arrays[i], 0), 1);
                 }
@@ -545,7 +570,7 @@ struct InPhases {
     void store_numbers(const Tensor& of) const {
         if constexpr (Rule::has_numbers) {
             call_loop(of, Rule::loops, Piece{}, of.of_numbers, nullptr, of.sums);
-            if constexpr (is_staged<T>) {
+            if constexpr (is_widened<T>) {
                 for (Index i = 0; i < arrays_each; ++i) {
                     if (of.of_numbers[i]) {
                         convert(part<T>(of.arrays[i], 0), of.numbers + i, 1);
@@ -561,7 +586,7 @@ struct InPhases {
 template <typename Rule, typename T>
 std::enable_if_t<has_phases<Rule>> step(const Table& table, const double* scalars,
                                         const int* choices, int threads) {
-    const InPhases<Rule, T> rule{&table, chosen_phases<Rule, Looped<T>>(choices), scalars};
+    const InPhases<Rule, T> rule{&table, chosen_phases<Rule, Computed<T>>(choices), scalars};
     const Index total = table.count ? table.starts[table.count] : 0;
     threads = worthwhile(threads, total);
     const Index large = total / threads / 4 < 4 * fair ? 4 * fair : total / threads / 4;

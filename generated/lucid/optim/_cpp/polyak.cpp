@@ -59,6 +59,7 @@ struct alig_shares_rule {
     static constexpr bool stores[][2] = {
         {false, false},
     };
+    static constexpr bool read_again[] = {false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         alig_shares_loop<T, scale_grad>,
@@ -168,6 +169,7 @@ struct polyaksgd_shares_rule {
     static constexpr bool stores[][2] = {
         {false, false},
     };
+    static constexpr bool read_again[] = {false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         polyaksgd_shares_loop<T, scale_grad>,
@@ -254,6 +256,7 @@ struct polyaksgd_optax_shares_rule {
     static constexpr bool stores[][2] = {
         {false, false},
     };
+    static constexpr bool read_again[] = {false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         polyaksgd_optax_shares_loop<T, scale_grad>,

@@ -79,6 +79,7 @@ struct prodigy_shares_rule {
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         prodigy_shares_loop<T, scale_grad>,
@@ -208,6 +209,7 @@ struct prodigy_pytorch_optimizer_shares_rule {
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         prodigy_pytorch_optimizer_shares_loop<T, scale_grad>,
@@ -337,6 +339,7 @@ struct prodigy_optax_shares_rule {
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         prodigy_optax_shares_loop<T, scale_grad>,

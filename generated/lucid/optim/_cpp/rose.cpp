@@ -261,6 +261,7 @@ struct rose_rule {
         {false},
         {true},
     };
+    static constexpr bool read_again[] = {false};
     static constexpr Margin margins[] = {
         {Of::row, -1, -1},  // rowmean_g
         {Of::row, -1, -1},  // rowmax_c

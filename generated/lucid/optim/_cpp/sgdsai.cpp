@@ -171,6 +171,7 @@ struct sgdsai_rule {
         {false, false, false},
         {true, false, true},
     };
+    static constexpr bool read_again[] = {false, false, false};
     template <typename T, bool size_at_least_2, bool use_momentum, bool use_weight_decay,
               bool scale_grad, bool first_g_snr>
     static constexpr Phase<T>* phases[] = {
@@ -340,6 +341,7 @@ struct sgdsai_pytorch_optimizer_rule {
         {false, false, false},
         {true, false, true},
     };
+    static constexpr bool read_again[] = {false, false, false};
     template <typename T, bool ndim_at_least_2, bool rows_at_least_2, bool use_momentum,
               bool use_weight_decay, bool scale_grad, bool first_g_snr>
     static constexpr Phase<T>* phases[] = {

@@ -159,6 +159,7 @@ struct sm3_rule {
     static constexpr bool stores[][5] = {
         {true, false, false, true, true},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     static constexpr Margin margins[] = {
         {Of::row, 1, -1},  // r
         {Of::column, 2, -1},  // c

@@ -104,6 +104,7 @@ struct sparseadam_rule {
         {false, false, false},
         {true, true, true},
     };
+    static constexpr bool read_again[] = {false, false, false};
     static constexpr Margin margins[] = {
         {Of::row, -1, -1},  // rowmax_abs_grad
     };

@@ -97,6 +97,7 @@ struct stableadamw_rule {
         {false, false, true},
         {true, true, false},
     };
+    static constexpr bool read_again[] = {false, false, true};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         stableadamw_loop_1<T, false, scale_grad>,

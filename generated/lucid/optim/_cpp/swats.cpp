@@ -83,6 +83,7 @@ struct swats_shares_rule {
     static constexpr bool stores[][5] = {
         {false, false, false, false, false},
     };
+    static constexpr bool read_again[] = {false, false, false, false, false};
     template <typename T, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         swats_shares_loop<T, scale_grad>,

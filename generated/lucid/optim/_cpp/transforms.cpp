@@ -122,6 +122,7 @@ struct cautiousadamw_rule {
         {false, true, true, true},
         {true, false, false, false},
     };
+    static constexpr bool read_again[] = {false, true, true, true};
     template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         cautiousadamw_loop_1<T, false, amsgrad, scale_grad>,
@@ -211,6 +212,7 @@ struct cautiouslion_rule {
         {false, false},
         {true, true},
     };
+    static constexpr bool read_again[] = {false, false};
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Phase<T>* phases[] = {
         cautiouslion_loop_1<T, false, scale_grad>,
