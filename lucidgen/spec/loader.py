@@ -189,4 +189,9 @@ def _taken_for_a_value(message: str, code: str) -> tuple[str, str] | None:
             f"Write {', '.join(scalar)} from lucidgen.spec, for equations; functions of Python, "
             "math and NumPy take numbers."
         )
+    if re.match(r"'(Hyper|Given|Flag|Shape|Draw|At|Add|Mul|Pow)' object is not subscr", message):
+        return "what is no series has no times", (
+            "Write lr, not lr[t], for an argument, the loss, a shape or a random number; what has "
+            'a value at each time is a series: m = series("m").'
+        )
     return None

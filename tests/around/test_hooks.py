@@ -46,8 +46,12 @@ def test_a_hook_before_may_exchange_the_closure() -> None:
 
 def test_what_a_hook_before_returns_is_checked() -> None:
     opt = optimizer()
-    opt.register_step_pre_hook(lambda found, args, kwargs: 1)
+    handle = opt.register_step_pre_hook(lambda found, args, kwargs: 1)
     with pytest.raises(TypeError, match="returns None or new"):
+        opt.step()
+    handle.remove()
+    opt.register_step_pre_hook(lambda found, args, kwargs: (args, {"foo": 1}))
+    with pytest.raises(TypeError, match=r"step\(\) does not take: got an unexpected .* 'foo'"):
         opt.step()
     assert opt.param_groups[0]["params"][0].data[0] == 1
 

@@ -531,6 +531,13 @@ WRONG = {
         1,
         ("grad[None] is at no time",),
     ),
+    "a hyperparameter with a time": (
+        """
+        A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr[t] * grad[t]),))
+        """,
+        1,
+        ("what is no series has no times", "Write lr, not lr[t]"),
+    ),
     "a gradient at two times": (
         """
         A = OptimizerSpec("A", (lr,), (Eq(w[t], w[t - 1] - lr * grad[t, 1]),))

@@ -6,6 +6,7 @@ hooks never comes here.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -52,16 +53,28 @@ class Hooks:
     def around(self, optimizer: Any, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A step with everything before and after it."""
         for hook in list(self.before.values()):
-            changed = hook(optimizer, args, kwargs)
-            if changed is None:
-                continue
-            if not (isinstance(changed, tuple) and len(changed) == 2):
-                raise TypeError(
-                    f"{type(optimizer).__name__}: a hook before step() returns None or new "
-                    f"(args, kwargs), got {shown(changed)}"
-                )
-            args, kwargs = changed
+            match hook(optimizer, args, kwargs):
+                case None:
+                    continue
+                case (tuple() as args, dict() as kwargs):
+                    _check(optimizer, args, kwargs)
+                case other:
+                    raise TypeError(
+                        f"{type(optimizer).__name__}: a hook before step() returns None or new "
+                        f"(args, kwargs), got {shown(other)}"
+                    )
         result = step(*args, **kwargs)
         for hook in list(self.after.values()):
             hook(optimizer, args, kwargs)
         return result
+
+
+def _check(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Refuse arguments that a step does not take."""
+    try:
+        inspect.signature(optimizer.step).bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(
+            f"{type(optimizer).__name__}: a hook before step() returns arguments that step() does "
+            f"not take: {error}"
+        ) from None

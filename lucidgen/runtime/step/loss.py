@@ -103,8 +103,8 @@ def check_accumulation(rule: Rule | None, count: int, label: str) -> None:
     if count > 1 and rule is not None and rule.reads_loss:
         raise ValueError(
             f"{label}: accumulation_steps must be 1, got {count}: the equations read the loss, of "
-            "which each batch has its own; accumulate gradients and losses beforehand, and call "
-            "step(loss=...) once"
+            "which each batch has its own; add up gradients and losses beforehand, for one step "
+            "with both"
         )
 
 
