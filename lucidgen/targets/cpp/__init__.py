@@ -4,9 +4,8 @@ Static choices are template parameters, so that a loop asks nothing about them. 
 has a loop for each time that its elements wait for a reduction (`ir.loops`). What there is for each
 row, column or matrix, a margin, is computed between the loops.
 
-`elements` writes the loops, `margins` what is between them, `known` has what they know of each
-other, `text` is what templates are given. Does not own how loops are called: that is in the headers
-among the templates.
+`common.loops` writes them; `text` says how in C++. Does not own what calls them: that is in the
+headers among the templates.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...ir.program import Program
+from ..common.loops import Loops
 from ..common.target import Target
-from .elements import loops
-from .text import WORDS, CppPrinter, Loops
+from .text import WORDS, CppPrinter, loops
 
 __all__ = ["TARGET", "WORDS", "CppPrinter", "loops"]
 

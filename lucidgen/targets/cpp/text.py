@@ -1,20 +1,23 @@
-"""What templates are given of a rule's loops in C++, and how expressions are written there.
+"""Loops in C++: their language, and how they are called.
 
-Owns these data and the printer. Does not own where they come from.
+Owns the printer, what loops do with the terms of sums, and their parameters.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import sympy
 
-from ...ir.guard import Guard
-from ...spec.domains import Domain
-from ..common.c_like import CPrinter, c_choice, c_condition
+from ...ir.program import Program
+from ..common.c_like import CPrinter
 from ..common.fitting import LINE_LENGTH
+from ..common.loops import Between, Language, Loop, Loops, Sum
+from ..common.loops import loops as written
 from ..common.names import CPP, words
+from ..common.trees import Node
 
 #: What a loop's own text uses.
 WORDS = CPP | words(
@@ -39,135 +42,33 @@ class CppPrinter(CPrinter):
         return f"real({int(number) if number.is_Integer else repr(float(number))})"
 
 
-@dataclass(frozen=True)
-class Array:
-    """An array of a loop: one of w and the states, or random numbers.
+class LoopPrinter(CppPrinter):
+    """Statements of a loop: what is a term of a sum is added to it."""
 
-    `place` is where it is among w and the states, and `stored` says whether the loop changes it.
-    """
+    def __init__(self, names: Mapping[sympy.Symbol, str], sums: Sequence[Sum]) -> None:
+        super().__init__(names)
+        self.sums = {made.name: made for made in sums}
 
-    name: str
-    live: Guard
-    place: int = 0
-    stored: bool = False
-
-    @property
-    def condition(self) -> str:
-        """When it is used; empty for always."""
-        return condition_of(self.live)
-
-    def value(self, at: str) -> str:
-        """What it has in a place."""
-        return c_choice(self.live, f"real({self.name}_array[{at}])", "real(0)")
+    def assigned(self, name: str, value: Node) -> str:
+        """What a statement does to a variable."""
+        if name not in self.sums:
+            return super().assigned(name, value)
+        made, term = self.sums[name], self.print(value)
+        if made.is_of_columns:
+            name, term = f"{made.array}[column]", f"double({term})"
+        if made.kind == "largest":
+            return f"{name} = lucidgen::maximum({name}, {term})"
+        return f"{name} += {term}"
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """Random numbers that a loop draws: the array that has them, and which they are."""
-
-    array: Array
-    kind: str
-    number: int
+LANGUAGE = Language(CppPrinter, LoopPrinter, WORDS.free)
 
 
 @dataclass(frozen=True)
-class Margin:
-    """An array with a value for each row, column or matrix of a tensor.
+class CppLoop(Loop):
+    """A loop with the parameters of its function."""
 
-    `began` is the place of the state that it begins as, `becomes` of the one that it is in the end:
-    -1 for none.
-    """
-
-    name: str
-    domain: Domain
-    began: int = -1
-    becomes: int = -1
-
-
-@dataclass(frozen=True)
-class MarginRead:
-    """A margin that a loop reads: as what variable, and from which array."""
-
-    name: str
-    domain: Domain
-    array: str
-
-    def array_from(self, first: str) -> str:
-        """The array from an index on."""
-        array = f"({self.array})" if " " in self.array else self.array
-        return f"{array} + {first}" if first else array
-
-
-@dataclass(frozen=True)
-class Sum:
-    """What a loop adds up for a reduction.
-
-    Its variable, the array for sums of rows or columns, the kind of the reduction, and for what it
-    leaves a value under which choices.
-    """
-
-    name: str
-    array: str
-    kind: str
-    leaves: Domain
-    live: Guard
-
-    @property
-    def is_of_columns(self) -> bool:
-        """Whether it is one of many, which rows are added to: it has no variable of its own."""
-        return self.leaves is Domain.COLUMN
-
-    @property
-    def nothing(self) -> str:
-        """What it begins as."""
-        return "real(-HUGE_VAL)" if self.kind == "largest" else "real(0)"
-
-    def joined(self, to: str, term: str) -> str:
-        """The assignment that takes a term into what there is."""
-        if self.kind == "largest":
-            return f"{to} = lucidgen::maximum({to}, {term})"
-        return f"{to} += {term}"
-
-    @property
-    def condition(self) -> str:
-        """When it is made; empty for always."""
-        return condition_of(self.live)
-
-
-@dataclass(frozen=True)
-class Loop:
-    """A loop, ready for a template.
-
-    Of the scalars, and of the reductions and `margins` that are known when it begins, it has those
-    that it reads, each with its place or its text. `numbers` are the states that are one number per
-    tensor, `head` is what is computed once, `lines` for each element. Of the choices, `canonical`
-    are those that are on, each switched off where it makes no difference, so that equal loops are
-    compiled once. `makes` names what it leaves behind.
-    """
-
-    name: str
     parameters: tuple[str, ...]
-    makes: tuple[str, ...]
-    arrays: tuple[Array, ...]
-    draws: tuple[Drawing, ...]
-    reads_grad: bool
-    numbers: tuple[Array, ...]
-    scalars: tuple[tuple[str, int], ...]
-    found: tuple[tuple[str, str], ...]
-    margins: tuple[MarginRead, ...]
-    head: tuple[str, ...]
-    lines: tuple[str, ...]
-    sums: tuple[Sum, ...]
-    canonical: tuple[str, ...]
-
-    def margins_of(self, name: str) -> tuple[MarginRead, ...]:
-        """The margins with a value for each "row", "column" or "matrix"."""
-        return tuple(margin for margin in self.margins if margin.domain.value == name)
-
-    def sums_of(self, name: str) -> tuple[tuple[int, Sum], ...]:
-        """The sums that leave a value for each "tensor", "row" or "column", with their places."""
-        numbered = enumerate(self.sums)
-        return tuple((i, made) for i, made in numbered if made.leaves.value == name)
 
     @property
     def pragma(self) -> str:
@@ -182,90 +83,62 @@ class Loop:
 
 
 @dataclass(frozen=True)
-class Between:
-    """What is done with margins before a loop, ready for a template; its fields are a loop's."""
+class CppBetween(Between):
+    """What is done between loops, with the parameters of its function."""
 
-    name: str
     parameters: tuple[str, ...]
-    makes: tuple[str, ...]
-    numbers: tuple[Array, ...]
-    scalars: tuple[tuple[str, int], ...]
-    found: tuple[tuple[str, str], ...]
-    arrays: tuple[tuple[str, str], ...]
-    lines: tuple[str, ...]
-    canonical: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Loops:
-    """The loops of a rule, ready for a template.
+def loops(program: Program) -> Loops:
+    """The loops of a program.
 
-    Their arguments are those of the NumPy step, in the same order: w and the states, the scalars,
-    the choices. `reductions` are the kinds of all, in the order in which loops find them; `ends`
-    says how many are known after each loop. `kinds` says what w and each state has a value for. If
-    there are states with one number per tensor, `numbers` stores them after the loops.
-
-    `margins` are those of a rule that works on rows or columns, `margin_of` says which one each
-    reduction gives, or -1, and `live` when it does; `between` has what is done before each loop and
-    after the last one, or None. `found` counts the reductions that give one number.
+    Raises
+    ------
+    Unserved
+        If the program has too many choices: the NumPy step serves.
     """
-
-    kinds: tuple[str, ...]
-    scalars: tuple[str, ...]
-    choices: tuple[str, ...]
-    loops: tuple[Loop, ...]
-    numbers: Loop | None
-    reductions: tuple[str, ...]
-    ends: tuple[int, ...]
-    margins: tuple[Margin, ...]
-    margin_of: tuple[int, ...]
-    live: tuple[str, ...]
-    between: tuple[Between | None, ...]
-    found: int
-
-    @property
-    def has_phases(self) -> bool:
-        """Whether loops wait for each other, or for margins."""
-        return bool(self.reductions or self.margins)
-
-    @property
-    def draws(self) -> bool:
-        """Whether random numbers are drawn."""
-        return any(loop.draws for loop in self.loops)
-
-    @property
-    def all(self) -> tuple[Loop, ...]:
-        """The loops, and what is done after them."""
-        return self.loops if self.numbers is None else (*self.loops, self.numbers)
-
-    @property
-    def states(self) -> int:
-        """How many states are arrays."""
-        return len(self.kinds) - 1
-
-    def stores(self, loop: Loop) -> tuple[bool, ...]:
-        """Whether a loop changes w and each state."""
-        changed = {array.place for array in (*loop.arrays, *loop.numbers) if array.stored}
-        return tuple(place in changed for place in range(len(self.kinds)))
-
-    @property
-    def read_again(self) -> tuple[bool, ...]:
-        """Whether a loop reads what an earlier one has stored, of w and each state."""
-        used = [{array.place for array in loop.arrays} for loop in self.loops]
-        again = {
-            place
-            for number, loop in enumerate(self.loops)
-            for place, stores in enumerate(self.stores(loop))
-            if stores and any(place in later for later in used[number + 1 :])
-        }
-        return tuple(place in again for place in range(len(self.kinds)))
+    found = written(program, LANGUAGE)
+    return replace(
+        found,
+        loops=tuple(_loop(found, loop) for loop in found.loops),
+        numbers=found.numbers and _loop(found, found.numbers),
+        between=tuple(of and _between(of) for of in found.between),
+    )
 
 
-def condition_of(guard: Guard) -> str:
-    """A guard as a condition; empty for always."""
-    return "" if guard.is_always else c_condition(guard)
+def _loop(of: Loops, loop: Loop) -> CppLoop:
+    shared = [
+        _parameter("void* const*", "arrays", (*loop.arrays, *loop.numbers, *loop.draws)),
+        _parameter("const T*", "grad_array", loop.reads_grad),
+        _parameter("const double*", "scalars", loop.scalars),
+    ]
+    if of.margins:
+        parameters = (
+            _parameter("const Piece&", "piece", loop.lines),
+            *shared,
+            _parameter("const Computed<T>*", "found", loop.found),
+            _parameter("Computed<T>* const*", "margins", loop.margins),
+            _parameter("double* const*", "sums", loop.sums),
+        )
+        return CppLoop(**vars(loop), parameters=parameters)
+    own = [_parameter("Index", "size", loop.lines), _parameter("Index", "at", loop.arrays)]
+    if of.reductions:
+        shared.append(_parameter("const Computed<T>*", "found", loop.found))
+        shared.append(_parameter("double*", "sums", loop.sums))
+    return CppLoop(**vars(loop), parameters=(*own, *shared))
 
 
-def parameter(kind: str, name: str, used: object) -> str:
+def _between(of: Between) -> CppBetween:
+    parameters = (
+        _parameter("const Shape&", "shape", of.lines),
+        _parameter("void* const*", "arrays", of.numbers),
+        _parameter("const double*", "scalars", of.scalars),
+        _parameter("Computed<T>*", "found", of.found or of.finds),
+        _parameter("Computed<T>* const*", "margins", of.arrays),
+    )
+    return CppBetween(**vars(of), parameters=parameters)
+
+
+def _parameter(kind: str, name: str, used: object) -> str:
     """A parameter, whose name is left out where nothing uses it."""
     return f"{kind} {name}" if used else kind

@@ -1,4 +1,4 @@
-"""What the loops of a rule in C++ know of each other: scalars, what was found, and margins.
+"""What the loops of a rule know of each other: scalars, what was found, and margins.
 
 Owns by which names and from which arrays functions read what others have made, and how some lets
 become a program of their own that is given all that. Does not own what the functions do.
@@ -11,23 +11,24 @@ from dataclasses import replace
 
 import sympy
 
-from ...ir import loops as ir_loops
-from ...ir.guard import Guard
-from ...ir.program import Input, Let, Names, Output, Program, name_of, series_of, symbol
-from ...operations import HEADS
-from ...passes.name import name as named
-from ...spec.domains import OF_MATRICES, Domain
-from ..common.c_like import c_choice
-from ..common.canonical import MAX_CHOICES
-from ..common.names import renamed
-from ..common.step_function import step_parameters
-from ..common.target import Unserved
+from ....ir import loops as ir_loops
+from ....ir.guard import Guard
+from ....ir.program import Input, Let, Names, Output, Program, name_of, series_of, symbol
+from ....operations import HEADS
+from ....passes.name import name as named
+from ....spec.domains import OF_MATRICES, Domain
+from ..c_like import c_choice
+from ..canonical import MAX_CHOICES
+from ..names import renamed
+from ..step_function import step_parameters
+from ..target import Unserved
+from .data import Margin, MarginRead
+from .language import Language
 from .passes import passes
-from .text import WORDS, Margin, MarginRead
 
 
 class Known:
-    """A program cut into loops, whose names C++ can have, and what passes between them.
+    """A program cut into loops, whose names a language can have, and what passes between them.
 
     Raises
     ------
@@ -35,10 +36,12 @@ class Known:
         If the program has too many choices: the NumPy step serves.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, language: Language) -> None:
         arrays = {series_of(i.symbol) for i in program.inputs if i.domain is not Domain.HOST}
         given = [name for name in step_parameters(program) if name not in arrays]
-        self.program, names = renamed(named(ir_loops.reductions_apart(program)), WORDS.free)
+        apart = named(ir_loops.reductions_apart(program))
+        self.language = language
+        self.program, names = renamed(apart, language.free)
         self.choices = tuple(names[name] for name in given if name in program.choices)
         if len(self.choices) > MAX_CHOICES:
             raise Unserved(

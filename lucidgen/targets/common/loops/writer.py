@@ -1,61 +1,44 @@
-"""The loops over elements of a rule in C++, and all that stands beside them.
+"""The loops over elements of a rule, and all that stands beside them.
 
-Owns what a loop takes, computes and leaves: sums are taken where their terms are made.
+Owns what a loop takes, computes and leaves: terms of sums are made where a loop ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import sympy
 
-from ...ir import loops as ir_loops
-from ...ir.program import Let, Names, Program, symbol
-from ...operations import Group, Square
-from ...spec.domains import OF_MATRICES, Domain
-from ..common.c_like import c_block
-from ..common.canonical import canonical
-from ..common.statements import code
-from ..common.trees import Node
+from ....ir import loops as ir_loops
+from ....ir.program import Let, Names, Program, symbol
+from ....operations import Group, Square
+from ....spec.domains import OF_MATRICES, Domain
+from ..c_like import c_block
+from ..canonical import canonical
+from ..statements import code
+from .data import Array, Drawing, Loop, Loops, Sum, condition_of
 from .known import Known, kind_of, read_by
+from .language import Language
 from .margins import between
-from .text import Array, CppPrinter, Drawing, Loop, Loops, Sum, condition_of, parameter
 
 
-class _LoopPrinter(CppPrinter):
-    """Statements of a loop: a sum is added to."""
-
-    def __init__(self, names: Mapping[sympy.Symbol, str], sums: Mapping[str, Sum]) -> None:
-        super().__init__(names)
-        self.sums = sums
-
-    def assigned(self, name: str, value: Node) -> str:
-        """What a statement does to a variable."""
-        if name not in self.sums:
-            return super().assigned(name, value)
-        made, term = self.sums[name], self.print(value)
-        if made.is_of_columns:
-            name, term = f"{made.array}[column]", f"double({term})"
-        return made.joined(name, term)
-
-
-def loops(program: Program) -> Loops:
-    """The loops of a program.
+def loops(program: Program, language: Language) -> Loops:
+    """The loops of a program in a language.
 
     Raises
     ------
     Unserved
         If the program has too many choices: the NumPy step serves.
     """
-    return _Writer(Known(program)).written()
+    return _Writer(Known(program, language)).written()
 
 
 class _Writer:
     """Writes the loops of one program."""
 
     def __init__(self, known: Known) -> None:
-        self.known = known
+        self.known, self.language = known, known.language
 
     def written(self) -> Loops:
         *over_elements, last = self.known.loops
@@ -108,10 +91,10 @@ class _Writer:
         declared = {name for name, _ in (*scalars, *found)}
         declared |= {array.name for array in (*arrays, *numbers)} | {m.name for m in margins}
         declared |= {draw.array.name for draw in draws}
-        head = [*c_block(above.statements, CppPrinter(names), declared, "")]
+        head = [*c_block(above.statements, self.language.printer(names), declared, "")]
         declared |= {"grad", *(made.name for made in sums), *(name for name, _ in inside.aliases)}
         lines = [f"real {name} = {source};" for name, source in inside.aliases]
-        printer = _LoopPrinter(names, {made.name: made for made in sums})
+        printer = self.language.terms(names, sums)
         lines += c_block(inside.statements, printer, declared, "")
         stored = [o for o in of.stores if o.domain not in OF_MATRICES]
         for store in stored:
@@ -123,9 +106,6 @@ class _Writer:
         made = [*(let.target.name for let in of.reductions), *(names[o.before] for o in stored)]
         return Loop(
             name=name,
-            parameters=self.parameters(
-                lines, arrays, (*numbers, *draws), reads_grad, scalars, found, margins, sums
-            ),
             makes=tuple(made),
             arrays=arrays,
             draws=draws,
@@ -139,37 +119,6 @@ class _Writer:
             sums=sums,
             canonical=canonical(part, self.known.choices),
         )
-
-    def parameters(
-        self,
-        lines: object,
-        arrays: Sequence[Array],
-        others: Sequence[object],
-        reads_grad: bool,
-        scalars: object,
-        found: object,
-        margins: object,
-        sums: object,
-    ) -> tuple[str, ...]:
-        """The parameters of a loop; what it does not use has no name."""
-        shared = [
-            parameter("void* const*", "arrays", (*arrays, *others)),
-            parameter("const T*", "grad_array", reads_grad),
-            parameter("const double*", "scalars", scalars),
-        ]
-        if self.known.margins:
-            return (
-                parameter("const Piece&", "piece", lines),
-                *shared,
-                parameter("const Computed<T>*", "found", found),
-                parameter("Computed<T>* const*", "margins", margins),
-                parameter("double* const*", "sums", sums),
-            )
-        own = [parameter("Index", "size", lines), parameter("Index", "at", arrays)]
-        if self.known.reductions:
-            shared.append(parameter("const Computed<T>*", "found", found))
-            shared.append(parameter("double*", "sums", sums))
-        return (*own, *shared)
 
     def part(self, of: ir_loops.Loop) -> tuple[Program, tuple[Sum, ...]]:
         """A loop as a program of its own, that makes the terms of its sums; and these."""

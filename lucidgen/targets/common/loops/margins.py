@@ -1,4 +1,4 @@
-"""What is done with margins between the loops of a rule in C++, and with what is found in them.
+"""What is done with margins between the loops of a rule, and with what is found in them.
 
 Owns one function for each place between two loops: passes over rows, columns and matrices, and
 reductions of these.
@@ -13,15 +13,15 @@ from operator import or_
 
 import sympy
 
-from ...ir.guard import Guard
-from ...ir.program import Let, Program, name_of, series_of, symbol
-from ...spec.domains import OF_MATRICES, Domain
-from ..common.c_like import c_block, c_condition
-from ..common.canonical import canonical
-from ..common.statements import code
+from ....ir.guard import Guard
+from ....ir.program import Let, Program, name_of, series_of, symbol
+from ....spec.domains import OF_MATRICES, Domain
+from ..c_like import c_block, c_condition
+from ..canonical import canonical
+from ..statements import code
+from .data import Array, Between
 from .known import Known, kind_of, read_by
 from .passes import passes
-from .text import Array, Between, CppPrinter, parameter
 
 
 def between(known: Known, lets: Sequence[Let], name: str) -> Between | None:
@@ -54,17 +54,11 @@ def between(known: Known, lets: Sequence[Let], name: str) -> Between | None:
     makes = (let for let in lets if let.domain is not Domain.TENSOR or let in known.found)
     return Between(
         name=name,
-        parameters=(
-            parameter("const Shape&", "shape", lines),
-            parameter("void* const*", "arrays", numbers),
-            parameter("const double*", "scalars", scalars),
-            parameter("Computed<T>*", "found", found or writer.finds),
-            parameter("Computed<T>* const*", "margins", writer.arrays),
-        ),
         makes=tuple(dict.fromkeys(let.target.name for let in makes)),
         numbers=numbers,
         scalars=scalars,
         found=found,
+        finds=writer.finds,
         arrays=tuple(writer.arrays.items()),
         lines=lines,
         canonical=canonical(part, known.choices),
@@ -75,7 +69,7 @@ class _Writer:
     """Writes the body of one such function."""
 
     def __init__(self, known: Known, part: Program) -> None:
-        self.known, self.part = known, part
+        self.known, self.part, self.language = known, part, known.language
         #: The arrays of margins that are used, each with its text.
         self.arrays: dict[str, str] = {}
         self.finds = False
@@ -94,7 +88,9 @@ class _Writer:
             lines.extend(self.found_before(lets, here))
             if domain is Domain.TENSOR:
                 block = code(self.part, tuple(lets))
-                lines.extend(c_block(block.statements, CppPrinter(block.names), here, ""))
+                lines.extend(
+                    c_block(block.statements, self.language.printer(block.names), here, "")
+                )
             elif domain is None:
                 lines.extend(self.reduction(lets[0]))
             else:
@@ -121,7 +117,7 @@ class _Writer:
         """One pass over all rows, columns or matrices, where a guard holds."""
         lets = tuple(replace(let, guard=let.guard.within(guard)) for let in lets)
         block, declared = code(self.part, lets), set(above)
-        yield f"for (Index i = 0; i < shape.count(Of::{domain.value}); ++i) {{"
+        yield self.language.walk.format(count=f"shape.count(Of::{domain.value})")
         read = sorted(read_by(lets) - {let.target for let in lets}, key=name_of)
         for s in read:
             of = self.part.domains[s]
@@ -130,13 +126,14 @@ class _Writer:
                 at = "i" if of is domain else f"i / shape.{lines}"
                 yield f"    real {block.names[s]} = {self.array(s)}[{at}];"
                 declared.add(block.names[s])
-        yield from c_block(block.statements, CppPrinter(block.names), declared, "    ")
+        yield from c_block(block.statements, self.language.printer(block.names), declared, "    ")
         for target in dict.fromkeys(let.target for let in lets if let.target in self.known.kept):
             made = reduce(or_, (let.guard for let in lets if let.target == target))
             stored = [f"{self.array(target)}[i] = {block.names[target]};"]
             for line in stored if made.is_always else _under(made, stored):
                 yield f"    {line}"
         yield "}"
+        yield from self.language.walked
 
     def reduction(self, let: Let) -> Iterator[str]:
         """A reduction of a margin, to one number or to one for each matrix."""

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import sympy
 
-from ...ir.loops import is_of_margins
-from ...ir.program import Let
-from ...spec.domains import Domain
+from ....ir.loops import is_of_margins
+from ....ir.program import Let
+from ....spec.domains import Domain
 
 
 def passes(

@@ -1,0 +1,40 @@
+"""What a language of the C family says of loops.
+
+Owns what the writers ask of it. Does not own the language: that is its target's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy
+
+from ..c_like import CPrinter
+from .data import Sum
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language of loops.
+
+    Parameters
+    ----------
+    printer : type
+        Prints what is computed, in the type `real`.
+    terms : callable
+        Takes names of symbols and the sums of a loop to a printer of its statements, among which
+        those that assign the term of a sum do with it what is done there.
+    free : callable
+        Takes a name and those taken to one that is free (`names.Words.free`).
+    walk : str
+        The head of a walk over `{count}` rows, columns or matrices, `i` by `i`.
+    walked : tuple of str
+        What comes behind such a walk, before what it has made is read.
+    """
+
+    printer: type[CPrinter]
+    terms: Callable[[Mapping[sympy.Symbol, str], Sequence[Sum]], CPrinter]
+    free: Callable[[str, Iterable[str]], str]
+    walk: str = "for (Index i = 0; i < {count}; ++i) {{"
+    walked: tuple[str, ...] = ()
