@@ -27,7 +27,7 @@ FORBIDDEN = [
     ("passes", "lucidgen.passes.share", "lucidgen.targets.common.trees"),
     ("targets", "lucidgen.targets.common.printer", "lucidgen.specs.adam"),
     ("targets", "lucidgen.targets.latex", "lucidgen.package.writing"),
-    ("siblings", "lucidgen.targets.cuda", "lucidgen.targets.metal"),
+    ("siblings", "lucidgen.targets.cuda.phases", "lucidgen.targets.metal"),
     ("siblings", "lucidgen.targets.common.names", "lucidgen.targets.cpp"),
     ("runtime", "lucidgen.runtime.rules.ieee", "sympy.core"),
     ("runtime", "lucidgen.runtime.arrays", "lucidgen.spec"),

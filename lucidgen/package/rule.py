@@ -127,7 +127,8 @@ class CompiledRule:
     @property
     def run(self) -> list[Target]:
         """The targets that the runtime may run besides NumPy, which serves every rule."""
-        return [t for t in self.targets if t.backend and t.name != "numpy" and self[t.name]]
+        others = [t for t in self.targets if t.backend and t.name != "numpy" and self[t.name]]
+        return [target for target in others if target.runs(self[target.name])]
 
     # Data of the rule
 

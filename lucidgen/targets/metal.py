@@ -148,7 +148,7 @@ def _wrapped(condition: str) -> str:
 
 
 def _of_module(kernels: Sequence[Kernel]) -> Mapping[str, Any]:
-    return {"helpers": gpu.helpers(kernels)}
+    return {"helpers": gpu.helpers(kernel.helpers for kernel in kernels)}
 
 
 TARGET = Target(

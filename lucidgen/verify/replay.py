@@ -83,13 +83,23 @@ def replay(run: Run, machines: Iterable[str] = ("numpy", "mlx")) -> list[Finding
     return found
 
 
+def step_all(run: Run, machine: str) -> None:
+    """Step the class on a machine, and compare nothing."""
+    driver = _Driver(machine, run)
+    for number, grad in enumerate(run.grads, start=run.t + 1):
+        driver.step(grad, run.setting.loss(number))
+
+
 def _with_equation_axes(array: Any, setting: Setting) -> Any:
     """An array of the parameter's shape as the equations see it; anything else as it is."""
     return array.reshape(setting.axes) if np.shape(array) == setting.shape != () else array
 
 
 class _Driver:
-    """A class with one parameter on one machine: "numpy", "cpp" (compiled loops) or "mlx"."""
+    """A class with one parameter on one machine: "numpy", "cpp" (compiled loops), "mlx", or "cuda".
+
+    The last are complete kernels in the place of the loops (`gpu.cuda_phases`), once installed.
+    """
 
     def __init__(self, machine: str, run: Run) -> None:
         self.mx: ModuleType | None = None
@@ -102,7 +112,7 @@ class _Driver:
             run.setting, run.setting.spec.base if run.setting.spec.is_dialect else None
         )
         reading = run.setting.spec.reading
-        kernel = machine if machine in ("numpy", "cpp") else "auto"
+        kernel = {"numpy": "numpy", "cpp": "cpp", "cuda": "cpp"}.get(machine, "auto")
         self.optimizer: Any = run.cls([self.parameter], dialect=reading, kernel=kernel, **chosen)
         setting = replace(run.setting, shape=run.w.shape)
         self.keys = {s.name: s.saved_as for s in setting.states()}

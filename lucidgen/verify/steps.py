@@ -7,8 +7,9 @@ Owns the numbers that they are tried on and what is said of the outcome. How a c
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from ..ir.lower import lower
 from ..package.catalog import Entry
 from ..passes import optimize
 from .emitted import build, settings
-from .replay import Run, replay
+from .replay import Run, replay, step_all
 from .report import Report
 from .setting import Setting
+
+#: Takes what does some steps, and says whether there is anything to check.
+Prepare = Callable[[Callable[[], None]], bool]
 
 STEPS = 4
 
 #: MLX takes NumPy's float64 for float32 unless it is told otherwise, and so do parameters there.
-TYPES = {"numpy": (np.float64, np.float32), "cpp": (np.float64, np.float32), "mlx": (np.float32,)}
+TYPES = {**dict.fromkeys(("numpy", "cpp", "cuda"), (np.float64, np.float32)), "mlx": (np.float32,)}
 
 #: Signed zeros, subnormals, and squares that overflow or vanish, for the last parameter's elements.
 HOSTILE = {
@@ -40,7 +44,7 @@ TAME = (0.3, -0.7, 1.5, -2.0, 0.1, -0.05)
 
 def numpy(entry: Entry) -> Iterator[Report]:
     """Check the NumPy step of a reading, or of all readings of a class."""
-    return _reports(entry, "numpy")
+    return reports(entry, "numpy")
 
 
 def mlx(entry: Entry) -> Iterator[Report]:
@@ -53,7 +57,7 @@ def mlx(entry: Entry) -> Iterator[Report]:
         ) from None
     mx.disable_compile()
     try:
-        yield from _reports(entry, "mlx")
+        yield from reports(entry, "mlx")
     finally:
         mx.enable_compile()
 
@@ -63,7 +67,7 @@ def cpp(entry: Entry) -> Iterator[Report]:
     from ..runtime.backends.loops import compiler
 
     try:
-        yield from _reports(entry, "cpp")
+        yield from reports(entry, "cpp")
     except compiler.Unavailable as error:
         raise Failure(f"C++ loops cannot be checked: {error}") from None
 
@@ -74,28 +78,42 @@ def _built(entry: Entry) -> Iterator[Any]:
         yield getattr(build([entry.main], Path(folder)), entry.main.name)
 
 
-def _reports(entry: Entry, machine: str) -> Iterator[Report]:
+def reports(entry: Entry, machine: str, prepare: Prepare | None = None) -> Iterator[Report]:
+    """The checks of a reading, or of all readings of a class, on a machine that is there.
+
+    `prepare` is given what does the steps of a reading, before they count, and says whether there
+    are any to check.
+    """
     readings = entry.main.readings.values() if entry.spec is entry.main else [entry.spec]
     with _built(entry) as cls:
         for spec in readings:
             rule = cls.rules[spec.reading]
-            if machine != "numpy" and machine not in rule.targets:
+            if not (machine == "numpy" or machine in rule.targets or prepare):
                 continue
-            yield _report(entry, cls, list(settings(spec, entry.main)), machine, rule)
+            every = list(settings(spec, entry.main))
+            program = optimize(lower(spec))
+            runs = [
+                Run(cls, setting, program, *_numbers(seed, kind, rule, setting), states={})
+                for seed, setting in enumerate(every)
+                for kind in TYPES[machine]
+            ]
+            if prepare is None or prepare(partial(_step_all, runs, machine)):
+                yield _report(f"{entry.main.name} ({spec.reading})", every, runs, machine)
 
 
-def _report(entry: Entry, cls: Any, every: list[Setting], machine: str, rule: Any) -> Report:
-    title = f"{entry.main.name} ({every[0].spec.reading})"
-    program = optimize(lower(every[0].spec))
+def _step_all(runs: Sequence[Run], machine: str) -> None:
+    for run in runs:
+        step_all(run, machine)
+
+
+def _report(title: str, every: list[Setting], runs: Sequence[Run], machine: str) -> Report:
     compared, worst, wrong = 0, 0.0, []
-    for seed, setting in enumerate(every):
-        for kind in TYPES[machine]:
-            run = Run(cls, setting, program, *_numbers(seed, kind, rule, setting), states={})
-            for finding in replay(run, [machine]):
-                compared += len(finding.comparison.ratios)
-                worst = max(worst, finding.comparison.worst)
-                if finding.comparison.worst > 1:
-                    wrong.append(f"{setting}: {kind.__name__}: {finding}")
+    for run in runs:
+        for finding in replay(run, [machine]):
+            compared += len(finding.comparison.ratios)
+            worst = max(worst, finding.comparison.worst)
+            if finding.comparison.worst > 1:
+                wrong.append(f"{run.setting}: {run.w.dtype.name}: {finding}")
     types = " and ".join(kind.__name__ for kind in TYPES[machine])
     shown = (
         f"  run: {STEPS} steps in {types}, on numbers of all sizes",

@@ -19,8 +19,8 @@ from readings import covering, different, rule_of
 import lucidgen.optim
 from lucidgen import Parameter
 from lucidgen.package.catalog import Entry
-from lucidgen.runtime.backends.gpu.kernel import kernel_of
 from lucidgen.runtime.backends.loops import compiler
+from lucidgen.runtime.rules.rule import Rule
 from lucidgen.verify.gpu import cuda_host
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def compiled(source: Path, output: Path, *options: str) -> subprocess.CompletedP
 def joined(sources: Sequence[Path]) -> str:
     """Some files and their headers as one text, in which each helper function is there once."""
     seen: set[str] = set()
-    found = ['#include "multi_tensor.cuh"', "#undef LUCIDGEN_STEPS", "#define LUCIDGEN_STEPS(rule)"]
+    found = ['#include "phases.cuh"', "#undef LUCIDGEN_STEPS", "#define LUCIDGEN_STEPS(rule)"]
     for source in sources:
         header = source.with_name(f"{source.stem}_step.cuh")
         text = header.read_text() + source.read_text()
@@ -62,12 +62,23 @@ def joined(sources: Sequence[Path]) -> str:
 
 def launches(readings: Sequence[Entry]) -> list[str]:
     """One kernel of each rule, with every choice on, each of another type than the one before."""
-    kernels = [kernel for r in readings if (kernel := kernel_of(rule_of(r), "cuda")) is not None]
+    rules = [rule for r in readings for rule in (rule_of(r), *shares_of(rule_of(r)))]
+    texts = {r.file.name: (FOLDER / f"{r.file.name}.cu").read_text() for r in readings}
+    found = {
+        name: int(choices)
+        for text in texts.values()
+        for name, choices in re.findall(r"struct (\w+)_rule \{.*?choices = (\d+);", text, re.S)
+    }
     return [
-        f"lucidgen::{kernel.name}_rule::launch<lucidgen::{cuda_host.TYPES[number % 4]}"
-        f"{', true' * len(kernel.conditions + kernel.choices)}>"
-        for number, kernel in enumerate(k for k in kernels if k.tensors is None)
+        f"lucidgen::{rule.name}_rule::launch<lucidgen::{cuda_host.TYPES[number % 4]}"
+        f"{', true' * found[rule.name]}>"
+        for number, rule in enumerate(rule for rule in rules if rule.name in found)
     ]
+
+
+def shares_of(rule: Rule) -> list[Rule]:
+    """The rules of what parameters give to sums over their group."""
+    return [found.shares for found in rule.rounds if found.shares is not None]
 
 
 @pytest.mark.parametrize(

@@ -169,9 +169,9 @@ def tensors(program: Program) -> Tensors | None:
     return _tensors(split, [s.name for s in sorted(scalars, key=_first_read(elements))])
 
 
-def helpers(kernels: Sequence[Kernel]) -> list[str]:
+def helpers(called: Iterable[Iterable[str]]) -> list[str]:
     """The functions of ours that some kernels call."""
-    return list(dict.fromkeys(text for kernel in kernels for text in kernel.helpers))
+    return list(dict.fromkeys(text for own in called for text in own))
 
 
 def call(name: str, *kinds: Sequence[str]) -> list[str]:

@@ -60,6 +60,8 @@ class Target:
         What begins a comment there.
     backend : str or None
         The backend of the runtime that runs it; None for text that is used elsewhere.
+    runs : callable
+        Whether that backend can run what `compile` has made of a rule; by default it can.
     product : str
         What it makes of a rule, in the plural: "kernels".
     verifier : str
@@ -83,6 +85,7 @@ class Target:
     language: str = "cpp"
     comment: str = "//"
     backend: str | None = None
+    runs: Callable[[Any], bool] = field(default=bool)
     product: str = "kernels"
     verifier: str = ""
     unshown: str = ""

@@ -62,6 +62,7 @@ class Checked:
     calls: int = 0
     compared: int = 0
     worst: float = 0.0
+    is_complete: bool = False  # a file of complete kernels was compared, too
 
     @property
     def passed(self) -> bool:
@@ -148,6 +149,7 @@ class _Plan:
         self.report = Checked(subject.title, choices=len(set(map(chosen, self.settings))))
         self.sized: set[str] = set()  # texts that were run at every size
         self.extra = [subject.standalone] if language is METAL else []
+        self.report.is_complete = language is METAL
         self.complete: cuda_host.Program | None = None
         self.cases: dict[cuda_host.Case, None] = {}  # the complete kernels that steps ask for
 
@@ -161,6 +163,7 @@ class _Plan:
         if self.machine.language is CUDA:
             try:
                 self.complete = cuda_check.program(self.subject, list(self.cases))
+                self.report.is_complete = self.complete is not None
             except ValueError as said:
                 self.report.add("the host's compiler", str(said))
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import Failure
 from ...package.catalog import Entry
+from .. import steps
 from ..report import Report
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ def cuda(entry: Entry) -> Iterator[Report]:
     """Check the CUDA kernels of a reading, or of all readings of a class."""
     for found in _checked(entry, "cuda", "CUDA"):
         yield _report(found, (), ".cu")
+    from .cuda_phases import Kernels
+
+    kernels = Kernels()
+    with kernels.installed():
+        for report in steps.reports(entry, "cuda", kernels.collect):
+            yield replace(report, title=f"{report.title}, in the phases of the .cu file")
 
 
 def _checked(entry: Entry, target: str, title: str) -> list[Checked]:
@@ -56,11 +64,12 @@ def _checked(entry: Entry, target: str, title: str) -> list[Checked]:
 
 def _report(found: Checked, read: tuple[str, ...], complete: str) -> Report:
     title = f"{found.title}: {found.choices} combinations of static choices, {found.texts} texts"
+    equal = ["float16 and bfloat16 with float32", "all sizes", "many tensors in one call"]
+    equal += [f"the complete {complete} file"] if found.is_complete else []
     shown = (
         *read,
         f"  run: {found.calls} grids of 1 to 1000 elements, none left its buffers",
-        "  equal: float16 and bfloat16 with float32, all sizes, many tensors in one call, and the "
-        f"complete {complete} file",
+        f"  equal: {', '.join(equal[:-1])}, and {equal[-1]}",
         f"  equations: {found.compared} numbers within {found.worst:.3f} of their error bounds",
     )
     return Report(title, shown if found.compared else (), tuple(map(str, found.findings)))

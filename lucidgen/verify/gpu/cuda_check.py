@@ -30,8 +30,8 @@ def case_of(rule: Rule, kind: Any, step: Step) -> Case:
 
 
 def program(subject: Subject, cases: Sequence[Case]) -> Program | None:
-    """The complete kernels of a rule, compiled; None if it has none."""
-    if f"struct {subject.rule.name}_rule " not in subject.standalone:
+    """The complete kernels of a rule, compiled; None if it has none, or none for one element."""
+    if f"launched<T, {subject.rule.name}_rule" not in subject.standalone:
         return None
     return Program(subject.source, cases)
 
@@ -50,12 +50,10 @@ def differences(
         for size, _, _ in TENSORS
     ]
     shifts = [[(by + (k == odd)) * kind.size for k in range(len(given))] for _, by, odd in TENSORS]
-    sizes, scalars = (
-        [size for size, _, _ in TENSORS],
-        [step.bucket.values[n] for n in kernel.scalars],
-    )
+    shapes = [(1, 1, size) for size, _, _ in TENSORS]
+    scalars = [step.bucket.values[n] for n in kernel.scalars]
     streams = [int(word) for _ in TENSORS for own in step.stream for word in own]
-    found = complete.run(case_of(rule, kind, step), sizes, tensors, scalars, shifts, streams)
+    found = complete.run(case_of(rule, kind, step), shapes, tensors, scalars, shifts, streams)
     for (size, _, _), arrays in zip(TENSORS, found, strict=True):
         for place, expected in new.items():
             if arrays[place] != data_of(expected[:size]):

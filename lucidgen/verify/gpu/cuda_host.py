@@ -50,6 +50,7 @@ int main() {
     const long long count = head[1], each = head[2];
     const auto scalars = read<double>(head[3]);
     const auto sizes = read<lucidgen::Index>(count);
+    const auto shapes = read<lucidgen::Index>(3 * count);
     const auto streams = read<unsigned>(head[4]);
     const auto shifts = read<long long>(count * each), bytes = read<long long>(count * each);
     std::vector<char*> memory;
@@ -69,7 +70,7 @@ int main() {
         }
     }
     const lucidgen::Table table{count, sizes.data(), arrays.data(), grads.data(),
-                                streams.data()};
+                                streams.data(), shapes.data()};
     const cudaError_t error = launches[head[0]](table, scalars.data(), nullptr);
     if (error != cudaSuccess) {
         return 3;
@@ -87,6 +88,9 @@ int main() {
 #: A tensor: the memory of w, of its gradient and of each state; None for a state not needed.
 Tensor = Sequence[bytes | None]
 
+
+#: A tensor as matrices, rows and columns.
+Shape = tuple[int, int, int]
 
 #: A kernel: the rule, the type, the choices.
 Case = tuple[str, str, tuple[bool, ...]]
@@ -143,7 +147,7 @@ class Program:
     def run(
         self,
         case: Case,
-        sizes: Sequence[int],
+        shapes: Sequence[Shape],
         tensors: Sequence[Tensor],
         scalars: Sequence[float],
         shifts: Sequence[Sequence[int]] | None = None,
@@ -151,8 +155,9 @@ class Program:
     ) -> list[list[bytes]]:
         """What the arrays hold after one call, gradients included; empty where they were None.
 
-        `shifts` are the distances in bytes of each array of each tensor from a multiple of 16,
-        `streams` the words of all tensors' streams, where the rule draws random numbers.
+        `shapes` are the matrices, rows and columns of each tensor, `shifts` the distances in bytes
+        of each array of each tensor from a multiple of 16, `streams` the words of all tensors'
+        streams, where the rule draws random numbers.
 
         Raises
         ------
@@ -166,7 +171,8 @@ class Program:
         data = struct.pack("<4q", self.index[case], len(tensors), each, len(scalars))
         data += struct.pack("<q", len(streams))
         data += struct.pack(f"<{len(scalars)}d", *scalars)
-        data += struct.pack(f"<{len(sizes)}q", *sizes)
+        data += struct.pack(f"<{len(shapes)}q", *(m * r * c for m, r, c in shapes))
+        data += struct.pack(f"<{3 * len(shapes)}q", *(extent for of in shapes for extent in of))
         data += struct.pack(f"<{len(streams)}I", *streams)
         data += struct.pack(f"<{len(away)}q", *away) + struct.pack(f"<{len(lengths)}q", *lengths)
         data += b"".join(array for array in arrays if array)

@@ -27,7 +27,7 @@ from ...runtime.groups.bucket import Bucket, Members, Part, first_updates, old_s
 from ...runtime.groups.settings import Settings
 from ...runtime.groups.states import Slot
 from ...runtime.rules import mlx_philox, philox
-from ...runtime.rules.rule import Rule, names_of
+from ...runtime.rules.rule import GROUP_STEP, Rule, names_of
 from ...runtime.step.rounds import Rounds
 from ...spec.optimizer import OptimizerSpec
 from ..emitted import arguments, build, settings
@@ -173,7 +173,8 @@ class Walk:
         keys = {name: key for key, name in self.subject.series.items()}
         slot = Slot(Parameter(w), {keys[name]: value for name, value in entry.items()})
         part = Part(np.ndarray, bucket, Members([slot]), [of_grad])
-        own = self.settled, self.group, [part]
+        counted = {GROUP_STEP: bucket.t - 1} if self.group else {}  # steps may be left out
+        own = self.settled, {**self.group, **counted}, [part]
         return Rounds().run(*own, lambda parts: NumPy().prepare(parts, {})[0], given)
 
     def _state(self, state: Any) -> Array:

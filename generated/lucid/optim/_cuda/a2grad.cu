@@ -14,19 +14,333 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "a2grad_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// A2GradUni has no complete kernel: it reduces over tensors.
+/// A2GradUni, loop 1 of 2: total_square_grad_minus_g_mean, g_mean.
+template <bool scale_grad>
+struct a2graduni_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = true;
 
-// A2GradInc has no complete kernel: it reduces over tensors.
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real g_mean_scale = of.scalars[2];
+        real g_mean = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        g_mean = g_mean + g_mean_scale * (grad - g_mean);  // (1)
+        real grad_minus_g_mean = grad - g_mean;  // (2)(3)
+        of.terms[0] = grad_minus_g_mean * grad_minus_g_mean;
+        of.arrays[1] = g_mean;
+    }
+};
 
-// A2GradExp has no complete kernel: it reduces over tensors.
+/// A2GradUni, loop 2 of 2: w, x.
+template <bool scale_grad>
+struct a2graduni_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 2, 3), stores = bits(0, 3), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta = of.scalars[3];
+        const real gamma = of.scalars[4];
+        const real alpha = of.scalars[5];
+        const real alpha_next = of.scalars[6];
+        const real one_minus_alpha_next = of.scalars[7];
+        const real total_square_grad_minus_g_mean = of.found[0];
+        real v = of.arrays[2];
+        v = v + total_square_grad_minus_g_mean;  // (2)(3)
+        real own_step = real(1) / (beta * sqrt(v) + gamma);  // (4)(6)
+        real grad_scale = alpha * own_step;  // (11)
+        real w = of.arrays[0];
+        real x = of.arrays[3];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        x = x - own_step * grad;  // (10)
+        w = one_minus_alpha_next * (w - grad_scale * grad) + alpha_next * x;  // (11)
+        of.arrays[0] = w;
+        of.arrays[3] = x;
+    }
+};
+
+/// A2GradUni, after its loops: v, which is one number for each tensor.
+template <bool scale_grad>
+struct a2graduni_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2), stores = bits(2), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_grad_minus_g_mean = of.found[0];
+        real v = of.arrays[2];
+        v = v + total_square_grad_minus_g_mean;  // (2)(3)
+        of.arrays[2] = v;
+    }
+};
+
+/// What the kernels of A2GradUni take: the states g_mean, v, x; the scalars grad_bound,
+/// grad_factor, g_mean_scale, beta, gamma, alpha, alpha_next, one_minus_alpha_next; the choices
+/// scale_grad.
+struct a2graduni_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 8;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, a2graduni_rule,
+        live<scale_grad>,
+        OverElements<a2graduni_loop_1<scale_grad>>,
+        OverElements<a2graduni_loop_2<scale_grad>>,
+        OverTensors<a2graduni_numbers<false>>>;
+};
+
+/// A2GradInc, loop 1 of 2: total_square_grad_minus_g_mean, g_mean.
+template <bool scale_grad>
+struct a2gradinc_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real g_mean_scale = of.scalars[2];
+        real g_mean = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        g_mean = g_mean + g_mean_scale * (grad - g_mean);  // (1)
+        real grad_minus_g_mean = grad - g_mean;  // (2)(3)
+        of.terms[0] = grad_minus_g_mean * grad_minus_g_mean;
+        of.arrays[1] = g_mean;
+    }
+};
+
+/// A2GradInc, loop 2 of 2: w, x.
+template <bool scale_grad>
+struct a2gradinc_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 2, 3), stores = bits(0, 3), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real v_scale = of.scalars[3];
+        const real gamma = of.scalars[4];
+        const real v_scale_in_step = of.scalars[5];
+        const real alpha = of.scalars[6];
+        const real alpha_next = of.scalars[7];
+        const real one_minus_alpha_next = of.scalars[8];
+        const real total_square_grad_minus_g_mean = of.found[0];
+        real v = of.arrays[2];
+        v = total_square_grad_minus_g_mean + v_scale * v;  // (2)(3)
+        real own_step = real(1) / (v_scale_in_step * sqrt(v) + gamma);  // (4)(6)
+        real grad_scale = alpha * own_step;  // (11)
+        real w = of.arrays[0];
+        real x = of.arrays[3];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        x = x - own_step * grad;  // (10)
+        w = one_minus_alpha_next * (w - grad_scale * grad) + alpha_next * x;  // (11)
+        of.arrays[0] = w;
+        of.arrays[3] = x;
+    }
+};
+
+/// A2GradInc, after its loops: v, which is one number for each tensor.
+template <bool scale_grad>
+struct a2gradinc_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2), stores = bits(2), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real v_scale = of.scalars[3];
+        const real total_square_grad_minus_g_mean = of.found[0];
+        real v = of.arrays[2];
+        v = total_square_grad_minus_g_mean + v_scale * v;  // (2)(3)
+        of.arrays[2] = v;
+    }
+};
+
+/// What the kernels of A2GradInc take: the states g_mean, v, x; the scalars grad_bound,
+/// grad_factor, g_mean_scale, v_scale, gamma, v_scale_in_step, alpha, alpha_next,
+/// one_minus_alpha_next; the choices scale_grad.
+struct a2gradinc_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 9;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, a2gradinc_rule,
+        live<scale_grad>,
+        OverElements<a2gradinc_loop_1<scale_grad>>,
+        OverElements<a2gradinc_loop_2<scale_grad>>,
+        OverTensors<a2gradinc_numbers<false>>>;
+};
+
+/// A2GradExp, loop 1 of 2: total_square_grad_minus_g_mean, g_mean.
+template <bool scale_grad>
+struct a2gradexp_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real g_mean_scale = of.scalars[2];
+        real g_mean = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        g_mean = g_mean + g_mean_scale * (grad - g_mean);  // (1)
+        real grad_minus_g_mean = grad - g_mean;  // (2)(12)
+        of.terms[0] = grad_minus_g_mean * grad_minus_g_mean;
+        of.arrays[1] = g_mean;
+    }
+};
+
+/// A2GradExp, loop 2 of 2: w, x.
+template <bool scale_grad>
+struct a2gradexp_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 2, 3, 4), stores = bits(0, 3), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real one_minus_rho = of.scalars[3];
+        const real rho = of.scalars[4];
+        const real gamma = of.scalars[5];
+        const real v_scale = of.scalars[6];
+        const real alpha = of.scalars[7];
+        const real alpha_next = of.scalars[8];
+        const real one_minus_alpha_next = of.scalars[9];
+        const real total_square_grad_minus_g_mean = of.found[0];
+        real v = of.arrays[2];
+        real v_mean = of.arrays[4];
+        v_mean = rho * v_mean + one_minus_rho * total_square_grad_minus_g_mean;  // (2)(12)
+        v = maximum(v, v_mean);  // (3)
+        real own_step = real(1) / (v_scale * sqrt(v) + gamma);  // (4)(6)
+        real grad_scale = alpha * own_step;  // (11)
+        real w = of.arrays[0];
+        real x = of.arrays[3];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        x = x - own_step * grad;  // (10)
+        w = one_minus_alpha_next * (w - grad_scale * grad) + alpha_next * x;  // (11)
+        of.arrays[0] = w;
+        of.arrays[3] = x;
+    }
+};
+
+/// A2GradExp, after its loops: v, v_mean, which are one number for each tensor.
+template <bool scale_grad>
+struct a2gradexp_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2, 4), stores = bits(2, 4), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real one_minus_rho = of.scalars[3];
+        const real rho = of.scalars[4];
+        const real total_square_grad_minus_g_mean = of.found[0];
+        real v = of.arrays[2];
+        real v_mean = of.arrays[4];
+        v_mean = rho * v_mean + one_minus_rho * total_square_grad_minus_g_mean;  // (2)(12)
+        v = maximum(v, v_mean);  // (3)
+        of.arrays[2] = v;
+        of.arrays[4] = v_mean;
+    }
+};
+
+/// What the kernels of A2GradExp take: the states g_mean, v, x, v_mean; the scalars grad_bound,
+/// grad_factor, g_mean_scale, one_minus_rho, rho, gamma, v_scale, alpha, alpha_next,
+/// one_minus_alpha_next; the choices scale_grad.
+struct a2gradexp_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 10;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2, 4), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, a2gradexp_rule,
+        live<scale_grad>,
+        OverElements<a2gradexp_loop_1<scale_grad>>,
+        OverElements<a2gradexp_loop_2<scale_grad>>,
+        OverTensors<a2gradexp_numbers<false>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(a2graduni)
+LUCIDGEN_STEPS(a2gradinc)
+LUCIDGEN_STEPS(a2gradexp)
 #endif

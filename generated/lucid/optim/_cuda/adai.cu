@@ -15,8 +15,81 @@
 
 #include "adai_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
+
+/// The round of sums of Adai, loop 1 of 1: total_v_hat.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct adai_shares_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real g_scale = of.scalars[3];
+        const real v_scale = of.scalars[4];
+        real w = of.arrays[0];
+        real v = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !weight_decouple) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real v_hat = v_scale * v + g_scale * (g * g);  // (2)(3)
+        of.terms[0] = v_hat;  // (4)
+    }
+};
+
+/// The round of sums of Adai, after its loops: v_mean_total, which is one number for each tensor.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct adai_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2), stores = bits(2), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_v_hat = of.found[0];
+        real v_mean_total = of.arrays[2];
+        v_mean_total = total_v_hat;  // (4)
+        of.arrays[2] = v_mean_total;
+    }
+};
+
+/// What the kernels of the round of sums of Adai take: the states v, v_mean_total; the scalars
+/// grad_bound, grad_factor, weight_decay, g_scale, v_scale; the choices use_weight_decay,
+/// weight_decouple, scale_grad.
+struct adai_shares_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 5;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, adai_shares_rule,
+        live<use_weight_decay, weight_decouple, scale_grad>,
+        OverElements<adai_shares_loop<use_weight_decay && !weight_decouple, false, scale_grad>>,
+        OverTensors<adai_shares_numbers<false, false, false>>>;
+};
 
 /// What the kernels of Adai take: the states v, product, m; the scalars grad_bound, grad_factor,
 /// weight_decay, w_scale, beta2, one_minus_beta2, one_minus_eps, v_scale, lr; the choices
@@ -43,6 +116,80 @@ struct adai_rule {
     template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
     static constexpr Launch* launch =
         launched<T, adai_rule, use_weight_decay, use_weight_decay && weight_decouple, scale_grad>;
+};
+
+/// The round of sums of Adai (dialect "pytorch_optimizer"), loop 1 of 1: total_v_hat.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct adai_pytorch_optimizer_shares_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real g_scale = of.scalars[3];
+        const real v_scale = of.scalars[4];
+        real w = of.arrays[0];
+        real v = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !weight_decouple) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real v_hat = v_scale * v + g_scale * (g * g);  // (2)(3)
+        of.terms[0] = v_hat;  // (4)
+    }
+};
+
+/// The round of sums of Adai (dialect "pytorch_optimizer"), after its loops: v_mean_total, which is
+/// one number for each tensor.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct adai_pytorch_optimizer_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2), stores = bits(2), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_v_hat = of.found[0];
+        real v_mean_total = of.arrays[2];
+        v_mean_total = total_v_hat;  // (4)
+        of.arrays[2] = v_mean_total;
+    }
+};
+
+/// What the kernels of the round of sums of Adai (dialect "pytorch_optimizer") take: the states v,
+/// v_mean_total; the scalars grad_bound, grad_factor, weight_decay, g_scale, v_scale; the choices
+/// use_weight_decay, weight_decouple, scale_grad.
+struct adai_pytorch_optimizer_shares_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 5;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, adai_pytorch_optimizer_shares_rule,
+        live<use_weight_decay, weight_decouple, scale_grad>,
+        OverElements<adai_pytorch_optimizer_shares_loop<use_weight_decay && !weight_decouple, false,
+            scale_grad>>,
+        OverTensors<adai_pytorch_optimizer_shares_numbers<false, false, false>>>;
 };
 
 /// What the kernels of Adai (dialect "pytorch_optimizer") take: the states v, product, m; the
@@ -82,6 +229,8 @@ struct adai_pytorch_optimizer_rule {
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(adai_shares)
 LUCIDGEN_STEPS(adai)
+LUCIDGEN_STEPS(adai_pytorch_optimizer_shares)
 LUCIDGEN_STEPS(adai_pytorch_optimizer)
 #endif

@@ -24,7 +24,7 @@ __device__ inline real minimum(real a, real b) {
     return a < b || a != a ? a : b;
 }
 
-// The round of sums of Adai has no kernel: it writes no elements.
+// The round of sums of Adai has no kernel for MLX: it writes no elements.
 
 /// One step of Adai for one element; the numbers are those of its equations.
 template <typename real>
@@ -64,7 +64,8 @@ __device__ inline void adai_step(
     w = w - lr * m / (real(1) - product);  // (9)
 }
 
-// The round of sums of Adai (dialect "pytorch_optimizer") has no kernel: it writes no elements.
+// The round of sums of Adai (dialect "pytorch_optimizer") has no kernel for MLX: it writes no
+// elements.
 
 /// One step of Adai (dialect "pytorch_optimizer") for one element; the numbers are those of its
 /// equations.

@@ -15,6 +15,7 @@
 
 #include "adams_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
@@ -43,6 +44,89 @@ struct adams_rule {
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
         launched<T, adams_rule, use_weight_decay, scale_grad>;
+};
+
+/// The round of sums of AdamS (dialect "pytorch_optimizer"), loop 1 of 1: total_v_hat.
+template <bool use_weight_decay, bool weight_decouple, bool ams_bound, bool scale_grad>
+struct adams_pytorch_optimizer_shares_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real beta2 = of.scalars[3];
+        const real one_minus_beta2 = of.scalars[4];
+        const real update_scale = of.scalars[5];
+        real w = of.arrays[0];
+        real v = of.arrays[1];
+        real v_max = ams_bound ? of.arrays[2] : real(0);
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !weight_decouple) {
+            g = g + weight_decay * w;  // (3)
+        }
+        real update;
+        if constexpr (ams_bound) {
+            update = maximum(v_max, beta2 * v + one_minus_beta2 * (g * g));  // (4)(5)(6)
+        } else {
+            update = beta2 * v + one_minus_beta2 * (g * g);  // (4)(6)
+        }
+        real v_hat = update_scale * update;  // (6)
+        of.terms[0] = v_hat;  // (7)
+    }
+};
+
+/// The round of sums of AdamS (dialect "pytorch_optimizer"), after its loops: rms_total, which is
+/// one number for each tensor.
+template <bool use_weight_decay, bool weight_decouple, bool ams_bound, bool scale_grad>
+struct adams_pytorch_optimizer_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(3), stores = bits(3), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_v_hat = of.found[0];
+        real rms_total = of.arrays[3];
+        rms_total = total_v_hat;  // (7)
+        of.arrays[3] = rms_total;
+    }
+};
+
+/// What the kernels of the round of sums of AdamS (dialect "pytorch_optimizer") take: the states v,
+/// v_max, rms_total; the scalars grad_bound, grad_factor, weight_decay, beta2, one_minus_beta2,
+/// update_scale; the choices use_weight_decay, weight_decouple, ams_bound, scale_grad.
+struct adams_pytorch_optimizer_shares_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 6;
+    static constexpr int choices = 4;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(3), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool weight_decouple, bool ams_bound, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | unsigned(ams_bound) << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool weight_decouple, bool ams_bound,
+              bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, adams_pytorch_optimizer_shares_rule,
+        live<use_weight_decay, weight_decouple, ams_bound, scale_grad>,
+        OverElements<adams_pytorch_optimizer_shares_loop<use_weight_decay && !weight_decouple,
+            false, ams_bound, scale_grad>>,
+        OverTensors<adams_pytorch_optimizer_shares_numbers<false, false, false, false>>>;
 };
 
 /// What the kernels of AdamS (dialect "pytorch_optimizer") take: the states m, v, v_max; the
@@ -83,5 +167,6 @@ struct adams_pytorch_optimizer_rule {
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
 LUCIDGEN_STEPS(adams)
+LUCIDGEN_STEPS(adams_pytorch_optimizer_shares)
 LUCIDGEN_STEPS(adams_pytorch_optimizer)
 #endif

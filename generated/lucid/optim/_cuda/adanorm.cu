@@ -14,17 +14,257 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "adanorm_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// AdaNorm has no complete kernel: it reduces over tensors.
+/// AdaNorm, loop 1 of 2: grad_norm.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct adanorm_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::norm, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
 
-// AdaNorm (dialect "pytorch_optimizer") has no complete kernel: it reduces over tensors.
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = grad * grad;  // (1)
+    }
+};
+
+/// AdaNorm, loop 2 of 2: w, m, v, v_max.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct adanorm_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3, 4), stores = bits(0, 2, 3, 4), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real one_minus_r = of.scalars[2];
+        const real r = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        const real beta1 = of.scalars[5];
+        const real beta2 = of.scalars[6];
+        const real one_minus_beta2 = of.scalars[7];
+        const real w_scale = of.scalars[8];
+        const real m_scale = of.scalars[9];
+        const real scaled_eps = of.scalars[10];
+        const real grad_norm = of.found[0];
+        real e = of.arrays[1];
+        e = r * e + one_minus_r * grad_norm;  // (2)
+        // (3)(4)
+        real e_over_grad_norm_or_1 = e > grad_norm && grad_norm > real(0) ? e / grad_norm : real(1);
+        real grad_scale = one_minus_beta1 * e_over_grad_norm_or_1;
+        real w = of.arrays[0];
+        real m = of.arrays[2];
+        real v = of.arrays[3];
+        real v_max = amsgrad ? of.arrays[4] : real(0);
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        m = beta1 * m + grad_scale * grad;  // (3)(4)
+        v = beta2 * v + one_minus_beta2 * (grad * grad);  // (5)
+        real v_max_or_v;
+        if constexpr (amsgrad) {
+            v_max = maximum(v_max, v);  // (6)
+            v_max_or_v = v_max;  // (8)
+        } else {
+            v_max_or_v = v;  // (8)
+        }
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (9)
+        }
+        w = w - m_scale * m / (sqrt(v_max_or_v) + scaled_eps);  // (7)(8)(9)
+        of.arrays[0] = w;
+        of.arrays[2] = m;
+        of.arrays[3] = v;
+        if constexpr (amsgrad) {
+            of.arrays[4] = v_max;
+        }
+    }
+};
+
+/// AdaNorm, after its loops: e, which is one number for each tensor.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct adanorm_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real one_minus_r = of.scalars[2];
+        const real r = of.scalars[3];
+        const real grad_norm = of.found[0];
+        real e = of.arrays[1];
+        e = r * e + one_minus_r * grad_norm;  // (2)
+        of.arrays[1] = e;
+    }
+};
+
+/// What the kernels of AdaNorm take: the states e, m, v, v_max; the scalars grad_bound,
+/// grad_factor, one_minus_r, r, one_minus_beta1, beta1, beta2, one_minus_beta2, w_scale, m_scale,
+/// scaled_eps; the choices use_weight_decay, amsgrad, scale_grad.
+struct adanorm_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 11;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | unsigned(amsgrad) << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, adanorm_rule,
+        live<use_weight_decay, amsgrad, scale_grad>,
+        OverElements<adanorm_loop_1<false, false, scale_grad>>,
+        OverElements<adanorm_loop_2<use_weight_decay, amsgrad, scale_grad>>,
+        OverTensors<adanorm_numbers<false, false, false>>>;
+};
+
+/// AdaNorm (dialect "pytorch_optimizer"), loop 1 of 2: grad_norm.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct adanorm_pytorch_optimizer_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::norm, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = grad * grad;  // (1)
+    }
+};
+
+/// AdaNorm (dialect "pytorch_optimizer"), loop 2 of 2: w, m, v, v_max.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct adanorm_pytorch_optimizer_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3, 4), stores = bits(0, 2, 3, 4), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real one_minus_r = of.scalars[2];
+        const real r = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        const real beta1 = of.scalars[5];
+        const real beta2 = of.scalars[6];
+        const real one_minus_beta2 = of.scalars[7];
+        const real w_scale = of.scalars[8];
+        const real eps = of.scalars[9];
+        const real m_scale = of.scalars[10];
+        const real grad_norm = of.found[0];
+        real e = of.arrays[1];
+        e = r * e + one_minus_r * grad_norm;  // (2)
+        // (3)(4)
+        real e_over_grad_norm_or_1 = e > grad_norm && grad_norm > real(0) ? e / grad_norm : real(1);
+        real grad_scale = one_minus_beta1 * e_over_grad_norm_or_1;
+        real w = of.arrays[0];
+        real m = of.arrays[2];
+        real v = of.arrays[3];
+        real v_max = amsgrad ? of.arrays[4] : real(0);
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        m = beta1 * m + grad_scale * grad;  // (3)(4)
+        v = beta2 * v + one_minus_beta2 * (grad * grad);  // (5)
+        real v_max_or_v;
+        if constexpr (amsgrad) {
+            v_max = maximum(v_max, v);  // (6)
+            v_max_or_v = v_max;  // (7)
+        } else {
+            v_max_or_v = v;  // (7)
+        }
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (7)
+        }
+        w = w - m_scale * m / (sqrt(v_max_or_v + real(1e-15)) + eps);  // (7)
+        of.arrays[0] = w;
+        of.arrays[2] = m;
+        of.arrays[3] = v;
+        if constexpr (amsgrad) {
+            of.arrays[4] = v_max;
+        }
+    }
+};
+
+/// AdaNorm (dialect "pytorch_optimizer"), after its loops: e, which is one number for each tensor.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct adanorm_pytorch_optimizer_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real one_minus_r = of.scalars[2];
+        const real r = of.scalars[3];
+        const real grad_norm = of.found[0];
+        real e = of.arrays[1];
+        e = r * e + one_minus_r * grad_norm;  // (2)
+        of.arrays[1] = e;
+    }
+};
+
+/// What the kernels of AdaNorm (dialect "pytorch_optimizer") take: the states e, m, v, v_max; the
+/// scalars grad_bound, grad_factor, one_minus_r, r, one_minus_beta1, beta1, beta2, one_minus_beta2,
+/// w_scale, eps, m_scale; the choices use_weight_decay, amsgrad, scale_grad.
+struct adanorm_pytorch_optimizer_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 11;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | unsigned(amsgrad) << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, adanorm_pytorch_optimizer_rule,
+        live<use_weight_decay, amsgrad, scale_grad>,
+        OverElements<adanorm_pytorch_optimizer_loop_1<false, false, scale_grad>>,
+        OverElements<adanorm_pytorch_optimizer_loop_2<use_weight_decay, amsgrad, scale_grad>>,
+        OverTensors<adanorm_pytorch_optimizer_numbers<false, false, false>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(adanorm)
+LUCIDGEN_STEPS(adanorm_pytorch_optimizer)
 #endif

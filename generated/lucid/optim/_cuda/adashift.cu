@@ -14,15 +14,181 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "adashift_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// AdaShift has no complete kernel: it reduces over tensors.
+/// AdaShift, loop 1 of 2: largest_square_g_shifted.
+template <bool by_tensor, bool scale_grad, bool t_above_10>
+struct adashift_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::largest, Of::tensor, 0, by_tensor>>;
+    static constexpr unsigned loads = bits(10), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        real g_10 = of.arrays[10];
+        real g_shifted = g_10;  // (11)
+        if constexpr (by_tensor) {
+            of.terms[0] = g_shifted * g_shifted;  // (15)
+        }
+    }
+};
+
+/// AdaShift, loop 2 of 2: w, g_1, g_2, g_3, g_4, g_5, g_6, g_7, g_8, g_9, g_10, m, v.
+template <bool by_tensor, bool scale_grad, bool t_above_10>
+struct adashift_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13),
+        stores = bits(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta1 = of.scalars[2];
+        const real g_shifted_scale = of.scalars[3];
+        const real grad_scale = of.scalars[4];
+        const real beta2 = of.scalars[5];
+        const real one_minus_beta2 = of.scalars[6];
+        const real eps = of.scalars[7];
+        const real v_max_scale = of.scalars[8];
+        const real lr = of.scalars[9];
+        const real largest_square_g_shifted = of.found[0];
+        real v_max = by_tensor ? of.arrays[13] : real(0);
+        real m_scale;
+        real m_scale_term;
+        if constexpr (by_tensor) {
+            v_max = beta2 * v_max + one_minus_beta2 * largest_square_g_shifted;  // (15)
+            if constexpr (t_above_10) {
+                m_scale_term = real(1) / (sqrt(v_max_scale * v_max) + eps);  // (16)
+                m_scale = lr * m_scale_term;
+            }
+        }
+        real w = of.arrays[0];
+        real g_1 = of.arrays[1];
+        real g_2 = of.arrays[2];
+        real g_3 = of.arrays[3];
+        real g_4 = of.arrays[4];
+        real g_5 = of.arrays[5];
+        real g_6 = of.arrays[6];
+        real g_7 = of.arrays[7];
+        real g_8 = of.arrays[8];
+        real g_9 = of.arrays[9];
+        real g_10 = of.arrays[10];
+        real m = of.arrays[11];
+        real v = !by_tensor ? of.arrays[12] : real(0);
+        real grad = of.grad;
+        real g_shifted = g_10;  // (11)
+        real new_g_10 = g_9;  // (10)
+        real new_g_9 = g_8;  // (9)
+        real new_g_8 = g_7;  // (8)
+        real new_g_7 = g_6;  // (7)
+        real new_g_6 = g_5;  // (6)
+        real new_g_5 = g_4;  // (5)
+        real new_g_4 = g_3;  // (4)
+        real new_g_3 = g_2;  // (3)
+        real new_g_2 = g_1;  // (2)
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real new_g_1 = grad;  // (1)
+        m = beta1 * (m - g_shifted_scale * g_shifted) + grad_scale * grad;  // (13)
+        if constexpr (!by_tensor) {
+            v = beta2 * v + one_minus_beta2 * (g_shifted * g_shifted);  // (14)
+            if constexpr (t_above_10) {
+                w = w - lr * m / (sqrt(v_max_scale * v) + eps);  // (16)
+            }
+        } else {
+            if constexpr (t_above_10) {
+                w = w - m_scale * m;  // (16)
+            }
+        }
+        g_1 = new_g_1;
+        g_2 = new_g_2;
+        g_3 = new_g_3;
+        g_4 = new_g_4;
+        g_5 = new_g_5;
+        g_6 = new_g_6;
+        g_7 = new_g_7;
+        g_8 = new_g_8;
+        g_9 = new_g_9;
+        g_10 = new_g_10;
+        of.arrays[0] = w;
+        of.arrays[1] = g_1;
+        of.arrays[2] = g_2;
+        of.arrays[3] = g_3;
+        of.arrays[4] = g_4;
+        of.arrays[5] = g_5;
+        of.arrays[6] = g_6;
+        of.arrays[7] = g_7;
+        of.arrays[8] = g_8;
+        of.arrays[9] = g_9;
+        of.arrays[10] = g_10;
+        of.arrays[11] = m;
+        if constexpr (!by_tensor) {
+            of.arrays[12] = v;
+        }
+    }
+};
+
+/// AdaShift, after its loops: v_max, which is one number for each tensor.
+template <bool by_tensor, bool scale_grad, bool t_above_10>
+struct adashift_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(13), stores = bits(13), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real beta2 = of.scalars[5];
+        const real one_minus_beta2 = of.scalars[6];
+        const real largest_square_g_shifted = of.found[0];
+        real v_max = by_tensor ? of.arrays[13] : real(0);
+        if constexpr (by_tensor) {
+            v_max = beta2 * v_max + one_minus_beta2 * largest_square_g_shifted;  // (15)
+        }
+        if constexpr (by_tensor) {
+            of.arrays[13] = v_max;
+        }
+    }
+};
+
+/// What the kernels of AdaShift take: the states g_1, g_2, g_3, g_4, g_5, g_6, g_7, g_8, g_9, g_10,
+/// m, v, v_max; the scalars grad_bound, grad_factor, beta1, g_shifted_scale, grad_scale, beta2,
+/// one_minus_beta2, eps, v_max_scale, lr; the choices by_tensor, scale_grad, t_above_10.
+struct adashift_rule {
+    static constexpr int states = 13;
+    static constexpr int scalars = 10;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(13), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool by_tensor, bool scale_grad, bool t_above_10>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6
+        | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 11 | unsigned(!by_tensor) << 12 |
+        unsigned(by_tensor) << 13;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool by_tensor, bool scale_grad, bool t_above_10>
+    static constexpr Launch* launch = in_phases<
+        T, adashift_rule,
+        live<by_tensor, scale_grad, t_above_10>,
+        OverElements<adashift_loop_1<by_tensor, false, false>>,
+        OverElements<adashift_loop_2<by_tensor, scale_grad, t_above_10>>,
+        OverTensors<adashift_numbers<by_tensor, false, false>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(adashift)
 #endif

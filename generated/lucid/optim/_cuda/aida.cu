@@ -14,17 +14,354 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "aida_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// Aida has no complete kernel: it reduces over tensors.
+/// Aida, loop 1 of 3: dot_1, total_square_g, total_square_m, m.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct aida_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>,
+        Sum<Reduction::total, Of::tensor, 2>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(1), kept = bits(1);
+    static constexpr bool reads_grad = true;
 
-// Aida (dialect "pytorch_optimizer") has no complete kernel: it reduces over tensors.
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real beta1 = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        m = beta1 * m + one_minus_beta1 * g;  // (2)
+        of.terms[0] = g * m;  // (3)
+        of.terms[1] = g * g;  // (4)
+        of.terms[2] = m * m;  // (5)
+        of.arrays[1] = m;
+    }
+};
+
+/// Aida, loop 2 of 3: dot_2, total_square_g_1, total_square_m_1.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct aida_loop_2 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 3>,
+        Sum<Reduction::total, Of::tensor, 4>,
+        Sum<Reduction::total, Of::tensor, 5>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits(1);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real xi = of.scalars[5];
+        const real dot_1 = of.found[0];
+        const real total_square_g = of.found[1];
+        const real total_square_m = of.found[2];
+        real one_over_xi_plus_total_square_g = real(1) / (total_square_g + xi);  // (4)
+        real g_scale = dot_1 * one_over_xi_plus_total_square_g;
+        real one_over_xi_plus_total_square_m = real(1) / (total_square_m + xi);  // (5)
+        real m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m;
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real g_1 = g_scale * g;  // (4)
+        real m_1 = m_scale_in_m_1 * m;  // (5)
+        of.terms[0] = g_1 * m_1;  // (6)
+        of.terms[1] = g_1 * g_1;  // (7)
+        of.terms[2] = m_1 * m_1;  // (8)
+    }
+};
+
+/// Aida, loop 3 of 3: w, s, s_max.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct aida_loop_3 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3), stores = bits(0, 2, 3), kept = bits(1);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real xi = of.scalars[5];
+        const real beta2 = of.scalars[6];
+        const real eps = of.scalars[7];
+        const real one_minus_beta2 = of.scalars[8];
+        const real m_scale = of.scalars[9];
+        const real scaled_eps = of.scalars[10];
+        const real dot_1 = of.found[0];
+        const real total_square_g = of.found[1];
+        const real total_square_m = of.found[2];
+        const real dot_2 = of.found[3];
+        const real total_square_g_1 = of.found[4];
+        const real total_square_m_1 = of.found[5];
+        real one_over_xi_plus_total_square_g = real(1) / (total_square_g + xi);  // (4)
+        real g_scale = dot_1 * one_over_xi_plus_total_square_g;
+        real one_over_xi_plus_total_square_m = real(1) / (total_square_m + xi);  // (5)
+        real m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m;
+        real g_1_scale_term = real(1) / (total_square_g_1 + xi);  // (7)
+        real g_1_scale = dot_2 * g_1_scale_term;
+        real m_1_scale_term = real(1) / (total_square_m_1 + xi);  // (8)
+        real m_1_scale = dot_2 * m_1_scale_term;
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real s = of.arrays[2];
+        real s_max = amsgrad ? of.arrays[3] : real(0);
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real g_1 = g_scale * g;  // (4)
+        real m_1 = m_scale_in_m_1 * m;  // (5)
+        real g_2 = g_1_scale * g_1;  // (7)
+        real m_2 = m_1_scale * m_1;  // (8)
+        real m_2_minus_g_2 = m_2 - g_2;  // (9)
+        s = beta2 * s + one_minus_beta2 * (m_2_minus_g_2 * m_2_minus_g_2) + eps;
+        real s_max_or_s;
+        if constexpr (amsgrad) {
+            s_max = maximum(s_max, s);  // (10)
+            s_max_or_s = s_max;  // (12)
+        } else {
+            s_max_or_s = s;  // (12)
+        }
+        w = w - m_scale * m / (sqrt(s_max_or_s) + scaled_eps);  // (11)(12)(13)
+        of.arrays[0] = w;
+        of.arrays[2] = s;
+        if constexpr (amsgrad) {
+            of.arrays[3] = s_max;
+        }
+    }
+};
+
+/// What the kernels of Aida take: the states m, s, s_max; the scalars grad_bound, grad_factor,
+/// weight_decay, beta1, one_minus_beta1, xi, beta2, eps, one_minus_beta2, m_scale, scaled_eps; the
+/// choices use_weight_decay, amsgrad, scale_grad.
+struct aida_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 11;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits(1);
+    static constexpr int found = 6;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | unsigned(amsgrad) << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, aida_rule,
+        live<use_weight_decay, amsgrad, scale_grad>,
+        OverElements<aida_loop_1<use_weight_decay, false, scale_grad>>,
+        OverElements<aida_loop_2<use_weight_decay, false, scale_grad>>,
+        OverElements<aida_loop_3<use_weight_decay, amsgrad, scale_grad>>>;
+};
+
+/// Aida (dialect "pytorch_optimizer"), loop 1 of 3: dot_1, total_square_g, total_square_m, m.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct aida_pytorch_optimizer_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>,
+        Sum<Reduction::total, Of::tensor, 2>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(1), kept = bits(1);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real beta1 = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        m = beta1 * m + one_minus_beta1 * g;  // (2)
+        of.terms[0] = g * m;  // (3)
+        of.terms[1] = g * g;  // (4)
+        of.terms[2] = m * m;  // (5)
+        of.arrays[1] = m;
+    }
+};
+
+/// Aida (dialect "pytorch_optimizer"), loop 2 of 3: dot_2, total_square_g_1, total_square_m_1.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct aida_pytorch_optimizer_loop_2 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 3>,
+        Sum<Reduction::total, Of::tensor, 4>,
+        Sum<Reduction::total, Of::tensor, 5>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits(1);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real xi = of.scalars[5];
+        const real dot_1 = of.found[0];
+        const real total_square_g = of.found[1];
+        const real total_square_m = of.found[2];
+        real one_over_xi_plus_total_square_g = real(1) / (total_square_g + xi);  // (4)
+        real g_scale = dot_1 * one_over_xi_plus_total_square_g;
+        real one_over_xi_plus_total_square_m = real(1) / (total_square_m + xi);  // (5)
+        real m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m;
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real g_1 = g_scale * g;  // (4)
+        real m_1 = m_scale_in_m_1 * m;  // (5)
+        of.terms[0] = g_1 * m_1;  // (6)
+        of.terms[1] = g_1 * g_1;  // (7)
+        of.terms[2] = m_1 * m_1;  // (8)
+    }
+};
+
+/// Aida (dialect "pytorch_optimizer"), loop 3 of 3: w, s, s_max.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct aida_pytorch_optimizer_loop_3 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3), stores = bits(0, 2, 3), kept = bits(1);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real xi = of.scalars[5];
+        const real beta2 = of.scalars[6];
+        const real eps = of.scalars[7];
+        const real one_minus_beta2 = of.scalars[8];
+        const real m_scale = of.scalars[9];
+        const real dot_1 = of.found[0];
+        const real total_square_g = of.found[1];
+        const real total_square_m = of.found[2];
+        const real dot_2 = of.found[3];
+        const real total_square_g_1 = of.found[4];
+        const real total_square_m_1 = of.found[5];
+        real one_over_xi_plus_total_square_g = real(1) / (total_square_g + xi);  // (4)
+        real g_scale = dot_1 * one_over_xi_plus_total_square_g;
+        real one_over_xi_plus_total_square_m = real(1) / (total_square_m + xi);  // (5)
+        real m_scale_in_m_1 = dot_1 * one_over_xi_plus_total_square_m;
+        real g_1_scale_term = real(1) / (total_square_g_1 + xi);  // (7)
+        real g_1_scale = dot_2 * g_1_scale_term;
+        real m_1_scale_term = real(1) / (total_square_m_1 + xi);  // (8)
+        real m_1_scale = dot_2 * m_1_scale_term;
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real s = of.arrays[2];
+        real s_max = amsgrad ? of.arrays[3] : real(0);
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real g_1 = g_scale * g;  // (4)
+        real m_1 = m_scale_in_m_1 * m;  // (5)
+        real g_2 = g_1_scale * g_1;  // (7)
+        real m_2 = m_1_scale * m_1;  // (8)
+        real m_2_minus_g_2 = m_2 - g_2;  // (9)
+        s = beta2 * s + one_minus_beta2 * (m_2_minus_g_2 * m_2_minus_g_2) + eps;
+        real s_max_or_s;
+        if constexpr (amsgrad) {
+            s_max = maximum(s_max, s);  // (10)
+            s_max_or_s = s_max;  // (11)
+        } else {
+            s_max_or_s = s;  // (11)
+        }
+        w = w - m_scale * m / (sqrt(s_max_or_s + real(1e-15)) + eps);  // (11)
+        of.arrays[0] = w;
+        of.arrays[2] = s;
+        if constexpr (amsgrad) {
+            of.arrays[3] = s_max;
+        }
+    }
+};
+
+/// What the kernels of Aida (dialect "pytorch_optimizer") take: the states m, s, s_max; the scalars
+/// grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1, xi, beta2, eps, one_minus_beta2,
+/// m_scale; the choices use_weight_decay, amsgrad, scale_grad.
+struct aida_pytorch_optimizer_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 10;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits(1);
+    static constexpr int found = 6;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | unsigned(amsgrad) << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, aida_pytorch_optimizer_rule,
+        live<use_weight_decay, amsgrad, scale_grad>,
+        OverElements<aida_pytorch_optimizer_loop_1<use_weight_decay, false, scale_grad>>,
+        OverElements<aida_pytorch_optimizer_loop_2<use_weight_decay, false, scale_grad>>,
+        OverElements<aida_pytorch_optimizer_loop_3<use_weight_decay, amsgrad, scale_grad>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(aida)
+LUCIDGEN_STEPS(aida_pytorch_optimizer)
 #endif

@@ -14,15 +14,151 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "amos_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// Amos has no complete kernel: it reduces over tensors.
+/// Amos, loop 1 of 2: g2.
+template <bool use_momentum, bool scale_grad>
+struct amos_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::mean, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[1];
+        const real grad_factor = of.scalars[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = grad * grad;  // (1)
+    }
+};
+
+/// Amos, loop 2 of 2: w, m.
+template <bool use_momentum, bool scale_grad>
+struct amos_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3), stores = bits(0, 3), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real decay_scale = of.scalars[0];
+        const real grad_bound = of.scalars[1];
+        const real grad_factor = of.scalars[2];
+        const real beta = of.scalars[3];
+        const real one_minus_beta = of.scalars[4];
+        const real eps = of.scalars[5];
+        const real v_hat_scale = of.scalars[6];
+        const real decay_scale_in_gamma = of.scalars[7];
+        const real g2_scale = of.scalars[8];
+        const real gamma_scale = of.scalars[9];
+        const real one_over_sqrt_v_hat_scale_2 = of.scalars[10];
+        const real one_over_sqrt_v_hat_scale = of.scalars[11];
+        const real momentum = of.scalars[12];
+        const real g2 = of.found[0];
+        real v = of.arrays[1];
+        real decay = of.arrays[2];
+        real d = real(1) / (decay_scale * decay + real(1));  // (6)
+        v = beta * v + one_minus_beta * g2;  // (2)
+        real v_hat = v_hat_scale * (v + eps);  // (3)
+        // (5)(7)
+        real gamma = g2_scale * g2 / (v_hat * sqrt(decay_scale_in_gamma * decay + real(1)));
+        real one_over_sqrt_v_hat = real(1) / sqrt(v_hat);  // (9)(10)(11)
+        real grad_scale;
+        real w_scale;
+        if constexpr (use_momentum) {
+            w_scale = gamma_scale * gamma;  // (9)(10)
+            grad_scale = one_over_sqrt_v_hat_scale_2 * one_over_sqrt_v_hat;
+        } else {
+            w_scale = real(0.5) * gamma;  // (9)(11)
+            grad_scale = one_over_sqrt_v_hat_scale * one_over_sqrt_v_hat;
+        }
+        real w = of.arrays[0];
+        real m = use_momentum ? of.arrays[3] : real(0);
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real update;
+        if constexpr (use_momentum) {
+            m = momentum * m - d * (w_scale * w + grad_scale * grad);  // (9)(10)
+            update = m;  // (11)
+        } else {
+            update = d * (w_scale * w + grad_scale * grad);  // (9)(11)
+        }
+        w = w - update;  // (11)
+        of.arrays[0] = w;
+        if constexpr (use_momentum) {
+            of.arrays[3] = m;
+        }
+    }
+};
+
+/// Amos, after its loops: v, decay, which are one number for each tensor.
+template <bool use_momentum, bool scale_grad>
+struct amos_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1, 2), stores = bits(1, 2), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real beta = of.scalars[3];
+        const real one_minus_beta = of.scalars[4];
+        const real eps = of.scalars[5];
+        const real v_hat_scale = of.scalars[6];
+        const real decay_scale_in_gamma = of.scalars[7];
+        const real g2_scale = of.scalars[8];
+        const real g2 = of.found[0];
+        real v = of.arrays[1];
+        real decay = of.arrays[2];
+        v = beta * v + one_minus_beta * g2;  // (2)
+        real v_hat = v_hat_scale * (v + eps);  // (3)
+        // (5)(7)
+        real gamma = g2_scale * g2 / (v_hat * sqrt(decay_scale_in_gamma * decay + real(1)));
+        decay = decay + gamma * (decay + real(1));  // (8)
+        of.arrays[1] = v;
+        of.arrays[2] = decay;
+    }
+};
+
+/// What the kernels of Amos take: the states v, decay, m; the scalars decay_scale, grad_bound,
+/// grad_factor, beta, one_minus_beta, eps, v_hat_scale, decay_scale_in_gamma, g2_scale,
+/// gamma_scale, one_over_sqrt_v_hat_scale_2, one_over_sqrt_v_hat_scale, momentum; the choices
+/// use_momentum, scale_grad.
+struct amos_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 13;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1, 2), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_momentum, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | unsigned(use_momentum) << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_momentum, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, amos_rule,
+        live<use_momentum, scale_grad>,
+        OverElements<amos_loop_1<false, scale_grad>>,
+        OverElements<amos_loop_2<use_momentum, scale_grad>>,
+        OverTensors<amos_numbers<false, false>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(amos)
 #endif

@@ -14,15 +14,176 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "apollo_dqn_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// ApolloDQN has no complete kernel: it reduces over tensors.
+/// ApolloDQN, loop 1 of 3: total_square_square_d, largest_abs_y.
+template <bool use_weight_decay, bool belief, bool decoupled_weight_decay, bool scale_grad>
+struct apollodqn_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::largest, Of::tensor, 1, belief>>;
+    static constexpr unsigned loads = bits(0, 1, 3), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[1];
+        const real grad_factor = of.scalars[2];
+        const real weight_decay = of.scalars[3];
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real d = of.arrays[3];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !decoupled_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real y = g - m;  // (3)
+        of.terms[0] = d * d * (d * d);  // (5)
+        if constexpr (belief) {
+            of.terms[1] = fabs(y);  // (9)
+        }
+    }
+};
+
+/// ApolloDQN, loop 2 of 3: total_b_times_square_v, total_v_times_y.
+template <bool use_weight_decay, bool belief, bool decoupled_weight_decay, bool scale_grad>
+struct apollodqn_loop_2 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 2>,
+        Sum<Reduction::total, Of::tensor, 3>>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real scaled_eps = of.scalars[0];
+        const real grad_bound = of.scalars[1];
+        const real grad_factor = of.scalars[2];
+        const real weight_decay = of.scalars[3];
+        const real total_square_square_d = of.found[0];
+        real length = pow(total_square_square_d, real(0.25)) + scaled_eps;  // (5)
+        real d_scale = real(1) / length;  // (6)
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real b = of.arrays[2];
+        real d = of.arrays[3];
+        real grad = of.grad;
+        real g = grad;
+        real v = d_scale * d;  // (6)
+        real square_v = v * v;  // (7)(8)
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !decoupled_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real y = g - m;  // (3)
+        of.terms[0] = b * square_v;  // (7)
+        of.terms[1] = v * y;
+    }
+};
+
+/// ApolloDQN, loop 3 of 3: w, m, b, d.
+template <bool use_weight_decay, bool belief, bool decoupled_weight_decay, bool scale_grad>
+struct apollodqn_loop_3 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3), stores = bits(0, 1, 2, 3), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real scaled_eps = of.scalars[0];
+        const real grad_bound = of.scalars[1];
+        const real grad_factor = of.scalars[2];
+        const real weight_decay = of.scalars[3];
+        const real alpha = of.scalars[4];
+        const real scaled_eps_2 = of.scalars[5];
+        const real lr = of.scalars[6];
+        const real total_square_square_d = of.found[0];
+        const real largest_abs_y = of.found[1];
+        const real total_b_times_square_v = of.found[2];
+        const real total_v_times_y = of.found[3];
+        real length = pow(total_square_square_d, real(0.25)) + scaled_eps;  // (5)
+        real d_scale = real(1) / length;  // (6)
+        real delta = -(total_b_times_square_v + alpha * total_v_times_y / length);  // (7)
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real b = of.arrays[2];
+        real d = of.arrays[3];
+        real grad = of.grad;
+        real g = grad;
+        real v = d_scale * d;  // (6)
+        real square_v = v * v;  // (7)(8)
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !decoupled_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real y = g - m;  // (3)
+        m = m + alpha * y;  // (4)
+        b = b + delta * square_v;  // (8)
+        real curvature;
+        if constexpr (belief) {
+            curvature = maximum(fabs(b), largest_abs_y) + scaled_eps_2;  // (9)
+        } else {
+            curvature = maximum(fabs(b), real(0.01));  // (9)
+        }
+        if constexpr (use_weight_decay && decoupled_weight_decay) {
+            d = weight_decay * w + m / curvature;  // (10)
+        } else {
+            d = m / curvature;  // (10)
+        }
+        w = w - lr * d;  // (11)
+        of.arrays[0] = w;
+        of.arrays[1] = m;
+        of.arrays[2] = b;
+        of.arrays[3] = d;
+    }
+};
+
+/// What the kernels of ApolloDQN take: the states m, b, d; the scalars scaled_eps, grad_bound,
+/// grad_factor, weight_decay, alpha, scaled_eps_2, lr; the choices use_weight_decay, belief,
+/// decoupled_weight_decay, scale_grad.
+struct apollodqn_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 7;
+    static constexpr int choices = 4;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits();
+    static constexpr int found = 4;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool belief, bool decoupled_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool belief, bool decoupled_weight_decay,
+              bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, apollodqn_rule,
+        live<use_weight_decay, belief, decoupled_weight_decay, scale_grad>,
+        OverElements<apollodqn_loop_1<use_weight_decay && !decoupled_weight_decay, belief, false,
+            scale_grad>>,
+        OverElements<apollodqn_loop_2<use_weight_decay && !decoupled_weight_decay, false, false,
+            scale_grad>>,
+        OverElements<apollodqn_loop_3<use_weight_decay, belief, use_weight_decay &&
+            decoupled_weight_decay, scale_grad>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(apollodqn)
 #endif

@@ -15,8 +15,67 @@
 
 #include "avagrad_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
+
+/// The round of sums of AvaGrad, loop 1 of 1: total_square_rate.
+template <typename...>
+struct avagrad_shares_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real eps = of.scalars[0];
+        real v = of.arrays[1];
+        real rate = real(1) / (sqrt(v) + eps);  // (3)
+        of.terms[0] = rate * rate;  // (5)
+    }
+};
+
+/// The round of sums of AvaGrad, after its loops: scale_total, which is one number for each tensor.
+template <typename...>
+struct avagrad_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2), stores = bits(2), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_rate = of.found[0];
+        real scale_total = of.arrays[2];
+        scale_total = total_square_rate;  // (5)
+        of.arrays[2] = scale_total;
+    }
+};
+
+/// What the kernels of the round of sums of AvaGrad take: the states v, scale_total; the scalars
+/// eps; the choices (none).
+struct avagrad_shares_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 1;
+    static constexpr int choices = 0;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <typename...>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T>
+    static constexpr Launch* launch = in_phases<
+        T, avagrad_shares_rule,
+        live<>,
+        OverElements<avagrad_shares_loop<>>,
+        OverTensors<avagrad_shares_numbers<>>>;
+};
 
 /// What the kernels of AvaGrad take: the states m, v; the scalars grad_bound, grad_factor,
 /// weight_decay, w_scale, beta1, one_minus_beta1, eps, m_scale, beta2, one_minus_beta2; the choices
@@ -44,6 +103,66 @@ struct avagrad_rule {
     static constexpr Launch* launch =
         launched<T, avagrad_rule, use_weight_decay, use_weight_decay && weight_decouple,
         scale_grad>;
+};
+
+/// The round of sums of AvaGrad (dialect "pytorch_optimizer"), loop 1 of 1: total_square_rate.
+template <typename...>
+struct avagrad_pytorch_optimizer_shares_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real eps = of.scalars[0];
+        const real v_scale = of.scalars[1];
+        real v = of.arrays[1];
+        real rate = real(1) / (v_scale * sqrt(v) + eps);  // (3)
+        of.terms[0] = rate * rate;  // (6)
+    }
+};
+
+/// The round of sums of AvaGrad (dialect "pytorch_optimizer"), after its loops: gamma_total, which
+/// is one number for each tensor.
+template <typename...>
+struct avagrad_pytorch_optimizer_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2), stores = bits(2), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_rate = of.found[0];
+        real gamma_total = of.arrays[2];
+        gamma_total = total_square_rate;  // (6)
+        of.arrays[2] = gamma_total;
+    }
+};
+
+/// What the kernels of the round of sums of AvaGrad (dialect "pytorch_optimizer") take: the states
+/// v, gamma_total; the scalars eps, v_scale; the choices (none).
+struct avagrad_pytorch_optimizer_shares_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 2;
+    static constexpr int choices = 0;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <typename...>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T>
+    static constexpr Launch* launch = in_phases<
+        T, avagrad_pytorch_optimizer_shares_rule,
+        live<>,
+        OverElements<avagrad_pytorch_optimizer_shares_loop<>>,
+        OverTensors<avagrad_pytorch_optimizer_shares_numbers<>>>;
 };
 
 /// What the kernels of AvaGrad (dialect "pytorch_optimizer") take: the states m, v; the scalars
@@ -81,6 +200,8 @@ struct avagrad_pytorch_optimizer_rule {
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(avagrad_shares)
 LUCIDGEN_STEPS(avagrad)
+LUCIDGEN_STEPS(avagrad_pytorch_optimizer_shares)
 LUCIDGEN_STEPS(avagrad_pytorch_optimizer)
 #endif

@@ -24,7 +24,7 @@ __device__ inline real minimum(real a, real b) {
     return a < b || a != a ? a : b;
 }
 
-// The round of sums of AvaGrad has no kernel: it writes no elements.
+// The round of sums of AvaGrad has no kernel for MLX: it writes no elements.
 
 /// One step of AvaGrad for one element; the numbers are those of its equations.
 template <typename real>
@@ -62,7 +62,8 @@ __device__ inline void avagrad_step(
     v = beta2 * v + one_minus_beta2 * (g * g);  // (4)
 }
 
-// The round of sums of AvaGrad (dialect "pytorch_optimizer") has no kernel: it writes no elements.
+// The round of sums of AvaGrad (dialect "pytorch_optimizer") has no kernel for MLX: it writes no
+// elements.
 
 /// One step of AvaGrad (dialect "pytorch_optimizer") for one element; the numbers are those of its
 /// equations.

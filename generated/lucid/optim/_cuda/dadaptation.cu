@@ -15,8 +15,92 @@
 
 #include "dadaptation_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
+
+/// The round of sums of DAdaptAdam, loop 1 of 1: numerator_total_term, total_abs_s_now.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct dadaptadam_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real g_scale = of.scalars[3];
+        const real sqrt_beta2 = of.scalars[4];
+        const real eps = of.scalars[5];
+        real w = of.arrays[0];
+        real v = of.arrays[1];
+        real s = of.arrays[2];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !weight_decouple) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real s_now = sqrt_beta2 * s + g_scale * g;  // (6)
+        of.terms[0] = g * s / (sqrt(v) + eps);  // (3)
+        of.terms[1] = fabs(s_now);  // (7)
+    }
+};
+
+/// The round of sums of DAdaptAdam, after its loops: numerator_total, length_total, which are one
+/// number for each tensor.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct dadaptadam_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(3, 4), stores = bits(3, 4), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real numerator_total_term = of.found[0];
+        const real total_abs_s_now = of.found[1];
+        real numerator_total = of.arrays[3];
+        real length_total = of.arrays[4];
+        numerator_total = numerator_total_term;  // (3)
+        length_total = total_abs_s_now;  // (7)
+        of.arrays[3] = numerator_total;
+        of.arrays[4] = length_total;
+    }
+};
+
+/// What the kernels of the round of sums of DAdaptAdam take: the states v, s, numerator_total,
+/// length_total; the scalars grad_bound, grad_factor, weight_decay, g_scale, sqrt_beta2, eps; the
+/// choices use_weight_decay, weight_decouple, scale_grad.
+struct dadaptadam_shares_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 6;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(3, 4), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, dadaptadam_shares_rule,
+        live<use_weight_decay, weight_decouple, scale_grad>,
+        OverElements<dadaptadam_shares_loop<use_weight_decay && !weight_decouple, false,
+            scale_grad>>,
+        OverTensors<dadaptadam_shares_numbers<false, false, false>>>;
+};
 
 /// What the kernels of DAdaptAdam take: the states m, v, s; the scalars grad_bound, grad_factor,
 /// weight_decay, w_scale, beta1, g_scale, beta2, one_minus_beta2, g_scale_in_s, sqrt_beta2, eps;
@@ -46,6 +130,91 @@ struct dadaptadam_rule {
         scale_grad>;
 };
 
+/// The round of sums of DAdaptLion, loop 1 of 1: total_s_times_v, total_abs_s_now.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct dadaptlion_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real beta1 = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        const real sqrt_beta2 = of.scalars[5];
+        const real v_scale = of.scalars[6];
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real s = of.arrays[2];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !weight_decouple) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real v = sign(beta1 * m + one_minus_beta1 * g);  // (3)
+        real s_now = sqrt_beta2 * s + v_scale * v;  // (6)
+        of.terms[0] = s * v;  // (5)
+        of.terms[1] = fabs(s_now);  // (7)
+    }
+};
+
+/// The round of sums of DAdaptLion, after its loops: numerator_total, length_total, which are one
+/// number for each tensor.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct dadaptlion_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(3, 4), stores = bits(3, 4), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_s_times_v = of.found[0];
+        const real total_abs_s_now = of.found[1];
+        real numerator_total = of.arrays[3];
+        real length_total = of.arrays[4];
+        numerator_total = total_s_times_v;  // (5)
+        length_total = total_abs_s_now;  // (7)
+        of.arrays[3] = numerator_total;
+        of.arrays[4] = length_total;
+    }
+};
+
+/// What the kernels of the round of sums of DAdaptLion take: the states m, s, numerator_total,
+/// length_total; the scalars grad_bound, grad_factor, weight_decay, beta1, one_minus_beta1,
+/// sqrt_beta2, v_scale; the choices use_weight_decay, weight_decouple, scale_grad.
+struct dadaptlion_shares_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 7;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(3, 4), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, dadaptlion_shares_rule,
+        live<use_weight_decay, weight_decouple, scale_grad>,
+        OverElements<dadaptlion_shares_loop<use_weight_decay && !weight_decouple, false,
+            scale_grad>>,
+        OverTensors<dadaptlion_shares_numbers<false, false, false>>>;
+};
+
 /// What the kernels of DAdaptLion take: the states m, s; the scalars grad_bound, grad_factor,
 /// weight_decay, w_scale, beta1, one_minus_beta1, beta2, g_scale, sqrt_beta2, v_scale, step_size;
 /// the choices use_weight_decay, weight_decouple, scale_grad.
@@ -72,6 +241,159 @@ struct dadaptlion_rule {
     static constexpr Launch* launch =
         launched<T, dadaptlion_rule, use_weight_decay, use_weight_decay && weight_decouple,
         scale_grad>;
+};
+
+/// The round of sums of DAdaptSGD, loop 1 of 1: total_square_grad, total_g_times_s.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct dadaptsgd_shares_1_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        real w = of.arrays[0];
+        real s = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real g;
+        if constexpr (weight_decouple || !use_weight_decay) {
+            g = grad;  // (1)
+        } else {
+            g = grad + weight_decay * w;  // (1)
+        }
+        of.terms[0] = grad * grad;  // (4)
+        of.terms[1] = g * s;  // (7)
+    }
+};
+
+/// The round of sums of DAdaptSGD, after its loops: first_norm_squares, numerator_total, which are
+/// one number for each tensor.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct dadaptsgd_shares_1_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2, 3), stores = bits(2, 3), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_grad = of.found[0];
+        const real total_g_times_s = of.found[1];
+        real first_norm_squares = of.arrays[2];
+        real numerator_total = of.arrays[3];
+        first_norm_squares = total_square_grad;  // (4)
+        numerator_total = total_g_times_s;  // (7)
+        of.arrays[2] = first_norm_squares;
+        of.arrays[3] = numerator_total;
+    }
+};
+
+/// What the kernels of the round of sums of DAdaptSGD take: the states s, first_norm_squares,
+/// numerator_total; the scalars grad_bound, grad_factor, weight_decay; the choices
+/// use_weight_decay, weight_decouple, scale_grad.
+struct dadaptsgd_shares_1_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 3;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2, 3), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, dadaptsgd_shares_1_rule,
+        live<use_weight_decay, weight_decouple, scale_grad>,
+        OverElements<dadaptsgd_shares_1_loop<use_weight_decay && !weight_decouple, false,
+            scale_grad>>,
+        OverTensors<dadaptsgd_shares_1_numbers<false, false, false>>>;
+};
+
+/// The round of sums of DAdaptSGD, loop 1 of 1: total_square_s_now.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct dadaptsgd_shares_2_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real step_size = of.scalars[3];
+        real w = of.arrays[0];
+        real s = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay && !weight_decouple) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real s_now = s + step_size * g;  // (8)
+        of.terms[0] = s_now * s_now;  // (9)
+    }
+};
+
+/// The round of sums of DAdaptSGD, after its loops: length_squares, which is one number for each
+/// tensor.
+template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+struct dadaptsgd_shares_2_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2), stores = bits(2), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_s_now = of.found[0];
+        real length_squares = of.arrays[2];
+        length_squares = total_square_s_now;  // (9)
+        of.arrays[2] = length_squares;
+    }
+};
+
+/// What the kernels of the round of sums of DAdaptSGD take: the states s, length_squares; the
+/// scalars grad_bound, grad_factor, weight_decay, step_size; the choices use_weight_decay,
+/// weight_decouple, scale_grad.
+struct dadaptsgd_shares_2_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 4;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool weight_decouple, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, dadaptsgd_shares_2_rule,
+        live<use_weight_decay, weight_decouple, scale_grad>,
+        OverElements<dadaptsgd_shares_2_loop<use_weight_decay && !weight_decouple, false,
+            scale_grad>>,
+        OverTensors<dadaptsgd_shares_2_numbers<false, false, false>>>;
 };
 
 /// What the kernels of DAdaptSGD take: the states own_start, s; the scalars grad_bound,
@@ -103,6 +425,97 @@ struct dadaptsgd_rule {
         launched<T, dadaptsgd_rule, use_momentum, use_momentum && use_weight_decay || !use_momentum
         && use_weight_decay && !weight_decouple, use_momentum && use_weight_decay &&
         weight_decouple, scale_grad>;
+};
+
+/// The round of sums of DAdaptAdaGrad, loop 1 of 1: gradients_total_term, sums_total_term,
+/// total_abs_s_now_minus_abs_s.
+template <bool use_weight_decay, bool scale_grad>
+struct dadaptadagrad_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>,
+        Sum<Reduction::total, Of::tensor, 2>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        const real step_size = of.scalars[3];
+        const real eps = of.scalars[4];
+        real w = of.arrays[0];
+        real a = of.arrays[1];
+        real s = of.arrays[2];
+        real grad = of.grad;
+        real g = grad;
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        real square_g = g * g;  // (6)(8)
+        real a_now = a + square_g;  // (6)
+        real s_now = s + step_size * g;  // (7)
+        real eps_plus_sqrt_a_now = sqrt(a_now) + eps;  // (8)(9)
+        of.terms[0] = square_g / eps_plus_sqrt_a_now;  // (8)
+        of.terms[1] = s_now * s_now / eps_plus_sqrt_a_now - s * s / (sqrt(a) + eps);  // (9)
+        of.terms[2] = fabs(s_now) - fabs(s);  // (10)
+    }
+};
+
+/// The round of sums of DAdaptAdaGrad, after its loops: gradients_total, sums_total, length_total,
+/// which are one number for each tensor.
+template <bool use_weight_decay, bool scale_grad>
+struct dadaptadagrad_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(3, 4, 5), stores = bits(3, 4, 5), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real gradients_total_term = of.found[0];
+        const real sums_total_term = of.found[1];
+        const real total_abs_s_now_minus_abs_s = of.found[2];
+        real gradients_total = of.arrays[3];
+        real sums_total = of.arrays[4];
+        real length_total = of.arrays[5];
+        gradients_total = gradients_total_term;  // (8)
+        sums_total = sums_total_term;  // (9)
+        length_total = total_abs_s_now_minus_abs_s;  // (10)
+        of.arrays[3] = gradients_total;
+        of.arrays[4] = sums_total;
+        of.arrays[5] = length_total;
+    }
+};
+
+/// What the kernels of the round of sums of DAdaptAdaGrad take: the states a, s, gradients_total,
+/// sums_total, length_total; the scalars grad_bound, grad_factor, weight_decay, step_size, eps; the
+/// choices use_weight_decay, scale_grad.
+struct dadaptadagrad_shares_rule {
+    static constexpr int states = 5;
+    static constexpr int scalars = 5;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(3, 4, 5), read_again = bits();
+    static constexpr int found = 3;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, dadaptadagrad_shares_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<dadaptadagrad_shares_loop<use_weight_decay, scale_grad>>,
+        OverTensors<dadaptadagrad_shares_numbers<false, false>>>;
 };
 
 /// What the kernels of DAdaptAdaGrad take: the states own_start, a, s; the scalars grad_bound,
@@ -137,8 +550,13 @@ struct dadaptadagrad_rule {
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(dadaptadam_shares)
 LUCIDGEN_STEPS(dadaptadam)
+LUCIDGEN_STEPS(dadaptlion_shares)
 LUCIDGEN_STEPS(dadaptlion)
+LUCIDGEN_STEPS(dadaptsgd_shares_1)
+LUCIDGEN_STEPS(dadaptsgd_shares_2)
 LUCIDGEN_STEPS(dadaptsgd)
+LUCIDGEN_STEPS(dadaptadagrad_shares)
 LUCIDGEN_STEPS(dadaptadagrad)
 #endif

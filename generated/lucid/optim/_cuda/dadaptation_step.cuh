@@ -30,7 +30,7 @@ __device__ inline real sign(real a) {
     return a != a ? a : real(a > 0) - real(a < 0);
 }
 
-// The round of sums of DAdaptAdam has no kernel: it writes no elements.
+// The round of sums of DAdaptAdam has no kernel for MLX: it writes no elements.
 
 /// One step of DAdaptAdam for one element; the numbers are those of its equations.
 template <typename real>
@@ -71,7 +71,7 @@ __device__ inline void dadaptadam_step(
     w = w - m / (sqrt(v) + eps);  // (11)
 }
 
-// The round of sums of DAdaptLion has no kernel: it writes no elements.
+// The round of sums of DAdaptLion has no kernel for MLX: it writes no elements.
 
 /// One step of DAdaptLion for one element; the numbers are those of its equations.
 template <typename real>
@@ -111,9 +111,9 @@ __device__ inline void dadaptlion_step(
     w = w - step_size * v;  // (11)
 }
 
-// The round of sums of DAdaptSGD has no kernel: it writes no elements.
+// The round of sums of DAdaptSGD has no kernel for MLX: it writes no elements.
 
-// The round of sums of DAdaptSGD has no kernel: it writes no elements.
+// The round of sums of DAdaptSGD has no kernel for MLX: it writes no elements.
 
 /// One step of DAdaptSGD for one element; the numbers are those of its equations.
 template <typename real>
@@ -152,7 +152,7 @@ __device__ inline void dadaptsgd_step(
     }
 }
 
-// The round of sums of DAdaptAdaGrad has no kernel: it writes no elements.
+// The round of sums of DAdaptAdaGrad has no kernel for MLX: it writes no elements.
 
 /// One step of DAdaptAdaGrad for one element; the numbers are those of its equations.
 template <typename real>

@@ -15,8 +15,94 @@
 
 #include "dog_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
+
+/// The round of sums of DoG, loop 1 of 1: total_square_w, total_square_w_minus_start,
+/// total_square_g.
+template <bool use_weight_decay, bool scale_grad>
+struct dog_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>,
+        Sum<Reduction::total, Of::tensor, 2>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        real w = of.arrays[0];
+        real own_start = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        real w_minus_start = w - own_start;  // (5)
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        of.terms[0] = w * w;  // (4)
+        of.terms[1] = w_minus_start * w_minus_start;  // (5)
+        of.terms[2] = g * g;  // (6)
+    }
+};
+
+/// The round of sums of DoG, after its loops: distance_squares, distance_squares_2, squares_total,
+/// which are one number for each tensor.
+template <bool use_weight_decay, bool scale_grad>
+struct dog_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2, 3, 4), stores = bits(2, 3, 4), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_w = of.found[0];
+        const real total_square_w_minus_start = of.found[1];
+        const real total_square_g = of.found[2];
+        real distance_squares = of.arrays[2];
+        real distance_squares_2 = of.arrays[3];
+        real squares_total = of.arrays[4];
+        distance_squares = total_square_w;  // (4)
+        distance_squares_2 = total_square_w_minus_start;  // (5)
+        squares_total = total_square_g;  // (6)
+        of.arrays[2] = distance_squares;
+        of.arrays[3] = distance_squares_2;
+        of.arrays[4] = squares_total;
+    }
+};
+
+/// What the kernels of the round of sums of DoG take: the states own_start, distance_squares,
+/// distance_squares_2, squares_total; the scalars grad_bound, grad_factor, weight_decay; the
+/// choices use_weight_decay, scale_grad.
+struct dog_shares_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 3;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2, 3, 4), read_again = bits();
+    static constexpr int found = 3;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, dog_shares_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<dog_shares_loop<use_weight_decay, scale_grad>>,
+        OverTensors<dog_shares_numbers<false, false>>>;
+};
 
 /// What the kernels of DoG take: the states own_start; the scalars grad_bound, grad_factor,
 /// weight_decay, g_scale; the choices use_weight_decay, scale_grad.
@@ -43,6 +129,84 @@ struct dog_rule {
         launched<T, dog_rule, use_weight_decay, scale_grad>;
 };
 
+/// The round of sums of DoWG, loop 1 of 1: total_square_w_minus_start, total_square_g.
+template <bool use_weight_decay, bool scale_grad>
+struct dowg_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        real w = of.arrays[0];
+        real own_start = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        real w_minus_start = w - own_start;  // (5)
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        of.terms[0] = w_minus_start * w_minus_start;  // (5)
+        of.terms[1] = g * g;  // (6)
+    }
+};
+
+/// The round of sums of DoWG, after its loops: distance_squared_total, weighted_total, which are
+/// one number for each tensor.
+template <bool use_weight_decay, bool scale_grad>
+struct dowg_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2, 3), stores = bits(2, 3), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_w_minus_start = of.found[0];
+        const real total_square_g = of.found[1];
+        real distance_squared_total = of.arrays[2];
+        real weighted_total = of.arrays[3];
+        distance_squared_total = total_square_w_minus_start;  // (5)
+        weighted_total = total_square_g;  // (6)
+        of.arrays[2] = distance_squared_total;
+        of.arrays[3] = weighted_total;
+    }
+};
+
+/// What the kernels of the round of sums of DoWG take: the states own_start,
+/// distance_squared_total, weighted_total; the scalars grad_bound, grad_factor, weight_decay; the
+/// choices use_weight_decay, scale_grad.
+struct dowg_shares_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 3;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2, 3), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, dowg_shares_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<dowg_shares_loop<use_weight_decay, scale_grad>>,
+        OverTensors<dowg_shares_numbers<false, false>>>;
+};
+
 /// What the kernels of DoWG take: the states own_start; the scalars grad_bound, grad_factor,
 /// weight_decay, g_scale; the choices use_weight_decay, scale_grad.
 struct dowg_rule {
@@ -66,6 +230,85 @@ struct dowg_rule {
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
         launched<T, dowg_rule, use_weight_decay, scale_grad>;
+};
+
+/// The round of sums of DoWG (dialect "optax"), loop 1 of 1: total_square_w_minus_start,
+/// total_square_g.
+template <bool use_weight_decay, bool scale_grad>
+struct dowg_optax_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real weight_decay = of.scalars[2];
+        real w = of.arrays[0];
+        real own_start = of.arrays[1];
+        real grad = of.grad;
+        real g = grad;
+        real w_minus_start = w - own_start;  // (5)
+        if constexpr (scale_grad) {
+            g = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (use_weight_decay) {
+            g = g + weight_decay * w;  // (1)
+        }
+        of.terms[0] = w_minus_start * w_minus_start;  // (5)
+        of.terms[1] = g * g;  // (6)
+    }
+};
+
+/// The round of sums of DoWG (dialect "optax"), after its loops: distance_squared_total,
+/// weighted_total, which are one number for each tensor.
+template <bool use_weight_decay, bool scale_grad>
+struct dowg_optax_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(2, 3), stores = bits(2, 3), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_w_minus_start = of.found[0];
+        const real total_square_g = of.found[1];
+        real distance_squared_total = of.arrays[2];
+        real weighted_total = of.arrays[3];
+        distance_squared_total = total_square_w_minus_start;  // (5)
+        weighted_total = total_square_g;  // (6)
+        of.arrays[2] = distance_squared_total;
+        of.arrays[3] = weighted_total;
+    }
+};
+
+/// What the kernels of the round of sums of DoWG (dialect "optax") take: the states own_start,
+/// distance_squared_total, weighted_total; the scalars grad_bound, grad_factor, weight_decay; the
+/// choices use_weight_decay, scale_grad.
+struct dowg_optax_shares_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 3;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(2, 3), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, dowg_optax_shares_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<dowg_optax_shares_loop<use_weight_decay, scale_grad>>,
+        OverTensors<dowg_optax_shares_numbers<false, false>>>;
 };
 
 /// What the kernels of DoWG (dialect "optax") take: the states own_start; the scalars grad_bound,
@@ -98,7 +341,10 @@ struct dowg_optax_rule {
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(dog_shares)
 LUCIDGEN_STEPS(dog)
+LUCIDGEN_STEPS(dowg_shares)
 LUCIDGEN_STEPS(dowg)
+LUCIDGEN_STEPS(dowg_optax_shares)
 LUCIDGEN_STEPS(dowg_optax)
 #endif

@@ -24,7 +24,7 @@ __device__ inline real minimum(real a, real b) {
     return a < b || a != a ? a : b;
 }
 
-// The round of sums of DoG has no kernel: it writes no elements.
+// The round of sums of DoG has no kernel for MLX: it writes no elements.
 
 /// One step of DoG for one element; the numbers are those of its equations.
 template <typename real>
@@ -48,7 +48,7 @@ __device__ inline void dog_step(
     w = w - g_scale * g;  // (7)
 }
 
-// The round of sums of DoWG has no kernel: it writes no elements.
+// The round of sums of DoWG has no kernel for MLX: it writes no elements.
 
 /// One step of DoWG for one element; the numbers are those of its equations.
 template <typename real>
@@ -72,7 +72,7 @@ __device__ inline void dowg_step(
     w = w - g_scale * g;  // (7)
 }
 
-// The round of sums of DoWG (dialect "optax") has no kernel: it writes no elements.
+// The round of sums of DoWG (dialect "optax") has no kernel for MLX: it writes no elements.
 
 /// One step of DoWG (dialect "optax") for one element; the numbers are those of its equations.
 template <typename real>

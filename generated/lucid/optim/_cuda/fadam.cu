@@ -14,15 +14,166 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "fadam_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// FAdam has no complete kernel: it reduces over tensors.
+/// FAdam, loop 1 of 3: mean_square_grad.
+template <bool use_weight_decay, bool scale_grad>
+struct fadam_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::mean, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real square_grad = grad * grad;  // (2)(3)
+        of.terms[0] = square_grad;  // (3)
+    }
+};
+
+/// FAdam, loop 2 of 3: mean_square_g, mean_square_d, v.
+template <bool use_weight_decay, bool scale_grad>
+struct fadam_loop_2 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::mean, Of::tensor, 1>,
+        Sum<Reduction::mean, Of::tensor, 2, use_weight_decay>>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(1), kept = bits(1);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta2_hat = of.scalars[2];
+        const real one_minus_beta2_hat = of.scalars[3];
+        const real eps = of.scalars[4];
+        const real eps_2 = of.scalars[5];
+        const real root_shift_term = of.scalars[6];
+        const real p = of.scalars[7];
+        const real mean_square_grad = of.found[0];
+        real g_rms = sqrt(mean_square_grad);  // (3)
+        real eps_hat = g_rms > real(0) ? minimum(eps_2 * g_rms, eps) : eps;  // (4)
+        real root_shift = pow(eps_hat, root_shift_term);  // (5)
+        real w = of.arrays[0];
+        real v = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real square_grad = grad * grad;  // (2)(3)
+        v = beta2_hat * v + one_minus_beta2_hat * square_grad;  // (2)
+        real root = pow(v, p) + root_shift;  // (5)
+        real g = grad / root;  // (6)
+        real d;
+        if constexpr (use_weight_decay) {
+            d = w / root;  // (9)
+        }
+        of.terms[0] = g * g;  // (7)(8)
+        if constexpr (use_weight_decay) {
+            of.terms[1] = d * d;  // (10)
+        }
+        of.arrays[1] = v;
+    }
+};
+
+/// FAdam, loop 3 of 3: w, m.
+template <bool use_weight_decay, bool scale_grad>
+struct fadam_loop_3 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(0, 2), kept = bits(1);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real eps = of.scalars[4];
+        const real eps_2 = of.scalars[5];
+        const real root_shift_term = of.scalars[6];
+        const real p = of.scalars[7];
+        const real g_scale = of.scalars[8];
+        const real one_minus_beta1 = of.scalars[9];
+        const real beta1 = of.scalars[10];
+        const real weight_decay = of.scalars[11];
+        const real lr = of.scalars[12];
+        const real mean_square_grad = of.found[0];
+        const real mean_square_g = of.found[1];
+        const real mean_square_d = of.found[2];
+        real g_rms = sqrt(mean_square_grad);  // (3)
+        real eps_hat = g_rms > real(0) ? minimum(eps_2 * g_rms, eps) : eps;  // (4)
+        real root_shift = pow(eps_hat, root_shift_term);  // (5)
+        // (7)(8)
+        real g_scale_in_m_term = real(1) / maximum(g_scale * sqrt(mean_square_g), real(1));
+        real g_scale_in_m = one_minus_beta1 * g_scale_in_m_term;
+        real d_scale;
+        real d_scale_term;
+        if constexpr (use_weight_decay) {
+            d_scale_term = real(1) / maximum(g_scale * sqrt(mean_square_d), real(1));  // (10)
+            d_scale = weight_decay * d_scale_term;
+        }
+        real w = of.arrays[0];
+        real v = of.arrays[1];
+        real m = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real root = pow(v, p) + root_shift;  // (5)
+        real g = grad / root;  // (6)
+        m = beta1 * m + g_scale_in_m * g;  // (7)(8)
+        real d;
+        real update;
+        if constexpr (use_weight_decay) {
+            d = w / root;  // (9)
+            update = m + d_scale * d;  // (10)
+        } else {
+            update = m;  // (10)
+        }
+        w = w - lr * update;  // (10)
+        of.arrays[0] = w;
+        of.arrays[2] = m;
+    }
+};
+
+/// What the kernels of FAdam take: the states v, m; the scalars grad_bound, grad_factor, beta2_hat,
+/// one_minus_beta2_hat, eps, eps_2, root_shift_term, p, g_scale, one_minus_beta1, beta1,
+/// weight_decay, lr; the choices use_weight_decay, scale_grad.
+struct fadam_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 13;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits(1);
+    static constexpr int found = 3;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, fadam_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<fadam_loop_1<false, scale_grad>>,
+        OverElements<fadam_loop_2<use_weight_decay, scale_grad>>,
+        OverElements<fadam_loop_3<use_weight_decay, scale_grad>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(fadam)
 #endif

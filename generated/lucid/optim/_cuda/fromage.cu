@@ -14,15 +14,90 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "fromage_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// Fromage has no complete kernel: it reduces over tensors.
+/// Fromage, loop 1 of 2: w_norm, grad_norm.
+template <bool scale_grad>
+struct fromage_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::norm, Of::tensor, 0>,
+        Sum<Reduction::norm, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real w = of.arrays[0];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = w * w;  // (1)
+        of.terms[1] = grad * grad;  // (2)
+    }
+};
+
+/// Fromage, loop 2 of 2: w.
+template <bool scale_grad>
+struct fromage_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0), stores = bits(0), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real lr = of.scalars[2];
+        const real w_scale = of.scalars[3];
+        const real w_norm = of.found[0];
+        const real grad_norm = of.found[1];
+        real ratio = grad_norm > real(0) && w_norm > real(0) ? w_norm / grad_norm : real(1);  // (3)
+        real grad_scale = lr * ratio;  // (4)
+        real w = of.arrays[0];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        w = w_scale * (w - grad_scale * grad);  // (4)
+        of.arrays[0] = w;
+    }
+};
+
+/// What the kernels of Fromage take: the states (none); the scalars grad_bound, grad_factor, lr,
+/// w_scale; the choices scale_grad.
+struct fromage_rule {
+    static constexpr int states = 0;
+    static constexpr int scalars = 4;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, fromage_rule,
+        live<scale_grad>,
+        OverElements<fromage_loop_1<scale_grad>>,
+        OverElements<fromage_loop_2<scale_grad>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(fromage)
 #endif

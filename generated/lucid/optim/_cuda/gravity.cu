@@ -14,15 +14,103 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "gravity_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// Gravity has no complete kernel: it reduces over tensors.
+/// Gravity, loop 1 of 2: largest_abs_grad.
+template <bool use_alpha, bool scale_grad, bool first_v>
+struct gravity_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::largest, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = fabs(grad);  // (2)(3)(4)
+    }
+};
+
+/// Gravity, loop 2 of 2: w, v.
+template <bool use_alpha, bool scale_grad, bool first_v>
+struct gravity_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(0, 1), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real normal_scale = of.scalars[2];
+        const real one_minus_beta_hat = of.scalars[3];
+        const real beta_hat = of.scalars[4];
+        const real lr = of.scalars[5];
+        const real largest_abs_grad = of.found[0];
+        real grad_scale = largest_abs_grad * largest_abs_grad;  // (2)(3)(4)
+        real w = of.arrays[0];
+        real v = of.arrays[1];
+        real grad = of.grad;
+        real normal = (use_alpha && first_v) ? draw_normal(of.stream, 0u, of.element) : real(0);
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (first_v) {
+            if constexpr (use_alpha) {
+                // (2)(3)(4)
+                v = normal_scale * normal
+                    + one_minus_beta_hat * grad / (grad_scale * (grad * grad) + real(1));
+            } else {
+                // (2)(3)(4)
+                v = one_minus_beta_hat * grad / (grad_scale * (grad * grad) + real(1));
+            }
+        } else {
+            // (2)(3)(4)
+            v = beta_hat * v + one_minus_beta_hat * grad / (grad_scale * (grad * grad) + real(1));
+        }
+        w = w - lr * v;  // (5)
+        of.arrays[0] = w;
+        of.arrays[1] = v;
+    }
+};
+
+/// What the kernels of Gravity take: the states v; the scalars grad_bound, grad_factor,
+/// normal_scale, one_minus_beta_hat, beta_hat, lr; the choices use_alpha, scale_grad, first_v.
+struct gravity_rule {
+    static constexpr int states = 1;
+    static constexpr int scalars = 6;
+    static constexpr int choices = 3;
+    using Draws = void;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_alpha, bool scale_grad, bool first_v>
+    static constexpr unsigned live = 1u | 1u << 1;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_alpha, bool scale_grad, bool first_v>
+    static constexpr Launch* launch = in_phases<
+        T, gravity_rule,
+        live<use_alpha, scale_grad, first_v>,
+        OverElements<gravity_loop_1<false, scale_grad, false>>,
+        OverElements<gravity_loop_2<use_alpha && first_v, scale_grad, first_v>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(gravity)
 #endif

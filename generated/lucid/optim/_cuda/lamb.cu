@@ -14,17 +14,221 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "lamb_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// LAMB has no complete kernel: it reduces over tensors.
+/// LAMB, loop 1 of 2: w_norm, u_norm, m, v.
+template <bool use_weight_decay, bool scale_grad>
+struct lamb_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::norm, Of::tensor, 0>,
+        Sum<Reduction::norm, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(1, 2), kept = bits(1, 2);
+    static constexpr bool reads_grad = true;
 
-// LAMB (dialect "pytorch_optimizer") has no complete kernel: it reduces over tensors.
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta1 = of.scalars[2];
+        const real one_minus_beta1 = of.scalars[3];
+        const real beta2 = of.scalars[4];
+        const real one_minus_beta2 = of.scalars[5];
+        const real m_scale = of.scalars[6];
+        const real scaled_eps = of.scalars[7];
+        const real weight_decay = of.scalars[8];
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real v = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        m = beta1 * m + one_minus_beta1 * grad;  // (1)
+        v = beta2 * v + one_minus_beta2 * (grad * grad);  // (2)
+        real u;
+        if constexpr (use_weight_decay) {
+            u = weight_decay * w + m_scale * m / (sqrt(v) + scaled_eps);  // (3)(4)(5)(6)
+        } else {
+            u = m_scale * m / (sqrt(v) + scaled_eps);  // (3)(4)(5)(6)
+        }
+        of.terms[0] = w * w;  // (7)
+        of.terms[1] = u * u;  // (8)
+        of.arrays[1] = m;
+        of.arrays[2] = v;
+    }
+};
+
+/// LAMB, loop 2 of 2: w.
+template <bool use_weight_decay, bool scale_grad>
+struct lamb_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(0), kept = bits(1, 2);
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real m_scale = of.scalars[6];
+        const real scaled_eps = of.scalars[7];
+        const real weight_decay = of.scalars[8];
+        const real lr = of.scalars[9];
+        const real w_norm = of.found[0];
+        const real u_norm = of.found[1];
+        real trust_ratio = u_norm > real(0) && w_norm > real(0) ? w_norm / u_norm : real(1);  // (9)
+        real u_scale = lr * trust_ratio;  // (10)
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real v = of.arrays[2];
+        real u;
+        if constexpr (use_weight_decay) {
+            u = weight_decay * w + m_scale * m / (sqrt(v) + scaled_eps);  // (3)(4)(5)(6)
+        } else {
+            u = m_scale * m / (sqrt(v) + scaled_eps);  // (3)(4)(5)(6)
+        }
+        w = w - u_scale * u;  // (10)
+        of.arrays[0] = w;
+    }
+};
+
+/// What the kernels of LAMB take: the states m, v; the scalars grad_bound, grad_factor, beta1,
+/// one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps, weight_decay, lr; the choices
+/// use_weight_decay, scale_grad.
+struct lamb_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 10;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits(1, 2);
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, lamb_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<lamb_loop_1<use_weight_decay, scale_grad>>,
+        OverElements<lamb_loop_2<use_weight_decay, false>>>;
+};
+
+/// LAMB (dialect "pytorch_optimizer"), loop 1 of 2: u_norm, norm_w_decayed, m, v.
+template <bool use_weight_decay, bool grad_averaging, bool scale_grad>
+struct lamb_pytorch_optimizer_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::norm, Of::tensor, 0>,
+        Sum<Reduction::norm, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(1, 2), kept = bits(1, 2);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta2 = of.scalars[2];
+        const real one_minus_beta2 = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        const real beta1 = of.scalars[5];
+        const real eps = of.scalars[6];
+        const real w_scale = of.scalars[7];
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real v = of.arrays[2];
+        real grad = of.grad;
+        real scaled_grad_2 = grad;
+        if constexpr (scale_grad) {
+            scaled_grad_2 = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        v = beta2 * v + one_minus_beta2 * (scaled_grad_2 * scaled_grad_2);  // (2)
+        if constexpr (grad_averaging) {
+            scaled_grad_2 = one_minus_beta1 * scaled_grad_2;  // (1)
+        }
+        m = scaled_grad_2 + beta1 * m;  // (1)
+        real u = m / (sqrt(v) + eps);  // (3)
+        real w_decayed;
+        if constexpr (use_weight_decay) {
+            w_decayed = w_scale * w;  // (8)
+        } else {
+            w_decayed = w;  // (8)
+        }
+        of.terms[0] = u * u;  // (5)
+        of.terms[1] = w_decayed * w_decayed;  // (4)
+        of.arrays[1] = m;
+        of.arrays[2] = v;
+    }
+};
+
+/// LAMB (dialect "pytorch_optimizer"), loop 2 of 2: w.
+template <bool use_weight_decay, bool grad_averaging, bool scale_grad>
+struct lamb_pytorch_optimizer_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(0), kept = bits(1, 2);
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real eps = of.scalars[6];
+        const real w_scale = of.scalars[7];
+        const real trust_ratio_scale = of.scalars[8];
+        const real u_norm = of.found[0];
+        const real norm_w_decayed = of.found[1];
+        real w_norm = minimum(norm_w_decayed, real(10));  // (4)
+        // (6)
+        real trust_ratio = u_norm > real(0) && w_norm > real(0) ? w_norm / (u_norm + eps) : real(1);
+        real u_scale = trust_ratio_scale * trust_ratio;  // (7)
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real v = of.arrays[2];
+        real u = m / (sqrt(v) + eps);  // (3)
+        real w_decayed;
+        if constexpr (use_weight_decay) {
+            w_decayed = w_scale * w;  // (8)
+        } else {
+            w_decayed = w;  // (8)
+        }
+        w = w_decayed - u_scale * u;  // (7)
+        of.arrays[0] = w;
+    }
+};
+
+/// What the kernels of LAMB (dialect "pytorch_optimizer") take: the states m, v; the scalars
+/// grad_bound, grad_factor, beta2, one_minus_beta2, one_minus_beta1, beta1, eps, w_scale,
+/// trust_ratio_scale; the choices use_weight_decay, grad_averaging, scale_grad.
+struct lamb_pytorch_optimizer_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 9;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits(1, 2);
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool grad_averaging, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool grad_averaging, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, lamb_pytorch_optimizer_rule,
+        live<use_weight_decay, grad_averaging, scale_grad>,
+        OverElements<lamb_pytorch_optimizer_loop_1<use_weight_decay, grad_averaging, scale_grad>>,
+        OverElements<lamb_pytorch_optimizer_loop_2<use_weight_decay, false, false>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(lamb)
+LUCIDGEN_STEPS(lamb_pytorch_optimizer)
 #endif

@@ -14,15 +14,97 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "lars_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// LARS has no complete kernel: it reduces over tensors.
+/// LARS, loop 1 of 2: w_norm, grad_norm.
+template <bool scale_grad>
+struct lars_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::norm, Of::tensor, 0>,
+        Sum<Reduction::norm, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real w = of.arrays[0];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = w * w;  // (1)
+        of.terms[1] = grad * grad;  // (2)
+    }
+};
+
+/// LARS, loop 2 of 2: w, velocity.
+template <bool scale_grad>
+struct lars_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(0, 1), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real trust_coefficient = of.scalars[2];
+        const real weight_decay = of.scalars[3];
+        const real lr = of.scalars[4];
+        const real momentum = of.scalars[5];
+        const real w_norm = of.found[0];
+        const real grad_norm = of.found[1];
+        // (3)
+        real trust_ratio = grad_norm > real(0) && w_norm > real(0)
+            ? trust_coefficient * w_norm / (grad_norm + weight_decay * w_norm) : real(1);
+        real scaled_lr = lr * trust_ratio;  // (4)(5)
+        real w = of.arrays[0];
+        real velocity = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        velocity = momentum * velocity + scaled_lr * (grad + weight_decay * w);  // (4)(5)
+        w = w - velocity;  // (6)
+        of.arrays[0] = w;
+        of.arrays[1] = velocity;
+    }
+};
+
+/// What the kernels of LARS take: the states velocity; the scalars grad_bound, grad_factor,
+/// trust_coefficient, weight_decay, lr, momentum; the choices scale_grad.
+struct lars_rule {
+    static constexpr int states = 1;
+    static constexpr int scalars = 6;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, lars_rule,
+        live<scale_grad>,
+        OverElements<lars_loop_1<scale_grad>>,
+        OverElements<lars_loop_2<scale_grad>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(lars)
 #endif

@@ -14,17 +14,203 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "mars_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// MARS has no complete kernel: it reduces over tensors.
+/// MARS, loop 1 of 2: c_norm.
+template <bool use_weight_decay, bool scale_grad>
+struct mars_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::norm, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
 
-// MARS (dialect "pytorch_optimizer") has no complete kernel: it reduces over tensors.
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real scaled_beta1 = of.scalars[2];
+        real g_before = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real c = grad + scaled_beta1 * (grad - g_before);  // (2)
+        of.terms[0] = c * c;  // (3)
+    }
+};
+
+/// MARS, loop 2 of 2: w, g_before, m, v.
+template <bool use_weight_decay, bool scale_grad>
+struct mars_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3), stores = bits(0, 1, 2, 3), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real scaled_beta1 = of.scalars[2];
+        const real beta1 = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        const real beta2 = of.scalars[5];
+        const real one_minus_beta2 = of.scalars[6];
+        const real w_scale = of.scalars[7];
+        const real m_scale = of.scalars[8];
+        const real scaled_eps = of.scalars[9];
+        const real c_norm = of.found[0];
+        real c_scale = real(1) / maximum(c_norm, real(1));  // (4)
+        real w = of.arrays[0];
+        real g_before = of.arrays[1];
+        real m = of.arrays[2];
+        real v = of.arrays[3];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real c = grad + scaled_beta1 * (grad - g_before);  // (2)
+        g_before = grad;  // (1)
+        real c_clipped = c_scale * c;  // (4)
+        m = beta1 * m + one_minus_beta1 * c_clipped;  // (5)
+        v = beta2 * v + one_minus_beta2 * (c_clipped * c_clipped);  // (6)
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (9)
+        }
+        w = w - m_scale * m / (sqrt(v) + scaled_eps);  // (7)(8)(9)
+        of.arrays[0] = w;
+        of.arrays[1] = g_before;
+        of.arrays[2] = m;
+        of.arrays[3] = v;
+    }
+};
+
+/// What the kernels of MARS take: the states g_before, m, v; the scalars grad_bound, grad_factor,
+/// scaled_beta1, beta1, one_minus_beta1, beta2, one_minus_beta2, w_scale, m_scale, scaled_eps; the
+/// choices use_weight_decay, scale_grad.
+struct mars_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 10;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, mars_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<mars_loop_1<false, scale_grad>>,
+        OverElements<mars_loop_2<use_weight_decay, scale_grad>>>;
+};
+
+/// MARS (dialect "pytorch_optimizer"), loop 1 of 2: c_norm.
+template <bool use_weight_decay, bool scale_grad>
+struct mars_pytorch_optimizer_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::norm, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real scaled_beta1 = of.scalars[2];
+        real g_before = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real c = grad + scaled_beta1 * (grad - g_before);  // (2)
+        of.terms[0] = c * c;  // (3)
+    }
+};
+
+/// MARS (dialect "pytorch_optimizer"), loop 2 of 2: w, g_before, m, v.
+template <bool use_weight_decay, bool scale_grad>
+struct mars_pytorch_optimizer_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3), stores = bits(0, 1, 2, 3), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real scaled_beta1 = of.scalars[2];
+        const real beta1 = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        const real beta2 = of.scalars[5];
+        const real one_minus_beta2 = of.scalars[6];
+        const real w_scale = of.scalars[7];
+        const real eps = of.scalars[8];
+        const real m_scale = of.scalars[9];
+        const real c_norm = of.found[0];
+        real c_scale = real(1) / maximum(c_norm, real(1));  // (4)
+        real w = of.arrays[0];
+        real g_before = of.arrays[1];
+        real m = of.arrays[2];
+        real v = of.arrays[3];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real c = grad + scaled_beta1 * (grad - g_before);  // (2)
+        g_before = grad;  // (1)
+        real c_clipped = c_scale * c;  // (4)
+        m = beta1 * m + one_minus_beta1 * c_clipped;  // (5)
+        v = beta2 * v + one_minus_beta2 * (c_clipped * c_clipped);  // (6)
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (7)
+        }
+        w = w - m_scale * m / (sqrt(v + real(1e-15)) + eps);  // (7)
+        of.arrays[0] = w;
+        of.arrays[1] = g_before;
+        of.arrays[2] = m;
+        of.arrays[3] = v;
+    }
+};
+
+/// What the kernels of MARS (dialect "pytorch_optimizer") take: the states g_before, m, v; the
+/// scalars grad_bound, grad_factor, scaled_beta1, beta1, one_minus_beta1, beta2, one_minus_beta2,
+/// w_scale, eps, m_scale; the choices use_weight_decay, scale_grad.
+struct mars_pytorch_optimizer_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 10;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, mars_pytorch_optimizer_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<mars_pytorch_optimizer_loop_1<false, scale_grad>>,
+        OverElements<mars_pytorch_optimizer_loop_2<use_weight_decay, scale_grad>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(mars)
+LUCIDGEN_STEPS(mars_pytorch_optimizer)
 #endif

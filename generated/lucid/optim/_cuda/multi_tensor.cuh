@@ -43,6 +43,8 @@ struct Table {
     const void* const* grads;
     /// For each tensor the four words of its stream, where the rule draws random numbers.
     const std::uint32_t* streams;
+    /// For each tensor how many matrices, rows and columns it is, where the rule works on these.
+    const Index* shapes;
 };
 
 /// Whether a rule draws random numbers.

@@ -14,15 +14,141 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "novograd_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// NovoGrad has no complete kernel: it reduces over tensors.
+/// NovoGrad, loop 1 of 2: grad_norm.
+template <bool use_weight_decay, bool grad_averaging, bool scale_grad, bool first_v, bool first_m>
+struct novograd_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::norm, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = grad * grad;  // (1)
+    }
+};
+
+/// NovoGrad, loop 2 of 2: w, m.
+template <bool use_weight_decay, bool grad_averaging, bool scale_grad, bool first_v, bool first_m>
+struct novograd_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(0, 2), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta2 = of.scalars[2];
+        const real one_minus_beta2 = of.scalars[3];
+        const real eps = of.scalars[4];
+        const real weight_decay = of.scalars[5];
+        const real one_minus_beta1 = of.scalars[6];
+        const real beta1 = of.scalars[7];
+        const real lr = of.scalars[8];
+        const real grad_norm = of.found[0];
+        real v = of.arrays[1];
+        if constexpr (first_v) {
+            v = grad_norm * grad_norm;  // (2)(3)
+        } else {
+            v = beta2 * v + one_minus_beta2 * (grad_norm * grad_norm);  // (2)(3)
+        }
+        real grad_scale = real(1) / (sqrt(v) + eps);  // (4)
+        real w = of.arrays[0];
+        real m = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real d;
+        if constexpr (use_weight_decay) {
+            d = weight_decay * w + grad_scale * grad;  // (4)
+        } else {
+            d = grad_scale * grad;  // (4)
+        }
+        real scaled_d;
+        if constexpr (first_m) {
+            m = d;  // (5)(6)
+        } else {
+            if constexpr (grad_averaging) {
+                scaled_d = one_minus_beta1 * d;  // (5)(6)
+            } else {
+                scaled_d = d;  // (5)(6)
+            }
+            m = scaled_d + beta1 * m;  // (5)(6)
+        }
+        w = w - lr * m;  // (7)
+        of.arrays[0] = w;
+        of.arrays[2] = m;
+    }
+};
+
+/// NovoGrad, after its loops: v, which is one number for each tensor.
+template <bool use_weight_decay, bool grad_averaging, bool scale_grad, bool first_v, bool first_m>
+struct novograd_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real beta2 = of.scalars[2];
+        const real one_minus_beta2 = of.scalars[3];
+        const real grad_norm = of.found[0];
+        real v = of.arrays[1];
+        if constexpr (first_v) {
+            v = grad_norm * grad_norm;  // (2)(3)
+        } else {
+            v = beta2 * v + one_minus_beta2 * (grad_norm * grad_norm);  // (2)(3)
+        }
+        of.arrays[1] = v;
+    }
+};
+
+/// What the kernels of NovoGrad take: the states v, m; the scalars grad_bound, grad_factor, beta2,
+/// one_minus_beta2, eps, weight_decay, one_minus_beta1, beta1, lr; the choices use_weight_decay,
+/// grad_averaging, scale_grad, first_v, first_m.
+struct novograd_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 9;
+    static constexpr int choices = 5;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool grad_averaging, bool scale_grad, bool first_v,
+              bool first_m>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool grad_averaging, bool scale_grad, bool first_v,
+              bool first_m>
+    static constexpr Launch* launch = in_phases<
+        T, novograd_rule,
+        live<use_weight_decay, grad_averaging, scale_grad, first_v, first_m>,
+        OverElements<novograd_loop_1<false, false, scale_grad, false, false>>,
+        OverElements<novograd_loop_2<use_weight_decay, grad_averaging && !first_m, scale_grad,
+            first_v, first_m>>,
+        OverTensors<novograd_numbers<false, false, false, first_v, false>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(novograd)
 #endif

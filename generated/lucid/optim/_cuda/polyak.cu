@@ -15,8 +15,70 @@
 
 #include "polyak_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
+
+/// The round of sums of AliG, loop 1 of 1: total_square_grad.
+template <bool scale_grad>
+struct alig_shares_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = grad * grad;  // (1)
+    }
+};
+
+/// The round of sums of AliG, after its loops: rate_total, which is one number for each tensor.
+template <bool scale_grad>
+struct alig_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_grad = of.found[0];
+        real rate_total = of.arrays[1];
+        rate_total = total_square_grad;  // (1)
+        of.arrays[1] = rate_total;
+    }
+};
+
+/// What the kernels of the round of sums of AliG take: the states rate_total; the scalars
+/// grad_bound, grad_factor; the choices scale_grad.
+struct alig_shares_rule {
+    static constexpr int states = 1;
+    static constexpr int scalars = 2;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, alig_shares_rule,
+        live<scale_grad>,
+        OverElements<alig_shares_loop<scale_grad>>,
+        OverTensors<alig_shares_numbers<false>>>;
+};
 
 /// What the kernels of AliG take: the states b; the scalars grad_bound, grad_factor, rate,
 /// momentum; the choices use_momentum, adjusted_momentum, scale_grad.
@@ -43,6 +105,68 @@ struct alig_rule {
         launched<T, alig_rule, use_momentum, use_momentum && adjusted_momentum, scale_grad>;
 };
 
+/// The round of sums of PolyakSGD, loop 1 of 1: total_square_grad.
+template <bool scale_grad>
+struct polyaksgd_shares_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = grad * grad;  // (2)
+    }
+};
+
+/// The round of sums of PolyakSGD, after its loops: squares_total, which is one number for each
+/// tensor.
+template <bool scale_grad>
+struct polyaksgd_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_square_grad = of.found[0];
+        real squares_total = of.arrays[1];
+        squares_total = total_square_grad;  // (2)
+        of.arrays[1] = squares_total;
+    }
+};
+
+/// What the kernels of the round of sums of PolyakSGD take: the states squares_total; the scalars
+/// grad_bound, grad_factor; the choices scale_grad.
+struct polyaksgd_shares_rule {
+    static constexpr int states = 1;
+    static constexpr int scalars = 2;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, polyaksgd_shares_rule,
+        live<scale_grad>,
+        OverElements<polyaksgd_shares_loop<scale_grad>>,
+        OverTensors<polyaksgd_shares_numbers<false>>>;
+};
+
 /// What the kernels of PolyakSGD take: the states (none); the scalars grad_bound, grad_factor,
 /// grad_scale; the choices scale_grad.
 struct polyaksgd_rule {
@@ -66,6 +190,69 @@ struct polyaksgd_rule {
     template <typename T, bool scale_grad>
     static constexpr Launch* launch =
         launched<T, polyaksgd_rule, scale_grad>;
+};
+
+/// The round of sums of PolyakSGD (dialect "optax"), loop 1 of 1: squares_total_term.
+template <bool scale_grad>
+struct polyaksgd_optax_shares_loop {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real grad_scale = of.scalars[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        of.terms[0] = grad_scale * (grad * grad);  // (2)
+    }
+};
+
+/// The round of sums of PolyakSGD (dialect "optax"), after its loops: squares_total, which is one
+/// number for each tensor.
+template <bool scale_grad>
+struct polyaksgd_optax_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real squares_total_term = of.found[0];
+        real squares_total = of.arrays[1];
+        squares_total = squares_total_term;  // (2)
+        of.arrays[1] = squares_total;
+    }
+};
+
+/// What the kernels of the round of sums of PolyakSGD (dialect "optax") take: the states
+/// squares_total; the scalars grad_bound, grad_factor, grad_scale; the choices scale_grad.
+struct polyaksgd_optax_shares_rule {
+    static constexpr int states = 1;
+    static constexpr int scalars = 3;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, polyaksgd_optax_shares_rule,
+        live<scale_grad>,
+        OverElements<polyaksgd_optax_shares_loop<scale_grad>>,
+        OverTensors<polyaksgd_optax_shares_numbers<false>>>;
 };
 
 /// What the kernels of PolyakSGD (dialect "optax") take: the states (none); the scalars grad_bound,
@@ -98,7 +285,10 @@ struct polyaksgd_optax_rule {
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(alig_shares)
 LUCIDGEN_STEPS(alig)
+LUCIDGEN_STEPS(polyaksgd_shares)
 LUCIDGEN_STEPS(polyaksgd)
+LUCIDGEN_STEPS(polyaksgd_optax_shares)
 LUCIDGEN_STEPS(polyaksgd_optax)
 #endif

@@ -24,7 +24,7 @@ __device__ inline real minimum(real a, real b) {
     return a < b || a != a ? a : b;
 }
 
-// The round of sums of AliG has no kernel: it writes no elements.
+// The round of sums of AliG has no kernel for MLX: it writes no elements.
 
 /// One step of AliG for one element; the numbers are those of its equations.
 template <typename real>
@@ -63,7 +63,7 @@ __device__ inline void alig_step(
     }
 }
 
-// The round of sums of PolyakSGD has no kernel: it writes no elements.
+// The round of sums of PolyakSGD has no kernel for MLX: it writes no elements.
 
 /// One step of PolyakSGD for one element; the numbers are those of its equations.
 template <typename real>
@@ -80,7 +80,7 @@ __device__ inline void polyaksgd_step(
     w = w - grad_scale * grad;  // (4)
 }
 
-// The round of sums of PolyakSGD (dialect "optax") has no kernel: it writes no elements.
+// The round of sums of PolyakSGD (dialect "optax") has no kernel for MLX: it writes no elements.
 
 /// One step of PolyakSGD (dialect "optax") for one element; the numbers are those of its equations.
 template <typename real>

@@ -15,8 +15,85 @@
 
 #include "prodigy_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
+
+/// The round of sums of Prodigy, loop 1 of 1: total_grad_times_start_minus_w, total_abs_s_now.
+template <bool scale_grad>
+struct prodigy_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real grad_scale = of.scalars[2];
+        const real sqrt_beta2 = of.scalars[3];
+        real w = of.arrays[0];
+        real own_start = of.arrays[1];
+        real s = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real s_now = sqrt_beta2 * s + grad_scale * grad;  // (7)
+        of.terms[0] = grad * (own_start - w);  // (6)
+        of.terms[1] = fabs(s_now);  // (8)
+    }
+};
+
+/// The round of sums of Prodigy, after its loops: numerator_total, denominator_total, which are one
+/// number for each tensor.
+template <bool scale_grad>
+struct prodigy_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(3, 4), stores = bits(3, 4), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_grad_times_start_minus_w = of.found[0];
+        const real total_abs_s_now = of.found[1];
+        real numerator_total = of.arrays[3];
+        real denominator_total = of.arrays[4];
+        numerator_total = total_grad_times_start_minus_w;  // (6)
+        denominator_total = total_abs_s_now;  // (8)
+        of.arrays[3] = numerator_total;
+        of.arrays[4] = denominator_total;
+    }
+};
+
+/// What the kernels of the round of sums of Prodigy take: the states own_start, s, numerator_total,
+/// denominator_total; the scalars grad_bound, grad_factor, grad_scale, sqrt_beta2; the choices
+/// scale_grad.
+struct prodigy_shares_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 4;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(3, 4), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, prodigy_shares_rule,
+        live<scale_grad>,
+        OverElements<prodigy_shares_loop<scale_grad>>,
+        OverTensors<prodigy_shares_numbers<false>>>;
+};
 
 /// What the kernels of Prodigy take: the states own_start, m, v, s; the scalars grad_bound,
 /// grad_factor, beta1, grad_scale, beta2, grad_scale_in_v, grad_scale_in_s, sqrt_beta2, w_scale,
@@ -45,6 +122,83 @@ struct prodigy_rule {
         launched<T, prodigy_rule, use_weight_decay, scale_grad>;
 };
 
+/// The round of sums of Prodigy (dialect "pytorch_optimizer"), loop 1 of 1:
+/// total_grad_times_start_minus_w, total_abs_s_now.
+template <bool scale_grad>
+struct prodigy_pytorch_optimizer_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real decay = of.scalars[2];
+        const real grad_scale = of.scalars[3];
+        real w = of.arrays[0];
+        real own_start = of.arrays[1];
+        real s = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real s_now = decay * s + grad_scale * grad;  // (7)
+        of.terms[0] = grad * (own_start - w);  // (6)
+        of.terms[1] = fabs(s_now);  // (8)
+    }
+};
+
+/// The round of sums of Prodigy (dialect "pytorch_optimizer"), after its loops: numerator_total,
+/// denominator_total, which are one number for each tensor.
+template <bool scale_grad>
+struct prodigy_pytorch_optimizer_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(3, 4), stores = bits(3, 4), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_grad_times_start_minus_w = of.found[0];
+        const real total_abs_s_now = of.found[1];
+        real numerator_total = of.arrays[3];
+        real denominator_total = of.arrays[4];
+        numerator_total = total_grad_times_start_minus_w;  // (6)
+        denominator_total = total_abs_s_now;  // (8)
+        of.arrays[3] = numerator_total;
+        of.arrays[4] = denominator_total;
+    }
+};
+
+/// What the kernels of the round of sums of Prodigy (dialect "pytorch_optimizer") take: the states
+/// own_start, s, numerator_total, denominator_total; the scalars grad_bound, grad_factor, decay,
+/// grad_scale; the choices scale_grad.
+struct prodigy_pytorch_optimizer_shares_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 4;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(3, 4), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, prodigy_pytorch_optimizer_shares_rule,
+        live<scale_grad>,
+        OverElements<prodigy_pytorch_optimizer_shares_loop<scale_grad>>,
+        OverTensors<prodigy_pytorch_optimizer_shares_numbers<false>>>;
+};
+
 /// What the kernels of Prodigy (dialect "pytorch_optimizer") take: the states own_start, m, v, s;
 /// the scalars grad_bound, grad_factor, beta1, grad_scale, beta2, grad_scale_in_v, decay,
 /// grad_scale_in_s, w_scale, scaled_d, step_size; the choices use_weight_decay, scale_grad.
@@ -70,6 +224,83 @@ struct prodigy_pytorch_optimizer_rule {
     template <typename T, bool use_weight_decay, bool scale_grad>
     static constexpr Launch* launch =
         launched<T, prodigy_pytorch_optimizer_rule, use_weight_decay, scale_grad>;
+};
+
+/// The round of sums of Prodigy (dialect "optax"), loop 1 of 1: total_grad_times_start_minus_w,
+/// total_abs_s_now.
+template <bool scale_grad>
+struct prodigy_optax_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real decay = of.scalars[2];
+        const real grad_scale = of.scalars[3];
+        real w = of.arrays[0];
+        real own_start = of.arrays[1];
+        real s = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real s_now = decay * s + grad_scale * grad;  // (7)
+        of.terms[0] = grad * (own_start - w);  // (6)
+        of.terms[1] = fabs(s_now);  // (8)
+    }
+};
+
+/// The round of sums of Prodigy (dialect "optax"), after its loops: numerator_total,
+/// denominator_total, which are one number for each tensor.
+template <bool scale_grad>
+struct prodigy_optax_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(3, 4), stores = bits(3, 4), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_grad_times_start_minus_w = of.found[0];
+        const real total_abs_s_now = of.found[1];
+        real numerator_total = of.arrays[3];
+        real denominator_total = of.arrays[4];
+        numerator_total = total_grad_times_start_minus_w;  // (6)
+        denominator_total = total_abs_s_now;  // (8)
+        of.arrays[3] = numerator_total;
+        of.arrays[4] = denominator_total;
+    }
+};
+
+/// What the kernels of the round of sums of Prodigy (dialect "optax") take: the states own_start,
+/// s, numerator_total, denominator_total; the scalars grad_bound, grad_factor, decay, grad_scale;
+/// the choices scale_grad.
+struct prodigy_optax_shares_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 4;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(3, 4), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, prodigy_optax_shares_rule,
+        live<scale_grad>,
+        OverElements<prodigy_optax_shares_loop<scale_grad>>,
+        OverTensors<prodigy_optax_shares_numbers<false>>>;
 };
 
 /// What the kernels of Prodigy (dialect "optax") take: the states own_start, m, v, s; the scalars
@@ -104,7 +335,10 @@ struct prodigy_optax_rule {
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(prodigy_shares)
 LUCIDGEN_STEPS(prodigy)
+LUCIDGEN_STEPS(prodigy_pytorch_optimizer_shares)
 LUCIDGEN_STEPS(prodigy_pytorch_optimizer)
+LUCIDGEN_STEPS(prodigy_optax_shares)
 LUCIDGEN_STEPS(prodigy_optax)
 #endif

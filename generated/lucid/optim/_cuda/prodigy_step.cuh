@@ -24,7 +24,7 @@ __device__ inline real minimum(real a, real b) {
     return a < b || a != a ? a : b;
 }
 
-// The round of sums of Prodigy has no kernel: it writes no elements.
+// The round of sums of Prodigy has no kernel for MLX: it writes no elements.
 
 /// One step of Prodigy for one element; the numbers are those of its equations.
 template <typename real>
@@ -60,7 +60,8 @@ __device__ inline void prodigy_step(
     w = w - step_size * m / (sqrt(v) + scaled_d_before);  // (12)
 }
 
-// The round of sums of Prodigy (dialect "pytorch_optimizer") has no kernel: it writes no elements.
+// The round of sums of Prodigy (dialect "pytorch_optimizer") has no kernel for MLX: it writes no
+// elements.
 
 /// One step of Prodigy (dialect "pytorch_optimizer") for one element; the numbers are those of its
 /// equations.
@@ -97,7 +98,7 @@ __device__ inline void prodigy_pytorch_optimizer_step(
     w = w - step_size * m / (sqrt(v) + scaled_d);  // (12)
 }
 
-// The round of sums of Prodigy (dialect "optax") has no kernel: it writes no elements.
+// The round of sums of Prodigy (dialect "optax") has no kernel for MLX: it writes no elements.
 
 /// One step of Prodigy (dialect "optax") for one element; the numbers are those of its equations.
 template <typename real>

@@ -14,17 +14,371 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "sgdsai_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// SGDSaI has no complete kernel: it reduces over tensors.
+/// SGDSaI, loop 1 of 3: grad_minus_mean_grad_scale_in_grad_minus_mean_grad, norm_grad.
+template <bool size_at_least_2, bool use_momentum, bool use_weight_decay, bool scale_grad,
+          bool first_g_snr>
+struct sgdsai_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::mean, Of::tensor, 0, size_at_least_2 && first_g_snr>,
+        Sum<Reduction::norm, Of::tensor, 1, first_g_snr>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
 
-// SGDSaI (dialect "pytorch_optimizer") has no complete kernel: it reduces over tensors.
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (first_g_snr) {
+            if constexpr (size_at_least_2) {
+                of.terms[0] = grad;  // (1)(2)
+            }
+            of.terms[1] = grad * grad;  // (1)(2)
+        }
+    }
+};
+
+/// SGDSaI, loop 2 of 3: g_snr_term_term.
+template <bool size_at_least_2, bool use_momentum, bool use_weight_decay, bool scale_grad,
+          bool first_g_snr>
+struct sgdsai_loop_2 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 2, size_at_least_2 && first_g_snr>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real grad_minus_mean_grad_scale_in_grad_minus_mean_grad = of.found[0];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real grad_minus_mean_grad;
+        if constexpr (size_at_least_2 && first_g_snr) {
+            // (1)(2)
+            grad_minus_mean_grad = grad - grad_minus_mean_grad_scale_in_grad_minus_mean_grad;
+            of.terms[0] = grad_minus_mean_grad * grad_minus_mean_grad;
+        }
+    }
+};
+
+/// SGDSaI, loop 3 of 3: w, m.
+template <bool size_at_least_2, bool use_momentum, bool use_weight_decay, bool scale_grad,
+          bool first_g_snr>
+struct sgdsai_loop_3 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(0, 2), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real grad_minus_mean_grad_scale = of.scalars[2];
+        const real eps = of.scalars[3];
+        const real lr = of.scalars[4];
+        const real momentum = of.scalars[5];
+        const real one_minus_momentum = of.scalars[6];
+        const real w_scale = of.scalars[7];
+        const real norm_grad = of.found[1];
+        const real g_snr_term_term = of.found[2];
+        real g_snr = of.arrays[1];
+        real g_snr_term;
+        if constexpr (size_at_least_2) {
+            if constexpr (first_g_snr) {
+                g_snr_term = sqrt(grad_minus_mean_grad_scale * g_snr_term_term);  // (1)(2)
+                g_snr = g_snr_term > real(0) ? norm_grad / (g_snr_term + eps) : norm_grad;
+            }
+        } else {
+            if constexpr (first_g_snr) {
+                g_snr = norm_grad;  // (1)(2)
+            }
+        }
+        real m_or_grad_scale = lr * g_snr;  // (4)
+        real w = of.arrays[0];
+        real m = use_momentum ? of.arrays[2] : real(0);
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real m_or_grad;
+        if constexpr (use_momentum) {
+            m = momentum * m + one_minus_momentum * grad;  // (3)
+            m_or_grad = m;  // (4)
+        } else {
+            m_or_grad = grad;  // (4)
+        }
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (4)
+        }
+        w = w - m_or_grad_scale * m_or_grad;  // (4)
+        of.arrays[0] = w;
+        if constexpr (use_momentum) {
+            of.arrays[2] = m;
+        }
+    }
+};
+
+/// SGDSaI, after its loops: g_snr, which is one number for each tensor.
+template <bool size_at_least_2, bool use_momentum, bool use_weight_decay, bool scale_grad,
+          bool first_g_snr>
+struct sgdsai_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_minus_mean_grad_scale = of.scalars[2];
+        const real eps = of.scalars[3];
+        const real norm_grad = of.found[1];
+        const real g_snr_term_term = of.found[2];
+        real g_snr = of.arrays[1];
+        real g_snr_term;
+        if constexpr (size_at_least_2) {
+            if constexpr (first_g_snr) {
+                g_snr_term = sqrt(grad_minus_mean_grad_scale * g_snr_term_term);  // (1)(2)
+                g_snr = g_snr_term > real(0) ? norm_grad / (g_snr_term + eps) : norm_grad;
+            }
+        } else {
+            if constexpr (first_g_snr) {
+                g_snr = norm_grad;  // (1)(2)
+            }
+        }
+        of.arrays[1] = g_snr;
+    }
+};
+
+/// What the kernels of SGDSaI take: the states g_snr, m; the scalars grad_bound, grad_factor,
+/// grad_minus_mean_grad_scale, eps, lr, momentum, one_minus_momentum, w_scale; the choices
+/// size_at_least_2, use_momentum, use_weight_decay, scale_grad, first_g_snr.
+struct sgdsai_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 8;
+    static constexpr int choices = 5;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1), read_again = bits();
+    static constexpr int found = 3;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool size_at_least_2, bool use_momentum, bool use_weight_decay, bool scale_grad,
+              bool first_g_snr>
+    static constexpr unsigned live = 1u | 1u << 1 | unsigned(use_momentum) << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool size_at_least_2, bool use_momentum, bool use_weight_decay,
+              bool scale_grad, bool first_g_snr>
+    static constexpr Launch* launch = in_phases<
+        T, sgdsai_rule,
+        live<size_at_least_2, use_momentum, use_weight_decay, scale_grad, first_g_snr>,
+        OverElements<sgdsai_loop_1<size_at_least_2 && first_g_snr, false, false, scale_grad,
+            first_g_snr>>,
+        OverElements<sgdsai_loop_2<size_at_least_2 && first_g_snr, false, false, scale_grad,
+            size_at_least_2 && first_g_snr>>,
+        OverElements<sgdsai_loop_3<size_at_least_2 && first_g_snr, use_momentum, use_weight_decay,
+            scale_grad, first_g_snr>>,
+        OverTensors<sgdsai_numbers<size_at_least_2 && first_g_snr, false, false, false,
+            first_g_snr>>>;
+};
+
+/// SGDSaI (dialect "pytorch_optimizer"), loop 1 of 3:
+/// grad_minus_mean_grad_scale_in_grad_minus_mean_grad, norm_grad.
+template <bool ndim_at_least_2, bool rows_at_least_2, bool use_momentum, bool use_weight_decay,
+          bool scale_grad, bool first_g_snr>
+struct sgdsai_pytorch_optimizer_loop_1 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::mean, Of::tensor, 0, ndim_at_least_2 && rows_at_least_2 && first_g_snr>,
+        Sum<Reduction::norm, Of::tensor, 1, first_g_snr>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        if constexpr (first_g_snr) {
+            if constexpr (ndim_at_least_2 && rows_at_least_2) {
+                of.terms[0] = grad;  // (1)(2)
+            }
+            of.terms[1] = grad * grad;  // (1)(2)
+        }
+    }
+};
+
+/// SGDSaI (dialect "pytorch_optimizer"), loop 2 of 3: g_snr_term_term.
+template <bool ndim_at_least_2, bool rows_at_least_2, bool use_momentum, bool use_weight_decay,
+          bool scale_grad, bool first_g_snr>
+struct sgdsai_pytorch_optimizer_loop_2 {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 2, ndim_at_least_2 && rows_at_least_2 && first_g_snr>>;
+    static constexpr unsigned loads = bits(), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real grad_minus_mean_grad_scale_in_grad_minus_mean_grad = of.found[0];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real grad_minus_mean_grad;
+        if constexpr (ndim_at_least_2 && rows_at_least_2 && first_g_snr) {
+            // (1)(2)
+            grad_minus_mean_grad = grad - grad_minus_mean_grad_scale_in_grad_minus_mean_grad;
+            of.terms[0] = grad_minus_mean_grad * grad_minus_mean_grad;
+        }
+    }
+};
+
+/// SGDSaI (dialect "pytorch_optimizer"), loop 3 of 3: w, m.
+template <bool ndim_at_least_2, bool rows_at_least_2, bool use_momentum, bool use_weight_decay,
+          bool scale_grad, bool first_g_snr>
+struct sgdsai_pytorch_optimizer_loop_3 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(0, 2), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real grad_minus_mean_grad_scale = of.scalars[2];
+        const real eps = of.scalars[3];
+        const real lr = of.scalars[4];
+        const real momentum = of.scalars[5];
+        const real one_minus_momentum = of.scalars[6];
+        const real w_scale = of.scalars[7];
+        const real norm_grad = of.found[1];
+        const real g_snr_term_term = of.found[2];
+        real g_snr = of.arrays[1];
+        real g_snr_term;
+        if constexpr (first_g_snr) {
+            if constexpr (ndim_at_least_2 && rows_at_least_2) {
+                g_snr_term = sqrt(grad_minus_mean_grad_scale * g_snr_term_term);  // (1)(2)
+                g_snr = g_snr_term > real(0) ? norm_grad / (g_snr_term + eps) : norm_grad;
+            } else {
+                g_snr = norm_grad;  // (1)(2)
+            }
+        }
+        real m_or_grad_scale = lr * g_snr;  // (4)
+        real w = of.arrays[0];
+        real m = use_momentum ? of.arrays[2] : real(0);
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real m_or_grad;
+        if constexpr (use_momentum) {
+            m = momentum * m + one_minus_momentum * grad;  // (3)
+            m_or_grad = m;  // (4)
+        } else {
+            m_or_grad = grad;  // (4)
+        }
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (4)
+        }
+        w = w - m_or_grad_scale * m_or_grad;  // (4)
+        of.arrays[0] = w;
+        if constexpr (use_momentum) {
+            of.arrays[2] = m;
+        }
+    }
+};
+
+/// SGDSaI (dialect "pytorch_optimizer"), after its loops: g_snr, which is one number for each
+/// tensor.
+template <bool ndim_at_least_2, bool rows_at_least_2, bool use_momentum, bool use_weight_decay,
+          bool scale_grad, bool first_g_snr>
+struct sgdsai_pytorch_optimizer_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(1), stores = bits(1), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_minus_mean_grad_scale = of.scalars[2];
+        const real eps = of.scalars[3];
+        const real norm_grad = of.found[1];
+        const real g_snr_term_term = of.found[2];
+        real g_snr = of.arrays[1];
+        real g_snr_term;
+        if constexpr (first_g_snr) {
+            if constexpr (ndim_at_least_2 && rows_at_least_2) {
+                g_snr_term = sqrt(grad_minus_mean_grad_scale * g_snr_term_term);  // (1)(2)
+                g_snr = g_snr_term > real(0) ? norm_grad / (g_snr_term + eps) : norm_grad;
+            } else {
+                g_snr = norm_grad;  // (1)(2)
+            }
+        }
+        of.arrays[1] = g_snr;
+    }
+};
+
+/// What the kernels of SGDSaI (dialect "pytorch_optimizer") take: the states g_snr, m; the scalars
+/// grad_bound, grad_factor, grad_minus_mean_grad_scale, eps, lr, momentum, one_minus_momentum,
+/// w_scale; the choices ndim_at_least_2, rows_at_least_2, use_momentum, use_weight_decay,
+/// scale_grad, first_g_snr.
+struct sgdsai_pytorch_optimizer_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 8;
+    static constexpr int choices = 6;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(1), read_again = bits();
+    static constexpr int found = 3;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool ndim_at_least_2, bool rows_at_least_2, bool use_momentum, bool use_weight_decay,
+              bool scale_grad, bool first_g_snr>
+    static constexpr unsigned live = 1u | 1u << 1 | unsigned(use_momentum) << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool ndim_at_least_2, bool rows_at_least_2, bool use_momentum,
+              bool use_weight_decay, bool scale_grad, bool first_g_snr>
+    static constexpr Launch* launch = in_phases<
+        T, sgdsai_pytorch_optimizer_rule,
+        live<ndim_at_least_2, rows_at_least_2, use_momentum, use_weight_decay, scale_grad,
+            first_g_snr>,
+        OverElements<sgdsai_pytorch_optimizer_loop_1<ndim_at_least_2 && rows_at_least_2 &&
+            first_g_snr, ndim_at_least_2 && rows_at_least_2 && first_g_snr, false, false,
+            scale_grad, first_g_snr>>,
+        OverElements<sgdsai_pytorch_optimizer_loop_2<ndim_at_least_2 && rows_at_least_2 &&
+            first_g_snr, ndim_at_least_2 && rows_at_least_2 && first_g_snr, false, false,
+            scale_grad, ndim_at_least_2 && rows_at_least_2 && first_g_snr>>,
+        OverElements<sgdsai_pytorch_optimizer_loop_3<ndim_at_least_2 && rows_at_least_2 &&
+            first_g_snr, ndim_at_least_2 && rows_at_least_2 && first_g_snr, use_momentum,
+            use_weight_decay, scale_grad, first_g_snr>>,
+        OverTensors<sgdsai_pytorch_optimizer_numbers<ndim_at_least_2 && rows_at_least_2 &&
+            first_g_snr, ndim_at_least_2 && rows_at_least_2 && first_g_snr, false, false, false,
+            first_g_snr>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(sgdsai)
+LUCIDGEN_STEPS(sgdsai_pytorch_optimizer)
 #endif

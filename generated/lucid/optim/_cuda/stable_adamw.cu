@@ -14,15 +14,106 @@
 // Do not edit: change the spec and run `lucidgen build`.
 
 #include "stable_adamw_step.cuh"
-#include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// StableAdamW has no complete kernel: it reduces over tensors.
+/// StableAdamW, loop 1 of 2: eta_term, v.
+template <bool use_weight_decay, bool scale_grad>
+struct stableadamw_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::mean, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(2), stores = bits(2), kept = bits(2);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta2_hat = of.scalars[4];
+        const real one_minus_beta2_hat = of.scalars[5];
+        const real eps_squared = of.scalars[6];
+        real v = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real square_grad = grad * grad;  // (4)(5)(6)
+        v = beta2_hat * v + one_minus_beta2_hat * square_grad;  // (4)
+        of.terms[0] = square_grad / maximum(v, eps_squared);  // (5)(6)
+        of.arrays[2] = v;
+    }
+};
+
+/// StableAdamW, loop 2 of 2: w, m.
+template <bool use_weight_decay, bool scale_grad>
+struct stableadamw_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2), stores = bits(0, 1), kept = bits(2);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta1_hat = of.scalars[2];
+        const real one_minus_beta1_hat = of.scalars[3];
+        const real lr = of.scalars[7];
+        const real weight_decay = of.scalars[8];
+        const real eps = of.scalars[9];
+        const real eta_term = of.found[0];
+        real eta = lr / maximum(sqrt(eta_term), real(1));  // (5)(6)
+        real w_scale;
+        if constexpr (use_weight_decay) {
+            w_scale = real(1) - weight_decay * eta;  // (7)
+        }
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real v = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        m = beta1_hat * m + one_minus_beta1_hat * grad;  // (3)
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (7)
+        }
+        w = w - eta * m / (sqrt(v) + eps);  // (7)
+        of.arrays[0] = w;
+        of.arrays[1] = m;
+    }
+};
+
+/// What the kernels of StableAdamW take: the states m, v; the scalars grad_bound, grad_factor,
+/// beta1_hat, one_minus_beta1_hat, beta2_hat, one_minus_beta2_hat, eps_squared, lr, weight_decay,
+/// eps; the choices use_weight_decay, scale_grad.
+struct stableadamw_rule {
+    static constexpr int states = 2;
+    static constexpr int scalars = 10;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits(2);
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, stableadamw_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<stableadamw_loop_1<false, scale_grad>>,
+        OverElements<stableadamw_loop_2<use_weight_decay, scale_grad>>>;
+};
 
 }  // namespace lucidgen
 
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(stableadamw)
 #endif

@@ -15,8 +15,90 @@
 
 #include "swats_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
+
+/// The round of sums of SWATS, loop 1 of 1: total_grad_times_step_of_adam,
+/// total_square_step_of_adam.
+template <bool scale_grad>
+struct swats_shares_loop {
+    using Sums = lucidgen::Sums<
+        Sum<Reduction::total, Of::tensor, 0>,
+        Sum<Reduction::total, Of::tensor, 1>>;
+    static constexpr unsigned loads = bits(1, 2), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta2 = of.scalars[2];
+        const real eps = of.scalars[3];
+        const real grad_scale = of.scalars[4];
+        const real m_scale = of.scalars[5];
+        const real one_minus_beta2 = of.scalars[6];
+        real m = of.arrays[1];
+        real v = of.arrays[2];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        // (1)(2)(3)
+        real step_of_adam = -((m_scale * m + grad_scale * grad)
+                              / (sqrt(beta2 * v + one_minus_beta2 * (grad * grad)) + eps));
+        of.terms[0] = grad * step_of_adam;  // (4)
+        of.terms[1] = step_of_adam * step_of_adam;  // (5)
+    }
+};
+
+/// The round of sums of SWATS, after its loops: along_total, length_total, which are one number for
+/// each tensor.
+template <bool scale_grad>
+struct swats_shares_numbers {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(3, 4), stores = bits(3, 4), kept = bits();
+    static constexpr bool reads_grad = false;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real total_grad_times_step_of_adam = of.found[0];
+        const real total_square_step_of_adam = of.found[1];
+        real along_total = of.arrays[3];
+        real length_total = of.arrays[4];
+        along_total = total_grad_times_step_of_adam;  // (4)
+        length_total = total_square_step_of_adam;  // (5)
+        of.arrays[3] = along_total;
+        of.arrays[4] = length_total;
+    }
+};
+
+/// What the kernels of the round of sums of SWATS take: the states m, v, along_total, length_total;
+/// the scalars grad_bound, grad_factor, beta2, eps, grad_scale, m_scale, one_minus_beta2; the
+/// choices scale_grad.
+struct swats_shares_rule {
+    static constexpr int states = 4;
+    static constexpr int scalars = 7;
+    static constexpr int choices = 1;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(3, 4), read_again = bits();
+    static constexpr int found = 2;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, swats_shares_rule,
+        live<scale_grad>,
+        OverElements<swats_shares_loop<scale_grad>>,
+        OverTensors<swats_shares_numbers<false>>>;
+};
 
 /// What the kernels of SWATS take: the states m, v, velocity; the scalars grad_bound, grad_factor,
 /// beta1, one_minus_beta1, beta2, one_minus_beta2, velocity_scale, eps, m_scale; the choices
@@ -50,5 +132,6 @@ struct swats_rule {
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(swats_shares)
 LUCIDGEN_STEPS(swats)
 #endif

@@ -24,7 +24,7 @@ __device__ inline real minimum(real a, real b) {
     return a < b || a != a ? a : b;
 }
 
-// The round of sums of SWATS has no kernel: it writes no elements.
+// The round of sums of SWATS has no kernel for MLX: it writes no elements.
 
 /// One step of SWATS for one element; the numbers are those of its equations.
 template <typename real>

@@ -15,12 +15,213 @@
 
 #include "transforms_step.cuh"
 #include "multi_tensor.cuh"
+#include "phases.cuh"
 
 namespace lucidgen {
 
-// CautiousAdamW has no complete kernel: it reduces over tensors.
+/// CautiousAdamW, loop 1 of 2: total_aligned, m, v, v_max.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct cautiousadamw_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1, 2, 3), stores = bits(1, 2, 3), kept = bits(1, 2, 3);
+    static constexpr bool reads_grad = true;
 
-// CautiousLion has no complete kernel: it reduces over tensors.
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta1 = of.scalars[2];
+        const real one_minus_beta1 = of.scalars[3];
+        const real beta2 = of.scalars[4];
+        const real one_minus_beta2 = of.scalars[5];
+        const real m_scale = of.scalars[6];
+        const real scaled_eps = of.scalars[7];
+        real m = of.arrays[1];
+        real v = of.arrays[2];
+        real v_max = amsgrad ? of.arrays[3] : real(0);
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        m = beta1 * m + one_minus_beta1 * grad;  // (2)
+        v = beta2 * v + one_minus_beta2 * (grad * grad);  // (3)
+        real v_max_or_v;
+        if constexpr (amsgrad) {
+            v_max = maximum(v_max, v);  // (4)
+            v_max_or_v = v_max;  // (6)
+        } else {
+            v_max_or_v = v;  // (6)
+        }
+        real adamw_update = -(m_scale * m / (sqrt(v_max_or_v) + scaled_eps));  // (5)(6)(7)
+        real aligned = adamw_update * grad < real(0) ? real(1) : real(0);  // (8)
+        of.terms[0] = aligned;  // (9)(10)
+        of.arrays[1] = m;
+        of.arrays[2] = v;
+        if constexpr (amsgrad) {
+            of.arrays[3] = v_max;
+        }
+    }
+};
+
+/// CautiousAdamW, loop 2 of 2: w.
+template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+struct cautiousadamw_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1, 2, 3), stores = bits(0), kept = bits(1, 2, 3);
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real m_scale = of.scalars[6];
+        const real scaled_eps = of.scalars[7];
+        const real own_size = of.scalars[8];
+        const real w_scale = of.scalars[9];
+        const real total_aligned = of.found[0];
+        real one_over_total_aligned_plus_1 = real(1) / (total_aligned + real(1));  // (9)(10)
+        real adamw_update_scale = own_size * one_over_total_aligned_plus_1;
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real v = of.arrays[2];
+        real v_max = amsgrad ? of.arrays[3] : real(0);
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real v_max_or_v;
+        if constexpr (amsgrad) {
+            v_max_or_v = v_max;  // (6)
+        } else {
+            v_max_or_v = v;  // (6)
+        }
+        real adamw_update = -(m_scale * m / (sqrt(v_max_or_v) + scaled_eps));  // (5)(6)(7)
+        real aligned = adamw_update * grad < real(0) ? real(1) : real(0);  // (8)
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (10)
+        }
+        w = w + adamw_update_scale * adamw_update * aligned;  // (9)(10)
+        of.arrays[0] = w;
+    }
+};
+
+/// What the kernels of CautiousAdamW take: the states m, v, v_max; the scalars grad_bound,
+/// grad_factor, beta1, one_minus_beta1, beta2, one_minus_beta2, m_scale, scaled_eps, own_size,
+/// w_scale; the choices use_weight_decay, amsgrad, scale_grad.
+struct cautiousadamw_rule {
+    static constexpr int states = 3;
+    static constexpr int scalars = 10;
+    static constexpr int choices = 3;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits(1, 2, 3);
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1 | 1u << 2 | unsigned(amsgrad) << 3;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool amsgrad, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, cautiousadamw_rule,
+        live<use_weight_decay, amsgrad, scale_grad>,
+        OverElements<cautiousadamw_loop_1<false, amsgrad, scale_grad>>,
+        OverElements<cautiousadamw_loop_2<use_weight_decay, amsgrad, scale_grad>>>;
+};
+
+/// CautiousLion, loop 1 of 2: total_aligned.
+template <bool use_weight_decay, bool scale_grad>
+struct cautiouslion_loop_1 {
+    using Sums = lucidgen::Sums<Sum<Reduction::total, Of::tensor, 0>>;
+    static constexpr unsigned loads = bits(1), stores = bits(), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta1 = of.scalars[2];
+        const real lr = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        real m = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real lion_update = -(lr * sign(beta1 * m + one_minus_beta1 * grad));  // (1)(3)
+        real aligned = lion_update * grad < real(0) ? real(1) : real(0);  // (4)
+        of.terms[0] = aligned;  // (5)(6)
+    }
+};
+
+/// CautiousLion, loop 2 of 2: w, m.
+template <bool use_weight_decay, bool scale_grad>
+struct cautiouslion_loop_2 {
+    using Sums = lucidgen::Sums<>;
+    static constexpr unsigned loads = bits(0, 1), stores = bits(0, 1), kept = bits();
+    static constexpr bool reads_grad = true;
+
+    template <typename real>
+    __device__ static void run(Element<real>& of) {
+        const real grad_bound = of.scalars[0];
+        const real grad_factor = of.scalars[1];
+        const real beta1 = of.scalars[2];
+        const real lr = of.scalars[3];
+        const real one_minus_beta1 = of.scalars[4];
+        const real beta2 = of.scalars[5];
+        const real one_minus_beta2 = of.scalars[6];
+        const real own_size = of.scalars[7];
+        const real w_scale = of.scalars[8];
+        const real total_aligned = of.found[0];
+        real one_over_total_aligned_plus_1 = real(1) / (total_aligned + real(1));  // (5)(6)
+        real aligned_scale = own_size * one_over_total_aligned_plus_1;
+        real w = of.arrays[0];
+        real m = of.arrays[1];
+        real grad = of.grad;
+        if constexpr (scale_grad) {
+            grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
+        }
+        real lion_update = -(lr * sign(beta1 * m + one_minus_beta1 * grad));  // (1)(3)
+        m = beta2 * m + one_minus_beta2 * grad;  // (2)
+        real aligned = lion_update * grad < real(0) ? real(1) : real(0);  // (4)
+        if constexpr (use_weight_decay) {
+            w = w_scale * w;  // (6)
+        }
+        w = w + aligned_scale * aligned * lion_update;  // (5)(6)
+        of.arrays[0] = w;
+        of.arrays[1] = m;
+    }
+};
+
+/// What the kernels of CautiousLion take: the states m; the scalars grad_bound, grad_factor, beta1,
+/// lr, one_minus_beta1, beta2, one_minus_beta2, own_size, w_scale; the choices use_weight_decay,
+/// scale_grad.
+struct cautiouslion_rule {
+    static constexpr int states = 1;
+    static constexpr int scalars = 9;
+    static constexpr int choices = 2;
+
+    /// What is one number for each tensor, among w and the states; what a loop reads as an earlier
+    /// one has made it; how many numbers are found; and the margins.
+    static constexpr unsigned numbers = bits(), read_again = bits();
+    static constexpr int found = 1;
+    using margins = Margins<>;
+
+    /// Which of w and the states these choices need.
+    template <bool use_weight_decay, bool scale_grad>
+    static constexpr unsigned live = 1u | 1u << 1;
+
+    /// The phases that serve these choices, in their order.
+    template <typename T, bool use_weight_decay, bool scale_grad>
+    static constexpr Launch* launch = in_phases<
+        T, cautiouslion_rule,
+        live<use_weight_decay, scale_grad>,
+        OverElements<cautiouslion_loop_1<false, scale_grad>>,
+        OverElements<cautiouslion_loop_2<use_weight_decay, scale_grad>>>;
+};
 
 /// What the kernels of NoisySGD take: the states b; the scalars grad_bound, grad_factor,
 /// normal_scale, weight_decay, one_minus_dampening, momentum, lr; the choices use_momentum,
@@ -62,5 +263,7 @@ struct noisysgd_rule {
 #ifdef LUCIDGEN_RULE
 LUCIDGEN_STEP(LUCIDGEN_RULE, LUCIDGEN_TYPE)
 #else
+LUCIDGEN_STEPS(cautiousadamw)
+LUCIDGEN_STEPS(cautiouslion)
 LUCIDGEN_STEPS(noisysgd)
 #endif

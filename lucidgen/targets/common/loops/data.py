@@ -155,15 +155,18 @@ class Loops:
 
     Their arguments are those of the NumPy step, in the same order: w and the states, the scalars,
     the choices. `reductions` are the kinds of all, in the order in which loops find them; `ends`
-    says how many are known after each loop. `kinds` says what w and each state has a value for. If
-    there are states with one number per tensor, `numbers` stores them after the loops.
+    says how many are known after each loop. `names` are those of w and the states, `kinds` says
+    what each has a value for, `needed` under which choices it is there. If there are states with
+    one number per tensor, `numbers` stores them after the loops.
 
     `margins` are those of a rule that works on rows or columns, `margin_of` says which one each
     reduction gives, or -1, and `live` when it does; `between` has what is done before each loop and
     after the last one, or None. `found` counts the reductions that give one number.
     """
 
+    names: tuple[str, ...]
     kinds: tuple[str, ...]
+    needed: tuple[str, ...]
     scalars: tuple[str, ...]
     choices: tuple[str, ...]
     loops: tuple[Loop, ...]

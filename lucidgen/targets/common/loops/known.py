@@ -130,7 +130,9 @@ class Known:
     def found_as(self, target: sympy.Symbol) -> str:
         """What a reduction has found; of several of one name, the one that these choices make."""
         places = [(i, let) for i, let in enumerate(self.found) if let.target == target]
-        return _chosen([(let.guard, f"found[{place}]") for place, let in places])
+        return _chosen(
+            [(let.guard, f"{self.language.given}found[{place}]") for place, let in places]
+        )
 
     def margins_in(self, read: set[sympy.Symbol]) -> tuple[MarginRead, ...]:
         """The margins among what is read."""
@@ -144,7 +146,7 @@ class Known:
         always = self.program.always
         return _chosen(
             [
-                (let.guard if let else always, f"margins[{place}]")
+                (let.guard if let else always, f"{self.language.given}margins[{place}]")
                 for place, (of, let, _) in enumerate(self.margins)
                 if of == margin
             ]

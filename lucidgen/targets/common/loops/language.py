@@ -27,6 +27,8 @@ class Language:
         those that assign the term of a sum do with it what is done there.
     free : callable
         Takes a name and those taken to one that is free (`names.Words.free`).
+    given : str
+        What stands before `found`, `margins` and `shape`, which a function is given.
     walk : str
         The head of a walk over `{count}` rows, columns or matrices, `i` by `i`.
     walked : tuple of str
@@ -36,5 +38,6 @@ class Language:
     printer: type[CPrinter]
     terms: Callable[[Mapping[sympy.Symbol, str], Sequence[Sum]], CPrinter]
     free: Callable[[str, Iterable[str]], str]
+    given: str = ""
     walk: str = "for (Index i = 0; i < {count}; ++i) {{"
     walked: tuple[str, ...] = ()

@@ -70,6 +70,7 @@ class _Writer:
 
     def __init__(self, known: Known, part: Program) -> None:
         self.known, self.part, self.language = known, part, known.language
+        self.shape = f"{known.language.given}shape"
         #: The arrays of margins that are used, each with its text.
         self.arrays: dict[str, str] = {}
         self.finds = False
@@ -117,13 +118,13 @@ class _Writer:
         """One pass over all rows, columns or matrices, where a guard holds."""
         lets = tuple(replace(let, guard=let.guard.within(guard)) for let in lets)
         block, declared = code(self.part, lets), set(above)
-        yield self.language.walk.format(count=f"shape.count(Of::{domain.value})")
+        yield self.language.walk.format(count=f"{self.shape}.count(Of::{domain.value})")
         read = sorted(read_by(lets) - {let.target for let in lets}, key=name_of)
         for s in read:
             of = self.part.domains[s]
             if of in OF_MATRICES:
                 lines = {Domain.ROW: "rows", Domain.COLUMN: "columns"}.get(domain)
-                at = "i" if of is domain else f"i / shape.{lines}"
+                at = "i" if of is domain else f"i / {self.shape}.{lines}"
                 yield f"    real {block.names[s]} = {self.array(s)}[{at}];"
                 declared.add(block.names[s])
         yield from c_block(block.statements, self.language.printer(block.names), declared, "    ")
@@ -142,12 +143,13 @@ class _Writer:
         if let.domain is Domain.TENSOR:
             self.finds = True
             place = [(t.target, t.guard) for t in self.known.found].index((let.target, let.guard))
-            count = f"shape.count(Of::{of.value})"
-            yield f"found[{place}] = reduced(Reduction::{kind}, {array}, {count});"
+            count = f"{self.shape}.count(Of::{of.value})"
+            found = f"{self.language.given}found[{place}]"
+            yield f"{found} = reduced(Reduction::{kind}, {array}, {count});"
         else:
-            each = "shape.rows" if of is Domain.ROW else "shape.columns"
+            each = f"{self.shape}.{'rows' if of is Domain.ROW else 'columns'}"
             value = f"reduced(Reduction::{kind}, {array} + i * {each}, {each})"
-            yield "for (Index i = 0; i < shape.matrices; ++i) {"
+            yield f"for (Index i = 0; i < {self.shape}.matrices; ++i) {{"
             yield f"    {self.array(let.target)}[i] = {value};"
             yield "}"
 

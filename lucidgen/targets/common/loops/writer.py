@@ -11,7 +11,7 @@ from dataclasses import replace
 import sympy
 
 from ....ir import loops as ir_loops
-from ....ir.program import Let, Names, Program, symbol
+from ....ir.program import Let, Names, Program, series_of, symbol
 from ....operations import Group, Square
 from ....spec.domains import OF_MATRICES, Domain
 from ..c_like import c_block
@@ -61,7 +61,9 @@ class _Writer:
         counts = [len(loop.sums) for loop in found]
         margin_of = {let: i for i, (_, let, _) in enumerate(self.known.margins) if let is not None}
         return Loops(
+            names=tuple(series_of(o.before) for o in self.known.arrays),
             kinds=tuple(o.domain.value for o in self.known.arrays),
+            needed=tuple(condition_of(o.live) or "true" for o in self.known.arrays),
             scalars=self.known.scalars,
             choices=self.known.choices,
             loops=tuple(found),

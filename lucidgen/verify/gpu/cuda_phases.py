@@ -1,0 +1,156 @@
+"""Complete CUDA kernels of rules that reduce, in the place of the compiled loops in C++.
+
+Owns the way from a call of the loops, with its table of pointers, to a run of a `.cu` file on this
+machine (`cuda_host`), and back. What drives the calls is the runtime, as in every step.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...runtime import kernel_choice
+from ...runtime.arrays import TYPES as NUMPY_TYPES
+from ...runtime.backends.loops import compiler
+from ...runtime.backends.loops.pointer_table import _Table as Table
+from ...runtime.rules.calling import file_of
+from ...runtime.rules.rule import Rule
+from .cuda_host import Case, Program, Shape
+
+#: The types of arrays by their numbers in a table; bfloat16 comes as its bits.
+_TYPES = {number: dtype for dtype, number in NUMPY_TYPES.items()}
+
+
+#: How many values a state has for a tensor of so many matrices, rows and columns.
+_COUNTS: dict[str, Callable[[int, int, int], int]] = {
+    "element": lambda matrices, rows, columns: matrices * rows * columns,
+    "tensor": lambda matrices, rows, columns: 1,
+    "row": lambda matrices, rows, columns: matrices * rows,
+    "column": lambda matrices, rows, columns: matrices * columns,
+    "matrix": lambda matrices, rows, columns: matrices,
+}
+
+
+def source_of(rule: Rule) -> Path | None:
+    """The `.cu` file with the phases of a rule; None if it has none."""
+    source = file_of(rule.targets["cpp"], ".cpp")
+    found = source.parents[1] / "_cuda" / f"{source.stem}.cu"
+    text = found.read_text(encoding="utf-8") if found.exists() else ""
+    return found if re.search(rf"in_phases<\s*T, {rule.name}_rule,", text) else None
+
+
+class Kernels:
+    """The kernels of rules, called as their loops are. Each is compiled when it is asked for."""
+
+    def __init__(self) -> None:
+        self.programs: dict[Case, Program] = {}
+        self.calls = 0
+        self.cases: dict[tuple[Path, Case], None] | None = None  # those asked for, while we listen
+
+    def collect(self, steps: Callable[[], None]) -> bool:
+        """Compile what some steps ask for, all of it together, and let these steps do nothing.
+
+        Returns
+        -------
+        Whether they ask for anything.
+        """
+        self.cases = {}
+        try:
+            steps()
+            cases = self.cases
+        finally:
+            self.cases = None
+        for source in {source for source, _ in cases}:
+            own = [case for path, case in cases if path == source]
+            self.programs |= dict.fromkeys(own, Program(source, own))
+        return bool(cases)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Steps with kernel="cpp" run these kernels, where a rule has phases."""
+        loops = compiler.demanded
+
+        def step(rule: Rule, type_: str) -> compiler.Step:
+            source = source_of(rule)
+            return loops(rule, type_) if source is None else partial(self._run, rule, type_, source)
+
+        compiler.demanded = step
+        kernel_choice.forget()
+        try:
+            yield
+        finally:
+            compiler.demanded = loops
+            kernel_choice.forget()
+            for program in set(self.programs.values()):
+                program.close()
+            self.programs.clear()
+
+    def _run(
+        self,
+        rule: Rule,
+        kind: str,
+        source: Path,
+        address: int,
+        scalars: Sequence[float],
+        choices: Sequence[int],
+        threads: int,
+    ) -> None:
+        table = Table.from_address(address)
+        case = rule.name, kind, tuple(map(bool, choices))
+        if self.cases is not None:
+            self.cases[source, case] = None
+            return
+        if case not in self.programs:
+            self.programs[case] = Program(source, [case])
+        each, dtype = 1 + len(rule.arrays), np.dtype("u2" if kind == "bfloat16" else kind)
+        starts = _array(table.starts, "i8", table.count + 1)
+        sizes = [end - start for start, end in pairwise(starts)]
+        shapes: list[Shape] = [(1, 1, size) for size in sizes]
+        if table.shapes:
+            flat = iter(_array(table.shapes, "i8", 3 * table.count))
+            shapes = list(zip(flat, flat, flat, strict=True))
+        addresses = _array(table.arrays, "i8", each * table.count)
+        tensors, places = [], []
+        for k, shape in enumerate(shapes):
+            own = addresses[k * each : (k + 1) * each]
+            counts = [_COUNTS[state.domain](*shape) for state in rule.arrays]
+            lengths = [dtype.itemsize * n for n in (sizes[k], *counts)]
+            arrays = [
+                ctypes.string_at(address, length) if address else None
+                for address, length in zip(own, lengths, strict=True)
+            ]
+            tensors.append([arrays[0], _gradient(table, k, sizes[k], dtype), *arrays[1:]])
+            places.append(own)
+        streams = _array(table.streams, "u4", 4 * table.count) if table.streams else []
+        self.calls += 1
+        found = self.programs[case].run(case, shapes, tensors, list(scalars), None, streams)
+        for own, new in zip(places, found, strict=True):
+            for address, data in zip(own, [new[0], *new[2:]], strict=True):
+                if address:
+                    ctypes.memmove(address, data, len(data))
+
+
+def _array(address: int, kind: str, count: int) -> list[int]:
+    """Numbers that lie somewhere in memory."""
+    data = ctypes.string_at(address, count * np.dtype(kind).itemsize)
+    return list(map(int, np.frombuffer(data, kind)))
+
+
+def _gradient(table: Table, k: int, size: int, dtype: Any) -> bytes:
+    """A gradient in the type of its weights."""
+    layouts = _array(table.layouts, "i8", table.count) if table.layouts else [0] * table.count
+    assert not (size and layouts[k]), "gradients must lie as their weights do"
+    own = _TYPES[_array(table.types, "i1", table.count)[k]]
+    address = _array(table.grads, "i8", table.count)[k]
+    if table.data_offset >= 0:
+        (address,) = _array(address + table.data_offset, "i8", 1)
+    found = np.frombuffer(ctypes.string_at(address, size * own.itemsize), own)
+    return found.astype(dtype).tobytes()
