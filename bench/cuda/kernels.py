@@ -31,6 +31,8 @@ class _Table(ctypes.Structure):
         ("sizes", ctypes.c_void_p),
         ("arrays", ctypes.c_void_p),
         ("grads", ctypes.c_void_p),
+        ("streams", ctypes.c_void_p),
+        ("shapes", ctypes.c_void_p),
     )
 
 
@@ -119,7 +121,8 @@ class Step:
         on = [int(values[name]) for name in (*kernel.conditions, *kernel.choices)]
         choices = np.array(on, dtype=np.int32)
         table = _Table(
-            len(self.sizes), self.sizes.ctypes.data, self.arrays.ctypes.data, given.ctypes.data
+            *(len(self.sizes), self.sizes.ctypes.data, self.arrays.ctypes.data, given.ctypes.data),
+            *(None, None),
         )
         pointers = ctypes.addressof(table), scalars.ctypes.data, choices.ctypes.data
         error = self.function(*pointers, stream or None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import sympy
 
@@ -39,9 +40,8 @@ class Known:
     def __init__(self, program: Program, language: Language) -> None:
         arrays = {series_of(i.symbol) for i in program.inputs if i.domain is not Domain.HOST}
         given = [name for name in step_parameters(program) if name not in arrays]
-        apart = named(ir_loops.reductions_apart(program))
         self.language = language
-        self.program, names = renamed(apart, language.free)
+        self.program, names = renamed(_apart(program), language.free)
         self.choices = tuple(names[name] for name in given if name in program.choices)
         if len(self.choices) > MAX_CHOICES:
             raise Unserved(
@@ -49,7 +49,7 @@ class Known:
                 "combination of them would be a loop of its own"
             )
         self.scalars = tuple(names.get(name, name) for name in given if name not in program.choices)
-        self.loops = ir_loops.loops(self.program)
+        self.loops = _cut(self.program)
         outputs, domains = self.program.outputs, self.program.domains
         self.arrays = [o for o in outputs if o.domain is not Domain.HOST]
         self.reductions = [let for loop in self.loops for let in loop.reductions]
@@ -151,6 +151,18 @@ class Known:
                 if of == margin
             ]
         )
+
+
+@lru_cache(maxsize=2)  # each language asks for that of the same program
+def _apart(program: Program) -> Program:
+    """A program with a let of its own, and a name, for every reduction."""
+    return named(ir_loops.reductions_apart(program))
+
+
+@lru_cache(maxsize=2)  # where none of them has renamed anything, it is the same here, too
+def _cut(program: Program) -> tuple[ir_loops.Loop, ...]:
+    """The loops of a program."""
+    return ir_loops.loops(program)
 
 
 def read_by(lets: Iterable[Let]) -> set[sympy.Symbol]:
