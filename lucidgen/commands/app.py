@@ -186,14 +186,13 @@ def _print_difference(difference: Difference, path: str) -> None:
 def list_(specs: Specs = None) -> None:
     """List the optimizers and schedules: where they are, their dialects, state and cost."""
     with reported():
-        from ..package.catalog import catalog
+        from .listing import listing
+        from .tables import print_tables
 
-        found = catalog(specs, built_in=False)
-        from .tables import print_tables  # SymPy is there now, see `catalog`
-
+        found, error = listing(specs)
         print_tables(found)
-        if found.error is not None:
-            raise found.error
+        if error is not None:
+            raise error
 
 
 @app.command()

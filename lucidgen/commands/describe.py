@@ -40,27 +40,15 @@ from ..targets.common.plain import equation_lines, text_of
 from ..targets.common.target import Target
 
 
-@dataclass(frozen=True)
-class Row:
-    """A line of `lucidgen list`."""
-
-    name: str
-    file: str
-    dialects: str
-    states: str
-    cost: str
-    paper: str
-
-
-def row(entry: Entry) -> Row:
-    """What `lucidgen list` says of an optimizer."""
+def row(entry: Entry) -> tuple[str, ...]:
+    """What `lucidgen list` says of an optimizer, column by column."""
     spec = entry.main
-    return Row(
+    return (
         spec.name,
-        entry.file.path.name,
         ", ".join(spec.readings),
         ", ".join(series.name for series in spec.states) or "none",
         short_cost(spec),
+        entry.file.path.name,
         spec.paper,
     )
 

@@ -14,8 +14,15 @@ from ..errors import WrongUsage
 from ..package.catalog import ScheduleEntry
 from ..package.documentation import equation_block
 from ..package.scheduler import CompiledSchedule
-from ..spec.schedule import Schedule
-from ..targets.common.plain import equation_lines
+from ..spec.schedule import Schedule, value
+from ..targets.common.plain import equation_lines, text_of
+
+
+def row(entry: ScheduleEntry) -> tuple[str, ...]:
+    """What `lucidgen list` says of a schedule, column by column."""
+    spec = entry.spec
+    right = text_of(spec.by_series[value].right, spec)
+    return spec.name, right, entry.file.path.name, spec.paper
 
 
 def overview(entry: ScheduleEntry) -> str:

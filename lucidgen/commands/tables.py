@@ -1,6 +1,6 @@
 """What `lucidgen list` prints: a table of optimizers and one of schedules.
 
-Owns columns and layout; what a row says of an optimizer is `describe`'s.
+Owns layout; what the rows are is `listing`'s.
 """
 
 from __future__ import annotations
@@ -10,25 +10,16 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from ..package.catalog import Catalog, ScheduleEntry
-from ..spec.schedule import value
-from ..targets.common.plain import text_of
-from .describe import row
+from .listing import OPTIMIZERS, SCHEDULES, Listing
 
-#: The columns of each table, and those that a narrow terminal does without, the first one first.
-OPTIMIZERS = ("class", "dialects", "state", "cost per element", "file", "paper")
-SCHEDULES = ("schedule", "value[t]", "file", "paper")
+#: The columns that a narrow terminal does without, the first one first.
 DISPENSABLE = ("paper", "file")
 
 
-def print_tables(found: Catalog) -> None:
+def print_tables(found: Listing) -> None:
     """Print what there is: as wide as the terminal, or where the output is piped a line a row."""
-    optimizers: list[Sequence[str]] = [
-        (line.name, line.dialects, line.states, line.cost, line.file, line.paper)
-        for line in map(row, found.entries)
-    ]
-    schedules: list[Sequence[str]] = [_schedule_row(entry) for entry in found.schedules]
-    tables = [table for table in ((OPTIMIZERS, optimizers), (SCHEDULES, schedules)) if table[1]]
+    both = ((OPTIMIZERS, found.optimizers), (SCHEDULES, found.schedules))
+    tables = [table for table in both if table[1]]
     out = Console(highlight=False, markup=False, emoji=False, soft_wrap=not Console().is_terminal)
     is_narrow = False
     for number, (titles, rows) in enumerate(tables):
@@ -42,12 +33,6 @@ def print_tables(found: Catalog) -> None:
             _print_lines(out, titles, rows)
     if is_narrow:
         out.print("\nA wider terminal shows more, as does `lucidgen show NAME`.", style="dim")
-
-
-def _schedule_row(entry: ScheduleEntry) -> tuple[str, ...]:
-    spec = entry.spec
-    right = text_of(spec.by_series[value].right, spec)
-    return spec.name, right, entry.file.path.name, spec.paper
 
 
 def _fitting(titles: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:

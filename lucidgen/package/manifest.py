@@ -144,12 +144,7 @@ class Manifest:
 
     def save(self, folder: Path, kind: str) -> None:
         """Keep the record; a cache that cannot be written to is no error."""
-        with suppress(OSError):
-            path = _path(folder, kind)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-            temporary.replace(path)
+        keep(_path(folder, kind), json.dumps(asdict(self), indent=1))
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -167,5 +162,19 @@ class Manifest:
 
 
 def _path(folder: Path, kind: str) -> Path:
-    name = digest(f"{kind} {folder}".encode())[:24]
-    return user_cache_path("lucidgen", appauthor=False) / "builds" / f"{name}.json"
+    return record("builds", f"{kind} {folder}")
+
+
+def record(kind: str, of: str) -> Path:
+    """Where the user's cache has what is known of something, which may be long."""
+    name = digest(of.encode())[:24]
+    return user_cache_path("lucidgen", appauthor=False) / kind / f"{name}.json"
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a record; a cache that cannot be written to is no error."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)

@@ -1,5 +1,6 @@
 """`lucidgen list | show | diff | new`, exit codes, and that no user ever sees a traceback."""
 
+import json
 import os
 import re
 import shutil
@@ -17,8 +18,10 @@ from readings import sampled
 from typer.testing import CliRunner
 
 from lucidgen import Parameter
+from lucidgen.commands import listing
 from lucidgen.commands.app import app
 from lucidgen.package import spec_files
+from lucidgen.package.catalog import catalog
 
 BUILT_IN = (
     "A2GradUni",
@@ -172,6 +175,46 @@ def test_a_list_fits_the_terminal(width, two_specs, monkeypatch):
     assert {"Lion", "CyclicLR", "OneCycleLR"} <= {line.split()[0] for line in lines if line}
     assert ("arXiv:2302.06675" in output) == (width == 200)
     assert lines[-1].startswith("A wider terminal") == (width == 60)
+
+
+@pytest.fixture
+def kept(two_specs, tmp_path, monkeypatch):
+    """As if the two specs were built in, with a cache of their own: what was read, the records."""
+    found, read = catalog(Path(two_specs), built_in=False), []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(listing, "catalog", lambda *_, **__: read.append(1) or found)
+    return lambda: (read, list((tmp_path / "cache").rglob("lists/*.json")))
+
+
+def test_what_is_listed_of_the_built_in_specs_is_kept(kept, monkeypatch):
+    first = run("list")
+    assert "Lion" in first[1]
+    assert run("list") == first
+    read, records = kept()
+    assert (len(read), len(records)) == (1, 1)
+    monkeypatch.setattr(listing, "inputs_digests", lambda *_: {"lion": "changed"})
+    assert run("list") == first
+    assert len(kept()[0]) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{",
+        '{"optimizers": [["Lion"]], "schedules": []}',
+        '{"optimizers": {}}',
+        "\x00\xff",
+    ],
+)
+def test_a_damaged_record_of_the_list_is_made_anew(kept, content):
+    first = run("list")
+    (record,) = kept()[1]
+    record.write_text(content, encoding="latin-1")
+    assert run("list") == first
+    assert len(kept()[0]) == 2
+    assert json.loads(record.read_text())["optimizers"][0][0] == "Lion"
 
 
 def test_a_piped_list_has_a_line_for_each_without_filling(two_specs):
