@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 from collections.abc import Sequence
@@ -15,9 +16,17 @@ from typer.testing import CliRunner
 
 from lucidgen import Parameter, optim
 from lucidgen.commands.app import app
+from lucidgen.ir.lower import lower
+from lucidgen.passes import optimize
+from lucidgen.spec import SpecError
+from lucidgen.spec.check import check
+from lucidgen.verify.emitted import build
 from lucidgen.verify.gpu import cuda_phases
 from lucidgen.verify.gpu.cuda_phases import Kernels
 from lucidgen.verify.gpu.host import Fault
+from lucidgen.verify.random_specs import VALUES, random_spec
+from lucidgen.verify.replay import Run, replay
+from lucidgen.verify.setting import Setting
 
 #: The readings with phases; a few of them in `make test`.
 CHOSEN = ("Adafactor", "LAMB", "NovoGrad", "Prodigy")
@@ -115,6 +124,36 @@ def test_verify_holds_them_against_the_equations(tmp_path: Path) -> None:
     found = re.search(r"equations: (\d+) numbers within 0\.\d{3} of their error", result.output)
     assert found is not None
     assert int(found[1]) > 100
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(25, marks=pytest.mark.complete)])
+def test_random_specs_lie_within_the_bounds_of_the_equations(count: int, tmp_path: Path) -> None:
+    found = 0
+    for seed in range(1_000):
+        chance, kernels = random.Random(seed), Kernels()
+        try:
+            spec = random_spec(chance.choice)
+            check(spec)
+            cls = build([spec], tmp_path).Random
+        except (SpecError, ValueError):
+            continue
+        (rule, *_) = cls.rules.values()
+        if "cpp" not in rule.targets or cuda_phases.source_of(rule) is None:
+            continue
+        hypers = {name: chance.choice(values) for name, values in VALUES.items()}
+        flags = {name: chance.random() < 0.5 for name in ("early", "late")}
+        setting = Setting(spec, hypers, flags, chance.random() < 0.5)
+        dtype = (np.float32, np.float64)[found % 2]
+        rng = np.random.default_rng(seed)
+        start, *grads = (rng.standard_normal((2, 3, 2)).astype(dtype) for _ in range(3))
+        run = Run(cls, setting, optimize(lower(spec)), start, grads, {})
+        with kernels.installed():
+            for finding in replay(run, ("cuda",)):
+                assert finding.comparison.worst <= 1, f"{seed}: {finding}"
+        found += bool(kernels.calls)
+        if found == count:
+            return
+    raise AssertionError(f"{found} specs")
 
 
 #: What would be wrong in the header: what stands there, and what would stand there instead.
