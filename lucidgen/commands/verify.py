@@ -42,8 +42,9 @@ def verify(
     All dialects and static choices are tried. Steps in NumPy, MLX and C++ are run, in float64 and
     float32, and compared with the equations at 50 digits. The texts that MLX makes of Metal or CUDA
     kernels are compiled for this machine, run over grids under sanitizers, and compared in the same
-    way, in float32, float16 and bfloat16; so are the complete kernels. Metal's texts are read with
-    its address spaces as well.
+    way, in float32, float16 and bfloat16; so are the complete kernels, but for those of rules that
+    reduce, whose steps are run in float64 and float32. Metal's texts are read with its address
+    spaces as well.
     """
     with reported():
         from ..package.catalog import catalog

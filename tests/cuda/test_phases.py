@@ -18,10 +18,11 @@ from lucidgen import Parameter, optim
 from lucidgen.commands.app import app
 from lucidgen.ir.lower import lower
 from lucidgen.passes import optimize
-from lucidgen.spec import SpecError
+from lucidgen.spec import Eq, OptimizerSpec, SpecError, flag, grad, hyper, norm, series, t, w, when
 from lucidgen.spec.check import check
 from lucidgen.verify.emitted import build
 from lucidgen.verify.gpu import cuda_phases
+from lucidgen.verify.gpu.cuda_host import Program
 from lucidgen.verify.gpu.cuda_phases import Kernels
 from lucidgen.verify.gpu.host import Fault
 from lucidgen.verify.random_specs import VALUES, random_spec
@@ -29,7 +30,7 @@ from lucidgen.verify.replay import Run, replay
 from lucidgen.verify.setting import Setting
 
 #: The readings with phases; a few of them in `make test`.
-CHOSEN = ("Adafactor", "LAMB", "NovoGrad", "Prodigy")
+CHOSEN = ("Adafactor", "LAMB", "Prodigy")
 READINGS = [
     pytest.param(*p.values, id=p.id, marks=() if p.id in CHOSEN else pytest.mark.complete)
     for p in sample("cpp")
@@ -37,7 +38,7 @@ READINGS = [
 ]
 
 #: Single rows, and narrow, wide and many matrices: parts of several blocks, and empty ones.
-SHAPES = [(), (1,), (0, 3), (3, 0), (9_001,), (130, 70), (1_100, 3), (2, 5, 33), (1, 40)]
+SHAPES = [(), (1,), (0, 3), (3, 0), (300, 0), (9_001,), (130, 70), (1_100, 3), (2, 5, 33), (1, 40)]
 
 Arrays = list[np.ndarray[Any, Any]]
 
@@ -126,6 +127,18 @@ def test_verify_holds_them_against_the_equations(tmp_path: Path) -> None:
     assert int(found[1]) > 100
 
 
+def test_choices_may_be_called_like_what_the_kernels_have(tmp_path: Path) -> None:
+    names = ("kept", "loads", "stores", "run", "reads_grad", "in_phases")
+    x, lr = series("x"), hyper("lr", 0.1)
+    flags = [flag(name, True) for name in names]
+    terms = sum(when(on, w[t - 1] ** n, 0) for n, on in enumerate(flags, start=1))
+    equations = (Eq(x[t], x[t - 1] + terms), Eq(w[t], w[t - 1] - lr * grad[t] / norm(x[t])))
+    package = build([OptimizerSpec("Flags", (lr, *flags), equations)], tmp_path)
+    source = cuda_phases.source_of(package.Flags.rules["own"])
+    assert source is not None
+    Program(source, [("flags", "float32", (True,) * len(names) + (False,))]).close()
+
+
 @pytest.mark.parametrize("count", [1, pytest.param(25, marks=pytest.mark.complete)])
 def test_random_specs_lie_within_the_bounds_of_the_equations(count: int, tmp_path: Path) -> None:
     found = 0
@@ -192,7 +205,7 @@ WRONG = {
     "found numbers lie among margins": ("Index at = Rule::found;", "Index at = 0;"),
 }
 
-IN_MAKE_TEST = ("a barrier is missing", "the last tile is left out")
+IN_MAKE_TEST = ("a barrier is missing",)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ WORDS = replace(
 abs real states scalars choices live step rule launch launched Launch inf cg cuda mlx
 blockDim blockIdx dim3 gridDim threadIdx warpSize
 of found margins shape terms threads Index Shape Of Element Elements Margins Reduction
-reduced OverElements OverMargins OverTensors Sum Sums bits
+reduced reduced_each OverElements OverMargins OverTensors Sum Sums bits
+kept loads stores run reads_grad in_phases
         """,
         r"\w+_(rule|loop|margin|margins|sums)",
     ),
@@ -113,4 +114,5 @@ LOOPS = loops.Language(
     given="of.",
     walk="for (Index i = threadIdx.x; i < {count}; i += threads) {{",
     walked=("__syncthreads();",),
+    each_matrix=("reduced_each(Reduction::{kind}, {of}, {size}, {count}, {to});",),
 )

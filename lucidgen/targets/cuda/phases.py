@@ -14,7 +14,11 @@ from itertools import zip_longest
 from ...ir.program import Program
 from ..common import loops
 from ..common.loops import Loop, Loops
+from ..common.target import Unserved
 from .language import HELPERS, LOOPS, RANDOM
+
+#: Of w and the states, which are there, read and stored is said in a word.
+BITS = 32
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,11 @@ def phases(program: Program) -> Phases:
     Raises
     ------
     Unserved
-        If it has too many choices.
+        If it has too many choices, or more states than there are bits.
     """
     found = loops.loops(program, LOOPS)
+    if found.states >= BITS:
+        raise Unserved(f"it has {found.states} states, and there are bits for {BITS - 1}")
     texts = [line for loop in found.all for line in (*loop.head, *loop.lines)]
     texts += [line for of in found.between if of for line in of.lines]
     helpers = [text for name, text in HELPERS.items() if _is_called(name, texts)]

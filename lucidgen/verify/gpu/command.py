@@ -33,11 +33,17 @@ def cuda(entry: Entry) -> Iterator[Report]:
     for found in _checked(entry, "cuda", "CUDA"):
         yield _report(found, (), ".cu")
     from .cuda_phases import Kernels
+    from .host import Fault, NoCompiler
 
     kernels = Kernels()
     with kernels.installed():
-        for report in steps.reports(entry, "cuda", kernels.collect):
-            yield replace(report, title=f"{report.title}, in the phases of the .cu file")
+        try:
+            for report in steps.reports(entry, "cuda", kernels.collect):
+                yield replace(report, title=f"{report.title}, in the phases of the .cu file")
+        except Fault as fault:
+            yield Report(f"{entry.name}: the phases of the .cu file", wrong=(str(fault),))
+        except NoCompiler as error:
+            raise Failure(str(error)) from None
 
 
 def _checked(entry: Entry, target: str, title: str) -> list[Checked]:

@@ -24,6 +24,7 @@ from ...runtime.backends.loops.pointer_table import _Table as Table
 from ...runtime.rules.calling import file_of
 from ...runtime.rules.rule import Rule
 from .cuda_host import Case, Program, Shape
+from .host import Fault
 
 #: The types of arrays by their numbers in a table; bfloat16 comes as its bits.
 _TYPES = {number: dtype for dtype, number in NUMPY_TYPES.items()}
@@ -70,7 +71,7 @@ class Kernels:
             self.cases = None
         for source in {source for source, _ in cases}:
             own = [case for path, case in cases if path == source]
-            self.programs |= dict.fromkeys(own, Program(source, own))
+            self.programs |= dict.fromkeys(own, _compiled(source, own))
         return bool(cases)
 
     @contextmanager
@@ -109,7 +110,7 @@ class Kernels:
             self.cases[source, case] = None
             return
         if case not in self.programs:
-            self.programs[case] = Program(source, [case])
+            self.programs[case] = _compiled(source, [case])
         each, dtype = 1 + len(rule.arrays), np.dtype("u2" if kind == "bfloat16" else kind)
         starts = _array(table.starts, "i8", table.count + 1)
         sizes = [end - start for start, end in pairwise(starts)]
@@ -136,6 +137,13 @@ class Kernels:
             for address, data in zip(own, [new[0], *new[2:]], strict=True):
                 if address:
                     ctypes.memmove(address, data, len(data))
+
+
+def _compiled(source: Path, cases: Sequence[Case]) -> Program:
+    try:
+        return Program(source, cases)
+    except ValueError as said:
+        raise Fault(f"the host's compiler: {said}") from None
 
 
 def _array(address: int, kind: str, count: int) -> list[int]:

@@ -85,10 +85,8 @@ struct adafactor_margins_1 {
                 sqrt_c_margin[i] = sqrt_c;
             }
             __syncthreads();
-            for (Index i = 0; i < of.shape.matrices; ++i) {
-                columnmean_r_margin[i] = reduced(Reduction::mean, new_r_margin + i * of.shape.rows,
-                                                 of.shape.rows);
-            }
+            reduced_each(Reduction::mean, new_r_margin, of.shape.rows, of.shape.matrices,
+                         columnmean_r_margin);
             for (Index i = threadIdx.x; i < of.shape.count(Of::matrix); i += threads) {
                 real columnmean_r = columnmean_r_margin[i];
                 real term = real(1) / sqrt(maximum(columnmean_r, eps1));  // (7)(8)
@@ -301,10 +299,8 @@ struct adafactor_keras_margins_1 {
                 one_over_sqrt_c_margin[i] = one_over_sqrt_c;
             }
             __syncthreads();
-            for (Index i = 0; i < of.shape.matrices; ++i) {
-                columnmean_r_margin[i] = reduced(Reduction::mean, new_r_margin + i * of.shape.rows,
-                                                 of.shape.rows);
-            }
+            reduced_each(Reduction::mean, new_r_margin, of.shape.rows, of.shape.matrices,
+                         columnmean_r_margin);
             for (Index i = threadIdx.x; i < of.shape.count(Of::matrix); i += threads) {
                 real columnmean_r = columnmean_r_margin[i];
                 real sqrt_columnmean_r = sqrt(columnmean_r);  // (7)(8)
@@ -514,10 +510,8 @@ struct adafactor_mlx_margins_1 {
                 one_over_sqrt_c_margin[i] = one_over_sqrt_c;
             }
             __syncthreads();
-            for (Index i = 0; i < of.shape.matrices; ++i) {
-                columnmean_r_margin[i] = reduced(Reduction::mean, new_r_margin + i * of.shape.rows,
-                                                 of.shape.rows);
-            }
+            reduced_each(Reduction::mean, new_r_margin, of.shape.rows, of.shape.matrices,
+                         columnmean_r_margin);
             for (Index i = threadIdx.x; i < of.shape.count(Of::matrix); i += threads) {
                 real columnmean_r = columnmean_r_margin[i];
                 real sqrt_columnmean_r = sqrt(columnmean_r);  // (7)(8)

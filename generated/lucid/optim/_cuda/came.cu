@@ -84,10 +84,8 @@ struct came_margins_1 {
                 one_over_sqrt_c_margin[i] = one_over_sqrt_c;
             }
             __syncthreads();
-            for (Index i = 0; i < of.shape.matrices; ++i) {
-                columnmean_r_margin[i] = reduced(Reduction::mean, new_r_margin + i * of.shape.rows,
-                                                 of.shape.rows);
-            }
+            reduced_each(Reduction::mean, new_r_margin, of.shape.rows, of.shape.matrices,
+                         columnmean_r_margin);
             for (Index i = threadIdx.x; i < of.shape.count(Of::matrix); i += threads) {
                 real columnmean_r = columnmean_r_margin[i];
                 real sqrt_columnmean_r = sqrt(columnmean_r);  // (5)(6)
@@ -226,11 +224,8 @@ struct came_margins_3 {
                 one_over_sqrt_c_res_margin[i] = one_over_sqrt_c_res;
             }
             __syncthreads();
-            for (Index i = 0; i < of.shape.matrices; ++i) {
-                columnmean_r_res_margin[i] = reduced(Reduction::mean,
-                                                     new_r_res_margin + i * of.shape.rows,
-                                                     of.shape.rows);
-            }
+            reduced_each(Reduction::mean, new_r_res_margin, of.shape.rows, of.shape.matrices,
+                         columnmean_r_res_margin);
             for (Index i = threadIdx.x; i < of.shape.count(Of::matrix); i += threads) {
                 real columnmean_r_res = columnmean_r_res_margin[i];
                 real sqrt_columnmean_r_res = sqrt(columnmean_r_res);  // (12)(13)

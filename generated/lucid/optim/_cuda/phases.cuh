@@ -164,6 +164,26 @@ __device__ real reduced(Reduction kind, const real* of, Index size) {
     return finished<real>(kind, over_block(kind, sum), size);
 }
 
+/// Reductions of the parts of a margin, so many of a size, by all threads of a block: each part by
+/// one of them, where there are many or they are short.
+template <typename real>
+__device__ void reduced_each(Reduction kind, const real* of, Index size, Index count, real* to) {
+    if (count < threads && size > threads) {
+        for (Index i = 0; i < count; ++i) {
+            to[i] = reduced(kind, of + i * size, size);
+        }
+        return;
+    }
+    for (Index i = threadIdx.x; i < count; i += threads) {
+        double sum = nothing<double>(kind);
+        for (Index j = i * size; j < (i + 1) * size; ++j) {
+            sum = joined(kind, sum, double(kind == Reduction::norm ? of[j] * of[j] : of[j]));
+        }
+        to[i] = finished<real>(kind, sum, size);
+    }
+    __syncthreads();
+}
+
 /// How blocks share a tensor. The threads of one stand in `lines` rows, `lanes` beside each other,
 /// and each takes `each` elements below each other: a block has a tile of a band of rows. Where
 /// there is a single row, the elements of a thread lie in it.
@@ -172,7 +192,7 @@ struct Tiling {
     int each, lanes = threads, lines = 1;
 
     __host__ __device__ Tiling(const Shape& of, int each) : shape(of), each(each) {
-        while (lines < shape.rows && (lanes > 32 || lanes / 2 >= shape.columns)) {
+        while (lines < shape.rows && lanes > 1 && (lanes > 32 || lanes / 2 >= shape.columns)) {
             lanes /= 2;
             lines *= 2;
         }
@@ -250,7 +270,6 @@ struct InPhases {
 
     __host__ __device__ Index margin_at(int i) const {
         Index at = Rule::found;
-#pragma unroll
         for (int j = 0; j < margins::count; ++j) {
             at += j < i ? shape.count(margins::of(j)) : 0;
         }
@@ -258,7 +277,6 @@ struct InPhases {
     }
     __host__ __device__ Index kept_at(int i) const {
         Index at = margin_at(margins::count);
-#pragma unroll
         for (int j = 0; j < arrays_each; ++j) {
             at += j < i && is_kept(j) ? shape.count(Of::element) : 0;
         }
@@ -270,7 +288,6 @@ struct InPhases {
     template <typename Sums>
     __host__ __device__ Index sums_at(int i) const {
         Index at = sums_at();
-#pragma unroll
         for (int j = 0; j < Sums::count; ++j) {
             at += j < i && Sums::is_made(j) ? tiling.parts(Sums::of(j)) : 0;
         }
@@ -397,7 +414,11 @@ struct InPhases {
                     sums<Sums>(s)[unit] = sum;
                 }
             } else if (Sums::of(s) == Of::row) {
-                for (int r = 0; r < (tiling.is_row() ? 1 : each); ++r) {
+#pragma unroll
+                for (int r = 0; r < each; ++r) {
+                    if (r && tiling.is_row()) {
+                        continue;  // all are of the first row
+                    }
                     const Index row = first_row + r * down;
                     const double own = double(tiling.is_row() ? in_all[s] : in_rows[s][r]);
                     const double sum = over_line(kind, own, x, tiling.lanes, y * tiling.lanes, 1);
@@ -420,8 +441,7 @@ struct InPhases {
     __device__ static double over_line(Reduction kind, double number, unsigned i, unsigned count,
                                        unsigned first, unsigned apart) {
         __shared__ double numbers[threads];
-        __syncthreads();
-        numbers[threadIdx.x] = number;
+        numbers[threadIdx.x] = number;  // who read a number last, was the one who left it
         join(kind, numbers + first, i, count, apart);
         return numbers[first];
     }
@@ -586,11 +606,13 @@ struct Launcher {
         const unsigned units = batch.first[batch.count];  // none, if all tensors are empty
         const cudaError_t error =
             units ? launch(run_loop<T, Rule, live, Loop>, units, 1) : cudaSuccess;
-        if (Sums::count == 0 || error != cudaSuccess) {
-            return error;
+        if constexpr (Sums::count > 0) {
+            if (error == cudaSuccess) {
+                return launch(finish_loop<T, Rule, live, Sums>, Batch::has_margins ? sharing : 1,
+                              batch.count);
+            }
         }
-        return launch(finish_loop<T, Rule, live, Sums>, Batch::has_margins ? sharing : 1,
-                      batch.count);
+        return error;
     }
 
     template <typename Walk>
@@ -626,7 +648,7 @@ Index sums_of(const Tensor& tensor, Other) {
 template <typename T, typename Rule, unsigned live, typename... Phases>
 cudaError_t in_phases(const Table& table, const double* scalars, cudaStream_t stream) {
     PhaseBatch<Rule, T> batch;
-    static_assert(sizeof batch <= 4096, "a kernel takes 4096 bytes of arguments");
+    static_assert(sizeof batch <= 4096 && batch.most > 0, "a kernel takes 4096 bytes of arguments");
     for (int i = 0; i < Rule::scalars; ++i) {
         batch.scalars[i] = static_cast<Computed<T>>(scalars[i]);
     }

@@ -33,6 +33,9 @@ class Language:
         The head of a walk over `{count}` rows, columns or matrices, `i` by `i`.
     walked : tuple of str
         What comes behind such a walk, before what it has made is read.
+    each_matrix : tuple of str
+        A reduction, of a `{kind}`, `{of}` rows or columns, `{size}` of each of `{count}` matrices,
+        `{to}` one number for each.
     """
 
     printer: type[CPrinter]
@@ -41,3 +44,8 @@ class Language:
     given: str = ""
     walk: str = "for (Index i = 0; i < {count}; ++i) {{"
     walked: tuple[str, ...] = ()
+    each_matrix: tuple[str, ...] = (
+        "for (Index i = 0; i < {count}; ++i) {{",
+        "    {to}[i] = reduced(Reduction::{kind}, {of} + i * {size}, {size});",
+        "}}",
+    )

@@ -148,10 +148,9 @@ class _Writer:
             yield f"{found} = reduced(Reduction::{kind}, {array}, {count});"
         else:
             each = f"{self.shape}.{'rows' if of is Domain.ROW else 'columns'}"
-            value = f"reduced(Reduction::{kind}, {array} + i * {each}, {each})"
-            yield f"for (Index i = 0; i < {self.shape}.matrices; ++i) {{"
-            yield f"    {self.array(let.target)}[i] = {value};"
-            yield "}"
+            count, to = f"{self.shape}.matrices", self.array(let.target)
+            for line in self.language.each_matrix:
+                yield line.format(kind=kind, of=array, size=each, count=count, to=to)
 
 
 def _under(guard: Guard, lines: Sequence[str]) -> Iterator[str]:
