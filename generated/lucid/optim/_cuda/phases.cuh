@@ -240,6 +240,9 @@ struct PhaseBatch {
     }
 };
 
+/// How many blocks share the rows and columns of a tensor.
+constexpr unsigned sharing = 32;
+
 /// A tensor on its way through the kernels. `live` are the arrays, w among them, that are there.
 template <typename T, typename Rule, unsigned live>
 struct InPhases {
@@ -475,15 +478,26 @@ struct InPhases {
             const Index count = is_row ? tiling.tiles() : tiling.bands();
             const Index apart = is_row ? 1 : lines;
             const Index size = is_row ? shape.columns : shape.rows;
-            for_each(shape.matrices * lines, [&](Index line) {
+            const auto joined_parts = [&](Index line, Index from, Index stride) {
                 const double* first =
                     parts + (is_row ? line * count : line / lines * count * lines + line % lines);
                 double sum = nothing<double>(kind);
-                for (Index i = 0; i < count; ++i) {
+                for (Index i = from; i < count; i += stride) {
                     sum = joined(kind, sum, first[i * apart]);
                 }
-                margin(Sums::to(s))[line] = finished<real>(kind, sum, size);
-            });
+                return sum;
+            };
+            real* to = margin(Sums::to(s));
+            if (shape.matrices * lines > sharing) {
+                for_each(shape.matrices * lines, [&](Index line) {
+                    to[line] = finished<real>(kind, joined_parts(line, 0, 1), size);
+                });
+            } else if (blockIdx.x < shape.matrices * lines) {  // few, which may have many parts
+                const double sum = over_block(kind, joined_parts(blockIdx.x, threadIdx.x, threads));
+                if (threadIdx.x == 0) {
+                    to[blockIdx.x] = finished<real>(kind, sum, size);
+                }
+            }
         }
     }
 
@@ -530,9 +544,6 @@ struct InPhases {
         Walk::run(Whole<real>{shape, numbers, batch.scalars, found(), of_margins});
     }
 };
-
-/// How many blocks share the rows and columns of a tensor.
-constexpr unsigned sharing = 32;
 
 template <typename T, typename Rule, unsigned live, typename Loop>
 __global__ void __launch_bounds__(threads)
