@@ -116,12 +116,6 @@ def backends(kernel: str, kind: type) -> tuple[Callable[[], Backend], ...]:
     return *_of_loops(choice.mlx_loops, _mlx_loops), partial(_mlx, choice.gpu)
 
 
-def forget() -> None:
-    """Make the backends anew when they are asked for next."""
-    for made in (backends, _numpy_loops, _numpy, _mlx_loops, _mlx):
-        made.cache_clear()
-
-
 def _of_loops(wanted: Loops, make: Callable[[bool], Backend]) -> list[Callable[[], Backend]]:
     return [] if wanted is Loops.NEVER else [partial(make, wanted is Loops.DEMANDED)]
 

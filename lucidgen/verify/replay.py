@@ -25,6 +25,10 @@ from .setting import Setting
 Array = np.ndarray[Any, Any]
 
 
+#: The argument `kernel` on machines of NumPy arrays. Complete CUDA kernels take the place of loops.
+KERNELS = {"numpy": "numpy", "cpp": "cpp", "cuda": "cpp"}
+
+
 @dataclass(frozen=True)
 class Run:
     """What is run: a class and one of its readings, with all arguments, on some gradients.
@@ -112,7 +116,7 @@ class _Driver:
             run.setting, run.setting.spec.base if run.setting.spec.is_dialect else None
         )
         reading = run.setting.spec.reading
-        kernel = {"numpy": "numpy", "cpp": "cpp", "cuda": "cpp"}.get(machine, "auto")
+        kernel = KERNELS.get(machine, "auto")
         self.optimizer: Any = run.cls([self.parameter], dialect=reading, kernel=kernel, **chosen)
         setting = replace(run.setting, shape=run.w.shape)
         self.keys = {s.name: s.saved_as for s in setting.states()}

@@ -20,7 +20,7 @@ from ..ir.lower import lower
 from ..package.catalog import Entry
 from ..passes import optimize
 from .emitted import build, settings
-from .replay import Run, replay, step_all
+from .replay import KERNELS, Run, replay, step_all
 from .report import Report
 from .setting import Setting
 
@@ -88,8 +88,7 @@ def reports(entry: Entry, machine: str, prepare: Prepare | None = None) -> Itera
     with _built(entry) as cls:
         for spec in readings:
             rule = cls.rules[spec.reading]
-            needed = "cpp" if prepare else machine  # whose place is taken
-            if needed != "numpy" and needed not in rule.targets:
+            if KERNELS.get(machine, machine) not in ("numpy", *rule.targets):
                 continue
             every = list(settings(spec, entry.main))
             program = optimize(lower(spec))

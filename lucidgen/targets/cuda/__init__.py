@@ -27,13 +27,14 @@ class Kernels:
 
     `step` is the function for one element, which kernels for MLX call, or `without` says why there
     is none. Complete ones call that function, too (`standalone`), or run loops that wait for each
-    other (`phases`); there are none of a rule that has too many choices.
+    other (`phases`), or `incomplete` says why there are none.
     """
 
     step: gpu.Kernel | None
     without: str
     standalone: Standalone | None
     phases: Phases | None
+    incomplete: str
 
     @property
     def helpers(self) -> tuple[str, ...]:
@@ -55,22 +56,21 @@ def kernels(program: Program, name: str) -> Kernels:
     Unserved
         If there are none at all: the compiled MLX function serves.
     """
-    step, without, complete, reducing = None, "", None, None
+    step, without = None, ""
     try:
         step = gpu.kernel(program, name, LANGUAGE)
-        complete = standalone(step)
     except Unserved as reason:
         without = str(reason)
-    try:
-        reducing = None if complete else phases(program)
-    except Unserved as reason:
-        if step is None:
-            raise Unserved(f"{without}, and {reason}") from None
-    if reducing is not None and not reducing.loops.has_phases:
-        reducing = None
-    if step is None and reducing is None:
-        raise Unserved(without)
-    return Kernels(step, without, complete, reducing)
+    alone = None if step is None else standalone(step)
+    reducing, incomplete = None, ""
+    if alone is None:
+        try:
+            reducing = phases(program)
+        except Unserved as reason:
+            incomplete = str(reason)
+            if step is None:
+                raise Unserved(f"{without}, and {incomplete}") from None
+    return Kernels(step, without, alone, reducing, incomplete)
 
 
 def _of_module(found: Sequence[Kernels]) -> Mapping[str, Any]:

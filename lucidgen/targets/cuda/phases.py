@@ -25,13 +25,12 @@ BITS = 32
 class Phases:
     """The loops of a rule, and what stands around them.
 
-    `live` are the conditions under which w and the states are needed ("true" for always), `helpers`
-    the functions of ours that are called, and `reductions` come loop by loop: the kind, what it
-    leaves a value for, where that goes (among margins, or what is found), and when it is made.
+    `helpers` are the functions of ours that are called, and `reductions` come loop by loop: the
+    kind, what it leaves a value for, where that goes (among margins, or what is found), and when it
+    is made.
     """
 
     loops: Loops
-    live: tuple[str, ...]
     helpers: tuple[str, ...]
     reductions: tuple[tuple[tuple[str, str, int, str], ...], ...]
 
@@ -53,7 +52,7 @@ class Phases:
     @property
     def texts_of_live(self) -> list[str]:
         """Which of w and the states are needed, as bits."""
-        ones = ("1u" if needed == "true" else f"unsigned({needed})" for needed in self.live)
+        ones = ("1u" if needed == "true" else f"unsigned({needed})" for needed in self.loops.needed)
         return [f"{one} << {place}" if place else one for place, one in enumerate(ones)]
 
     def texts_of_sums(self, number: int) -> list[str]:
@@ -101,9 +100,11 @@ def phases(program: Program) -> Phases:
     Raises
     ------
     Unserved
-        If it has too many choices, or more states than there are bits.
+        If it takes no sum, has too many choices, or more states than there are bits.
     """
     found = loops.loops(program, LOOPS)
+    if not found.has_phases:
+        raise Unserved("no loop waits for another one")
     if found.states >= BITS:
         raise Unserved(f"it has {found.states} states, and there are bits for {BITS - 1}")
     texts = [line for loop in found.all for line in (*loop.head, *loop.lines)]
@@ -111,7 +112,6 @@ def phases(program: Program) -> Phases:
     helpers = [text for name, text in HELPERS.items() if _is_called(name, texts)]
     return Phases(
         loops=found,
-        live=found.needed,
         helpers=(*helpers, *([RANDOM] if found.draws else [])),
         reductions=tuple(_reductions(found)),
     )

@@ -7,9 +7,11 @@ machine (`cuda_host`), and back. What drives the calls is the runtime, as in eve
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime import kernel_choice
 from ...runtime.arrays import TYPES as NUMPY_TYPES
 from ...runtime.backends.loops import compiler
-from ...runtime.backends.loops.pointer_table import _Table as Table
+from ...runtime.backends.loops.pointer_table import RawTable
 from ...runtime.rules.calling import file_of
 from ...runtime.rules.rule import Rule
 from .cuda_host import Case, Program, Shape
@@ -28,16 +29,6 @@ from .host import Fault
 
 #: The types of arrays by their numbers in a table; bfloat16 comes as its bits.
 _TYPES = {number: dtype for dtype, number in NUMPY_TYPES.items()}
-
-
-#: How many values a state has for a tensor of so many matrices, rows and columns.
-_COUNTS: dict[str, Callable[[int, int, int], int]] = {
-    "element": lambda matrices, rows, columns: matrices * rows * columns,
-    "tensor": lambda matrices, rows, columns: 1,
-    "row": lambda matrices, rows, columns: matrices * rows,
-    "column": lambda matrices, rows, columns: matrices * columns,
-    "matrix": lambda matrices, rows, columns: matrices,
-}
 
 
 def source_of(rule: Rule) -> Path | None:
@@ -84,12 +75,10 @@ class Kernels:
             return loops(rule, type_) if source is None else partial(self._run, rule, type_, source)
 
         compiler.demanded = step
-        kernel_choice.forget()
         try:
             yield
         finally:
             compiler.demanded = loops
-            kernel_choice.forget()
             for program in set(self.programs.values()):
                 program.close()
             self.programs.clear()
@@ -104,7 +93,7 @@ class Kernels:
         choices: Sequence[int],
         threads: int,
     ) -> None:
-        table = Table.from_address(address)
+        table = RawTable.from_address(address)
         case = rule.name, kind, tuple(map(bool, choices))
         if self.cases is not None:
             self.cases[source, case] = None
@@ -112,6 +101,8 @@ class Kernels:
         if case not in self.programs:
             self.programs[case] = _compiled(source, [case])
         each, dtype = 1 + len(rule.arrays), np.dtype("u2" if kind == "bfloat16" else kind)
+        # Tensors come as matrices, whatever the rule takes for one.
+        states = [replace(state, matrices="last") for state in rule.arrays]
         starts = _array(table.starts, "i8", table.count + 1)
         sizes = [end - start for start, end in pairwise(starts)]
         shapes: list[Shape] = [(1, 1, size) for size in sizes]
@@ -122,8 +113,8 @@ class Kernels:
         tensors, places = [], []
         for k, shape in enumerate(shapes):
             own = addresses[k * each : (k + 1) * each]
-            counts = [_COUNTS[state.domain](*shape) for state in rule.arrays]
-            lengths = [dtype.itemsize * n for n in (sizes[k], *counts)]
+            axes = [state.shape(shape) for state in states]
+            lengths = [dtype.itemsize * math.prod(of) for of in (shape, *axes)]
             arrays = [
                 ctypes.string_at(address, length) if address else None
                 for address, length in zip(own, lengths, strict=True)
@@ -152,7 +143,7 @@ def _array(address: int, kind: str, count: int) -> list[int]:
     return list(map(int, np.frombuffer(data, kind)))
 
 
-def _gradient(table: Table, k: int, size: int, dtype: Any) -> bytes:
+def _gradient(table: RawTable, k: int, size: int, dtype: Any) -> bytes:
     """A gradient in the type of its weights."""
     layouts = _array(table.layouts, "i8", table.count) if table.layouts else [0] * table.count
     assert not (size and layouts[k]), "gradients must lie as their weights do"

@@ -269,7 +269,8 @@ struct InPhases {
         return sizeof(T) < sizeof(real) && has(Rule::read_again, i);
     }
 
-    // Memory beside the tensor: what is found, margins, what is kept, the sums of a loop.
+    // Memory beside the tensor: what is found, margins, what is kept, all counted in numbers; and,
+    // counted in doubles, the sums of a loop.
 
     __host__ __device__ Index margin_at(int i) const {
         Index at = Rule::found;
@@ -286,7 +287,8 @@ struct InPhases {
         return at;
     }
     __host__ __device__ Index sums_at() const {
-        return (kept_at(arrays_each) * Index(sizeof(real)) + 7) / 8;
+        constexpr Index each_double = sizeof(double) / sizeof(real);
+        return (kept_at(arrays_each) + each_double - 1) / each_double;
     }
     template <typename Sums>
     __host__ __device__ Index sums_at(int i) const {
@@ -687,11 +689,11 @@ cudaError_t in_phases(const Table& table, const double* scalars, cudaStream_t st
             const InPhases<T, Rule, live> tensor(batch, k);
             Index room = tensor.sums_at();
             ((room = sums_of(tensor, Phases()) > room ? sums_of(tensor, Phases()) : room), ...);
-            starts[k + 1] = starts[k] + room * 8;
+            starts[k + 1] = starts[k] + room * Index(sizeof(double));
             batch.first[k + 1] = batch.first[k] + static_cast<unsigned>(tensor.tiling.units());
         }
         void* room = nullptr;
-        error = cudaMallocAsync(&room, starts[batch.count] + 8, stream);
+        error = cudaMallocAsync(&room, starts[batch.count] + 1, stream);  // 0 would give none
         if (error != cudaSuccess) {
             return error;
         }

@@ -224,6 +224,11 @@ _steps: dict[tuple[Rule, str], Step | Unavailable] = {}
 _warned: list[str] = []
 
 
+def step(rule: Rule, type_: str, is_demanded: bool) -> Step | None:
+    """The compiled step: `demanded`, or if it is `available`."""
+    return demanded(rule, type_) if is_demanded else available(rule, type_)
+
+
 def available(rule: Rule, type_: str) -> Step | None:
     """The compiled step, or None as long as it is being compiled, or if it cannot be had.
 

@@ -100,7 +100,7 @@ class Loops:
     """The backend. A loop that is not demanded is left out while it is being compiled."""
 
     def __init__(self, demanded: bool) -> None:
-        self.step = compiler.demanded if demanded else compiler.available
+        self.demanded = demanded
 
     def prepare(
         self, parts: Sequence[Part], own: dict[str, Any]
@@ -123,7 +123,7 @@ class Loops:
                 if dtype in kept.loops:
                     step = kept.loops[dtype].step
                 elif "cpp" in rule.targets:
-                    step = self.step(rule, _TYPES[dtype])
+                    step = compiler.step(rule, _TYPES[dtype], self.demanded)
                 if step is not None:
                     calls.append(Call(step, part, dtype, places))
                 else:

@@ -26,7 +26,6 @@ class Loops:
 
     def __init__(self, demanded: bool) -> None:
         self.demanded = demanded
-        self.step = compiler.demanded if demanded else compiler.available
 
     def prepare(self, parts: Sequence[Part], own: dict[str, Any]) -> tuple[list[Call], list[Part]]:
         """Prepare what loops can update.
@@ -63,7 +62,7 @@ class Loops:
             if type_ in kept.loops:
                 steps[type_] = kept.loops[type_].step
             elif type_.isnative and type_.name in compiler.TYPES:
-                found = self.step(rule, type_.name)
+                found = compiler.step(rule, type_.name, self.demanded)
                 if found is not None:
                     steps[type_] = found
             elif self.demanded:

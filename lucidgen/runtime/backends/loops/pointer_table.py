@@ -39,7 +39,9 @@ class _Layout(ctypes.Structure):
     )
 
 
-class _Table(ctypes.Structure):
+class RawTable(ctypes.Structure):
+    """The `Table` of `multi_tensor.h`."""
+
     _fields_ = (
         ("count", ctypes.c_int64),
         ("starts", ctypes.c_void_p),
@@ -98,7 +100,7 @@ class Table:
         self.made: dict[Any, tuple[int, Any]] = {}
         self.bucket: Bucket | None = None
         self.grads = np.empty(len(sizes), dtype=np.intp)
-        self.table = _Table(
+        self.table = RawTable(
             *(len(sizes), self.starts.ctypes.data, self.arrays.ctypes.data),
             *(self.grads.ctypes.data, data_offset(), None, None, None, None, None),
         )

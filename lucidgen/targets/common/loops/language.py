@@ -23,8 +23,8 @@ class Language:
     printer : type
         Prints what is computed, in the type `real`.
     terms : callable
-        Takes names of symbols and the sums of a loop to a printer of its statements, among which
-        those that assign the term of a sum do with it what is done there.
+        Makes the printer of a loop's statements, of the names of symbols and the loop's sums: it
+        says what is done with the term of a sum where that is made.
     free : callable
         Takes a name and those taken to one that is free (`names.Words.free`).
     given : str

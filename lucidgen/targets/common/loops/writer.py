@@ -1,6 +1,7 @@
 """The loops over elements of a rule, and all that stands beside them.
 
-Owns what a loop takes, computes and leaves: terms of sums are made where a loop ends.
+Owns what a loop takes, computes and leaves, terms of sums among it. What a language does with these
+is its own.
 """
 
 from __future__ import annotations
