@@ -25,8 +25,8 @@ from .setting import Setting
 Array = np.ndarray[Any, Any]
 
 
-#: The argument `kernel` on machines of NumPy arrays. Complete CUDA kernels take the place of loops.
-KERNELS = {"numpy": "numpy", "cpp": "cpp", "cuda": "cpp"}
+#: The argument `kernel` on machines of NumPy arrays. Complete GPU kernels take the place of loops.
+KERNELS = {"numpy": "numpy", "cpp": "cpp", "cuda": "cpp", "metal": "cpp"}
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,8 @@ def _with_equation_axes(array: Any, setting: Setting) -> Any:
 
 
 class _Driver:
-    """A class with one parameter on one machine: "numpy", "cpp" (compiled loops), "mlx", or "cuda".
-
-    The last are complete kernels in the place of the loops (`gpu.cuda_phases`), once installed.
+    """A class with one parameter on one machine: "numpy", "cpp" (compiled loops), "mlx", or "cuda"
+    or "metal": complete kernels in the place of the loops (`gpu.phases`), once installed.
     """
 
     def __init__(self, machine: str, run: Run) -> None:

@@ -29,8 +29,12 @@ Prepare = Callable[[Callable[[], None]], bool]
 
 STEPS = 4
 
-#: MLX takes NumPy's float64 for float32 unless it is told otherwise, and so do parameters there.
-TYPES = {**dict.fromkeys(("numpy", "cpp", "cuda"), (np.float64, np.float32)), "mlx": (np.float32,)}
+#: MLX takes NumPy's float64 for float32 unless it is told otherwise, and so do parameters there;
+#: Metal has no double.
+TYPES = {
+    **dict.fromkeys(("numpy", "cpp", "cuda"), (np.float64, np.float32)),
+    **dict.fromkeys(("mlx", "metal"), (np.float32,)),
+}
 
 #: Signed zeros, subnormals, and squares that overflow or vanish, for the last parameter's elements.
 HOSTILE = {

@@ -18,10 +18,15 @@ from .trees import Node, Op
 
 
 class CPrinter(Printer):
-    """C expressions in single precision; `real` is the type of numbers, `branch` that of an if."""
+    """C expressions in single precision.
+
+    `real` is the type of numbers, `branch` that of an if, and `unset` what a variable has where
+    branches leave it out: nothing, unless a compiler would warn that somebody may read it.
+    """
 
     real: ClassVar[str] = "float"
     branch: ClassVar[str] = "if"
+    unset: ClassVar[str] = ""
 
     infix: ClassVar[Mapping[str, tuple[str, int]]] = {
         **{name: sign for name, sign in INFIX.items() if name != "pow"},
@@ -82,7 +87,8 @@ def c_block(
             continue
         for name in sorted(_assigned((*statement.then, *statement.otherwise)) - declared):
             declared.add(name)
-            yield f"{indent}{printer.declaration(name)};"
+            unset = f" = {printer.unset}" * (printer.unset != "" and not _always(name, statement))
+            yield f"{indent}{printer.declaration(name)}{unset};"
         yield f"{indent}{printer.branch} ({c_condition(statement.guard)}) {{"
         yield from c_block(statement.then, printer, declared, indent + "    ")
         if statement.otherwise:
@@ -102,6 +108,14 @@ def c_choice(guard: Guard, yes: str, no: str) -> str:
         return yes
     asked = c_condition(guard)
     return f"{f'({asked})' if ' ' in asked else asked} ? {yes} : {no}"
+
+
+def _always(name: str, statement: Statement) -> bool:
+    """Whether a statement assigns a variable, whichever branch is taken."""
+    if isinstance(statement, Assign):
+        return statement.name == name
+    branches = (statement.then, statement.otherwise)
+    return all(any(_always(name, each) for each in branch) for branch in branches)
 
 
 def _assigned(statements: Sequence[Statement]) -> set[str]:

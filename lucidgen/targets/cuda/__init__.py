@@ -8,44 +8,18 @@ the runtime around the function for one element (`common.gpu`), where there is o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ...ir.program import Program
 from ..common import gpu
-from ..common.target import Target, Unserved
-from .elements import Standalone, standalone
+from ..common.kernels import Kernels
+from ..common.kernels import kernels as found_kernels
+from ..common.target import Target
+from .elements import standalone
 from .language import HELPERS, LANGUAGE, WORDS, CudaPrinter
-from .phases import Phases, phases
+from .phases import phases
 
-__all__ = ["HELPERS", "TARGET", "WORDS", "CudaPrinter", "Kernels", "kernels"]
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """The kernels of a rule, ready for a template.
-
-    `step` is the function for one element, which kernels for MLX call, or `without` says why there
-    is none. Complete ones call that function, too (`standalone`), or run loops that wait for each
-    other (`phases`), or `incomplete` says why there are none.
-    """
-
-    step: gpu.Kernel | None
-    without: str
-    standalone: Standalone | None
-    phases: Phases | None
-    incomplete: str
-
-    @property
-    def helpers(self) -> tuple[str, ...]:
-        """The functions of ours that they call."""
-        own = self.step.helpers if self.step else ()
-        return (*own, *(self.phases.helpers if self.phases else ()))
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether there are complete kernels."""
-        return bool(self.standalone or self.phases)
+__all__ = ["HELPERS", "TARGET", "WORDS", "CudaPrinter", "kernels"]
 
 
 def kernels(program: Program, name: str) -> Kernels:
@@ -56,21 +30,11 @@ def kernels(program: Program, name: str) -> Kernels:
     Unserved
         If there are none at all: the compiled MLX function serves.
     """
-    step, without = None, ""
-    try:
-        step = gpu.kernel(program, name, LANGUAGE)
-    except Unserved as reason:
-        without = str(reason)
-    alone = None if step is None else standalone(step)
-    reducing, incomplete = None, ""
-    if alone is None:
-        try:
-            reducing = phases(program)
-        except Unserved as reason:
-            incomplete = str(reason)
-            if step is None:
-                raise Unserved(f"{without}, and {incomplete}") from None
-    return Kernels(step, without, alone, reducing, incomplete)
+
+    def step(of: Program) -> gpu.Kernel:
+        return gpu.kernel(of, name, LANGUAGE)
+
+    return found_kernels(program, step, standalone, phases)
 
 
 def _of_module(found: Sequence[Kernels]) -> Mapping[str, Any]:

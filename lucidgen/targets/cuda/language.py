@@ -5,7 +5,6 @@ Owns nothing of what kernels do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -14,10 +13,8 @@ import sympy
 from ..common import loops
 from ..common.c_like import CPrinter
 from ..common.gpu import Language
-from ..common.loops import Sum
 from ..common.names import KERNELS, words
 from ..common.random_text import Spelling, functions
-from ..common.trees import Node
 
 #: What CUDA's own functions do not do, or not for every type.
 HELPERS = {
@@ -93,18 +90,10 @@ RANDOM = functions(
 LANGUAGE = Language(CudaPrinter, "real& {}", HELPERS, WORDS.free, RANDOM, "unsigned long long")
 
 
-class LoopPrinter(CudaPrinter):
-    """Statements of a loop: its choices are template parameters, terms of sums are handed over."""
+class LoopPrinter(loops.TermPrinter, CudaPrinter):
+    """Statements of a loop, whose choices are template parameters."""
 
     branch: ClassVar[str] = "if constexpr"
-
-    def __init__(self, names: Mapping[sympy.Symbol, str], sums: Sequence[Sum] = ()) -> None:
-        super().__init__(names)
-        self.terms = {made.name: f"of.terms[{place}]" for place, made in enumerate(sums)}
-
-    def assigned(self, name: str, value: Node) -> str:
-        """What a statement does to a variable."""
-        return super().assigned(self.terms.get(name, name), value)
 
 
 LOOPS = loops.Language(

@@ -148,8 +148,8 @@ class _Plan:
         # Settings may differ in the parameter's shape alone.
         self.report = Checked(subject.title, choices=len(set(map(chosen, self.settings))))
         self.sized: set[str] = set()  # texts that were run at every size
-        self.extra = [subject.standalone] if language is METAL else []
-        self.report.is_complete = language is METAL
+        self.extra = [subject.standalone] if language is METAL and subject.is_alone else []
+        self.report.is_complete = bool(self.extra)
         self.complete: cuda_host.Program | None = None
         self.cases: dict[cuda_host.Case, None] = {}  # the complete kernels that steps ask for
 

@@ -26,23 +26,30 @@ def metal(entry: Entry) -> Iterator[Report]:
     """Check the Metal kernels of a reading, or of all readings of a class."""
     for found in _checked(entry, "metal", "Metal"):
         yield _report(found, (_READ,), ".metal")
+    yield from _phases(entry, "metal", ".metal")
 
 
 def cuda(entry: Entry) -> Iterator[Report]:
     """Check the CUDA kernels of a reading, or of all readings of a class."""
     for found in _checked(entry, "cuda", "CUDA"):
         yield _report(found, (), ".cu")
-    from .cuda_phases import Kernels
-    from .host import Fault, NoCompiler
+    yield from _phases(entry, "cuda", ".cu")
 
-    kernels = Kernels()
+
+def _phases(entry: Entry, target: str, ending: str) -> Iterator[Report]:
+    """Check the complete kernels of what reduces."""
+    from .host import Fault, NoCompiler
+    from .phases import CUDA, METAL, Kernels
+    from .rules import NoClang
+
+    kernels = Kernels({"cuda": CUDA, "metal": METAL}[target])
     with kernels.installed():
         try:
-            for report in steps.reports(entry, "cuda", kernels.collect):
-                yield replace(report, title=f"{report.title}, in the phases of the .cu file")
+            for report in steps.reports(entry, target, kernels.collect):
+                yield replace(report, title=f"{report.title}, in the phases of the {ending} file")
         except Fault as fault:
-            yield Report(f"{entry.name}: the phases of the .cu file", wrong=(str(fault),))
-        except NoCompiler as error:
+            yield Report(f"{entry.name}: the phases of the {ending} file", wrong=(str(fault),))
+        except (NoCompiler, NoClang) as error:
             raise Failure(str(error)) from None
 
 

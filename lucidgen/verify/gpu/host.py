@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from .text import Entry, Kernel, UnreadableText, halves, is_cuda, kernels, readable
+from .text import POSITIONS, Entry, Kernel, UnreadableText, halves, is_cuda, kernels, readable
 
 _FLAGS = (
     "-std=c++17",
@@ -30,8 +30,11 @@ _FLAGS = (
     "-w",  # what deserves a warning, `rules` finds
 )
 
+#: The threads of a group, where kernels ask for it.
+GROUP = 256
+
 _PROLOGUE = """\
-#include "{}"
+{}
 #include <cstdio>
 #include <cstdlib>
 """
@@ -99,7 +102,10 @@ def compiler() -> str:
 
 def _header(texts: Sequence[str]) -> str:
     """What stands for the language of some texts."""
-    return "cuda/cuda_runtime.h" if any(map(is_cuda, texts)) else "metal.h"
+    if any(map(is_cuda, texts)):
+        return '#include "cuda/cuda_runtime.h"'
+    groups = any("threadgroup_barrier" in text for text in texts)
+    return '#include "groups.h"\n' * groups + '#include "metal.h"'
 
 
 def _cast(kernel: Kernel, entry: Entry) -> str:
@@ -111,10 +117,17 @@ def _cast(kernel: Kernel, entry: Entry) -> str:
         value = f"static_cast<{pointer}>(buffers[{b.index}])"
         arguments.append(value if b.is_pointer else f"*{value}")
     for kind, what in kernel.positions:
-        if what != "thread_position_in_grid":
+        if what not in POSITIONS:
             raise UnreadableText(f"{kernel.function}: {what} is not known here")
-        arguments.append("uint3{i, 0, 0}" if kind == "uint3" else "i")
+        value = POSITIONS[what]
+        arguments.append(f"uint3{{{value}, 0, 0}}" if kind == "uint3" else value)
     call = f"{entry.function}<{', '.join(entry.arguments)}>({', '.join(arguments)});"
+    if kernel.is_of_groups:
+        return (
+            f"static void run_{entry.name}(void** buffers, uint32_t groups) {{\n"
+            f"    for (uint32_t group = 0; group < groups; ++group) {{\n"
+            f"        standin::block.run({GROUP}, [&] {{ {call} }});\n    }}\n}}\n"
+        )
     if not kernel.positions:
         place = "blockDim.x = 32; blockIdx.x = i / 32; threadIdx.x = i % 32;"
         call = f"{place} mlx::core::cu::{entry.function}({', '.join(arguments)});"
@@ -195,7 +208,10 @@ class Program:
         return self.process
 
     def run(self, text: str, entry: str, buffers: Sequence[bytes], threads: int) -> list[bytes]:
-        """What the buffers hold after every thread of a grid has run."""
+        """What the buffers hold after every thread of a grid has run.
+
+        Of kernels that ask for groups, `threads` counts these.
+        """
         process = self._running()
         sizes = [len(data) for data in buffers]
         head = struct.pack("<3I", self.index[text, entry], threads, len(buffers))

@@ -36,7 +36,11 @@ struct uint4 {
 template <typename To, typename From>
 To as_type(From);
 
+#define INFINITY __builtin_inff()
+
 namespace metal {
+enum class mem_flags { mem_none, mem_device, mem_threadgroup };
+void threadgroup_barrier(mem_flags);
 uint mulhi(uint, uint);
 float abs(float);
 float sign(float);

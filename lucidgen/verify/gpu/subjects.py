@@ -20,7 +20,7 @@ from ...ir.program import Program
 from ...passes import optimize
 from ...runtime import Parameter
 from ...runtime.backends.gpu.call import Call, covering
-from ...runtime.backends.gpu.kernel import ENDINGS, Kernel, header_text, kernel_of
+from ...runtime.backends.gpu.kernel import Kernel, kernel_of
 from ...runtime.backends.mlx import required_function
 from ...runtime.backends.numpy import NumPy
 from ...runtime.groups.bucket import Bucket, Members, Part, first_updates, old_scalars
@@ -32,7 +32,7 @@ from ...runtime.step.rounds import Rounds
 from ...spec.optimizer import OptimizerSpec
 from ..emitted import arguments, build, settings
 from ..setting import Setting
-from .text import UnreadableText
+from .text import UnreadableText, inlined, kernels
 
 Array = Any
 
@@ -67,6 +67,12 @@ class Subject:
         return self.rule.reduces
 
     @property
+    def is_alone(self) -> bool:
+        """Whether the text of complete kernels in Metal has one for this rule's elements."""
+        entries = (entry for kernel in kernels(self.standalone) for entry in kernel.entries)
+        return any(entry.name == f"{self.rule.name}_float" for entry in entries)
+
+    @property
     def series(self) -> dict[str, str]:
         """The name of each state in the equations, by its key."""
         return {series.saved_as: series.name for series in self.spec.states}
@@ -95,9 +101,7 @@ def subjects_in(
     source = Path(package.__path__[0]) / f"_{language}" / f"{module}{COMPLETE[language]}"
     if not source.exists():
         return
-    header = source.with_name(source.stem + ENDINGS[language])
-    include = f'#include "{header.name}"\n'
-    standalone = source.read_text(encoding="utf-8").replace(include, header_text(header))
+    standalone = inlined(source)
     for main in specs:
         cls = getattr(package, main.name)
         shared: dict[str, list[str]] = {}

@@ -55,13 +55,26 @@ class Kernel:
     positions: tuple[tuple[str, str], ...]
     entries: tuple[Entry, ...]
 
+    @property
+    def is_of_groups(self) -> bool:
+        """Whether it asks which group a thread is in."""
+        return any(what.startswith("threadgroup") for _, what in self.positions)
+
+
+#: What a kernel may ask of where it is, and what says so on this machine.
+POSITIONS = {
+    "thread_position_in_grid": "i",
+    "threadgroup_position_in_grid": "group",
+    "threadgroups_per_grid": "groups",
+    "thread_position_in_threadgroup": "standin::thread_index",
+}
 
 _KERNEL = re.compile(
     r"template <(?P<template>[^>]*)>\s*\[\[kernel\]\] void (?P<name>\w+)\((?P<parameters>.*?)\) \{",
     re.DOTALL,
 )
 _BUFFER = re.compile(
-    r"(?P<const>const )?(?P<space>device|constant) (?P<type>\w+)(?P<kind>[*&]) (?P<name>\w+) "
+    r"(?P<const>const )?(?P<space>device|constant) (?P<type>[\w:]+)(?P<kind>[*&]) (?P<name>\w+) "
     r"\[\[buffer\((?P<index>\d+)\)\]\]"
 )
 _POSITION = re.compile(r"(?P<type>\w+) (?P<name>\w+) \[\[(?P<what>\w+)\]\]")
@@ -69,6 +82,13 @@ _ENTRY = re.compile(
     r"template \[\[host_name\(\"(?P<name>\w+)\"\)\]\]\s*\[\[kernel\]\]\s*"
     r"decltype\((?P<function>\w+)<(?P<arguments>[^>]*)>\)"
 )
+
+#: A phase, whose kernel a macro makes in each type or in one.
+_PHASE = re.compile(
+    r"^LUCIDGEN_(?:PHASE|KERNEL)\((?P<rule>\w+), (?P<number>\d+)(?:, (?P<type>\w+))?\)$",
+    re.MULTILINE,
+)
+_TYPES = ("float", "half", "bfloat")
 
 _CUDA = re.compile(r"__global__ void (?P<name>\w+)\((?P<parameters>[^)]*)\) \{")
 _POINTER = re.compile(r"(?P<const>const )?(?P<type>\w+)\* (?P<name>\w+)")
@@ -90,6 +110,15 @@ def kernels(text: str) -> list[Kernel]:
     entries = [
         Entry(m["name"], m["function"], tuple(a.strip() for a in m["arguments"].split(",")))
         for m in _ENTRY.finditer(text)
+    ]
+    entries += [
+        Entry(
+            f"{m['rule']}_phase_{m['number']}_{kind}",
+            f"lucidgen_{m['rule']}",
+            (kind, f"lucidgen::{m['rule']}_phase_{m['number']}"),
+        )
+        for m in _PHASE.finditer(text)
+        for kind in ([m["type"]] if m["type"] else _TYPES)
     ]
     found = []
     for match in _KERNEL.finditer(text):
@@ -210,6 +239,16 @@ def _exported(data: bytes) -> str:
     return text.decode()
 
 
+def inlined(source: Path) -> str:
+    """The text of a file with the headers in it that lie beside it."""
+    text = source.read_text(encoding="utf-8")
+
+    def header(match: re.Match[str]) -> str:
+        return source.with_name(match[1]).read_text(encoding="utf-8")
+
+    return re.sub(r'^#include "(\w+\.h)"\n', header, text, flags=re.MULTILINE)
+
+
 def code_of(text: str) -> str:
     """The text without comments, its line numbers kept."""
     blank = re.sub(r"//[^\n]*", "", text)
@@ -220,10 +259,12 @@ def readable(text: str) -> str:
     """The text as plain C++ compilers read it.
 
     They know no standard library of Metal, and refuse attributes on explicit instantiations, which
-    only name an entry for callers. Nothing else is changed.
+    only name an entry for callers; what a group shares lives as long as the program there. Nothing
+    else is changed.
     """
-    plain = text.replace("#include <metal_stdlib>", "")
-    return re.sub(r"template \[\[host_name\(\"\w+\"\)\]\]\s*\[\[kernel\]\]", "template", plain)
+    plain = text.replace("#include <metal_stdlib>", "").replace("#pragma once", "")
+    plain = re.sub(r"^( +)(threadgroup \w+ \w+\[)", r"\1static \2", plain, flags=re.MULTILINE)
+    return re.sub(r"template \[\[host_name\([^]]+\)\]\]\s*\[\[kernel\]\]", "template", plain)
 
 
 def halves(text: str) -> tuple[str, str]:

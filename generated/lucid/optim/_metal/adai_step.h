@@ -22,7 +22,7 @@ inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }
 
-// The round of sums of Adai has no kernel: it writes no elements.
+// The round of sums of Adai has no kernel for MLX: it writes no elements.
 
 /// One step of Adai for one element; the numbers are those of its equations.
 inline void adai_step(
@@ -61,7 +61,8 @@ inline void adai_step(
     w = w - lr * m / (1.0f - product);  // (9)
 }
 
-// The round of sums of Adai (dialect "pytorch_optimizer") has no kernel: it writes no elements.
+// The round of sums of Adai (dialect "pytorch_optimizer") has no kernel for MLX: it writes no
+// elements.
 
 /// One step of Adai (dialect "pytorch_optimizer") for one element; the numbers are those of its
 /// equations.

@@ -52,7 +52,8 @@ inline void adams_step(
     m = new_m;
 }
 
-// The round of sums of AdamS (dialect "pytorch_optimizer") has no kernel: it writes no elements.
+// The round of sums of AdamS (dialect "pytorch_optimizer") has no kernel for MLX: it writes no
+// elements.
 
 /// One step of AdamS (dialect "pytorch_optimizer") for one element; the numbers are those of its
 /// equations.

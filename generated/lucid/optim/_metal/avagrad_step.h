@@ -22,7 +22,7 @@ inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }
 
-// The round of sums of AvaGrad has no kernel: it writes no elements.
+// The round of sums of AvaGrad has no kernel for MLX: it writes no elements.
 
 /// One step of AvaGrad for one element; the numbers are those of its equations.
 inline void avagrad_step(
@@ -59,7 +59,8 @@ inline void avagrad_step(
     v = beta2 * v + one_minus_beta2 * (g * g);  // (4)
 }
 
-// The round of sums of AvaGrad (dialect "pytorch_optimizer") has no kernel: it writes no elements.
+// The round of sums of AvaGrad (dialect "pytorch_optimizer") has no kernel for MLX: it writes no
+// elements.
 
 /// One step of AvaGrad (dialect "pytorch_optimizer") for one element; the numbers are those of its
 /// equations.
@@ -90,7 +91,7 @@ inline void avagrad_pytorch_optimizer_step(
     if (use_weight_decay && !weight_decouple) {
         g = g + weight_decay * w;  // (1)
     }
-    float scaled_w;
+    float scaled_w = 0.0f;
     if (!first_w) {
         if (use_weight_decay && weight_decouple) {
             scaled_w = w_scale * w;  // (5)(7)

@@ -27,7 +27,7 @@ inline float sign(float a) {
     return metal::isnan(a) ? a : float(a > 0.0f) - float(a < 0.0f);
 }
 
-// The round of sums of DAdaptAdam has no kernel: it writes no elements.
+// The round of sums of DAdaptAdam has no kernel for MLX: it writes no elements.
 
 /// One step of DAdaptAdam for one element; the numbers are those of its equations.
 inline void dadaptadam_step(
@@ -67,7 +67,7 @@ inline void dadaptadam_step(
     w = w - m / (metal::precise::sqrt(v) + eps);  // (11)
 }
 
-// The round of sums of DAdaptLion has no kernel: it writes no elements.
+// The round of sums of DAdaptLion has no kernel for MLX: it writes no elements.
 
 /// One step of DAdaptLion for one element; the numbers are those of its equations.
 inline void dadaptlion_step(
@@ -106,9 +106,9 @@ inline void dadaptlion_step(
     w = w - step_size * v;  // (11)
 }
 
-// The round of sums of DAdaptSGD has no kernel: it writes no elements.
+// The round of sums of DAdaptSGD has no kernel for MLX: it writes no elements.
 
-// The round of sums of DAdaptSGD has no kernel: it writes no elements.
+// The round of sums of DAdaptSGD has no kernel for MLX: it writes no elements.
 
 /// One step of DAdaptSGD for one element; the numbers are those of its equations.
 inline void dadaptsgd_step(
@@ -146,7 +146,7 @@ inline void dadaptsgd_step(
     }
 }
 
-// The round of sums of DAdaptAdaGrad has no kernel: it writes no elements.
+// The round of sums of DAdaptAdaGrad has no kernel for MLX: it writes no elements.
 
 /// One step of DAdaptAdaGrad for one element; the numbers are those of its equations.
 inline void dadaptadagrad_step(

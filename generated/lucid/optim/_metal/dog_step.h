@@ -22,7 +22,7 @@ inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }
 
-// The round of sums of DoG has no kernel: it writes no elements.
+// The round of sums of DoG has no kernel for MLX: it writes no elements.
 
 /// One step of DoG for one element; the numbers are those of its equations.
 inline void dog_step(
@@ -45,7 +45,7 @@ inline void dog_step(
     w = w - g_scale * g;  // (7)
 }
 
-// The round of sums of DoWG has no kernel: it writes no elements.
+// The round of sums of DoWG has no kernel for MLX: it writes no elements.
 
 /// One step of DoWG for one element; the numbers are those of its equations.
 inline void dowg_step(
@@ -68,7 +68,7 @@ inline void dowg_step(
     w = w - g_scale * g;  // (7)
 }
 
-// The round of sums of DoWG (dialect "optax") has no kernel: it writes no elements.
+// The round of sums of DoWG (dialect "optax") has no kernel for MLX: it writes no elements.
 
 /// One step of DoWG (dialect "optax") for one element; the numbers are those of its equations.
 inline void dowg_optax_step(

@@ -48,7 +48,7 @@ inline void fadam_step(
     float root = metal::precise::pow(v, p) + root_shift;  // (5)
     float g = grad / root;  // (6)
     m = beta1 * m + g_scale_in_m * g;  // (7)(8)
-    float d;
+    float d = 0.0f;
     float update;
     if (use_weight_decay) {
         d = w / root;  // (9)

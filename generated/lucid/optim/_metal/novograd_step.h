@@ -47,7 +47,7 @@ inline void novograd_step(
     } else {
         d = grad_scale * grad;  // (4)
     }
-    float scaled_d;
+    float scaled_d = 0.0f;
     if (first_m) {
         m = d;  // (5)(6)
     } else {

@@ -50,7 +50,7 @@ inline void pid_step(
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
     }
-    float scaled_g;
+    float scaled_g = 0.0f;
     float u;
     if (use_momentum) {
         if (use_dampening) {

@@ -22,7 +22,7 @@ inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }
 
-// The round of sums of AliG has no kernel: it writes no elements.
+// The round of sums of AliG has no kernel for MLX: it writes no elements.
 
 /// One step of AliG for one element; the numbers are those of its equations.
 inline void alig_step(
@@ -40,8 +40,8 @@ inline void alig_step(
         grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
     float descent = -(rate * grad);  // (2)
-    float update;
-    float velocity;
+    float update = 0.0f;
+    float velocity = 0.0f;
     if (use_momentum) {
         if (adjusted_momentum) {
             update = -grad;  // (3)
@@ -60,7 +60,7 @@ inline void alig_step(
     }
 }
 
-// The round of sums of PolyakSGD has no kernel: it writes no elements.
+// The round of sums of PolyakSGD has no kernel for MLX: it writes no elements.
 
 /// One step of PolyakSGD for one element; the numbers are those of its equations.
 inline void polyaksgd_step(
@@ -76,7 +76,7 @@ inline void polyaksgd_step(
     w = w - grad_scale * grad;  // (4)
 }
 
-// The round of sums of PolyakSGD (dialect "optax") has no kernel: it writes no elements.
+// The round of sums of PolyakSGD (dialect "optax") has no kernel for MLX: it writes no elements.
 
 /// One step of PolyakSGD (dialect "optax") for one element; the numbers are those of its equations.
 inline void polyaksgd_optax_step(

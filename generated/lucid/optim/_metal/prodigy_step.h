@@ -22,7 +22,7 @@ inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }
 
-// The round of sums of Prodigy has no kernel: it writes no elements.
+// The round of sums of Prodigy has no kernel for MLX: it writes no elements.
 
 /// One step of Prodigy for one element; the numbers are those of its equations.
 inline void prodigy_step(
@@ -57,7 +57,8 @@ inline void prodigy_step(
     w = w - step_size * m / (metal::precise::sqrt(v) + scaled_d_before);  // (12)
 }
 
-// The round of sums of Prodigy (dialect "pytorch_optimizer") has no kernel: it writes no elements.
+// The round of sums of Prodigy (dialect "pytorch_optimizer") has no kernel for MLX: it writes no
+// elements.
 
 /// One step of Prodigy (dialect "pytorch_optimizer") for one element; the numbers are those of its
 /// equations.
@@ -93,7 +94,7 @@ inline void prodigy_pytorch_optimizer_step(
     w = w - step_size * m / (metal::precise::sqrt(v) + scaled_d);  // (12)
 }
 
-// The round of sums of Prodigy (dialect "optax") has no kernel: it writes no elements.
+// The round of sums of Prodigy (dialect "optax") has no kernel for MLX: it writes no elements.
 
 /// One step of Prodigy (dialect "optax") for one element; the numbers are those of its equations.
 inline void prodigy_optax_step(

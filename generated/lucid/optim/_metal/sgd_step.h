@@ -46,7 +46,7 @@ inline void sgd_step(
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
     }
-    float scaled_g;
+    float scaled_g = 0.0f;
     float u;
     if (use_momentum) {
         if (first_b) {
@@ -230,7 +230,7 @@ inline void sgd_mlx_step(
     if (use_weight_decay) {
         g = g + weight_decay * w;  // (1)
     }
-    float scaled_g;
+    float scaled_g = 0.0f;
     float u;
     if (use_momentum) {
         if (use_dampening) {

@@ -42,7 +42,7 @@ inline void sgdsai_step(
     if (scale_grad) {
         grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    float grad_minus_mean_grad;
+    float grad_minus_mean_grad = 0.0f;
     if (size_at_least_2 && first_g_snr) {
         grad_minus_mean_grad = grad + grad_minus_mean_grad_scalar;  // (1)(2)
     }
@@ -81,7 +81,7 @@ inline void sgdsai_pytorch_optimizer_step(
     if (scale_grad) {
         grad = maximum(minimum(grad_factor * grad, grad_bound), -grad_bound);
     }
-    float grad_minus_mean_grad;
+    float grad_minus_mean_grad = 0.0f;
     if (ndim_at_least_2 && rows_at_least_2 && first_g_snr) {
         grad_minus_mean_grad = grad + grad_minus_mean_grad_scalar;  // (1)(2)
     }

@@ -22,7 +22,7 @@ inline float minimum(float a, float b) {
     return metal::isnan(a) || a < b ? a : b;
 }
 
-// The round of sums of SWATS has no kernel: it writes no elements.
+// The round of sums of SWATS has no kernel for MLX: it writes no elements.
 
 /// One step of SWATS for one element; the numbers are those of its equations.
 inline void swats_step(

@@ -213,7 +213,7 @@ inline void noisysgd_step(
     } else {
         g = noisy_grad;  // (2)
     }
-    float scaled_g;
+    float scaled_g = 0.0f;
     float u;
     if (use_momentum) {
         if (first_b) {

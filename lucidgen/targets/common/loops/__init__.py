@@ -2,12 +2,25 @@
 
 Owns how a program that was cut into loops (`ir.loops`) becomes functions: `writer` writes the
 loops, `margins` what is between them, `known` has what they know of each other, and `data` is what
-templates are given. Static choices are parameters of templates, so that a loop asks nothing about
-them. A target says what its language is (`Language`) and how loops are called.
+templates are given; `phases` has what kernels are given beside that. A target says what its
+language is (`Language`) and how loops are called.
 """
 
 from .data import Between, Loop, Loops, Sum
-from .language import Language
+from .language import Language, TermPrinter
+from .phases import MadeSum, Phases, is_in, phases
 from .writer import loops
 
-__all__ = ["Between", "Language", "Loop", "Loops", "Sum", "loops"]
+__all__ = [
+    "Between",
+    "Language",
+    "Loop",
+    "Loops",
+    "MadeSum",
+    "Phases",
+    "Sum",
+    "TermPrinter",
+    "is_in",
+    "loops",
+    "phases",
+]

@@ -29,9 +29,9 @@ class Array:
         """When it is used; empty for always."""
         return condition_of(self.live)
 
-    def value(self, text: str) -> str:
+    def value(self, text: str, zero: str = "real(0)") -> str:
         """What it has, by a text that reads it; 0 where it is not used."""
-        return c_choice(self.live, text, "real(0)")
+        return c_choice(self.live, text, zero)
 
 
 @dataclass(frozen=True)

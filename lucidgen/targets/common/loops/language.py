@@ -11,7 +11,20 @@ from dataclasses import dataclass
 import sympy
 
 from ..c_like import CPrinter
+from ..trees import Node
 from .data import Sum
+
+
+class TermPrinter(CPrinter):
+    """Statements of a loop that hands the terms of its sums over."""
+
+    def __init__(self, names: Mapping[sympy.Symbol, str], sums: Sequence[Sum] = ()) -> None:
+        super().__init__(names)
+        self.terms = {made.name: f"of.terms[{place}]" for place, made in enumerate(sums)}
+
+    def assigned(self, name: str, value: Node) -> str:
+        """What a statement does to a variable."""
+        return super().assigned(self.terms.get(name, name), value)
 
 
 @dataclass(frozen=True)
@@ -33,6 +46,8 @@ class Language:
         The head of a walk over `{count}` rows, columns or matrices, `i` by `i`.
     walked : tuple of str
         What comes behind such a walk, before what it has made is read.
+    reduced : str
+        A reduction, of a `{kind}`, of all `{size}` values of a margin `{of}`.
     each_matrix : tuple of str
         A reduction, of a `{kind}`, `{of}` rows or columns, `{size}` of each of `{count}` matrices,
         `{to}` one number for each.
@@ -44,6 +59,7 @@ class Language:
     given: str = ""
     walk: str = "for (Index i = 0; i < {count}; ++i) {{"
     walked: tuple[str, ...] = ()
+    reduced: str = "reduced(Reduction::{kind}, {of}, {size})"
     each_matrix: tuple[str, ...] = (
         "for (Index i = 0; i < {count}; ++i) {{",
         "    {to}[i] = reduced(Reduction::{kind}, {of} + i * {size}, {size});",

@@ -97,14 +97,14 @@ class _Writer:
             else:
                 lines.extend(self.margins(domain, lets, guard, here))
         for guard, lines in groups:
-            yield from lines if guard.is_always else _under(guard, lines)
+            yield from lines if guard.is_always else self.under(guard, lines)
 
     def found_before(self, lets: Sequence[Let], declared: set[str]) -> Iterator[str]:
         """Names for what was found in margins and is read by a pass."""
         for name, text in self.known.found_in(read_by(lets)):
             if name not in declared:
                 declared.add(name)
-                yield f"const real {name} = {text};"
+                yield f"const {self.language.printer.real} {name} = {text};"
 
     def array(self, of: sympy.Symbol) -> str:
         """The array of a margin, which is declared at the top."""
@@ -125,13 +125,14 @@ class _Writer:
             if of in OF_MATRICES:
                 lines = {Domain.ROW: "rows", Domain.COLUMN: "columns"}.get(domain)
                 at = "i" if of is domain else f"i / {self.shape}.{lines}"
-                yield f"    real {block.names[s]} = {self.array(s)}[{at}];"
+                value = f"{self.array(s)}[{at}]"
+                yield f"    {self.language.printer.real} {block.names[s]} = {value};"
                 declared.add(block.names[s])
         yield from c_block(block.statements, self.language.printer(block.names), declared, "    ")
         for target in dict.fromkeys(let.target for let in lets if let.target in self.known.kept):
             made = reduce(or_, (let.guard for let in lets if let.target == target))
             stored = [f"{self.array(target)}[i] = {block.names[target]};"]
-            for line in stored if made.is_always else _under(made, stored):
+            for line in stored if made.is_always else self.under(made, stored):
                 yield f"    {line}"
         yield "}"
         yield from self.language.walked
@@ -145,16 +146,16 @@ class _Writer:
             place = [(t.target, t.guard) for t in self.known.found].index((let.target, let.guard))
             count = f"{self.shape}.count(Of::{of.value})"
             found = f"{self.language.given}found[{place}]"
-            yield f"{found} = reduced(Reduction::{kind}, {array}, {count});"
+            made = self.language.reduced.format(kind=kind, of=array, size=count)
+            yield f"{found} = {made};"
         else:
             each = f"{self.shape}.{'rows' if of is Domain.ROW else 'columns'}"
             count, to = f"{self.shape}.matrices", self.array(let.target)
             for line in self.language.each_matrix:
                 yield line.format(kind=kind, of=array, size=each, count=count, to=to)
 
-
-def _under(guard: Guard, lines: Sequence[str]) -> Iterator[str]:
-    """Lines in a branch."""
-    yield f"if constexpr ({c_condition(guard)}) {{"
-    yield from (f"    {line}" for line in lines)
-    yield "}"
+    def under(self, guard: Guard, lines: Sequence[str]) -> Iterator[str]:
+        """Lines in a branch."""
+        yield f"{self.language.printer.branch} ({c_condition(guard)}) {{"
+        yield from (f"    {line}" for line in lines)
+        yield "}"

@@ -96,7 +96,8 @@ class _Writer:
         declared |= {draw.array.name for draw in draws}
         head = [*c_block(above.statements, self.language.printer(names), declared, "")]
         declared |= {"grad", *(made.name for made in sums), *(name for name, _ in inside.aliases)}
-        lines = [f"real {name} = {source};" for name, source in inside.aliases]
+        real = self.language.printer.real
+        lines = [f"{real} {name} = {source};" for name, source in inside.aliases]
         printer = self.language.terms(names, sums)
         lines += c_block(inside.statements, printer, declared, "")
         stored = [o for o in of.stores if o.domain not in OF_MATRICES]

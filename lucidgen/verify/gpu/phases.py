@@ -1,7 +1,8 @@
-"""Complete CUDA kernels of rules that reduce, in the place of the compiled loops in C++.
+"""Complete kernels of rules that reduce, in the place of the compiled loops in C++.
 
-Owns the way from a call of the loops, with its table of pointers, to a run of a `.cu` file on this
-machine (`cuda_host`), and back. What drives the calls is the runtime, as in every step.
+Owns the way from a call of the loops, with its table of pointers, to a run of a file of complete
+kernels on this machine, and back. What drives the calls is the runtime, as in every step; which
+files there are, and how they run, is a language's (`cuda_host`, `metal_phases`).
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,25 +25,72 @@ from ...runtime.backends.loops import compiler
 from ...runtime.backends.loops.pointer_table import RawTable
 from ...runtime.rules.calling import file_of
 from ...runtime.rules.rule import Rule
-from .cuda_host import Case, Program, Shape
-from .host import Fault
+from . import cuda_host, metal_phases
+from .host import DoesNotCompile, Fault
 
 #: The types of arrays by their numbers in a table; bfloat16 comes as its bits.
 _TYPES = {number: dtype for dtype, number in NUMPY_TYPES.items()}
 
 
-def source_of(rule: Rule) -> Path | None:
-    """The `.cu` file with the phases of a rule; None if it has none."""
-    source = file_of(rule.targets["cpp"], ".cpp")
-    found = source.parents[1] / "_cuda" / f"{source.stem}.cu"
-    text = found.read_text(encoding="utf-8") if found.exists() else ""
-    return found if re.search(rf"in_phases<\s*T, {rule.name}_rule,", text) else None
+#: A tensor as matrices, rows and columns.
+Shape = tuple[int, int, int]
+
+#: A kernel: the rule, the type, the choices.
+Case = tuple[str, str, tuple[bool, ...]]
+
+
+class Program(Protocol):
+    """Some kernels of a file, compiled."""
+
+    def run(
+        self,
+        case: Case,
+        shapes: Sequence[Shape],
+        tensors: Sequence[Sequence[bytes | None]],
+        scalars: Sequence[float],
+        shifts: None,
+        streams: Sequence[int],
+    ) -> list[list[bytes]]:
+        """What w, the gradient and the states of all tensors hold after one step."""
+        ...
+
+    def close(self) -> None:
+        """Remove what was compiled."""
+        ...
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language with files of complete kernels: the types of arrays that they know, the target and
+    how its files end, a pattern that a `{rule}` with phases has there, and what compiles some cases
+    of a file.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    ending: str
+    pattern: str
+    compiled: Callable[[Path, Sequence[Case]], Program]
+
+    def source_of(self, rule: Rule) -> Path | None:
+        """The file with the phases of a rule; None if it has none."""
+        source = file_of(rule.targets["cpp"], ".cpp")
+        found = source.parents[1] / f"_{self.name}" / f"{source.stem}{self.ending}"
+        text = found.read_text(encoding="utf-8") if found.exists() else ""
+        return found if re.search(self.pattern.format(rule=rule.name), text) else None
+
+
+CUDA = Language("cuda", cuda_host.TYPES, ".cu", r"in_phases<\s*T, {rule}_rule,", cuda_host.Program)
+METAL = Language(
+    "metal", metal_phases.TYPES, ".metal", r"LUCIDGEN_PHASE\({rule}, 1\)", metal_phases.Program
+)
 
 
 class Kernels:
     """The kernels of rules, called as their loops are. Each is compiled when it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language) -> None:
+        self.language = language
         self.programs: dict[Case, Program] = {}
         self.calls = 0
         self.cases: dict[tuple[Path, Case], None] | None = None  # those asked for, while we listen
@@ -62,7 +110,7 @@ class Kernels:
             self.cases = None
         for source in {source for source, _ in cases}:
             own = [case for path, case in cases if path == source]
-            self.programs |= dict.fromkeys(own, _compiled(source, own))
+            self.programs |= dict.fromkeys(own, self._compiled(source, own))
         return bool(cases)
 
     @contextmanager
@@ -71,7 +119,7 @@ class Kernels:
         loops = compiler.demanded
 
         def step(rule: Rule, type_: str) -> compiler.Step:
-            source = source_of(rule)
+            source = self.language.source_of(rule) if type_ in self.language.types else None
             return loops(rule, type_) if source is None else partial(self._run, rule, type_, source)
 
         compiler.demanded = step
@@ -99,7 +147,7 @@ class Kernels:
             self.cases[source, case] = None
             return
         if case not in self.programs:
-            self.programs[case] = _compiled(source, [case])
+            self.programs[case] = self._compiled(source, [case])
         each, dtype = 1 + len(rule.arrays), np.dtype("u2" if kind == "bfloat16" else kind)
         # Tensors come as matrices, whatever the rule takes for one.
         states = [replace(state, matrices="last") for state in rule.arrays]
@@ -130,11 +178,11 @@ class Kernels:
                     ctypes.memmove(address, data, len(data))
 
 
-def _compiled(source: Path, cases: Sequence[Case]) -> Program:
-    try:
-        return Program(source, cases)
-    except ValueError as said:
-        raise Fault(f"the host's compiler: {said}") from None
+    def _compiled(self, source: Path, cases: Sequence[Case]) -> Program:
+        try:
+            return self.language.compiled(source, cases)
+        except (ValueError, DoesNotCompile) as said:
+            raise Fault(f"the host's compiler: {said}") from None
 
 
 def _array(address: int, kind: str, count: int) -> list[int]:
