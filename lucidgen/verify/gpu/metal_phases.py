@@ -60,7 +60,9 @@ class Program:
         groups: int = GROUPS,
     ) -> None:
         self.groups = groups
-        kinds = {rule: {_IN_METAL[kind] for of, kind, _ in cases if of == rule} for rule, *_ in cases}
+        kinds = {
+            rule: {_IN_METAL[kind] for of, kind, _ in cases if of == rule} for rule, *_ in cases
+        }
 
         def wanted(match: re.Match[str]) -> str:
             rule, number = match.groups()
@@ -120,9 +122,12 @@ class _Tensor:
         (fields,) = re.findall(rf"(?ms)^struct {rule}_arguments {{(.*?)^}};", text)
         self.fields = list(_fields(fields))
         (comment,) = re.findall(
-            rf"((?:^///.*\n)+)template <typename T, typename Phase>\n.* lucidgen_{rule}\(", text, re.M
+            rf"((?:^///.*\n)+)template <typename T, typename Phase>\n.* lucidgen_{rule}\(",
+            text,
+            re.M,
         )
-        said = _ROOM.search(" ".join(line.strip("/ ") for line in comment.splitlines()))
+        lines = (line.removeprefix("///").strip() for line in comment.splitlines())
+        said = _ROOM.search(" ".join(lines))
         if said is None:
             raise Fault(f"the comment on lucidgen_{rule} does not say how much room it needs")
         self.of_room, self.of_halves = said["room"], said["halves"] or "0"

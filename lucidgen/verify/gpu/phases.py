@@ -177,7 +177,6 @@ class Kernels:
                 if address:
                     ctypes.memmove(address, data, len(data))
 
-
     def _compiled(self, source: Path, cases: Sequence[Case]) -> Program:
         try:
             return self.language.compiled(source, cases)

@@ -96,9 +96,7 @@ class Phases:
                 return
 
 
-def phases(
-    program: Program, language: Language, helpers: Mapping[str, str], random: str
-) -> Phases:
+def phases(program: Program, language: Language, helpers: Mapping[str, str], random: str) -> Phases:
     """The loops of a program in a language.
 
     Parameters
