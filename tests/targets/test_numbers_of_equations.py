@@ -24,7 +24,9 @@ def test_lines_in_a_row_of_the_same_equations_say_so_once() -> None:
 
 
 def test_a_branch_says_it_anew() -> None:
-    lines = metal.kernel(PROGRAM, "adam").lines
+    step = metal.kernels(PROGRAM, "adam").step
+    assert step is not None
+    lines = step.lines
     start = lines.index("if (amsgrad) {")
     assert lines[start : start + 6] == (
         "if (amsgrad) {",

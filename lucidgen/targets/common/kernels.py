@@ -11,7 +11,7 @@ from typing import Any
 
 from ...ir.program import Program
 from . import gpu
-from .loops import Phases
+from .loops import NoPhases, Phases
 from .target import Unserved
 
 
@@ -81,5 +81,6 @@ def kernels(
         except Unserved as reason:
             incomplete = str(reason)
             if found is None:
-                raise Unserved(f"{without}, and {incomplete}") from None
+                also = "" if isinstance(reason, NoPhases) else f", and {incomplete}"
+                raise Unserved(f"{without}{also}") from None
     return Kernels(found, without, alone, reducing, incomplete)

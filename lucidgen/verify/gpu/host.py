@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from .text import POSITIONS, Entry, Kernel, UnreadableText, halves, is_cuda, kernels, readable
+from .text import Entry, Kernel, UnreadableText, halves, is_cuda, kernels, readable
 
 _FLAGS = (
     "-std=c++17",
@@ -117,9 +117,9 @@ def _cast(kernel: Kernel, entry: Entry) -> str:
         value = f"static_cast<{pointer}>(buffers[{b.index}])"
         arguments.append(value if b.is_pointer else f"*{value}")
     for kind, what in kernel.positions:
-        if what not in POSITIONS:
+        value = kernel.known_positions.get(what)
+        if value is None:
             raise UnreadableText(f"{kernel.function}: {what} is not known here")
-        value = POSITIONS[what]
         arguments.append(f"uint3{{{value}, 0, 0}}" if kind == "uint3" else value)
     call = f"{entry.function}<{', '.join(entry.arguments)}>({', '.join(arguments)});"
     if kernel.is_of_groups:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...targets.common.names import is_foreign
 from ...targets.metal import MAX_BUFFERS
-from .text import POSITIONS, code_of, is_cuda, kernels, readable
+from .text import code_of, is_cuda, kernels, readable
 
 _NUMBER = re.compile(r"(?<![\w.])(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?(\w*)")
 _PREFIXES = ("custom_kernel_", "lucidgen_")
@@ -50,7 +50,7 @@ def _buffers(text: str) -> Iterator[str]:
         if len(kernel.buffers) > MAX_BUFFERS:
             yield f"{kernel.function} has {len(kernel.buffers)} buffers; Metal has {MAX_BUFFERS}"
         for _, what in kernel.positions:
-            if what not in POSITIONS:
+            if what not in kernel.known_positions:
                 yield f"{kernel.function} asks for {what}, which is not checked here"
 
 

@@ -60,14 +60,17 @@ class Kernel:
         """Whether it asks which group a thread is in."""
         return any(what.startswith("threadgroup") for _, what in self.positions)
 
+    @property
+    def known_positions(self) -> Mapping[str, str]:
+        """What it may ask of where a thread is, and what says so on this machine."""
+        if not self.is_of_groups:
+            return {"thread_position_in_grid": "i"}
+        return {
+            "threadgroup_position_in_grid": "group",
+            "threadgroups_per_grid": "groups",
+            "thread_position_in_threadgroup": "standin::thread_index",
+        }
 
-#: What a kernel may ask of where it is, and what says so on this machine.
-POSITIONS = {
-    "thread_position_in_grid": "i",
-    "threadgroup_position_in_grid": "group",
-    "threadgroups_per_grid": "groups",
-    "thread_position_in_threadgroup": "standin::thread_index",
-}
 
 _KERNEL = re.compile(
     r"template <(?P<template>[^>]*)>\s*\[\[kernel\]\] void (?P<name>\w+)\((?P<parameters>.*?)\) \{",

@@ -8,7 +8,7 @@ language is (`Language`) and how loops are called.
 
 from .data import Between, Loop, Loops, Sum
 from .language import Language, TermPrinter
-from .phases import MadeSum, Phases, is_in, phases
+from .phases import MadeSum, NoPhases, Phases, is_in, phases
 from .writer import loops
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Loop",
     "Loops",
     "MadeSum",
+    "NoPhases",
     "Phases",
     "Sum",
     "TermPrinter",

@@ -21,6 +21,10 @@ from .writer import loops
 BITS = 32
 
 
+class NoPhases(Unserved):
+    """A program in which no loop waits for another one."""
+
+
 @dataclass(frozen=True)
 class MadeSum:
     """A reduction of a loop: its kind, what it leaves a value for, where that goes (among margins,
@@ -112,12 +116,14 @@ def phases(program: Program, language: Language, helpers: Mapping[str, str], ran
 
     Raises
     ------
+    NoPhases
+        If it takes no sum.
     Unserved
-        If it takes no sum, has too many choices, or more states than there are bits.
+        If it has too many choices, or more states than there are bits.
     """
     found = loops(program, language)
     if not found.has_phases:
-        raise Unserved("no loop waits for another one")
+        raise NoPhases("no loop waits for another one")
     if found.states >= BITS:
         raise Unserved(f"it has {found.states} states, and there are bits for {BITS - 1}")
     lines = [line for loop in found.all for line in (*loop.head, *loop.lines)]
