@@ -117,10 +117,10 @@ def _cast(kernel: Kernel, entry: Entry) -> str:
         value = f"static_cast<{pointer}>(buffers[{b.index}])"
         arguments.append(value if b.is_pointer else f"*{value}")
     for kind, what in kernel.positions:
-        value = kernel.known_positions.get(what)
-        if value is None:
+        if what not in kernel.known_positions:
             raise UnreadableText(f"{kernel.function}: {what} is not known here")
-        arguments.append(f"uint3{{{value}, 0, 0}}" if kind == "uint3" else value)
+        at = kernel.known_positions[what]
+        arguments.append(f"uint3{{{at}, 0, 0}}" if kind == "uint3" else at)
     call = f"{entry.function}<{', '.join(entry.arguments)}>({', '.join(arguments)});"
     if kernel.is_of_groups:
         return (
