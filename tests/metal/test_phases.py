@@ -37,10 +37,6 @@ def test_steps_are_those_of_numpy(reading: Any) -> None:
     assert_as_numpy(METAL, name, dtype, **chosen)
 
 
-def test_more_tensors_than_one_launch_has_room_for() -> None:
-    assert_as_numpy(METAL, "LAMB", np.float32, [(k % 5,) for k in range(80)])
-
-
 def test_a_second_moment_that_a_half_cannot_hold() -> None:
     assert_halves_are_widened(METAL)
 
@@ -107,13 +103,12 @@ def test_random_specs_lie_within_the_bounds_of_the_equations(count: int, tmp_pat
     raise AssertionError(f"{checked} specs")
 
 
-@pytest.mark.parametrize("groups", [1, 7])
-def test_the_number_of_groups_makes_no_difference(groups: int) -> None:
-    language = replace(METAL, compiled=partial(Program, groups=groups))
+def test_the_number_of_groups_makes_no_difference() -> None:
     found = []
-    for of in (METAL, language):
-        with Kernels(of).installed():
-            found.append(trained("Adafactor", "cpp", np.float32))
+    for groups in (1, 7):
+        language = replace(METAL, compiled=partial(Program, groups=groups))
+        with Kernels(language).installed():
+            found.append(trained("Adafactor", "cpp", np.float32, [(9_001,), (130, 70)]))
     for mine, other in zip(*found, strict=True):
         np.testing.assert_array_equal(mine, other)
 
@@ -158,7 +153,7 @@ WRONG = {
     "device memory is a thread's": ("const device float* of, uint", "thread float* of, uint"),
 }
 
-IN_MAKE_TEST = ("a barrier is missing", "device memory is a thread's")
+IN_MAKE_TEST = ("the last tile is left out", "device memory is a thread's")
 
 
 @pytest.mark.parametrize(
