@@ -40,8 +40,6 @@ class Program:
         The file, beside the headers that it includes.
     cases : sequence of (str, str, tuple of bool)
         Rules and types that are compiled; choices make no difference.
-    groups : int, optional
-        How many groups of threads run each phase.
 
     Raises
     ------
@@ -53,13 +51,7 @@ class Program:
         If something is wrong with it as Metal.
     """
 
-    def __init__(
-        self,
-        source: Path,
-        cases: Sequence[tuple[str, str, tuple[bool, ...]]],
-        groups: int = GROUPS,
-    ) -> None:
-        self.groups = groups
+    def __init__(self, source: Path, cases: Sequence[tuple[str, str, tuple[bool, ...]]]) -> None:
         kinds = {
             rule: {_IN_METAL[kind] for of, kind, _ in cases if of == rule} for rule, *_ in cases
         }
@@ -107,7 +99,7 @@ class Program:
             buffers = [*(array or b"" for array in arrays), given, room]
             for number in range(1, own.phases + 1):
                 entry = f"{rule}_phase_{number}_{_IN_METAL[kind]}"
-                buffers = self.program.run(self.text, entry, buffers, self.groups)
+                buffers = self.program.run(self.text, entry, buffers, GROUPS)
             if buffers[1] != arrays[1] or buffers[-2] != given:
                 raise Fault("it wrote to what it may only read")
             found.append(buffers[:-2])
@@ -118,7 +110,7 @@ class _Tensor:
     """What the text says of the tensors of a rule."""
 
     def __init__(self, text: str, rule: str) -> None:
-        self.phases = len(re.findall(rf"(?m)^typedef [^;]+\b{rule}_phase_\d+;", text))
+        self.phases = len(re.findall(rf"(?m)^using {rule}_phase_\d+ =", text))
         (fields,) = re.findall(rf"(?ms)^struct {rule}_arguments {{(.*?)^}};", text)
         self.fields = list(_fields(fields))
         (comment,) = re.findall(

@@ -29,7 +29,7 @@ struct a2graduni_arguments {
 
 /// A2GradUni: what its kernels know of w and its states, g_mean, v, x.
 struct a2graduni_rule {
-    typedef a2graduni_arguments Arguments;
+    using Arguments = a2graduni_arguments;
     enum { states = 3, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2), read_again = bits() };
@@ -119,10 +119,10 @@ struct a2graduni_numbers : NoSums {
     }
 };
 
-typedef OverElements<a2graduni_loop_1> a2graduni_phase_1;
-typedef Finish<a2graduni_loop_1> a2graduni_phase_2;
-typedef OverElements<a2graduni_loop_2> a2graduni_phase_3;
-typedef OverTensors<a2graduni_numbers> a2graduni_phase_4;
+using a2graduni_phase_1 = OverElements<a2graduni_loop_1>;
+using a2graduni_phase_2 = Finish<a2graduni_loop_1>;
+using a2graduni_phase_3 = OverElements<a2graduni_loop_2>;
+using a2graduni_phase_4 = OverTensors<a2graduni_numbers>;
 
 /// What A2GradInc is given of a tensor beside its arrays: its shape, the scalars, the choices.
 struct a2gradinc_arguments {
@@ -141,7 +141,7 @@ struct a2gradinc_arguments {
 
 /// A2GradInc: what its kernels know of w and its states, g_mean, v, x.
 struct a2gradinc_rule {
-    typedef a2gradinc_arguments Arguments;
+    using Arguments = a2gradinc_arguments;
     enum { states = 3, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2), read_again = bits() };
@@ -233,10 +233,10 @@ struct a2gradinc_numbers : NoSums {
     }
 };
 
-typedef OverElements<a2gradinc_loop_1> a2gradinc_phase_1;
-typedef Finish<a2gradinc_loop_1> a2gradinc_phase_2;
-typedef OverElements<a2gradinc_loop_2> a2gradinc_phase_3;
-typedef OverTensors<a2gradinc_numbers> a2gradinc_phase_4;
+using a2gradinc_phase_1 = OverElements<a2gradinc_loop_1>;
+using a2gradinc_phase_2 = Finish<a2gradinc_loop_1>;
+using a2gradinc_phase_3 = OverElements<a2gradinc_loop_2>;
+using a2gradinc_phase_4 = OverTensors<a2gradinc_numbers>;
 
 /// What A2GradExp is given of a tensor beside its arrays: its shape, the scalars, the choices.
 struct a2gradexp_arguments {
@@ -256,7 +256,7 @@ struct a2gradexp_arguments {
 
 /// A2GradExp: what its kernels know of w and its states, g_mean, v, x, v_mean.
 struct a2gradexp_rule {
-    typedef a2gradexp_arguments Arguments;
+    using Arguments = a2gradexp_arguments;
     enum { states = 4, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2, 4), read_again = bits() };
@@ -355,10 +355,10 @@ struct a2gradexp_numbers : NoSums {
     }
 };
 
-typedef OverElements<a2gradexp_loop_1> a2gradexp_phase_1;
-typedef Finish<a2gradexp_loop_1> a2gradexp_phase_2;
-typedef OverElements<a2gradexp_loop_2> a2gradexp_phase_3;
-typedef OverTensors<a2gradexp_numbers> a2gradexp_phase_4;
+using a2gradexp_phase_1 = OverElements<a2gradexp_loop_1>;
+using a2gradexp_phase_2 = Finish<a2gradexp_loop_1>;
+using a2gradexp_phase_3 = OverElements<a2gradexp_loop_2>;
+using a2gradexp_phase_4 = OverTensors<a2gradexp_numbers>;
 
 }  // namespace lucidgen
 
@@ -380,7 +380,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, g_mean, v, x};
-    typedef lucidgen::Tensor<T, lucidgen::a2graduni_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::a2graduni_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -407,7 +407,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, g_mean, v, x};
-    typedef lucidgen::Tensor<T, lucidgen::a2gradinc_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::a2gradinc_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -435,7 +435,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, g_mean, v, x, v_mean};
-    typedef lucidgen::Tensor<T, lucidgen::a2gradexp_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::a2gradexp_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

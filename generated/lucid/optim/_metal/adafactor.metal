@@ -32,7 +32,7 @@ struct adafactor_arguments {
 
 /// Adafactor: what its kernels know of w and its states, r, c, v.
 struct adafactor_rule {
-    typedef adafactor_arguments Arguments;
+    using Arguments = adafactor_arguments;
     enum { states = 3, found = 4, margins = 11, terms = 3 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(3) };
@@ -258,14 +258,14 @@ struct adafactor_loop_3 : NoSums {
     }
 };
 
-typedef Begin adafactor_phase_1;
-typedef OverElements<adafactor_loop_1> adafactor_phase_2;
-typedef Finish<adafactor_loop_1> adafactor_phase_3;
-typedef OverMargins<adafactor_margins_1> adafactor_phase_4;
-typedef OverElements<adafactor_loop_2> adafactor_phase_5;
-typedef Finish<adafactor_loop_2> adafactor_phase_6;
-typedef OverElements<adafactor_loop_3> adafactor_phase_7;
-typedef End adafactor_phase_8;
+using adafactor_phase_1 = Begin;
+using adafactor_phase_2 = OverElements<adafactor_loop_1>;
+using adafactor_phase_3 = Finish<adafactor_loop_1>;
+using adafactor_phase_4 = OverMargins<adafactor_margins_1>;
+using adafactor_phase_5 = OverElements<adafactor_loop_2>;
+using adafactor_phase_6 = Finish<adafactor_loop_2>;
+using adafactor_phase_7 = OverElements<adafactor_loop_3>;
+using adafactor_phase_8 = End;
 
 /// What Adafactor (dialect "keras") is given of a tensor beside its arrays: its shape, the scalars,
 /// the choices.
@@ -286,7 +286,7 @@ struct adafactor_keras_arguments {
 
 /// Adafactor (dialect "keras"): what its kernels know of w and its states, r, c, v.
 struct adafactor_keras_rule {
-    typedef adafactor_keras_arguments Arguments;
+    using Arguments = adafactor_keras_arguments;
     enum { states = 3, found = 4, margins = 11, terms = 3 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(3) };
@@ -521,14 +521,14 @@ struct adafactor_keras_loop_3 : NoSums {
     }
 };
 
-typedef Begin adafactor_keras_phase_1;
-typedef OverElements<adafactor_keras_loop_1> adafactor_keras_phase_2;
-typedef Finish<adafactor_keras_loop_1> adafactor_keras_phase_3;
-typedef OverMargins<adafactor_keras_margins_1> adafactor_keras_phase_4;
-typedef OverElements<adafactor_keras_loop_2> adafactor_keras_phase_5;
-typedef Finish<adafactor_keras_loop_2> adafactor_keras_phase_6;
-typedef OverElements<adafactor_keras_loop_3> adafactor_keras_phase_7;
-typedef End adafactor_keras_phase_8;
+using adafactor_keras_phase_1 = Begin;
+using adafactor_keras_phase_2 = OverElements<adafactor_keras_loop_1>;
+using adafactor_keras_phase_3 = Finish<adafactor_keras_loop_1>;
+using adafactor_keras_phase_4 = OverMargins<adafactor_keras_margins_1>;
+using adafactor_keras_phase_5 = OverElements<adafactor_keras_loop_2>;
+using adafactor_keras_phase_6 = Finish<adafactor_keras_loop_2>;
+using adafactor_keras_phase_7 = OverElements<adafactor_keras_loop_3>;
+using adafactor_keras_phase_8 = End;
 
 /// What Adafactor (dialect "mlx") is given of a tensor beside its arrays: its shape, the scalars,
 /// the choices.
@@ -553,7 +553,7 @@ struct adafactor_mlx_arguments {
 
 /// Adafactor (dialect "mlx"): what its kernels know of w and its states, r, c, v, m.
 struct adafactor_mlx_rule {
-    typedef adafactor_mlx_arguments Arguments;
+    using Arguments = adafactor_mlx_arguments;
     enum { states = 4, found = 4, margins = 11, terms = 3 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(3) };
@@ -812,14 +812,14 @@ struct adafactor_mlx_loop_3 : NoSums {
     }
 };
 
-typedef Begin adafactor_mlx_phase_1;
-typedef OverElements<adafactor_mlx_loop_1> adafactor_mlx_phase_2;
-typedef Finish<adafactor_mlx_loop_1> adafactor_mlx_phase_3;
-typedef OverMargins<adafactor_mlx_margins_1> adafactor_mlx_phase_4;
-typedef OverElements<adafactor_mlx_loop_2> adafactor_mlx_phase_5;
-typedef Finish<adafactor_mlx_loop_2> adafactor_mlx_phase_6;
-typedef OverElements<adafactor_mlx_loop_3> adafactor_mlx_phase_7;
-typedef End adafactor_mlx_phase_8;
+using adafactor_mlx_phase_1 = Begin;
+using adafactor_mlx_phase_2 = OverElements<adafactor_mlx_loop_1>;
+using adafactor_mlx_phase_3 = Finish<adafactor_mlx_loop_1>;
+using adafactor_mlx_phase_4 = OverMargins<adafactor_mlx_margins_1>;
+using adafactor_mlx_phase_5 = OverElements<adafactor_mlx_loop_2>;
+using adafactor_mlx_phase_6 = Finish<adafactor_mlx_loop_2>;
+using adafactor_mlx_phase_7 = OverElements<adafactor_mlx_loop_3>;
+using adafactor_mlx_phase_8 = End;
 
 }  // namespace lucidgen
 
@@ -843,7 +843,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, r, c, v};
-    typedef lucidgen::Tensor<T, lucidgen::adafactor_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adafactor_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -876,7 +876,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, r, c, v};
-    typedef lucidgen::Tensor<T, lucidgen::adafactor_keras_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adafactor_keras_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -910,7 +910,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, r, c, v, m};
-    typedef lucidgen::Tensor<T, lucidgen::adafactor_mlx_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adafactor_mlx_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

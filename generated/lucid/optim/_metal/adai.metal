@@ -30,7 +30,7 @@ struct adai_shares_arguments {
 
 /// The round of sums of Adai: what its kernels know of w and its states, v, v_mean_total.
 struct adai_shares_rule {
-    typedef adai_shares_arguments Arguments;
+    using Arguments = adai_shares_arguments;
     enum { states = 2, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2), read_again = bits() };
@@ -95,9 +95,9 @@ struct adai_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<adai_shares_loop> adai_shares_phase_1;
-typedef Finish<adai_shares_loop> adai_shares_phase_2;
-typedef OverTensors<adai_shares_numbers> adai_shares_phase_3;
+using adai_shares_phase_1 = OverElements<adai_shares_loop>;
+using adai_shares_phase_2 = Finish<adai_shares_loop>;
+using adai_shares_phase_3 = OverTensors<adai_shares_numbers>;
 
 /// What the round of sums of Adai (dialect "pytorch_optimizer") is given of a tensor beside its
 /// arrays: its shape, the scalars, the choices.
@@ -116,7 +116,7 @@ struct adai_pytorch_optimizer_shares_arguments {
 /// The round of sums of Adai (dialect "pytorch_optimizer"): what its kernels know of w and its
 /// states, v, v_mean_total.
 struct adai_pytorch_optimizer_shares_rule {
-    typedef adai_pytorch_optimizer_shares_arguments Arguments;
+    using Arguments = adai_pytorch_optimizer_shares_arguments;
     enum { states = 2, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2), read_again = bits() };
@@ -182,9 +182,9 @@ struct adai_pytorch_optimizer_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<adai_pytorch_optimizer_shares_loop> adai_pytorch_optimizer_shares_phase_1;
-typedef Finish<adai_pytorch_optimizer_shares_loop> adai_pytorch_optimizer_shares_phase_2;
-typedef OverTensors<adai_pytorch_optimizer_shares_numbers> adai_pytorch_optimizer_shares_phase_3;
+using adai_pytorch_optimizer_shares_phase_1 = OverElements<adai_pytorch_optimizer_shares_loop>;
+using adai_pytorch_optimizer_shares_phase_2 = Finish<adai_pytorch_optimizer_shares_loop>;
+using adai_pytorch_optimizer_shares_phase_3 = OverTensors<adai_pytorch_optimizer_shares_numbers>;
 
 }  // namespace lucidgen
 
@@ -205,7 +205,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, v_mean_total};
-    typedef lucidgen::Tensor<T, lucidgen::adai_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adai_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -279,7 +279,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, v_mean_total};
-    typedef lucidgen::Tensor<T, lucidgen::adai_pytorch_optimizer_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adai_pytorch_optimizer_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -39,7 +39,7 @@ struct adalite_arguments {
 
 /// Adalite: what its kernels know of w and its states, m, v, r, c, m_row, m_column, m_scale.
 struct adalite_rule {
-    typedef adalite_arguments Arguments;
+    using Arguments = adalite_arguments;
     enum { states = 7, found = 21, margins = 26, terms = 5 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(7), read_again = bits() };
@@ -619,20 +619,20 @@ struct adalite_numbers : NoSums {
     }
 };
 
-typedef Begin adalite_phase_1;
-typedef OverMargins<adalite_margins_0> adalite_phase_2;
-typedef OverElements<adalite_loop_1> adalite_phase_3;
-typedef Finish<adalite_loop_1> adalite_phase_4;
-typedef OverElements<adalite_loop_2> adalite_phase_5;
-typedef Finish<adalite_loop_2> adalite_phase_6;
-typedef OverMargins<adalite_margins_2> adalite_phase_7;
-typedef OverElements<adalite_loop_3> adalite_phase_8;
-typedef Finish<adalite_loop_3> adalite_phase_9;
-typedef OverMargins<adalite_margins_3> adalite_phase_10;
-typedef OverElements<adalite_loop_4> adalite_phase_11;
-typedef Finish<adalite_loop_4> adalite_phase_12;
-typedef OverTensors<adalite_numbers> adalite_phase_13;
-typedef End adalite_phase_14;
+using adalite_phase_1 = Begin;
+using adalite_phase_2 = OverMargins<adalite_margins_0>;
+using adalite_phase_3 = OverElements<adalite_loop_1>;
+using adalite_phase_4 = Finish<adalite_loop_1>;
+using adalite_phase_5 = OverElements<adalite_loop_2>;
+using adalite_phase_6 = Finish<adalite_loop_2>;
+using adalite_phase_7 = OverMargins<adalite_margins_2>;
+using adalite_phase_8 = OverElements<adalite_loop_3>;
+using adalite_phase_9 = Finish<adalite_loop_3>;
+using adalite_phase_10 = OverMargins<adalite_margins_3>;
+using adalite_phase_11 = OverElements<adalite_loop_4>;
+using adalite_phase_12 = Finish<adalite_loop_4>;
+using adalite_phase_13 = OverTensors<adalite_numbers>;
+using adalite_phase_14 = End;
 
 }  // namespace lucidgen
 
@@ -660,7 +660,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v, r, c, m_row, m_column, m_scale};
-    typedef lucidgen::Tensor<T, lucidgen::adalite_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adalite_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

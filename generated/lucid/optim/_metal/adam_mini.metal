@@ -34,7 +34,7 @@ struct adammini_arguments {
 
 /// AdamMini: what its kernels know of w and its states, m, v_row, v.
 struct adammini_rule {
-    typedef adammini_arguments Arguments;
+    using Arguments = adammini_arguments;
     enum { states = 3, found = 2, margins = 4, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3), read_again = bits() };
@@ -196,13 +196,13 @@ struct adammini_numbers : NoSums {
     }
 };
 
-typedef Begin adammini_phase_1;
-typedef OverElements<adammini_loop_1> adammini_phase_2;
-typedef Finish<adammini_loop_1> adammini_phase_3;
-typedef OverMargins<adammini_margins_1> adammini_phase_4;
-typedef OverElements<adammini_loop_2> adammini_phase_5;
-typedef OverTensors<adammini_numbers> adammini_phase_6;
-typedef End adammini_phase_7;
+using adammini_phase_1 = Begin;
+using adammini_phase_2 = OverElements<adammini_loop_1>;
+using adammini_phase_3 = Finish<adammini_loop_1>;
+using adammini_phase_4 = OverMargins<adammini_margins_1>;
+using adammini_phase_5 = OverElements<adammini_loop_2>;
+using adammini_phase_6 = OverTensors<adammini_numbers>;
+using adammini_phase_7 = End;
 
 }  // namespace lucidgen
 
@@ -225,7 +225,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v_row, v};
-    typedef lucidgen::Tensor<T, lucidgen::adammini_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adammini_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -38,7 +38,7 @@ struct adamp_arguments {
 
 /// AdamP: what its kernels know of w and its states, m, v.
 struct adamp_rule {
-    typedef adamp_arguments Arguments;
+    using Arguments = adamp_arguments;
     enum { states = 2, found = 9, margins = 6, terms = 8 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1, 2) };
@@ -269,10 +269,10 @@ struct adamp_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<adamp_loop_1> adamp_phase_1;
-typedef Finish<adamp_loop_1> adamp_phase_2;
-typedef OverMargins<adamp_margins_1> adamp_phase_3;
-typedef OverElements<adamp_loop_2> adamp_phase_4;
+using adamp_phase_1 = OverElements<adamp_loop_1>;
+using adamp_phase_2 = Finish<adamp_loop_1>;
+using adamp_phase_3 = OverMargins<adamp_margins_1>;
+using adamp_phase_4 = OverElements<adamp_loop_2>;
 
 /// What AdamP (dialect "pytorch_optimizer") is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -300,7 +300,7 @@ struct adamp_pytorch_optimizer_arguments {
 
 /// AdamP (dialect "pytorch_optimizer"): what its kernels know of w and its states, m, v.
 struct adamp_pytorch_optimizer_rule {
-    typedef adamp_pytorch_optimizer_arguments Arguments;
+    using Arguments = adamp_pytorch_optimizer_arguments;
     enum { states = 2, found = 9, margins = 6, terms = 8 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1, 2) };
@@ -533,10 +533,10 @@ struct adamp_pytorch_optimizer_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<adamp_pytorch_optimizer_loop_1> adamp_pytorch_optimizer_phase_1;
-typedef Finish<adamp_pytorch_optimizer_loop_1> adamp_pytorch_optimizer_phase_2;
-typedef OverMargins<adamp_pytorch_optimizer_margins_1> adamp_pytorch_optimizer_phase_3;
-typedef OverElements<adamp_pytorch_optimizer_loop_2> adamp_pytorch_optimizer_phase_4;
+using adamp_pytorch_optimizer_phase_1 = OverElements<adamp_pytorch_optimizer_loop_1>;
+using adamp_pytorch_optimizer_phase_2 = Finish<adamp_pytorch_optimizer_loop_1>;
+using adamp_pytorch_optimizer_phase_3 = OverMargins<adamp_pytorch_optimizer_margins_1>;
+using adamp_pytorch_optimizer_phase_4 = OverElements<adamp_pytorch_optimizer_loop_2>;
 
 /// What SGDP is given of a tensor beside its arrays: its shape, the scalars, the choices.
 struct sgdp_arguments {
@@ -560,7 +560,7 @@ struct sgdp_arguments {
 
 /// SGDP: what its kernels know of w and its states, b.
 struct sgdp_rule {
-    typedef sgdp_arguments Arguments;
+    using Arguments = sgdp_arguments;
     enum { states = 1, found = 9, margins = 6, terms = 8 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1) };
@@ -777,10 +777,10 @@ struct sgdp_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<sgdp_loop_1> sgdp_phase_1;
-typedef Finish<sgdp_loop_1> sgdp_phase_2;
-typedef OverMargins<sgdp_margins_1> sgdp_phase_3;
-typedef OverElements<sgdp_loop_2> sgdp_phase_4;
+using sgdp_phase_1 = OverElements<sgdp_loop_1>;
+using sgdp_phase_2 = Finish<sgdp_loop_1>;
+using sgdp_phase_3 = OverMargins<sgdp_margins_1>;
+using sgdp_phase_4 = OverElements<sgdp_loop_2>;
 
 }  // namespace lucidgen
 
@@ -802,7 +802,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v};
-    typedef lucidgen::Tensor<T, lucidgen::adamp_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adamp_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -829,7 +829,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v};
-    typedef lucidgen::Tensor<T, lucidgen::adamp_pytorch_optimizer_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adamp_pytorch_optimizer_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -854,7 +854,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, b};
-    typedef lucidgen::Tensor<T, lucidgen::sgdp_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::sgdp_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -33,7 +33,7 @@ struct adams_pytorch_optimizer_shares_arguments {
 /// The round of sums of AdamS (dialect "pytorch_optimizer"): what its kernels know of w and its
 /// states, v, v_max, rms_total.
 struct adams_pytorch_optimizer_shares_rule {
-    typedef adams_pytorch_optimizer_shares_arguments Arguments;
+    using Arguments = adams_pytorch_optimizer_shares_arguments;
     enum { states = 3, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3), read_again = bits() };
@@ -109,9 +109,9 @@ struct adams_pytorch_optimizer_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<adams_pytorch_optimizer_shares_loop> adams_pytorch_optimizer_shares_phase_1;
-typedef Finish<adams_pytorch_optimizer_shares_loop> adams_pytorch_optimizer_shares_phase_2;
-typedef OverTensors<adams_pytorch_optimizer_shares_numbers> adams_pytorch_optimizer_shares_phase_3;
+using adams_pytorch_optimizer_shares_phase_1 = OverElements<adams_pytorch_optimizer_shares_loop>;
+using adams_pytorch_optimizer_shares_phase_2 = Finish<adams_pytorch_optimizer_shares_loop>;
+using adams_pytorch_optimizer_shares_phase_3 = OverTensors<adams_pytorch_optimizer_shares_numbers>;
 
 }  // namespace lucidgen
 
@@ -175,7 +175,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, v_max, rms_total};
-    typedef lucidgen::Tensor<T, lucidgen::adams_pytorch_optimizer_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adams_pytorch_optimizer_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -34,7 +34,7 @@ struct adanorm_arguments {
 
 /// AdaNorm: what its kernels know of w and its states, e, m, v, v_max.
 struct adanorm_rule {
-    typedef adanorm_arguments Arguments;
+    using Arguments = adanorm_arguments;
     enum { states = 4, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1), read_again = bits() };
@@ -146,10 +146,10 @@ struct adanorm_numbers : NoSums {
     }
 };
 
-typedef OverElements<adanorm_loop_1> adanorm_phase_1;
-typedef Finish<adanorm_loop_1> adanorm_phase_2;
-typedef OverElements<adanorm_loop_2> adanorm_phase_3;
-typedef OverTensors<adanorm_numbers> adanorm_phase_4;
+using adanorm_phase_1 = OverElements<adanorm_loop_1>;
+using adanorm_phase_2 = Finish<adanorm_loop_1>;
+using adanorm_phase_3 = OverElements<adanorm_loop_2>;
+using adanorm_phase_4 = OverTensors<adanorm_numbers>;
 
 /// What AdaNorm (dialect "pytorch_optimizer") is given of a tensor beside its arrays: its shape,
 /// the scalars, the choices.
@@ -174,7 +174,7 @@ struct adanorm_pytorch_optimizer_arguments {
 /// AdaNorm (dialect "pytorch_optimizer"): what its kernels know of w and its states, e, m, v,
 /// v_max.
 struct adanorm_pytorch_optimizer_rule {
-    typedef adanorm_pytorch_optimizer_arguments Arguments;
+    using Arguments = adanorm_pytorch_optimizer_arguments;
     enum { states = 4, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1), read_again = bits() };
@@ -286,10 +286,10 @@ struct adanorm_pytorch_optimizer_numbers : NoSums {
     }
 };
 
-typedef OverElements<adanorm_pytorch_optimizer_loop_1> adanorm_pytorch_optimizer_phase_1;
-typedef Finish<adanorm_pytorch_optimizer_loop_1> adanorm_pytorch_optimizer_phase_2;
-typedef OverElements<adanorm_pytorch_optimizer_loop_2> adanorm_pytorch_optimizer_phase_3;
-typedef OverTensors<adanorm_pytorch_optimizer_numbers> adanorm_pytorch_optimizer_phase_4;
+using adanorm_pytorch_optimizer_phase_1 = OverElements<adanorm_pytorch_optimizer_loop_1>;
+using adanorm_pytorch_optimizer_phase_2 = Finish<adanorm_pytorch_optimizer_loop_1>;
+using adanorm_pytorch_optimizer_phase_3 = OverElements<adanorm_pytorch_optimizer_loop_2>;
+using adanorm_pytorch_optimizer_phase_4 = OverTensors<adanorm_pytorch_optimizer_numbers>;
 
 }  // namespace lucidgen
 
@@ -312,7 +312,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, e, m, v, v_max};
-    typedef lucidgen::Tensor<T, lucidgen::adanorm_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adanorm_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -340,7 +340,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, e, m, v, v_max};
-    typedef lucidgen::Tensor<T, lucidgen::adanorm_pytorch_optimizer_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adanorm_pytorch_optimizer_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

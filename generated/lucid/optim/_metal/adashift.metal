@@ -34,7 +34,7 @@ struct adashift_arguments {
 /// AdaShift: what its kernels know of w and its states, g_1, g_2, g_3, g_4, g_5, g_6, g_7, g_8,
 /// g_9, g_10, m, v, v_max.
 struct adashift_rule {
-    typedef adashift_arguments Arguments;
+    using Arguments = adashift_arguments;
     enum { states = 13, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(13), read_again = bits() };
@@ -193,10 +193,10 @@ struct adashift_numbers : NoSums {
     }
 };
 
-typedef OverElements<adashift_loop_1> adashift_phase_1;
-typedef Finish<adashift_loop_1> adashift_phase_2;
-typedef OverElements<adashift_loop_2> adashift_phase_3;
-typedef OverTensors<adashift_numbers> adashift_phase_4;
+using adashift_phase_1 = OverElements<adashift_loop_1>;
+using adashift_phase_2 = Finish<adashift_loop_1>;
+using adashift_phase_3 = OverElements<adashift_loop_2>;
+using adashift_phase_4 = OverTensors<adashift_numbers>;
 
 }  // namespace lucidgen
 
@@ -228,7 +228,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, g_1, g_2, g_3, g_4, g_5, g_6, g_7, g_8, g_9, g_10, m, v, v_max};
-    typedef lucidgen::Tensor<T, lucidgen::adashift_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::adashift_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

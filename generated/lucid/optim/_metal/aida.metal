@@ -34,7 +34,7 @@ struct aida_arguments {
 
 /// Aida: what its kernels know of w and its states, m, s, s_max.
 struct aida_rule {
-    typedef aida_arguments Arguments;
+    using Arguments = aida_arguments;
     enum { states = 3, found = 6, margins = 0, terms = 3 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1) };
@@ -208,11 +208,11 @@ struct aida_loop_3 : NoSums {
     }
 };
 
-typedef OverElements<aida_loop_1> aida_phase_1;
-typedef Finish<aida_loop_1> aida_phase_2;
-typedef OverElements<aida_loop_2> aida_phase_3;
-typedef Finish<aida_loop_2> aida_phase_4;
-typedef OverElements<aida_loop_3> aida_phase_5;
+using aida_phase_1 = OverElements<aida_loop_1>;
+using aida_phase_2 = Finish<aida_loop_1>;
+using aida_phase_3 = OverElements<aida_loop_2>;
+using aida_phase_4 = Finish<aida_loop_2>;
+using aida_phase_5 = OverElements<aida_loop_3>;
 
 /// What Aida (dialect "pytorch_optimizer") is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -235,7 +235,7 @@ struct aida_pytorch_optimizer_arguments {
 
 /// Aida (dialect "pytorch_optimizer"): what its kernels know of w and its states, m, s, s_max.
 struct aida_pytorch_optimizer_rule {
-    typedef aida_pytorch_optimizer_arguments Arguments;
+    using Arguments = aida_pytorch_optimizer_arguments;
     enum { states = 3, found = 6, margins = 0, terms = 3 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1) };
@@ -408,11 +408,11 @@ struct aida_pytorch_optimizer_loop_3 : NoSums {
     }
 };
 
-typedef OverElements<aida_pytorch_optimizer_loop_1> aida_pytorch_optimizer_phase_1;
-typedef Finish<aida_pytorch_optimizer_loop_1> aida_pytorch_optimizer_phase_2;
-typedef OverElements<aida_pytorch_optimizer_loop_2> aida_pytorch_optimizer_phase_3;
-typedef Finish<aida_pytorch_optimizer_loop_2> aida_pytorch_optimizer_phase_4;
-typedef OverElements<aida_pytorch_optimizer_loop_3> aida_pytorch_optimizer_phase_5;
+using aida_pytorch_optimizer_phase_1 = OverElements<aida_pytorch_optimizer_loop_1>;
+using aida_pytorch_optimizer_phase_2 = Finish<aida_pytorch_optimizer_loop_1>;
+using aida_pytorch_optimizer_phase_3 = OverElements<aida_pytorch_optimizer_loop_2>;
+using aida_pytorch_optimizer_phase_4 = Finish<aida_pytorch_optimizer_loop_2>;
+using aida_pytorch_optimizer_phase_5 = OverElements<aida_pytorch_optimizer_loop_3>;
 
 }  // namespace lucidgen
 
@@ -433,7 +433,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, s, s_max};
-    typedef lucidgen::Tensor<T, lucidgen::aida_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::aida_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -461,7 +461,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, s, s_max};
-    typedef lucidgen::Tensor<T, lucidgen::aida_pytorch_optimizer_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::aida_pytorch_optimizer_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

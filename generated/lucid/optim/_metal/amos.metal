@@ -35,7 +35,7 @@ struct amos_arguments {
 
 /// Amos: what its kernels know of w and its states, v, decay, m.
 struct amos_rule {
-    typedef amos_arguments Arguments;
+    using Arguments = amos_arguments;
     enum { states = 3, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1, 2), read_again = bits() };
@@ -163,10 +163,10 @@ struct amos_numbers : NoSums {
     }
 };
 
-typedef OverElements<amos_loop_1> amos_phase_1;
-typedef Finish<amos_loop_1> amos_phase_2;
-typedef OverElements<amos_loop_2> amos_phase_3;
-typedef OverTensors<amos_numbers> amos_phase_4;
+using amos_phase_1 = OverElements<amos_loop_1>;
+using amos_phase_2 = Finish<amos_loop_1>;
+using amos_phase_3 = OverElements<amos_loop_2>;
+using amos_phase_4 = OverTensors<amos_numbers>;
 
 }  // namespace lucidgen
 
@@ -187,7 +187,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, decay, m};
-    typedef lucidgen::Tensor<T, lucidgen::amos_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::amos_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

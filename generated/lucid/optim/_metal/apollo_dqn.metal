@@ -31,7 +31,7 @@ struct apollodqn_arguments {
 
 /// ApolloDQN: what its kernels know of w and its states, m, b, d.
 struct apollodqn_rule {
-    typedef apollodqn_arguments Arguments;
+    using Arguments = apollodqn_arguments;
     enum { states = 3, found = 4, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -193,11 +193,11 @@ struct apollodqn_loop_3 : NoSums {
     }
 };
 
-typedef OverElements<apollodqn_loop_1> apollodqn_phase_1;
-typedef Finish<apollodqn_loop_1> apollodqn_phase_2;
-typedef OverElements<apollodqn_loop_2> apollodqn_phase_3;
-typedef Finish<apollodqn_loop_2> apollodqn_phase_4;
-typedef OverElements<apollodqn_loop_3> apollodqn_phase_5;
+using apollodqn_phase_1 = OverElements<apollodqn_loop_1>;
+using apollodqn_phase_2 = Finish<apollodqn_loop_1>;
+using apollodqn_phase_3 = OverElements<apollodqn_loop_2>;
+using apollodqn_phase_4 = Finish<apollodqn_loop_2>;
+using apollodqn_phase_5 = OverElements<apollodqn_loop_3>;
 
 }  // namespace lucidgen
 
@@ -219,7 +219,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, b, d};
-    typedef lucidgen::Tensor<T, lucidgen::apollodqn_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::apollodqn_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

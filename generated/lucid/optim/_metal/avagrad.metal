@@ -23,7 +23,7 @@ struct avagrad_shares_arguments {
 
 /// The round of sums of AvaGrad: what its kernels know of w and its states, v, scale_total.
 struct avagrad_shares_rule {
-    typedef avagrad_shares_arguments Arguments;
+    using Arguments = avagrad_shares_arguments;
     enum { states = 2, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2), read_again = bits() };
@@ -72,9 +72,9 @@ struct avagrad_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<avagrad_shares_loop> avagrad_shares_phase_1;
-typedef Finish<avagrad_shares_loop> avagrad_shares_phase_2;
-typedef OverTensors<avagrad_shares_numbers> avagrad_shares_phase_3;
+using avagrad_shares_phase_1 = OverElements<avagrad_shares_loop>;
+using avagrad_shares_phase_2 = Finish<avagrad_shares_loop>;
+using avagrad_shares_phase_3 = OverTensors<avagrad_shares_numbers>;
 
 /// What the round of sums of AvaGrad (dialect "pytorch_optimizer") is given of a tensor beside its
 /// arrays: its shape, the scalars, the choices.
@@ -87,7 +87,7 @@ struct avagrad_pytorch_optimizer_shares_arguments {
 /// The round of sums of AvaGrad (dialect "pytorch_optimizer"): what its kernels know of w and its
 /// states, v, gamma_total.
 struct avagrad_pytorch_optimizer_shares_rule {
-    typedef avagrad_pytorch_optimizer_shares_arguments Arguments;
+    using Arguments = avagrad_pytorch_optimizer_shares_arguments;
     enum { states = 2, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2), read_again = bits() };
@@ -138,11 +138,11 @@ struct avagrad_pytorch_optimizer_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<avagrad_pytorch_optimizer_shares_loop>
-    avagrad_pytorch_optimizer_shares_phase_1;
-typedef Finish<avagrad_pytorch_optimizer_shares_loop> avagrad_pytorch_optimizer_shares_phase_2;
-typedef OverTensors<avagrad_pytorch_optimizer_shares_numbers>
-    avagrad_pytorch_optimizer_shares_phase_3;
+using avagrad_pytorch_optimizer_shares_phase_1 =
+    OverElements<avagrad_pytorch_optimizer_shares_loop>;
+using avagrad_pytorch_optimizer_shares_phase_2 = Finish<avagrad_pytorch_optimizer_shares_loop>;
+using avagrad_pytorch_optimizer_shares_phase_3 =
+    OverTensors<avagrad_pytorch_optimizer_shares_numbers>;
 
 }  // namespace lucidgen
 
@@ -163,7 +163,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, scale_total};
-    typedef lucidgen::Tensor<T, lucidgen::avagrad_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::avagrad_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -235,7 +235,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, gamma_total};
-    typedef lucidgen::Tensor<T, lucidgen::avagrad_pytorch_optimizer_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::avagrad_pytorch_optimizer_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

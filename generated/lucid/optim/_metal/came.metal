@@ -36,7 +36,7 @@ struct came_arguments {
 
 /// CAME: what its kernels know of w and its states, r, c, v, m, r_res, c_res.
 struct came_rule {
-    typedef came_arguments Arguments;
+    using Arguments = came_arguments;
     enum { states = 6, found = 5, margins = 22, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(3, 4) };
@@ -385,17 +385,17 @@ struct came_loop_4 : NoSums {
     }
 };
 
-typedef Begin came_phase_1;
-typedef OverElements<came_loop_1> came_phase_2;
-typedef Finish<came_loop_1> came_phase_3;
-typedef OverMargins<came_margins_1> came_phase_4;
-typedef OverElements<came_loop_2> came_phase_5;
-typedef Finish<came_loop_2> came_phase_6;
-typedef OverElements<came_loop_3> came_phase_7;
-typedef Finish<came_loop_3> came_phase_8;
-typedef OverMargins<came_margins_3> came_phase_9;
-typedef OverElements<came_loop_4> came_phase_10;
-typedef End came_phase_11;
+using came_phase_1 = Begin;
+using came_phase_2 = OverElements<came_loop_1>;
+using came_phase_3 = Finish<came_loop_1>;
+using came_phase_4 = OverMargins<came_margins_1>;
+using came_phase_5 = OverElements<came_loop_2>;
+using came_phase_6 = Finish<came_loop_2>;
+using came_phase_7 = OverElements<came_loop_3>;
+using came_phase_8 = Finish<came_loop_3>;
+using came_phase_9 = OverMargins<came_margins_3>;
+using came_phase_10 = OverElements<came_loop_4>;
+using came_phase_11 = End;
 
 }  // namespace lucidgen
 
@@ -422,7 +422,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, r, c, v, m, r_res, c_res};
-    typedef lucidgen::Tensor<T, lucidgen::came_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::came_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -32,7 +32,7 @@ struct dadaptadam_shares_arguments {
 /// The round of sums of DAdaptAdam: what its kernels know of w and its states, v, s,
 /// numerator_total, length_total.
 struct dadaptadam_shares_rule {
-    typedef dadaptadam_shares_arguments Arguments;
+    using Arguments = dadaptadam_shares_arguments;
     enum { states = 4, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3, 4), read_again = bits() };
@@ -108,9 +108,9 @@ struct dadaptadam_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<dadaptadam_shares_loop> dadaptadam_shares_phase_1;
-typedef Finish<dadaptadam_shares_loop> dadaptadam_shares_phase_2;
-typedef OverTensors<dadaptadam_shares_numbers> dadaptadam_shares_phase_3;
+using dadaptadam_shares_phase_1 = OverElements<dadaptadam_shares_loop>;
+using dadaptadam_shares_phase_2 = Finish<dadaptadam_shares_loop>;
+using dadaptadam_shares_phase_3 = OverTensors<dadaptadam_shares_numbers>;
 
 /// What the round of sums of DAdaptLion is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -131,7 +131,7 @@ struct dadaptlion_shares_arguments {
 /// The round of sums of DAdaptLion: what its kernels know of w and its states, m, s,
 /// numerator_total, length_total.
 struct dadaptlion_shares_rule {
-    typedef dadaptlion_shares_arguments Arguments;
+    using Arguments = dadaptlion_shares_arguments;
     enum { states = 4, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3, 4), read_again = bits() };
@@ -209,9 +209,9 @@ struct dadaptlion_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<dadaptlion_shares_loop> dadaptlion_shares_phase_1;
-typedef Finish<dadaptlion_shares_loop> dadaptlion_shares_phase_2;
-typedef OverTensors<dadaptlion_shares_numbers> dadaptlion_shares_phase_3;
+using dadaptlion_shares_phase_1 = OverElements<dadaptlion_shares_loop>;
+using dadaptlion_shares_phase_2 = Finish<dadaptlion_shares_loop>;
+using dadaptlion_shares_phase_3 = OverTensors<dadaptlion_shares_numbers>;
 
 /// What the round of sums of DAdaptSGD is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -228,7 +228,7 @@ struct dadaptsgd_shares_1_arguments {
 /// The round of sums of DAdaptSGD: what its kernels know of w and its states, s,
 /// first_norm_squares, numerator_total.
 struct dadaptsgd_shares_1_rule {
-    typedef dadaptsgd_shares_1_arguments Arguments;
+    using Arguments = dadaptsgd_shares_1_arguments;
     enum { states = 3, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2, 3), read_again = bits() };
@@ -301,9 +301,9 @@ struct dadaptsgd_shares_1_numbers : NoSums {
     }
 };
 
-typedef OverElements<dadaptsgd_shares_1_loop> dadaptsgd_shares_1_phase_1;
-typedef Finish<dadaptsgd_shares_1_loop> dadaptsgd_shares_1_phase_2;
-typedef OverTensors<dadaptsgd_shares_1_numbers> dadaptsgd_shares_1_phase_3;
+using dadaptsgd_shares_1_phase_1 = OverElements<dadaptsgd_shares_1_loop>;
+using dadaptsgd_shares_1_phase_2 = Finish<dadaptsgd_shares_1_loop>;
+using dadaptsgd_shares_1_phase_3 = OverTensors<dadaptsgd_shares_1_numbers>;
 
 /// What the round of sums of DAdaptSGD is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -320,7 +320,7 @@ struct dadaptsgd_shares_2_arguments {
 
 /// The round of sums of DAdaptSGD: what its kernels know of w and its states, s, length_squares.
 struct dadaptsgd_shares_2_rule {
-    typedef dadaptsgd_shares_2_arguments Arguments;
+    using Arguments = dadaptsgd_shares_2_arguments;
     enum { states = 2, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2), read_again = bits() };
@@ -385,9 +385,9 @@ struct dadaptsgd_shares_2_numbers : NoSums {
     }
 };
 
-typedef OverElements<dadaptsgd_shares_2_loop> dadaptsgd_shares_2_phase_1;
-typedef Finish<dadaptsgd_shares_2_loop> dadaptsgd_shares_2_phase_2;
-typedef OverTensors<dadaptsgd_shares_2_numbers> dadaptsgd_shares_2_phase_3;
+using dadaptsgd_shares_2_phase_1 = OverElements<dadaptsgd_shares_2_loop>;
+using dadaptsgd_shares_2_phase_2 = Finish<dadaptsgd_shares_2_loop>;
+using dadaptsgd_shares_2_phase_3 = OverTensors<dadaptsgd_shares_2_numbers>;
 
 /// What the round of sums of DAdaptAdaGrad is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -405,7 +405,7 @@ struct dadaptadagrad_shares_arguments {
 /// The round of sums of DAdaptAdaGrad: what its kernels know of w and its states, a, s,
 /// gradients_total, sums_total, length_total.
 struct dadaptadagrad_shares_rule {
-    typedef dadaptadagrad_shares_arguments Arguments;
+    using Arguments = dadaptadagrad_shares_arguments;
     enum { states = 5, found = 3, margins = 0, terms = 3 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3, 4, 5), read_again = bits() };
@@ -492,9 +492,9 @@ struct dadaptadagrad_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<dadaptadagrad_shares_loop> dadaptadagrad_shares_phase_1;
-typedef Finish<dadaptadagrad_shares_loop> dadaptadagrad_shares_phase_2;
-typedef OverTensors<dadaptadagrad_shares_numbers> dadaptadagrad_shares_phase_3;
+using dadaptadagrad_shares_phase_1 = OverElements<dadaptadagrad_shares_loop>;
+using dadaptadagrad_shares_phase_2 = Finish<dadaptadagrad_shares_loop>;
+using dadaptadagrad_shares_phase_3 = OverTensors<dadaptadagrad_shares_numbers>;
 
 }  // namespace lucidgen
 
@@ -517,7 +517,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, s, numerator_total, length_total};
-    typedef lucidgen::Tensor<T, lucidgen::dadaptadam_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::dadaptadam_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -595,7 +595,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, s, numerator_total, length_total};
-    typedef lucidgen::Tensor<T, lucidgen::dadaptlion_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::dadaptlion_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -669,7 +669,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, s, first_norm_squares, numerator_total};
-    typedef lucidgen::Tensor<T, lucidgen::dadaptsgd_shares_1_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::dadaptsgd_shares_1_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -694,7 +694,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, s, length_squares};
-    typedef lucidgen::Tensor<T, lucidgen::dadaptsgd_shares_2_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::dadaptsgd_shares_2_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -767,7 +767,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, a, s, gradients_total, sums_total, length_total};
-    typedef lucidgen::Tensor<T, lucidgen::dadaptadagrad_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::dadaptadagrad_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -28,7 +28,7 @@ struct dog_shares_arguments {
 /// The round of sums of DoG: what its kernels know of w and its states, own_start,
 /// distance_squares, distance_squares_2, squares_total.
 struct dog_shares_rule {
-    typedef dog_shares_arguments Arguments;
+    using Arguments = dog_shares_arguments;
     enum { states = 4, found = 3, margins = 0, terms = 3 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2, 3, 4), read_again = bits() };
@@ -108,9 +108,9 @@ struct dog_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<dog_shares_loop> dog_shares_phase_1;
-typedef Finish<dog_shares_loop> dog_shares_phase_2;
-typedef OverTensors<dog_shares_numbers> dog_shares_phase_3;
+using dog_shares_phase_1 = OverElements<dog_shares_loop>;
+using dog_shares_phase_2 = Finish<dog_shares_loop>;
+using dog_shares_phase_3 = OverTensors<dog_shares_numbers>;
 
 /// What the round of sums of DoWG is given of a tensor beside its arrays: its shape, the scalars,
 /// the choices.
@@ -126,7 +126,7 @@ struct dowg_shares_arguments {
 /// The round of sums of DoWG: what its kernels know of w and its states, own_start,
 /// distance_squared_total, weighted_total.
 struct dowg_shares_rule {
-    typedef dowg_shares_arguments Arguments;
+    using Arguments = dowg_shares_arguments;
     enum { states = 3, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2, 3), read_again = bits() };
@@ -197,9 +197,9 @@ struct dowg_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<dowg_shares_loop> dowg_shares_phase_1;
-typedef Finish<dowg_shares_loop> dowg_shares_phase_2;
-typedef OverTensors<dowg_shares_numbers> dowg_shares_phase_3;
+using dowg_shares_phase_1 = OverElements<dowg_shares_loop>;
+using dowg_shares_phase_2 = Finish<dowg_shares_loop>;
+using dowg_shares_phase_3 = OverTensors<dowg_shares_numbers>;
 
 /// What the round of sums of DoWG (dialect "optax") is given of a tensor beside its arrays: its
 /// shape, the scalars, the choices.
@@ -215,7 +215,7 @@ struct dowg_optax_shares_arguments {
 /// The round of sums of DoWG (dialect "optax"): what its kernels know of w and its states,
 /// own_start, distance_squared_total, weighted_total.
 struct dowg_optax_shares_rule {
-    typedef dowg_optax_shares_arguments Arguments;
+    using Arguments = dowg_optax_shares_arguments;
     enum { states = 3, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(2, 3), read_again = bits() };
@@ -287,9 +287,9 @@ struct dowg_optax_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<dowg_optax_shares_loop> dowg_optax_shares_phase_1;
-typedef Finish<dowg_optax_shares_loop> dowg_optax_shares_phase_2;
-typedef OverTensors<dowg_optax_shares_numbers> dowg_optax_shares_phase_3;
+using dowg_optax_shares_phase_1 = OverElements<dowg_optax_shares_loop>;
+using dowg_optax_shares_phase_2 = Finish<dowg_optax_shares_loop>;
+using dowg_optax_shares_phase_3 = OverTensors<dowg_optax_shares_numbers>;
 
 }  // namespace lucidgen
 
@@ -312,7 +312,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, own_start, distance_squares, distance_squares_2, squares_total};
-    typedef lucidgen::Tensor<T, lucidgen::dog_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::dog_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -374,7 +374,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, own_start, distance_squared_total, weighted_total};
-    typedef lucidgen::Tensor<T, lucidgen::dowg_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::dowg_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -436,7 +436,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, own_start, distance_squared_total, weighted_total};
-    typedef lucidgen::Tensor<T, lucidgen::dowg_optax_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::dowg_optax_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -35,7 +35,7 @@ struct fadam_arguments {
 
 /// FAdam: what its kernels know of w and its states, v, m.
 struct fadam_rule {
-    typedef fadam_arguments Arguments;
+    using Arguments = fadam_arguments;
     enum { states = 2, found = 3, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1) };
@@ -186,11 +186,11 @@ struct fadam_loop_3 : NoSums {
     }
 };
 
-typedef OverElements<fadam_loop_1> fadam_phase_1;
-typedef Finish<fadam_loop_1> fadam_phase_2;
-typedef OverElements<fadam_loop_2> fadam_phase_3;
-typedef Finish<fadam_loop_2> fadam_phase_4;
-typedef OverElements<fadam_loop_3> fadam_phase_5;
+using fadam_phase_1 = OverElements<fadam_loop_1>;
+using fadam_phase_2 = Finish<fadam_loop_1>;
+using fadam_phase_3 = OverElements<fadam_loop_2>;
+using fadam_phase_4 = Finish<fadam_loop_2>;
+using fadam_phase_5 = OverElements<fadam_loop_3>;
 
 }  // namespace lucidgen
 
@@ -211,7 +211,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, m};
-    typedef lucidgen::Tensor<T, lucidgen::fadam_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::fadam_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -25,7 +25,7 @@ struct fromage_arguments {
 
 /// Fromage: what its kernels know of w and its states, (none).
 struct fromage_rule {
-    typedef fromage_arguments Arguments;
+    using Arguments = fromage_arguments;
     enum { states = 0, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -95,9 +95,9 @@ struct fromage_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<fromage_loop_1> fromage_phase_1;
-typedef Finish<fromage_loop_1> fromage_phase_2;
-typedef OverElements<fromage_loop_2> fromage_phase_3;
+using fromage_phase_1 = OverElements<fromage_loop_1>;
+using fromage_phase_2 = Finish<fromage_loop_1>;
+using fromage_phase_3 = OverElements<fromage_loop_2>;
 
 }  // namespace lucidgen
 
@@ -116,7 +116,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w};
-    typedef lucidgen::Tensor<T, lucidgen::fromage_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::fromage_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -30,7 +30,7 @@ struct gravity_arguments {
 
 /// Gravity: what its kernels know of w and its states, v.
 struct gravity_rule {
-    typedef gravity_arguments Arguments;
+    using Arguments = gravity_arguments;
     enum { states = 1, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -112,9 +112,9 @@ struct gravity_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<gravity_loop_1> gravity_phase_1;
-typedef Finish<gravity_loop_1> gravity_phase_2;
-typedef OverElements<gravity_loop_2> gravity_phase_3;
+using gravity_phase_1 = OverElements<gravity_loop_1>;
+using gravity_phase_2 = Finish<gravity_loop_1>;
+using gravity_phase_3 = OverElements<gravity_loop_2>;
 
 }  // namespace lucidgen
 
@@ -134,7 +134,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v};
-    typedef lucidgen::Tensor<T, lucidgen::gravity_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::gravity_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -32,7 +32,7 @@ struct lamb_arguments {
 
 /// LAMB: what its kernels know of w and its states, m, v.
 struct lamb_rule {
-    typedef lamb_arguments Arguments;
+    using Arguments = lamb_arguments;
     enum { states = 2, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1, 2) };
@@ -128,9 +128,9 @@ struct lamb_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<lamb_loop_1> lamb_phase_1;
-typedef Finish<lamb_loop_1> lamb_phase_2;
-typedef OverElements<lamb_loop_2> lamb_phase_3;
+using lamb_phase_1 = OverElements<lamb_loop_1>;
+using lamb_phase_2 = Finish<lamb_loop_1>;
+using lamb_phase_3 = OverElements<lamb_loop_2>;
 
 /// What LAMB (dialect "pytorch_optimizer") is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -152,7 +152,7 @@ struct lamb_pytorch_optimizer_arguments {
 
 /// LAMB (dialect "pytorch_optimizer"): what its kernels know of w and its states, m, v.
 struct lamb_pytorch_optimizer_rule {
-    typedef lamb_pytorch_optimizer_arguments Arguments;
+    using Arguments = lamb_pytorch_optimizer_arguments;
     enum { states = 2, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1, 2) };
@@ -252,9 +252,9 @@ struct lamb_pytorch_optimizer_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<lamb_pytorch_optimizer_loop_1> lamb_pytorch_optimizer_phase_1;
-typedef Finish<lamb_pytorch_optimizer_loop_1> lamb_pytorch_optimizer_phase_2;
-typedef OverElements<lamb_pytorch_optimizer_loop_2> lamb_pytorch_optimizer_phase_3;
+using lamb_pytorch_optimizer_phase_1 = OverElements<lamb_pytorch_optimizer_loop_1>;
+using lamb_pytorch_optimizer_phase_2 = Finish<lamb_pytorch_optimizer_loop_1>;
+using lamb_pytorch_optimizer_phase_3 = OverElements<lamb_pytorch_optimizer_loop_2>;
 
 }  // namespace lucidgen
 
@@ -274,7 +274,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v};
-    typedef lucidgen::Tensor<T, lucidgen::lamb_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::lamb_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -299,7 +299,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v};
-    typedef lucidgen::Tensor<T, lucidgen::lamb_pytorch_optimizer_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::lamb_pytorch_optimizer_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

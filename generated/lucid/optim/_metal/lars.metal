@@ -27,7 +27,7 @@ struct lars_arguments {
 
 /// LARS: what its kernels know of w and its states, velocity.
 struct lars_rule {
-    typedef lars_arguments Arguments;
+    using Arguments = lars_arguments;
     enum { states = 1, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -104,9 +104,9 @@ struct lars_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<lars_loop_1> lars_phase_1;
-typedef Finish<lars_loop_1> lars_phase_2;
-typedef OverElements<lars_loop_2> lars_phase_3;
+using lars_phase_1 = OverElements<lars_loop_1>;
+using lars_phase_2 = Finish<lars_loop_1>;
+using lars_phase_3 = OverElements<lars_loop_2>;
 
 }  // namespace lucidgen
 
@@ -125,7 +125,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, velocity};
-    typedef lucidgen::Tensor<T, lucidgen::lars_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::lars_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

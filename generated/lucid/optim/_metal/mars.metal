@@ -32,7 +32,7 @@ struct mars_arguments {
 
 /// MARS: what its kernels know of w and its states, g_before, m, v.
 struct mars_rule {
-    typedef mars_arguments Arguments;
+    using Arguments = mars_arguments;
     enum { states = 3, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -119,9 +119,9 @@ struct mars_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<mars_loop_1> mars_phase_1;
-typedef Finish<mars_loop_1> mars_phase_2;
-typedef OverElements<mars_loop_2> mars_phase_3;
+using mars_phase_1 = OverElements<mars_loop_1>;
+using mars_phase_2 = Finish<mars_loop_1>;
+using mars_phase_3 = OverElements<mars_loop_2>;
 
 /// What MARS (dialect "pytorch_optimizer") is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -143,7 +143,7 @@ struct mars_pytorch_optimizer_arguments {
 
 /// MARS (dialect "pytorch_optimizer"): what its kernels know of w and its states, g_before, m, v.
 struct mars_pytorch_optimizer_rule {
-    typedef mars_pytorch_optimizer_arguments Arguments;
+    using Arguments = mars_pytorch_optimizer_arguments;
     enum { states = 3, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -230,9 +230,9 @@ struct mars_pytorch_optimizer_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<mars_pytorch_optimizer_loop_1> mars_pytorch_optimizer_phase_1;
-typedef Finish<mars_pytorch_optimizer_loop_1> mars_pytorch_optimizer_phase_2;
-typedef OverElements<mars_pytorch_optimizer_loop_2> mars_pytorch_optimizer_phase_3;
+using mars_pytorch_optimizer_phase_1 = OverElements<mars_pytorch_optimizer_loop_1>;
+using mars_pytorch_optimizer_phase_2 = Finish<mars_pytorch_optimizer_loop_1>;
+using mars_pytorch_optimizer_phase_3 = OverElements<mars_pytorch_optimizer_loop_2>;
 
 }  // namespace lucidgen
 
@@ -253,7 +253,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, g_before, m, v};
-    typedef lucidgen::Tensor<T, lucidgen::mars_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::mars_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -279,7 +279,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, g_before, m, v};
-    typedef lucidgen::Tensor<T, lucidgen::mars_pytorch_optimizer_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::mars_pytorch_optimizer_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -34,7 +34,7 @@ struct novograd_arguments {
 
 /// NovoGrad: what its kernels know of w and its states, v, m.
 struct novograd_rule {
-    typedef novograd_arguments Arguments;
+    using Arguments = novograd_arguments;
     enum { states = 2, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1), read_again = bits() };
@@ -151,10 +151,10 @@ struct novograd_numbers : NoSums {
     }
 };
 
-typedef OverElements<novograd_loop_1> novograd_phase_1;
-typedef Finish<novograd_loop_1> novograd_phase_2;
-typedef OverElements<novograd_loop_2> novograd_phase_3;
-typedef OverTensors<novograd_numbers> novograd_phase_4;
+using novograd_phase_1 = OverElements<novograd_loop_1>;
+using novograd_phase_2 = Finish<novograd_loop_1>;
+using novograd_phase_3 = OverElements<novograd_loop_2>;
+using novograd_phase_4 = OverTensors<novograd_numbers>;
 
 }  // namespace lucidgen
 
@@ -175,7 +175,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, v, m};
-    typedef lucidgen::Tensor<T, lucidgen::novograd_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::novograd_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

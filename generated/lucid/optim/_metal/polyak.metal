@@ -25,7 +25,7 @@ struct alig_shares_arguments {
 
 /// The round of sums of AliG: what its kernels know of w and its states, rate_total.
 struct alig_shares_rule {
-    typedef alig_shares_arguments Arguments;
+    using Arguments = alig_shares_arguments;
     enum { states = 1, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1), read_again = bits() };
@@ -78,9 +78,9 @@ struct alig_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<alig_shares_loop> alig_shares_phase_1;
-typedef Finish<alig_shares_loop> alig_shares_phase_2;
-typedef OverTensors<alig_shares_numbers> alig_shares_phase_3;
+using alig_shares_phase_1 = OverElements<alig_shares_loop>;
+using alig_shares_phase_2 = Finish<alig_shares_loop>;
+using alig_shares_phase_3 = OverTensors<alig_shares_numbers>;
 
 /// What the round of sums of PolyakSGD is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -93,7 +93,7 @@ struct polyaksgd_shares_arguments {
 
 /// The round of sums of PolyakSGD: what its kernels know of w and its states, squares_total.
 struct polyaksgd_shares_rule {
-    typedef polyaksgd_shares_arguments Arguments;
+    using Arguments = polyaksgd_shares_arguments;
     enum { states = 1, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1), read_again = bits() };
@@ -147,9 +147,9 @@ struct polyaksgd_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<polyaksgd_shares_loop> polyaksgd_shares_phase_1;
-typedef Finish<polyaksgd_shares_loop> polyaksgd_shares_phase_2;
-typedef OverTensors<polyaksgd_shares_numbers> polyaksgd_shares_phase_3;
+using polyaksgd_shares_phase_1 = OverElements<polyaksgd_shares_loop>;
+using polyaksgd_shares_phase_2 = Finish<polyaksgd_shares_loop>;
+using polyaksgd_shares_phase_3 = OverTensors<polyaksgd_shares_numbers>;
 
 /// What the round of sums of PolyakSGD (dialect "optax") is given of a tensor beside its arrays:
 /// its shape, the scalars, the choices.
@@ -164,7 +164,7 @@ struct polyaksgd_optax_shares_arguments {
 /// The round of sums of PolyakSGD (dialect "optax"): what its kernels know of w and its states,
 /// squares_total.
 struct polyaksgd_optax_shares_rule {
-    typedef polyaksgd_optax_shares_arguments Arguments;
+    using Arguments = polyaksgd_optax_shares_arguments;
     enum { states = 1, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1), read_again = bits() };
@@ -219,9 +219,9 @@ struct polyaksgd_optax_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<polyaksgd_optax_shares_loop> polyaksgd_optax_shares_phase_1;
-typedef Finish<polyaksgd_optax_shares_loop> polyaksgd_optax_shares_phase_2;
-typedef OverTensors<polyaksgd_optax_shares_numbers> polyaksgd_optax_shares_phase_3;
+using polyaksgd_optax_shares_phase_1 = OverElements<polyaksgd_optax_shares_loop>;
+using polyaksgd_optax_shares_phase_2 = Finish<polyaksgd_optax_shares_loop>;
+using polyaksgd_optax_shares_phase_3 = OverTensors<polyaksgd_optax_shares_numbers>;
 
 }  // namespace lucidgen
 
@@ -241,7 +241,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, rate_total};
-    typedef lucidgen::Tensor<T, lucidgen::alig_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::alig_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -304,7 +304,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, squares_total};
-    typedef lucidgen::Tensor<T, lucidgen::polyaksgd_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::polyaksgd_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -359,7 +359,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, squares_total};
-    typedef lucidgen::Tensor<T, lucidgen::polyaksgd_optax_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::polyaksgd_optax_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

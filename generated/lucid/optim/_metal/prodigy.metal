@@ -28,7 +28,7 @@ struct prodigy_shares_arguments {
 /// The round of sums of Prodigy: what its kernels know of w and its states, own_start, s,
 /// numerator_total, denominator_total.
 struct prodigy_shares_rule {
-    typedef prodigy_shares_arguments Arguments;
+    using Arguments = prodigy_shares_arguments;
     enum { states = 4, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3, 4), read_again = bits() };
@@ -96,9 +96,9 @@ struct prodigy_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<prodigy_shares_loop> prodigy_shares_phase_1;
-typedef Finish<prodigy_shares_loop> prodigy_shares_phase_2;
-typedef OverTensors<prodigy_shares_numbers> prodigy_shares_phase_3;
+using prodigy_shares_phase_1 = OverElements<prodigy_shares_loop>;
+using prodigy_shares_phase_2 = Finish<prodigy_shares_loop>;
+using prodigy_shares_phase_3 = OverTensors<prodigy_shares_numbers>;
 
 /// What the round of sums of Prodigy (dialect "pytorch_optimizer") is given of a tensor beside its
 /// arrays: its shape, the scalars, the choices.
@@ -114,7 +114,7 @@ struct prodigy_pytorch_optimizer_shares_arguments {
 /// The round of sums of Prodigy (dialect "pytorch_optimizer"): what its kernels know of w and its
 /// states, own_start, s, numerator_total, denominator_total.
 struct prodigy_pytorch_optimizer_shares_rule {
-    typedef prodigy_pytorch_optimizer_shares_arguments Arguments;
+    using Arguments = prodigy_pytorch_optimizer_shares_arguments;
     enum { states = 4, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3, 4), read_again = bits() };
@@ -183,11 +183,11 @@ struct prodigy_pytorch_optimizer_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<prodigy_pytorch_optimizer_shares_loop>
-    prodigy_pytorch_optimizer_shares_phase_1;
-typedef Finish<prodigy_pytorch_optimizer_shares_loop> prodigy_pytorch_optimizer_shares_phase_2;
-typedef OverTensors<prodigy_pytorch_optimizer_shares_numbers>
-    prodigy_pytorch_optimizer_shares_phase_3;
+using prodigy_pytorch_optimizer_shares_phase_1 =
+    OverElements<prodigy_pytorch_optimizer_shares_loop>;
+using prodigy_pytorch_optimizer_shares_phase_2 = Finish<prodigy_pytorch_optimizer_shares_loop>;
+using prodigy_pytorch_optimizer_shares_phase_3 =
+    OverTensors<prodigy_pytorch_optimizer_shares_numbers>;
 
 /// What the round of sums of Prodigy (dialect "optax") is given of a tensor beside its arrays: its
 /// shape, the scalars, the choices.
@@ -203,7 +203,7 @@ struct prodigy_optax_shares_arguments {
 /// The round of sums of Prodigy (dialect "optax"): what its kernels know of w and its states,
 /// own_start, s, numerator_total, denominator_total.
 struct prodigy_optax_shares_rule {
-    typedef prodigy_optax_shares_arguments Arguments;
+    using Arguments = prodigy_optax_shares_arguments;
     enum { states = 4, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3, 4), read_again = bits() };
@@ -272,9 +272,9 @@ struct prodigy_optax_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<prodigy_optax_shares_loop> prodigy_optax_shares_phase_1;
-typedef Finish<prodigy_optax_shares_loop> prodigy_optax_shares_phase_2;
-typedef OverTensors<prodigy_optax_shares_numbers> prodigy_optax_shares_phase_3;
+using prodigy_optax_shares_phase_1 = OverElements<prodigy_optax_shares_loop>;
+using prodigy_optax_shares_phase_2 = Finish<prodigy_optax_shares_loop>;
+using prodigy_optax_shares_phase_3 = OverTensors<prodigy_optax_shares_numbers>;
 
 }  // namespace lucidgen
 
@@ -297,7 +297,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, own_start, s, numerator_total, denominator_total};
-    typedef lucidgen::Tensor<T, lucidgen::prodigy_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::prodigy_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -377,7 +377,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, own_start, s, numerator_total, denominator_total};
-    typedef lucidgen::Tensor<T, lucidgen::prodigy_pytorch_optimizer_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::prodigy_pytorch_optimizer_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -458,7 +458,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, own_start, s, numerator_total, denominator_total};
-    typedef lucidgen::Tensor<T, lucidgen::prodigy_optax_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::prodigy_optax_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -32,7 +32,7 @@ struct rose_arguments {
 
 /// Rose: what its kernels know of w and its states, (none).
 struct rose_rule {
-    typedef rose_arguments Arguments;
+    using Arguments = rose_arguments;
     enum { states = 0, found = 7, margins = 7, terms = 3 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -291,12 +291,12 @@ struct rose_loop_3 : NoSums {
     }
 };
 
-typedef OverElements<rose_loop_1> rose_phase_1;
-typedef Finish<rose_loop_1> rose_phase_2;
-typedef OverElements<rose_loop_2> rose_phase_3;
-typedef Finish<rose_loop_2> rose_phase_4;
-typedef OverMargins<rose_margins_2> rose_phase_5;
-typedef OverElements<rose_loop_3> rose_phase_6;
+using rose_phase_1 = OverElements<rose_loop_1>;
+using rose_phase_2 = Finish<rose_loop_1>;
+using rose_phase_3 = OverElements<rose_loop_2>;
+using rose_phase_4 = Finish<rose_loop_2>;
+using rose_phase_5 = OverMargins<rose_margins_2>;
+using rose_phase_6 = OverElements<rose_loop_3>;
 
 }  // namespace lucidgen
 
@@ -315,7 +315,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w};
-    typedef lucidgen::Tensor<T, lucidgen::rose_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::rose_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -33,7 +33,7 @@ struct sgdsai_arguments {
 
 /// SGDSaI: what its kernels know of w and its states, g_snr, m.
 struct sgdsai_rule {
-    typedef sgdsai_arguments Arguments;
+    using Arguments = sgdsai_arguments;
     enum { states = 2, found = 3, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1), read_again = bits() };
@@ -205,12 +205,12 @@ struct sgdsai_numbers : NoSums {
     }
 };
 
-typedef OverElements<sgdsai_loop_1> sgdsai_phase_1;
-typedef Finish<sgdsai_loop_1> sgdsai_phase_2;
-typedef OverElements<sgdsai_loop_2> sgdsai_phase_3;
-typedef Finish<sgdsai_loop_2> sgdsai_phase_4;
-typedef OverElements<sgdsai_loop_3> sgdsai_phase_5;
-typedef OverTensors<sgdsai_numbers> sgdsai_phase_6;
+using sgdsai_phase_1 = OverElements<sgdsai_loop_1>;
+using sgdsai_phase_2 = Finish<sgdsai_loop_1>;
+using sgdsai_phase_3 = OverElements<sgdsai_loop_2>;
+using sgdsai_phase_4 = Finish<sgdsai_loop_2>;
+using sgdsai_phase_5 = OverElements<sgdsai_loop_3>;
+using sgdsai_phase_6 = OverTensors<sgdsai_numbers>;
 
 /// What SGDSaI (dialect "pytorch_optimizer") is given of a tensor beside its arrays: its shape, the
 /// scalars, the choices.
@@ -234,7 +234,7 @@ struct sgdsai_pytorch_optimizer_arguments {
 
 /// SGDSaI (dialect "pytorch_optimizer"): what its kernels know of w and its states, g_snr, m.
 struct sgdsai_pytorch_optimizer_rule {
-    typedef sgdsai_pytorch_optimizer_arguments Arguments;
+    using Arguments = sgdsai_pytorch_optimizer_arguments;
     enum { states = 2, found = 3, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(1), read_again = bits() };
@@ -412,12 +412,12 @@ struct sgdsai_pytorch_optimizer_numbers : NoSums {
     }
 };
 
-typedef OverElements<sgdsai_pytorch_optimizer_loop_1> sgdsai_pytorch_optimizer_phase_1;
-typedef Finish<sgdsai_pytorch_optimizer_loop_1> sgdsai_pytorch_optimizer_phase_2;
-typedef OverElements<sgdsai_pytorch_optimizer_loop_2> sgdsai_pytorch_optimizer_phase_3;
-typedef Finish<sgdsai_pytorch_optimizer_loop_2> sgdsai_pytorch_optimizer_phase_4;
-typedef OverElements<sgdsai_pytorch_optimizer_loop_3> sgdsai_pytorch_optimizer_phase_5;
-typedef OverTensors<sgdsai_pytorch_optimizer_numbers> sgdsai_pytorch_optimizer_phase_6;
+using sgdsai_pytorch_optimizer_phase_1 = OverElements<sgdsai_pytorch_optimizer_loop_1>;
+using sgdsai_pytorch_optimizer_phase_2 = Finish<sgdsai_pytorch_optimizer_loop_1>;
+using sgdsai_pytorch_optimizer_phase_3 = OverElements<sgdsai_pytorch_optimizer_loop_2>;
+using sgdsai_pytorch_optimizer_phase_4 = Finish<sgdsai_pytorch_optimizer_loop_2>;
+using sgdsai_pytorch_optimizer_phase_5 = OverElements<sgdsai_pytorch_optimizer_loop_3>;
+using sgdsai_pytorch_optimizer_phase_6 = OverTensors<sgdsai_pytorch_optimizer_numbers>;
 
 }  // namespace lucidgen
 
@@ -438,7 +438,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, g_snr, m};
-    typedef lucidgen::Tensor<T, lucidgen::sgdsai_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::sgdsai_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -466,7 +466,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, g_snr, m};
-    typedef lucidgen::Tensor<T, lucidgen::sgdsai_pytorch_optimizer_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::sgdsai_pytorch_optimizer_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

@@ -32,7 +32,7 @@ struct sm3_arguments {
 
 /// SM3: what its kernels know of w and its states, r, c, v, m.
 struct sm3_rule {
-    typedef sm3_arguments Arguments;
+    using Arguments = sm3_arguments;
     enum { states = 4, found = 4, margins = 8, terms = 4 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -205,11 +205,11 @@ struct sm3_margins_1 {
     }
 };
 
-typedef Begin sm3_phase_1;
-typedef OverElements<sm3_loop> sm3_phase_2;
-typedef Finish<sm3_loop> sm3_phase_3;
-typedef OverMargins<sm3_margins_1> sm3_phase_4;
-typedef End sm3_phase_5;
+using sm3_phase_1 = Begin;
+using sm3_phase_2 = OverElements<sm3_loop>;
+using sm3_phase_3 = Finish<sm3_loop>;
+using sm3_phase_4 = OverMargins<sm3_margins_1>;
+using sm3_phase_5 = End;
 
 }  // namespace lucidgen
 
@@ -232,7 +232,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, r, c, v, m};
-    typedef lucidgen::Tensor<T, lucidgen::sm3_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::sm3_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

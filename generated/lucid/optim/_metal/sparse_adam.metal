@@ -30,7 +30,7 @@ struct sparseadam_arguments {
 
 /// SparseAdam: what its kernels know of w and its states, m, v.
 struct sparseadam_rule {
-    typedef sparseadam_arguments Arguments;
+    using Arguments = sparseadam_arguments;
     enum { states = 2, found = 1, margins = 1, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -113,9 +113,9 @@ struct sparseadam_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<sparseadam_loop_1> sparseadam_phase_1;
-typedef Finish<sparseadam_loop_1> sparseadam_phase_2;
-typedef OverElements<sparseadam_loop_2> sparseadam_phase_3;
+using sparseadam_phase_1 = OverElements<sparseadam_loop_1>;
+using sparseadam_phase_2 = Finish<sparseadam_loop_1>;
+using sparseadam_phase_3 = OverElements<sparseadam_loop_2>;
 
 }  // namespace lucidgen
 
@@ -136,7 +136,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v};
-    typedef lucidgen::Tensor<T, lucidgen::sparseadam_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::sparseadam_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

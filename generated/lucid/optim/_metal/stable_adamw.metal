@@ -32,7 +32,7 @@ struct stableadamw_arguments {
 
 /// StableAdamW: what its kernels know of w and its states, m, v.
 struct stableadamw_rule {
-    typedef stableadamw_arguments Arguments;
+    using Arguments = stableadamw_arguments;
     enum { states = 2, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(2) };
@@ -117,9 +117,9 @@ struct stableadamw_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<stableadamw_loop_1> stableadamw_phase_1;
-typedef Finish<stableadamw_loop_1> stableadamw_phase_2;
-typedef OverElements<stableadamw_loop_2> stableadamw_phase_3;
+using stableadamw_phase_1 = OverElements<stableadamw_loop_1>;
+using stableadamw_phase_2 = Finish<stableadamw_loop_1>;
+using stableadamw_phase_3 = OverElements<stableadamw_loop_2>;
 
 }  // namespace lucidgen
 
@@ -140,7 +140,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v};
-    typedef lucidgen::Tensor<T, lucidgen::stableadamw_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::stableadamw_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

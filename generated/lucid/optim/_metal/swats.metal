@@ -31,7 +31,7 @@ struct swats_shares_arguments {
 /// The round of sums of SWATS: what its kernels know of w and its states, m, v, along_total,
 /// length_total.
 struct swats_shares_rule {
-    typedef swats_shares_arguments Arguments;
+    using Arguments = swats_shares_arguments;
     enum { states = 4, found = 2, margins = 0, terms = 2 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(3, 4), read_again = bits() };
@@ -105,9 +105,9 @@ struct swats_shares_numbers : NoSums {
     }
 };
 
-typedef OverElements<swats_shares_loop> swats_shares_phase_1;
-typedef Finish<swats_shares_loop> swats_shares_phase_2;
-typedef OverTensors<swats_shares_numbers> swats_shares_phase_3;
+using swats_shares_phase_1 = OverElements<swats_shares_loop>;
+using swats_shares_phase_2 = Finish<swats_shares_loop>;
+using swats_shares_phase_3 = OverTensors<swats_shares_numbers>;
 
 }  // namespace lucidgen
 
@@ -130,7 +130,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v, along_total, length_total};
-    typedef lucidgen::Tensor<T, lucidgen::swats_shares_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::swats_shares_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 

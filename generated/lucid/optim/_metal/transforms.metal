@@ -34,7 +34,7 @@ struct cautiousadamw_arguments {
 
 /// CautiousAdamW: what its kernels know of w and its states, m, v, v_max.
 struct cautiousadamw_rule {
-    typedef cautiousadamw_arguments Arguments;
+    using Arguments = cautiousadamw_arguments;
     enum { states = 3, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits(1, 2, 3) };
@@ -145,9 +145,9 @@ struct cautiousadamw_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<cautiousadamw_loop_1> cautiousadamw_phase_1;
-typedef Finish<cautiousadamw_loop_1> cautiousadamw_phase_2;
-typedef OverElements<cautiousadamw_loop_2> cautiousadamw_phase_3;
+using cautiousadamw_phase_1 = OverElements<cautiousadamw_loop_1>;
+using cautiousadamw_phase_2 = Finish<cautiousadamw_loop_1>;
+using cautiousadamw_phase_3 = OverElements<cautiousadamw_loop_2>;
 
 /// What CautiousLion is given of a tensor beside its arrays: its shape, the scalars, the choices.
 struct cautiouslion_arguments {
@@ -167,7 +167,7 @@ struct cautiouslion_arguments {
 
 /// CautiousLion: what its kernels know of w and its states, m.
 struct cautiouslion_rule {
-    typedef cautiouslion_arguments Arguments;
+    using Arguments = cautiouslion_arguments;
     enum { states = 1, found = 1, margins = 0, terms = 1 };
     /// What is one number for each tensor, and what a loop reads as an earlier one has made it.
     enum : uint { numbers = bits(), read_again = bits() };
@@ -251,9 +251,9 @@ struct cautiouslion_loop_2 : NoSums {
     }
 };
 
-typedef OverElements<cautiouslion_loop_1> cautiouslion_phase_1;
-typedef Finish<cautiouslion_loop_1> cautiouslion_phase_2;
-typedef OverElements<cautiouslion_loop_2> cautiouslion_phase_3;
+using cautiouslion_phase_1 = OverElements<cautiouslion_loop_1>;
+using cautiouslion_phase_2 = Finish<cautiouslion_loop_1>;
+using cautiouslion_phase_3 = OverElements<cautiouslion_loop_2>;
 
 }  // namespace lucidgen
 
@@ -275,7 +275,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m, v, v_max};
-    typedef lucidgen::Tensor<T, lucidgen::cautiousadamw_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::cautiousadamw_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
@@ -299,7 +299,7 @@ template <typename T, typename Phase>
     uint thread_index [[thread_position_in_threadgroup]]) {
     threadgroup float shared[lucidgen::threads];
     device T* const arrays[] = {w, m};
-    typedef lucidgen::Tensor<T, lucidgen::cautiouslion_rule> Tensor;
+    using Tensor = lucidgen::Tensor<T, lucidgen::cautiouslion_rule>;
     Phase::run(Tensor(arrays, grad, given, room), {thread_index, group, groups, shared});
 }
 
