@@ -184,7 +184,7 @@ def _print_difference(difference: Difference, path: str) -> None:
 
 @app.command(name="list")
 def list_(specs: Specs = None) -> None:
-    """List the optimizers and schedules: where they are, their dialects, state and cost."""
+    """List optimizers, by what they need, and schedules: where they are, dialects, state, cost."""
     with reported():
         from .listing import listing
         from .tables import print_tables

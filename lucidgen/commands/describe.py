@@ -38,37 +38,7 @@ from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import ndim
 from ..targets.common.plain import equation_lines, text_of
 from ..targets.common.target import Target
-
-
-def row(entry: Entry) -> tuple[str, ...]:
-    """What `lucidgen list` says of an optimizer, column by column."""
-    spec = entry.main
-    return (
-        spec.name,
-        ", ".join(spec.readings),
-        ", ".join(series.name for series in spec.states) or "none",
-        short_cost(spec),
-        entry.file.path.name,
-        spec.paper,
-    )
-
-
-def short_cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> str:
-    """A cost in numbers: how many arrays are read and written, how many operations there are.
-
-    All is per element, in all passes over the elements. Of the static choices, those that `on` does
-    not give are off.
-    """
-    found = _cost(spec, on)
-    counts = dict(found.operations)
-    apart = ("normal", "uniform", "sqrt", "div")
-    named = [f"{counts.pop(name)} {name}" for name in apart if name in counts]
-    operations = " + ".join([*named, f"{sum(counts.values())}{' other' if named else ''}"])
-    passes = "" if found.is_elementwise else f" in {_counted(found.passes, 'pass', 'passes')}"
-    return (
-        f"{_counted(len(found.reads), 'read')}, {_counted(len(found.writes), 'write')}, "
-        f"{operations} operations{passes}"
-    )
+from .summary import short_cost
 
 
 def cost_lines(spec: OptimizerSpec) -> list[str]:
@@ -143,10 +113,6 @@ def _loop_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
 
 def _cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
     return cost_of(spec, on)
-
-
-def _counted(number: int, word: str, several: str = "") -> str:
-    return f"{number} {word if number == 1 else several or f'{word}s'}"
 
 
 def numbered_equations(spec: OptimizerSpec) -> Iterator[str]:

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from ..spec.errors import SpecError
 
 #: The columns of each table.
-OPTIMIZERS = ("class", "dialects", "state", "cost per element", "file", "paper")
+OPTIMIZERS = (
+    "class",
+    "needs",
+    "dialects",
+    "state",
+    "bytes",
+    "cost per element",
+    "file",
+    "paper",
+)
 SCHEDULES = ("schedule", "value[t]", "file", "paper")
 
 
@@ -47,10 +56,23 @@ def listing(specs: Path | None) -> tuple[Listing, SpecError | None]:
 
 
 def _made(found: Catalog) -> Listing:
-    from . import describe, describe_schedules  # SymPy is there now, see `catalog`
+    from . import describe_schedules, summary  # SymPy is there now, see `catalog`
 
     return Listing(
-        [list(describe.row(entry)) for entry in found.entries],
+        [
+            [
+                entry.main.name,
+                need.value,
+                ", ".join(entry.main.readings),
+                ", ".join(series.name for series in entry.main.states) or "none",
+                summary.state_bytes(entry.main),
+                summary.cost_by_pass(entry.main),
+                entry.file.path.name,
+                entry.main.paper,
+            ]
+            for need, entries in summary.grouped(found.entries).items()
+            for entry in entries
+        ],
         [list(describe_schedules.row(entry)) for entry in found.schedules],
     )
 

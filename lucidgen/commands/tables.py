@@ -13,7 +13,10 @@ from rich.table import Table
 from .listing import OPTIMIZERS, SCHEDULES, Listing
 
 #: The columns that a narrow terminal does without, the first one first.
-DISPENSABLE = ("paper", "file")
+DISPENSABLE = ("paper", "file", "bytes")
+
+#: The column by which rows are grouped.
+GROUPED_BY = "needs"
 
 
 def print_tables(found: Listing) -> None:
@@ -50,8 +53,11 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for i in shown:
         table.add_column(titles[i], overflow="fold", no_wrap=i == 0)
-    for line in rows:
+    group = titles.index(GROUPED_BY) if GROUPED_BY in titles else None
+    for line, following in zip(rows, [*rows[1:], None], strict=True):
         table.add_row(*(line[i] for i in shown))
+        if group is not None and following is not None and line[group] != following[group]:
+            table.add_row()
     return table
 
 

@@ -25,10 +25,15 @@ from recording import Recording, repeated
 from replay import numpy64, run
 from sparse_cases import SPARSE_CASES
 
-from lucidgen.commands.describe import differences, short_cost
+from lucidgen.commands.describe import differences
+from lucidgen.commands.summary import (
+    HEADINGS,
+    cost_by_pass,
+    default_choices,
+    grouped,
+    state_bytes,
+)
 from lucidgen.package.catalog import Entry, catalog
-from lucidgen.spec.domains import Domain, infer_domains
-from lucidgen.verify.setting import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -59,8 +64,6 @@ OF: dict[str, tuple[Mapping[str, Case], Mapping[str, str]]] = {
     **{f"adafactor_{name}": (of, {"Adafactor": name}) for name, of in ADAFACTOR.items()},
 }
 PACKAGES = {"lucid2": "lucid-dl"}
-# For what depends on shapes, the README shows large matrices, and the state of vectors.
-MATRIX, VECTOR = (2**12, 2**12), (2**12,)
 # States that a library saves and never writes to, and counts that it keeps elsewhere.
 IGNORED = {
     "lucid2": ("step_size", "max_exp_avg_sq"),
@@ -70,29 +73,21 @@ IGNORED = {
 
 
 def optimizer_table() -> str:
-    """One line for each optimizer: state, operations, dialects."""
-    lines = [
-        "| optimizer | state, bytes per element (with all options) | per element | dialects |",
-        "|---|---|---|---|",
-    ]
-    for entry in catalog(None).entries:
-        flags = {flag.name: True for flag in entry.main.flags}
-        away = {h.name: h.special + 0.1 for h in entry.main.hypers if h.special is not None}
-        default = Setting(entry.main, shape=MATRIX)
-        on = {f"use_{h.name}": default.is_away(h) for h in entry.main.hypers if h.name in away}
-        on |= {flag.name: default.flag(flag) for flag in entry.main.flags}
-        least, most = _bytes(default), _bytes(Setting(entry.main, away, flags, shape=MATRIX))
-        state = f"{least}" if least == most else f"{least} ({most})"
-        of_vectors = _bytes(Setting(entry.main, shape=VECTOR))
-        state += "" if of_vectors == least else f", of vectors {of_vectors}"
-        readings = ", ".join(entry.main.readings)
-        lines.append(f"| {entry.main.name} | {state} | {short_cost(entry.main, on)} | {readings} |")
-    return "\n".join(lines)
-
-
-def _bytes(setting: Setting) -> int:
-    domains = infer_domains(setting.spec)
-    return 4 * sum(domains[s.name] is Domain.ELEMENT for s in setting.states())
+    """A table for each need, with a line for each optimizer: state, operations, dialects."""
+    lines = []
+    for need, entries in grouped(catalog(None).entries).items():
+        lines += [
+            f"{HEADINGS[need]}:",
+            "",
+            "| optimizer | state, bytes per element (with all options) | per element | dialects |",
+            "|---|---|---|---|",
+        ]
+        for entry in entries:
+            spec = entry.main
+            cost, readings = cost_by_pass(spec, default_choices(spec)), ", ".join(spec.readings)
+            lines.append(f"| {spec.name} | {state_bytes(spec)} | {cost} | {readings} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
 
 
 @dataclass
@@ -180,15 +175,22 @@ def conformance_page(bound: Bound = measured) -> str:
         "other machines agree. Readings without a library are those of texts; their equations are",
         "below.",
         "",
-        "| optimizer | dialect | recorded from | cases | largest difference |",
-        "|---|---|---|---|---|",
     ]
     entries = catalog(None).entries
-    for entry in entries:
-        for reading in entry.main.readings:
-            row = rows.get((entry.main.name, reading))
-            found = f"{row.library} | {row.cases} | {row.bound}" if row else "| |"
-            lines.append(f"| {entry.main.name} | {reading} | {found} |")
+    for need, own in grouped(entries).items():
+        lines += [
+            f"{HEADINGS[need]}:",
+            "",
+            "| optimizer | dialect | recorded from | cases | largest difference |",
+            "|---|---|---|---|---|",
+        ]
+        for entry in own:
+            for reading in entry.main.readings:
+                row = rows.get((entry.main.name, reading))
+                found = f"{row.library} | {row.cases} | {row.bound}" if row else "| |"
+                lines.append(f"| {entry.main.name} | {reading} | {found} |")
+        lines.append("")
+    lines.pop()
     for entry in entries:
         lines += _pairs(entry)
     return "\n".join(lines) + "\n"
