@@ -42,7 +42,7 @@ def _fitting(titles: Sequence[str], rows: Sequence[Sequence[str]], width: int) -
     """The columns that are shown: all if they fit side by side, else without the dispensable."""
     needed = [max(map(len, column)) + 2 for column in zip(titles, *rows, strict=True)]
     shown = list(range(len(titles)))
-    for title in DISPENSABLE:
+    for title in (title for title in DISPENSABLE if title in titles):
         if sum(needed[i] for i in shown) - 2 > width:
             shown.remove(titles.index(title))
     return shown
