@@ -81,7 +81,9 @@ class At(Quantity):
         return (self.series, self.index), {}
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return (*super()._hashable_content(), self.series)
+        # Schedules have a t of their own, which looks the same: what is remembered of one of two
+        # such values must not come back for the other.
+        return (*super()._hashable_content(), self.series, self.index)
 
     @property
     def shift(self) -> int | None:
