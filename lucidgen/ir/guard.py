@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 
 @cache
@@ -20,6 +20,7 @@ def _column(bit: int, number: int) -> int:
     return table
 
 
+@cache
 def _all(number: int) -> int:
     """The truth table of what holds whatever a number of choices are."""
     return (1 << (1 << number)) - 1
@@ -119,13 +120,13 @@ class Guard:
         row = sum(1 << i for i, name in enumerate(self.choices) if on[name])
         return bool(self.table >> row & 1)
 
-    @property
+    @cached_property
     def support(self) -> tuple[str, ...]:
         """The choices on which it depends."""
         halves = ((name, *self._halves(name)) for name in self.choices)
         return tuple(name for name, no, yes, step in halves if yes >> step != no)
 
-    @property
+    @cached_property
     def literals(self) -> tuple[tuple[str, bool], ...] | None:
         """Its literals if it is a conjunction, else None."""
         found = []

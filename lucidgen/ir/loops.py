@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import sympy
@@ -112,7 +112,7 @@ def reductions_apart(program: Program) -> Program:
         value = let.value
         while inner := _reduction_in(value, domains, whole=let.target in own):
             value = value.xreplace({inner: made(prepared(inner, let), let)})
-        lets.append(replace(let, value=prepared(value, let)))
+        lets.append(let.with_value(prepared(value, let)))
     return program.with_lets((*program.host, *lets))
 
 
@@ -167,7 +167,7 @@ class _Loops:
         found = list(self.first)
         last: dict[sympy.Symbol, int] = {}
         for place, let in enumerate(self.lets):
-            ready = max((self.ready(s, place) for s in let.value.free_symbols), default=0)
+            ready = max((self.ready(s, place) for s in let.reads), default=0)
             found[place] = ready + self.reduces[place]
             if self.is_between[place]:
                 last[let.target] = max(found[place], last.get(let.target, 0))
@@ -250,7 +250,7 @@ class _Loops:
             if place in places:
                 continue
             places.add(place)
-            for symbol in self.lets[place].value.free_symbols:
+            for symbol in self.lets[place].reads:
                 cases = self.cases(symbol, place)
                 if cases and not (stored.get(symbol, number) < number and self.is_kept(cases)):
                     todo += [i for i in cases if not (self.reduces[i] or self.is_between[i])]

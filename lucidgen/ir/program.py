@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from operator import or_
 from typing import Literal
 
 import sympy
 
 from ..spec.domains import Domain, domain_of
+from ..spec.expressions import made, symbols_in
 from ..spec.quantities import Bounds
 from .guard import Guard
 
 
+@lru_cache(maxsize=4096)
 def symbol(name: str) -> sympy.Symbol:
     """The symbol of that name; every symbol of a program comes from here."""
     return sympy.Symbol(name, real=True)
@@ -73,7 +75,7 @@ def rebuilt(expr: sympy.Basic, args: Iterable[sympy.Basic]) -> sympy.Basic:
     SymPy compares and sorts arguments each time, which takes long for `Max` and `Min`.
     """
     args = tuple(args)
-    return expr if args == expr.args else expr.func(*args)
+    return expr if args == expr.args else made(expr.func, *args)
 
 
 UNBOUNDED = Bounds()
@@ -134,6 +136,15 @@ class Let:
     domain: Domain
     guard: Guard
     note: tuple[int, ...] = ()
+
+    @property
+    def reads(self) -> frozenset[sympy.Symbol]:
+        """The symbols that its value reads."""
+        return symbols_in(self.value)
+
+    def with_value(self, value: sympy.Basic) -> Let:
+        """The same definition of another value."""
+        return self if value is self.value else replace(self, value=value)
 
     def __str__(self) -> str:
         where = "" if self.guard.is_always else f"  if {self.guard}"
@@ -208,7 +219,7 @@ class Program:
         """The random numbers that some let reads."""
         found = []
         for of in (i for i in self.inputs if i.kind in DRAWN):
-            guards = [let.guard for let in self.body if of.symbol in let.value.free_symbols]
+            guards = [let.guard for let in self.body if of.symbol in let.reads]
             if guards:
                 found.append(Drawn(of.symbol, of.kind, of.number, reduce(or_, guards)))
         return tuple(found)
@@ -238,7 +249,7 @@ class Program:
         if len(set(names)) != len(names):
             raise InvalidProgram(f"{self.name}: two inputs of one name")
         for let in self.lets:
-            for read in sorted(let.value.free_symbols, key=name_of):
+            for read in sorted(let.reads, key=name_of):
                 if read not in written:
                     raise InvalidProgram(f"{self.name}: {let.target} reads {read} before its write")
                 if not let.guard.implies(written[read]):

@@ -353,7 +353,7 @@ class CompiledRule:
 
     @property
     def _uses_step(self) -> bool:
-        reads = {s for let in self.program.lets for s in let.value.free_symbols}
+        reads = {s for let in self.program.lets for s in let.reads}
         return self.spec.counts_steps or bool(self.program.drawn) or symbol("t") in reads
 
     @property

@@ -29,7 +29,7 @@ def drop_dead(program: Program) -> Program:
         guard = let.guard
         kept.append(let)
         conditions = {symbol(name) for name in guard.support if name in program.conditions}
-        for read in let.value.free_symbols:
+        for read in let.reads:
             needed[read] = needed.get(read, never) | guard
         for condition in conditions:
             needed[condition] = needed.get(condition, never) | _apart_from(guard, condition.name)

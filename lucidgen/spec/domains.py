@@ -12,9 +12,10 @@ from functools import cache, cached_property, lru_cache, reduce
 
 import sympy
 
-from ..operations import HEADS, OPERATIONS, OverGroup
+from ..operations import HEADS, OPERATIONS, OverGroup, Reduction
 from .draws import Draw
 from .equation import Eq
+from .expressions import KEPT, symbols_in
 from .optimizer import OptimizerSpec
 from .quantities import At
 from .schedule import Schedule
@@ -61,6 +62,8 @@ class Domain(Enum):
         >>> Domain.HOST.join(Domain.ROW).value, Domain.ROW.join(Domain.COLUMN).value
         ('row', 'element')
         """
+        if self is other:
+            return self
         low, high = (self, other) if self.rank <= other.rank else (other, self)
         return high if low in NUMBERS else _having(self.axes | other.axes)
 
@@ -108,13 +111,20 @@ def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain
     if isinstance(expr, OverGroup):
         return Domain.GROUP
     inside = Domain.HOST
-    for arg in expr.args:
-        inside = inside.join(domain_of(arg, known))
+    # Where nothing is reduced, the domain is that of the symbols together.
+    for part in expr.args if _reduces(expr) else symbols_in(expr):
+        inside = inside.join(domain_of(part, known))
         if inside is Domain.ELEMENT:
             break  # there is nothing above
     name = HEADS.get(type(expr))
     leaves = OPERATIONS[name].leaves if name else None
     return inside.reduced(leaves) if leaves else inside
+
+
+@lru_cache(maxsize=KEPT)
+def _reduces(expr: sympy.Basic) -> bool:
+    """Whether an expression has a reduction in it, or is one."""
+    return isinstance(expr, Reduction | OverGroup) or any(map(_reduces, expr.args))
 
 
 def infer_domains(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:

@@ -20,6 +20,7 @@ import sympy
 from ...ir.guard import Guard
 from ...ir.program import Program, series_of, symbol
 from ...operations import OPERATIONS, called_in
+from ...spec.expressions import replaced
 from ...spec.names import BUILTINS
 
 
@@ -233,7 +234,7 @@ def renamed(
 
     lets = [
         replace(
-            let, target=moved(let.target), value=let.value.xreplace(swap), guard=guard(let.guard)
+            let, target=moved(let.target), value=replaced(let.value, swap), guard=guard(let.guard)
         )
         for let in program.lets
     ]

@@ -98,9 +98,7 @@ def _names(
             if let.value in holders and let.target != target:
                 holders.add(let.target)
         return (
-            not any(
-                let.target != target and let.value.free_symbols & holders for let in lets[start:]
-            )
+            not any(let.target != target and let.reads & holders for let in lets[start:])
             and not holders & outputs
         )
 

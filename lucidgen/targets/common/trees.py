@@ -17,6 +17,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from ...operations import HEADS, Group
 from ...spec.domains import Domain
+from ...spec.expressions import symbols_in
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _text(expr: sympy.Basic) -> str:
 @lru_cache(maxsize=4096)
 def _look(term: sympy.Basic) -> tuple[bool, bool, int, str]:
     """How a term looks, whatever its domain: what is simple, or holds a last value, is less."""
-    no_memory = not any("[t - 1]" in s.name for s in term.free_symbols)
+    no_memory = not any("[t - 1]" in s.name for s in symbols_in(term))
     size = sum(1 for _ in sympy.preorder_traversal(term))
     return not isinstance(term, sympy.Symbol), no_memory, size, _text(term)
 
