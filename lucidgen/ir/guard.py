@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 
 @cache
@@ -24,6 +24,11 @@ def _column(bit: int, number: int) -> int:
 def _all(number: int) -> int:
     """The truth table of what holds whatever a number of choices are."""
     return (1 << (1 << number)) - 1
+
+
+def row_of(choices: tuple[str, ...], on: Mapping[str, bool]) -> int:
+    """The number of an assignment of all choices."""
+    return sum(1 << i for i, name in enumerate(choices) if on[name])
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,13 @@ class Guard:
     table: int
 
     @classmethod
+    @lru_cache(maxsize=256)
     def always(cls, choices: tuple[str, ...]) -> Guard:
         """The guard that always holds."""
         return cls(choices, _all(len(choices)))
 
     @classmethod
+    @lru_cache(maxsize=256)
     def of(cls, name: str, choices: tuple[str, ...]) -> Guard:
         """The guard that one choice holds."""
         return cls(choices, _column(choices.index(name), len(choices)))
@@ -117,7 +124,10 @@ class Guard:
 
     def holds(self, on: Mapping[str, bool]) -> bool:
         """Its truth under an assignment of all its choices."""
-        row = sum(1 << i for i, name in enumerate(self.choices) if on[name])
+        return self.holds_in(row_of(self.choices, on))
+
+    def holds_in(self, row: int) -> bool:
+        """Its truth under the assignment of a number (`row_of`)."""
         return bool(self.table >> row & 1)
 
     @cached_property

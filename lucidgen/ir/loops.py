@@ -20,7 +20,7 @@ import sympy
 
 from ..operations import Reduction
 from ..spec.domains import OF_MATRICES, Domain, domain_of
-from .program import Let, Names, Output, Program, rebuilt
+from .program import Let, Names, Output, Program, places_of, rebuilt
 
 #: What is an array, and not one number.
 ARRAYS = (*OF_MATRICES, Domain.ELEMENT)
@@ -146,6 +146,7 @@ class _Loops:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.lets, self.domains = program.body, program.domains
+        self.writing = places_of(self.lets)
         self.reduces = [is_of_elements(let.value, self.domains) for let in self.lets]
         #: What is computed once, between two loops.
         self.is_between = [
@@ -205,8 +206,8 @@ class _Loops:
     def cases(self, symbol: sympy.Symbol, reader: int) -> list[int]:
         """The lets from which a let can have a symbol; none if it is given to the program."""
         guard = self.lets[reader].guard
-        before = enumerate(self.lets[:reader])
-        return [i for i, let in before if let.target == symbol and not let.guard.excludes(guard)]
+        writing = self.writing.get(symbol, ())
+        return [i for i in writing if i < reader and not self.lets[i].guard.excludes(guard)]
 
     def store(self) -> dict[sympy.Symbol, int]:
         """The loop that stores each output; see `loops`."""

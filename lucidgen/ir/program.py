@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, reduce
-from operator import or_
+from operator import is_, or_
 from typing import Literal
 
 import sympy
@@ -152,6 +152,14 @@ class Let:
         return f"{self.target} = {self.value}{where}".ljust(72) + f"  # {self.domain.value} {notes}"
 
 
+def places_of(lets: Iterable[Let]) -> dict[sympy.Symbol, list[int]]:
+    """The places of the lets of each target."""
+    found: dict[sympy.Symbol, list[int]] = {}
+    for place, let in enumerate(lets):
+        found.setdefault(let.target, []).append(place)
+    return found
+
+
 class InvalidProgram(AssertionError):
     """A pass broke an invariant of the intermediate form: a bug in the compiler, not in a spec."""
 
@@ -194,17 +202,17 @@ class Program:
             let.target: let.domain for let in self.lets
         }
 
-    @property
+    @cached_property
     def lets(self) -> tuple[Let, ...]:
         """host and body, in the order in which they run."""
         return self.host + self.body
 
-    @property
+    @cached_property
     def always(self) -> Guard:
         """The guard that always holds, over this program's choices."""
         return Guard.always(self.choices)
 
-    @property
+    @cached_property
     def conditions(self) -> tuple[str, ...]:
         """The choices that the host computes, such as `rho_above_5`."""
         targets = {let.target.name for let in self.host}
@@ -227,11 +235,12 @@ class Program:
     def with_lets(self, lets: Iterable[Let]) -> Program:
         """The program with other lets; each goes to host or body by its domain."""
         lets = tuple(lets)
-        return replace(
-            self,
-            host=tuple(let for let in lets if let.domain is Domain.HOST),
-            body=tuple(let for let in lets if let.domain is not Domain.HOST),
-        )
+        host = tuple(let for let in lets if let.domain is Domain.HOST)
+        body = tuple(let for let in lets if let.domain is not Domain.HOST)
+        # What a pass leaves as it is need not be checked again.
+        if len(lets) == len(self.lets) and all(map(is_, host + body, self.lets)):
+            return self
+        return replace(self, host=host, body=body)
 
     def keeps(self, output: Output) -> bool:
         """Whether an output stays what it was, whatever the choices: nobody needs to write it."""
@@ -249,13 +258,10 @@ class Program:
         if len(set(names)) != len(names):
             raise InvalidProgram(f"{self.name}: two inputs of one name")
         for let in self.lets:
-            for read in sorted(let.reads, key=name_of):
-                if read not in written:
-                    raise InvalidProgram(f"{self.name}: {let.target} reads {read} before its write")
-                if not let.guard.implies(written[read]):
-                    raise InvalidProgram(
-                        f"{self.name}: {let.target} reads {read} where it is not defined"
-                    )
+            bad = [s for s in let.reads if not (s in written and let.guard.implies(written[s]))]
+            for read in sorted(bad, key=name_of):
+                where = "where it is not defined" if read in written else "before its write"
+                raise InvalidProgram(f"{self.name}: {let.target} reads {read} {where}")
             for name in let.guard.support if conditions else ():
                 if name in conditions and symbol(name) not in written:
                     raise InvalidProgram(f"{self.name}: {let.target} waits for {name}")

@@ -123,6 +123,8 @@ def _computed(expr: sympy.Basic) -> list[sympy.Expr]:
 
 
 def _is_bias_correction(expr: sympy.Expr) -> bool:
+    if not (expr.is_Add and len(expr.args) == 2):
+        return False
     taken = 1 - expr
     return bool(taken.is_Pow and taken.base.is_Symbol and taken.exp == symbol("t"))
 

@@ -293,7 +293,7 @@ def expressions(spec: OptimizerSpec | Schedule, where: Where = OPTIMIZERS) -> It
                 "the right side is infinite, undefined or complex",
                 "Look for a division by zero or a root of a negative number.",
             )
-        known = (*functions, *_ARITHMETIC, BooleanFunction, Relational)
+        known = (*_ARITHMETIC, *functions, BooleanFunction, Relational)
         strange = {f for f in sympy.preorder_traversal(right) if not isinstance(f, known)}
         for head in sorted({f.func.__name__ for f in strange}):
             yield wrong(

@@ -18,6 +18,7 @@ from ..operations import Reduction, When
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
 from .errors import Problem
+from .expressions import made
 from .optimizer import OptimizerSpec
 from .quantities import At, Flag, Hyper
 
@@ -100,10 +101,10 @@ def _decided(expr: sympy.Basic, on: Mapping[sympy.Basic, bool]) -> sympy.Basic:
     """The expression where these choices are made; hyperparameters are special that are not on."""
     if isinstance(expr, When):
         condition, *branches = expr.args
-        return When(_condition(condition, on), *(_decided(branch, on) for branch in branches))
+        return made(When, _condition(condition, on), *(_decided(branch, on) for branch in branches))
     if isinstance(expr, Hyper) and not on.get(expr, True):
         return sympy.nsimplify(expr.special, rational=True)
-    return expr.func(*(_decided(arg, on) for arg in expr.args)) if expr.args else expr
+    return made(expr.func, *(_decided(arg, on) for arg in expr.args)) if expr.args else expr
 
 
 def _condition(expr: sympy.Basic, on: Mapping[sympy.Basic, bool]) -> sympy.Basic:

@@ -7,7 +7,7 @@ questions; the answers of the last few thousand expressions are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import sympy
@@ -32,7 +32,7 @@ def symbols_in(expr: sympy.Basic) -> frozenset[sympy.Symbol]:
 
 
 @lru_cache(maxsize=KEPT)
-def made(head: type[sympy.Basic], *args: sympy.Basic) -> sympy.Basic:
+def made(head: Callable[..., sympy.Basic], *args: sympy.Basic) -> sympy.Basic:
     """An expression of these arguments, as SymPy makes it."""
     return head(*args)
 

@@ -35,6 +35,7 @@ from ..operations import (
     names,
 )
 from .draws import normal, uniform
+from .expressions import made
 from .extent import refuse_large
 
 #: What no number of a step is.
@@ -54,7 +55,8 @@ def _of_numbers(name: str, make: Any) -> Callable[..., sympy.Expr]:
     """A function of SymPy that refuses what is no number of ours."""
 
     def function(*args: Any, **options: Any) -> Any:
-        return make(*(_number(arg, name) for arg in args), **options)
+        numbers = (_number(arg, name) for arg in args)
+        return make(*numbers, **options) if options else made(make, *numbers)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{name} of expressions, as an expression."

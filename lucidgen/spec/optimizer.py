@@ -340,8 +340,8 @@ class OptimizerSpec:
     @property
     def given(self) -> tuple[str, ...]:
         """The numbers that equations read besides, and that are no arguments."""
-        read = set().union(*(equation.right.atoms(Given) for equation in self.equations))
-        return tuple(sorted(number.name for number in read))
+        read = set().union(*(equation.symbols for equation in self.equations))
+        return tuple(sorted(number.name for number in read if isinstance(number, Given)))
 
     @property
     def is_whole(self) -> bool:
