@@ -78,6 +78,7 @@ class Lowering:
     conditions: dict[str, Relational] = field(default_factory=dict)
     shapes: dict[str, Relational] = field(default_factory=dict)
     lets: dict[sympy.Symbol, list[Let]] = field(default_factory=dict)
+    replacing: dict[str, frozenset[sympy.Symbol]] = field(default_factory=dict)
     fresh: int = 0
     read_besides: dict[sympy.Symbol, Guard] = field(default_factory=dict)
 
@@ -224,9 +225,14 @@ class Lowering:
 
     def depends(self, expr: sympy.Basic, name: str) -> bool:
         """Whether a choice changes an expression."""
-        special = self.specials.get(name)
-        read = symbols_in(expr)
-        return choice(name) in read or bool(special and special[0] in read)
+        return not self.changing(name).isdisjoint(symbols_in(expr))
+
+    def changing(self, name: str) -> frozenset[sympy.Symbol]:
+        """The symbols that a choice replaces: its own, and that which has a special value."""
+        if name not in self.replacing:
+            special = self.specials.get(name)
+            self.replacing[name] = frozenset((choice(name), *(special[:1] if special else ())))
+        return self.replacing[name]
 
     def literal(self, name: str) -> Guard:
         """The guard that a choice holds."""
@@ -234,7 +240,8 @@ class Lowering:
 
     def choices_of(self, expr: sympy.Basic) -> list[str]:
         """The choices that change an expression."""
-        return [name for name in self.choices if self.depends(expr, name)]
+        read = symbols_in(expr)
+        return [name for name in self.choices if not self.changing(name).isdisjoint(read)]
 
     def has_few_cases(self, expr: sympy.Basic) -> bool:
         """Whether so few choices change an expression that all its cases can be looked at."""
@@ -385,7 +392,7 @@ class Lowering:
 
     def read(self) -> list[Shape]:
         """The numbers of the shape that are read as numbers, not only compared."""
-        shapes = set().union(*(e.right.atoms(Shape) for e in self.spec.equations))
+        shapes = {s for e in self.spec.equations for s in e.symbols if isinstance(s, Shape)}
         read = set().union(*map(symbols_in, self.values.values()))
         return sorted((s for s in shapes if symbol(s.name) in read), key=name_of)
 

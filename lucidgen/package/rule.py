@@ -419,4 +419,4 @@ def title_of(spec: OptimizerSpec, main: OptimizerSpec) -> str:
 
 def shape_numbers(spec: OptimizerSpec) -> list[Shape]:
     """The numbers of the shape that the equations of a spec read or compare."""
-    return sorted({s for e in spec.equations for s in e.right.atoms(Shape)}, key=str)
+    return sorted({s for e in spec.equations for s in e.symbols if isinstance(s, Shape)}, key=str)

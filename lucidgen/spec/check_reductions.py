@@ -20,7 +20,7 @@ from .equation import Eq
 from .errors import Problem
 from .expressions import made
 from .optimizer import OptimizerSpec
-from .quantities import At, Flag, Hyper
+from .quantities import Flag, Hyper, values_in
 
 #: Of how many choices in one expression all combinations are looked at.
 MOST = 6
@@ -56,7 +56,7 @@ def _known(
     """The domains of what an equation reads; those of this step's values are given apart."""
     return {
         at: (now if at.shift == 0 else names).get(at.series.name, Domain.HOST)
-        for at in equation.right.atoms(At)
+        for at in values_in(equation.right)
     }
 
 
@@ -93,7 +93,7 @@ def _cases(expr: sympy.Basic, names: Mapping[str, Domain]) -> list[sympy.Basic]:
 
 
 def _is_of_scalars(comparison: sympy.Basic, names: Mapping[str, Domain]) -> bool:
-    read = (names.get(at.series.name, Domain.HOST) for at in comparison.atoms(At))
+    read = (names.get(at.series.name, Domain.HOST) for at in values_in(comparison))
     return all(domain is Domain.HOST for domain in read)
 
 

@@ -17,7 +17,7 @@ from .draws import Draw
 from .equation import Eq
 from .expressions import KEPT, symbols_in
 from .optimizer import OptimizerSpec
-from .quantities import At
+from .quantities import At, values_in
 from .schedule import Schedule
 
 
@@ -149,7 +149,7 @@ def _inferred(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:
         for equation in spec.equations:
             if equation.series is None:
                 continue
-            known = {at: names.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
+            known = {at: names.get(at.series.name, Domain.HOST) for at in values_in(equation.right)}
             name = equation.series.name
             old = names.get(name, Domain.HOST)
             found = {name: old.join(domain_of(equation.right, known))}
@@ -169,8 +169,8 @@ def _counted_by_group(
 
     A parameter would count them by its own steps, and a group has steps of its own.
     """
-    kept = {at.series for e in spec.equations for at in e.right.atoms(At) if at.shift == -1}
-    read = set(without_groups(equation.right).atoms(At))
+    kept = {at.series for e in spec.equations for at in values_in(e.right) if at.shift == -1}
+    read = values_in(without_groups(equation.right))
     return {
         at.series.name: Domain.GROUP
         for at in read
@@ -178,6 +178,7 @@ def _counted_by_group(
     }
 
 
+@lru_cache(maxsize=1024)  # the cut into parts asks it of one equation many times
 def without_groups(expr: sympy.Basic) -> sympy.Basic:
     """An expression with the reductions over groups taken out."""
     return expr.xreplace(dict.fromkeys(expr.atoms(OverGroup), sympy.S.One))

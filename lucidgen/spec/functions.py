@@ -35,7 +35,6 @@ from ..operations import (
     names,
 )
 from .draws import normal, uniform
-from .expressions import made
 from .extent import refuse_large
 
 #: What no number of a step is.
@@ -55,8 +54,7 @@ def _of_numbers(name: str, make: Any) -> Callable[..., sympy.Expr]:
     """A function of SymPy that refuses what is no number of ours."""
 
     def function(*args: Any, **options: Any) -> Any:
-        numbers = (_number(arg, name) for arg in args)
-        return make(*numbers, **options) if options else made(make, *numbers)
+        return make(*(_number(arg, name) for arg in args), **options)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{name} of expressions, as an expression."

@@ -6,7 +6,7 @@ targets print these trees and the cost model counts them, so that none can disag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ from sympy.core.operations import LatticeOp
 from sympy.logic.boolalg import BooleanAtom
 
 from ...operations import HEADS, Group
-from ...spec.domains import Domain
+from ...spec.domains import Domain, domain_of
 from ...spec.expressions import symbols_in
 
 
@@ -55,6 +55,17 @@ def tree_of(
     Op(name='sub', args=(w, Op(name='div', args=(Op(name='mul', args=(lr, w)), c))))
     """
     return _Reader(domain).read(expr)
+
+
+def tree_in(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Node:
+    """The tree of an expression, given the domains of its symbols: one for all targets."""
+    return _tree(expr, frozenset((s, known.get(s, Domain.HOST)) for s in symbols_in(expr)))
+
+
+@lru_cache(maxsize=4096)
+def _tree(expr: sympy.Basic, domains: frozenset[tuple[sympy.Symbol, Domain]]) -> Node:
+    known = dict(domains)
+    return tree_of(expr, lambda part: domain_of(part, known))
 
 
 def _fold(name: str, a: Node, b: Node) -> Node:
