@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sympy
@@ -102,7 +102,7 @@ def values_in(expr: sympy.Basic) -> set[At]:
     return {symbol for symbol in symbols_in(expr) if isinstance(symbol, At)}
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _text(index: sympy.Expr) -> str:
     return str(index)
 
