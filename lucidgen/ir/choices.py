@@ -9,6 +9,7 @@ parameter decides for good, or what the host finds at each step. What follows fr
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import sympy
 from sympy.core.relational import (
@@ -35,6 +36,7 @@ _COMPARED = {
 }
 
 
+@lru_cache(maxsize=1024)
 def choice(name: str) -> sympy.Symbol:
     """The symbol of a static choice inside expressions: a truth value, never a number."""
     return sympy.Symbol(name)

@@ -25,7 +25,7 @@ from ..operations import Largest, Mean, Norm, OverGroup, Total
 from ..spec.domains import Domain, infer_domains, without_groups
 from ..spec.equation import Eq
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import At, Series, symbols_of, t, w
+from ..spec.quantities import At, Series, symbols_of, t, values_in, w
 from .program import symbol
 
 #: How many elements the parameters have together of which a group's quantities are made.
@@ -154,6 +154,7 @@ class _Cut:
         self.spec = spec
         self.domains = infer_domains(spec)
         self.equations: dict[Series, list[Eq]] = {}
+        self.levels: dict[Series, int] = {}
         for equation in spec.equations:
             if equation.series is not None:
                 self.equations.setdefault(equation.series, []).append(equation)
@@ -215,19 +216,27 @@ class _Cut:
 
     def level(self, series: Series) -> int:
         """After how many rounds a series' value of this step can be computed."""
+        if series not in self.levels:
+            self.levels[series] = self.found_level(series)
+        return self.levels[series]
+
+    def found_level(self, series: Series) -> int:
+        """The same, from the levels of what its equations read."""
         found = 0
         for equation in self.equations.get(series, ()):
             if equation.moment == "start":
                 continue
             right = _written(equation)
             found = max([found, *map(self.level_of_sum, right.atoms(OverGroup))])
-            read = without_groups(right).atoms(At)
+            read = values_in(without_groups(right))
             found = max([found, *(self.level(at.series) for at in read if at.shift == 0)])
         return found
 
     def level_of_sum(self, over: OverGroup) -> int:
         """The round in which a sum is made."""
-        return 1 + max((self.level(at.series) for at in over.atoms(At) if at.shift == 0), default=0)
+        return 1 + max(
+            (self.level(at.series) for at in values_in(over) if at.shift == 0), default=0
+        )
 
     def round(self, level: int) -> Round:
         """The round of a number; the first one sums nothing."""
@@ -243,7 +252,7 @@ class _Cut:
         values: dict[sympy.Basic, sympy.Basic] = {}
         for over in expr.atoms(OverGroup):
             values[over] = self.given(over)
-        for at in without_groups(expr).atoms(At):
+        for at in values_in(without_groups(expr)):
             if at.series in self.before and at.shift == -1:
                 values[at] = symbol(self.before[at.series])
             elif at.series in self.before and at.series not in made:
@@ -278,8 +287,8 @@ class _Cut:
             Eq(Series(s.name, s.name, keep=True)[t], self.outside(s.share)): s.number for s in sums
         }
         needed = self.closure(set(wanted), ())
-        read = {at.series for e in wanted for at in e.right.atoms(At)}
-        read |= {at.series for s in needed for e in self.equations[s] for at in e.right.atoms(At)}
+        read = {at.series for e in wanted for at in values_in(e.right)}
+        read |= {at.series for s in needed for e in self.equations[s] for at in values_in(e.right)}
         lasting = [s for s in self.spec.states if s in read and s not in self.of_group]
         staying = [s for s in lasting if self.stays(s)]
         needed = [s for s in needed if s not in staying]
@@ -314,7 +323,7 @@ class _Cut:
         found: dict[Series, None] = dict.fromkeys(made)
         work = sorted(equations, key=str)
         while work:
-            read = without_groups(_written(work.pop())).atoms(At)
+            read = values_in(without_groups(_written(work.pop())))
             for at in sorted(read, key=str):
                 series = at.series
                 is_new = series in self.equations and series not in {*found, *self.of_group}
@@ -355,5 +364,5 @@ def _written(equation: Eq) -> Any:
 
 def _at_now(expr: sympy.Basic, now: Mapping[Series, Series]) -> sympy.Basic:
     """An expression with the names that series have for their values of this step."""
-    values = {at: now[at.series][t] for at in expr.atoms(At) if at.series in now and at.shift == 0}
+    values = {at: now[at.series][t] for at in values_in(expr) if at.series in now and at.shift == 0}
     return expr.xreplace(values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 
 
 @cache
@@ -20,9 +20,15 @@ def _column(bit: int, number: int) -> int:
     return table
 
 
+@cache
 def _all(number: int) -> int:
     """The truth table of what holds whatever a number of choices are."""
     return (1 << (1 << number)) - 1
+
+
+def row_of(choices: tuple[str, ...], on: Mapping[str, bool]) -> int:
+    """The number of an assignment of all choices."""
+    return sum(1 << i for i, name in enumerate(choices) if on[name])
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,13 @@ class Guard:
     table: int
 
     @classmethod
+    @lru_cache(maxsize=256)
     def always(cls, choices: tuple[str, ...]) -> Guard:
         """The guard that always holds."""
         return cls(choices, _all(len(choices)))
 
     @classmethod
+    @lru_cache(maxsize=256)
     def of(cls, name: str, choices: tuple[str, ...]) -> Guard:
         """The guard that one choice holds."""
         return cls(choices, _column(choices.index(name), len(choices)))
@@ -116,16 +124,19 @@ class Guard:
 
     def holds(self, on: Mapping[str, bool]) -> bool:
         """Its truth under an assignment of all its choices."""
-        row = sum(1 << i for i, name in enumerate(self.choices) if on[name])
+        return self.holds_in(row_of(self.choices, on))
+
+    def holds_in(self, row: int) -> bool:
+        """Its truth under the assignment of a number (`row_of`)."""
         return bool(self.table >> row & 1)
 
-    @property
+    @cached_property
     def support(self) -> tuple[str, ...]:
         """The choices on which it depends."""
         halves = ((name, *self._halves(name)) for name in self.choices)
         return tuple(name for name, no, yes, step in halves if yes >> step != no)
 
-    @property
+    @cached_property
     def literals(self) -> tuple[tuple[str, bool], ...] | None:
         """Its literals if it is a conjunction, else None."""
         found = []

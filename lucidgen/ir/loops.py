@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import sympy
 
 from ..operations import Reduction
 from ..spec.domains import OF_MATRICES, Domain, domain_of
-from .program import Let, Names, Output, Program, rebuilt
+from .program import Let, Names, Output, Program, places_of, rebuilt
 
 #: What is an array, and not one number.
 ARRAYS = (*OF_MATRICES, Domain.ELEMENT)
@@ -112,7 +112,7 @@ def reductions_apart(program: Program) -> Program:
         value = let.value
         while inner := _reduction_in(value, domains, whole=let.target in own):
             value = value.xreplace({inner: made(prepared(inner, let), let)})
-        lets.append(replace(let, value=prepared(value, let)))
+        lets.append(let.with_value(prepared(value, let)))
     return program.with_lets((*program.host, *lets))
 
 
@@ -146,6 +146,7 @@ class _Loops:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.lets, self.domains = program.body, program.domains
+        self.writing = places_of(self.lets)
         self.reduces = [is_of_elements(let.value, self.domains) for let in self.lets]
         #: What is computed once, between two loops.
         self.is_between = [
@@ -167,7 +168,7 @@ class _Loops:
         found = list(self.first)
         last: dict[sympy.Symbol, int] = {}
         for place, let in enumerate(self.lets):
-            ready = max((self.ready(s, place) for s in let.value.free_symbols), default=0)
+            ready = max((self.ready(s, place) for s in let.reads), default=0)
             found[place] = ready + self.reduces[place]
             if self.is_between[place]:
                 last[let.target] = max(found[place], last.get(let.target, 0))
@@ -205,8 +206,8 @@ class _Loops:
     def cases(self, symbol: sympy.Symbol, reader: int) -> list[int]:
         """The lets from which a let can have a symbol; none if it is given to the program."""
         guard = self.lets[reader].guard
-        before = enumerate(self.lets[:reader])
-        return [i for i, let in before if let.target == symbol and not let.guard.excludes(guard)]
+        writing = self.writing.get(symbol, ())
+        return [i for i in writing if i < reader and not self.lets[i].guard.excludes(guard)]
 
     def store(self) -> dict[sympy.Symbol, int]:
         """The loop that stores each output; see `loops`."""
@@ -250,7 +251,7 @@ class _Loops:
             if place in places:
                 continue
             places.add(place)
-            for symbol in self.lets[place].value.free_symbols:
+            for symbol in self.lets[place].reads:
                 cases = self.cases(symbol, place)
                 if cases and not (stored.get(symbol, number) < number and self.is_kept(cases)):
                     todo += [i for i in cases if not (self.reduces[i] or self.is_between[i])]

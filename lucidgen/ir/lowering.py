@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import chain, count
 
 import sympy
@@ -19,6 +18,7 @@ from ..operations import When
 from ..spec.domains import Domain, domain_of, infer_domains
 from ..spec.draws import Draw
 from ..spec.errors import Problem, SpecError
+from ..spec.expressions import made, replaced, symbols_in
 from ..spec.functions import NO_NUMBERS
 from ..spec.optimizer import OptimizerSpec
 from ..spec.quantities import At, Bounds, Flag, Hyper, Series, Shape, t
@@ -38,12 +38,6 @@ MAX_CHOICES = 18
 def before(name: str) -> sympy.Symbol:
     """The symbol of a series' value before the step."""
     return symbol(f"{name}[t - 1]")
-
-
-@lru_cache(maxsize=4096)
-def _made(head: type[sympy.Basic], *args: sympy.Basic) -> sympy.Basic:
-    """An expression of the program's symbols; readings of one class have most of them in common."""
-    return head(*args)
 
 
 def draw_symbols(spec: OptimizerSpec) -> dict[Draw, sympy.Symbol]:
@@ -84,6 +78,7 @@ class Lowering:
     conditions: dict[str, Relational] = field(default_factory=dict)
     shapes: dict[str, Relational] = field(default_factory=dict)
     lets: dict[sympy.Symbol, list[Let]] = field(default_factory=dict)
+    replacing: dict[str, frozenset[sympy.Symbol]] = field(default_factory=dict)
     fresh: int = 0
     read_besides: dict[sympy.Symbol, Guard] = field(default_factory=dict)
 
@@ -178,7 +173,7 @@ class Lowering:
         if isinstance(expr, When):
             condition, *branches = expr.args
             return When(self.condition(condition), *map(self.translate, branches))
-        return _made(expr.func, *map(self.translate, expr.args)) if expr.args else expr
+        return made(expr.func, *map(self.translate, expr.args)) if expr.args else expr
 
     def condition(self, expr: sympy.Basic) -> sympy.Basic:
         """A condition; what the host can decide becomes a choice."""
@@ -230,8 +225,14 @@ class Lowering:
 
     def depends(self, expr: sympy.Basic, name: str) -> bool:
         """Whether a choice changes an expression."""
-        special = self.specials.get(name)
-        return expr.has(choice(name)) or bool(special and expr.has(special[0]))
+        return not self.changing(name).isdisjoint(symbols_in(expr))
+
+    def changing(self, name: str) -> frozenset[sympy.Symbol]:
+        """The symbols that a choice replaces: its own, and that which has a special value."""
+        if name not in self.replacing:
+            special = self.specials.get(name)
+            self.replacing[name] = frozenset((choice(name), *(special[:1] if special else ())))
+        return self.replacing[name]
 
     def literal(self, name: str) -> Guard:
         """The guard that a choice holds."""
@@ -239,7 +240,8 @@ class Lowering:
 
     def choices_of(self, expr: sympy.Basic) -> list[str]:
         """The choices that change an expression."""
-        return [name for name in self.choices if self.depends(expr, name)]
+        read = symbols_in(expr)
+        return [name for name in self.choices if not self.changing(name).isdisjoint(read)]
 
     def has_few_cases(self, expr: sympy.Basic) -> bool:
         """Whether so few choices change an expression that all its cases can be looked at."""
@@ -248,13 +250,13 @@ class Lowering:
     def assume(self, expr: sympy.Basic, name: str, value: bool) -> sympy.Basic:
         """The expression once a choice is made."""
         # First what goes with the choice: it may divide by what is 0 then.
-        made = expr.xreplace({choice(name): sympy.sympify(value)})
+        found = replaced(expr, {choice(name): sympy.sympify(value)})
         if name in self.specials and not value:
             try:
-                return made.xreplace(dict([self.specials[name]]))
+                return replaced(found, dict([self.specials[name]]))
             except ValueError:  # SymPy compares no infinities
                 return sympy.nan
-        return made
+        return found
 
     def cases(
         self, expr: sympy.Basic, guard: Guard, done: int = 0
@@ -297,7 +299,7 @@ class Lowering:
             target = work.pop()
             for guard, value in self.parts(self.values[target], after[target]):
                 whole = self.condition_reads(self.values[target])
-                for read in value.free_symbols | whole:
+                for read in symbols_in(value) | whole:
                     now = series_of.get(read, read)
                     where = self.without_first(guard)
                     if now is not read:
@@ -325,7 +327,7 @@ class Lowering:
 
     def condition_reads(self, expr: sympy.Basic) -> set[sympy.Symbol]:
         """The host conditions on which an expression depends."""
-        return {symbol(name) for name in self.conditions if expr.has(choice(name))}
+        return {symbol(name) for name in self.conditions if choice(name) in symbols_in(expr)}
 
     # Lets
 
@@ -390,8 +392,8 @@ class Lowering:
 
     def read(self) -> list[Shape]:
         """The numbers of the shape that are read as numbers, not only compared."""
-        shapes = set().union(*(e.right.atoms(Shape) for e in self.spec.equations))
-        read = set().union(*(value.free_symbols for value in self.values.values()))
+        shapes = {s for e in self.spec.equations for s in e.symbols if isinstance(s, Shape)}
+        read = set().union(*map(symbols_in, self.values.values()))
         return sorted((s for s in shapes if symbol(s.name) in read), key=name_of)
 
     def define(
@@ -536,7 +538,7 @@ class Lowering:
     def cancels(self, part: sympy.Basic, whole: sympy.Basic, guard: Guard) -> bool:
         """Whether a part reads what the whole, in which it cancels, does not: it needs more."""
         return self.has_few_cases(whole) and any(
-            not self.settle(part, where).free_symbols <= value.free_symbols
+            not symbols_in(self.settle(part, where)) <= symbols_in(value)
             for where, value in self.cases(whole, guard)
         )
 
@@ -550,7 +552,7 @@ class Lowering:
                 return
             seen.add(target)
             for let in self.lets[target]:
-                for read in sorted(let.value.free_symbols, key=name_of):
+                for read in sorted(let.reads, key=name_of):
                     visit(read)
                 for name in let.guard.support:
                     visit(symbol(name))

@@ -13,7 +13,7 @@ import sympy
 
 from ..operations import Reduction
 from ..spec.domains import Domain, domain_of
-from .program import Let, Program
+from .program import Let, Program, places_of
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class _Cut:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.lets = program.body
+        self.writing = places_of(self.lets)
         self.domains = program.domains
         #: The first phase that can have each let, and the one in which it is computed.
         self.first: list[int] = []
@@ -122,8 +123,8 @@ class _Cut:
     def cases(self, of: sympy.Symbol, reader: int) -> list[int]:
         """The lets from which a let can have a symbol; none if it is given to the program."""
         guard = self.lets[reader].guard
-        before = enumerate(self.lets[:reader])
-        return [i for i, let in before if let.target == of and not let.guard.excludes(guard)]
+        writing = self.writing.get(of, ())
+        return [i for i in writing if i < reader and not self.lets[i].guard.excludes(guard)]
 
     def sources(self, of: sympy.Symbol, reader: int) -> Iterator[tuple[sympy.Symbol, int | None]]:
         """What a symbol stands for once names are seen through, each with its let or None."""

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
-from operator import or_
+from functools import cached_property, lru_cache, reduce
+from operator import is_, or_
 from typing import Literal
 
 import sympy
 
 from ..spec.domains import Domain, domain_of
+from ..spec.expressions import made, symbols_in
 from ..spec.quantities import Bounds
 from .guard import Guard
 
 
+@lru_cache(maxsize=4096)
 def symbol(name: str) -> sympy.Symbol:
     """The symbol of that name; every symbol of a program comes from here."""
     return sympy.Symbol(name, real=True)
@@ -73,7 +75,7 @@ def rebuilt(expr: sympy.Basic, args: Iterable[sympy.Basic]) -> sympy.Basic:
     SymPy compares and sorts arguments each time, which takes long for `Max` and `Min`.
     """
     args = tuple(args)
-    return expr if args == expr.args else expr.func(*args)
+    return expr if args == expr.args else made(expr.func, *args)
 
 
 UNBOUNDED = Bounds()
@@ -135,10 +137,27 @@ class Let:
     guard: Guard
     note: tuple[int, ...] = ()
 
+    @property
+    def reads(self) -> frozenset[sympy.Symbol]:
+        """The symbols that its value reads."""
+        return symbols_in(self.value)
+
+    def with_value(self, value: sympy.Basic) -> Let:
+        """The same definition of another value."""
+        return self if value is self.value else replace(self, value=value)
+
     def __str__(self) -> str:
         where = "" if self.guard.is_always else f"  if {self.guard}"
         notes = "".join(f"({n})" for n in self.note)
         return f"{self.target} = {self.value}{where}".ljust(72) + f"  # {self.domain.value} {notes}"
+
+
+def places_of(lets: Iterable[Let]) -> dict[sympy.Symbol, list[int]]:
+    """The places of the lets of each target."""
+    found: dict[sympy.Symbol, list[int]] = {}
+    for place, let in enumerate(lets):
+        found.setdefault(let.target, []).append(place)
+    return found
 
 
 class InvalidProgram(AssertionError):
@@ -183,17 +202,17 @@ class Program:
             let.target: let.domain for let in self.lets
         }
 
-    @property
+    @cached_property
     def lets(self) -> tuple[Let, ...]:
         """host and body, in the order in which they run."""
         return self.host + self.body
 
-    @property
+    @cached_property
     def always(self) -> Guard:
         """The guard that always holds, over this program's choices."""
         return Guard.always(self.choices)
 
-    @property
+    @cached_property
     def conditions(self) -> tuple[str, ...]:
         """The choices that the host computes, such as `rho_above_5`."""
         targets = {let.target.name for let in self.host}
@@ -208,7 +227,7 @@ class Program:
         """The random numbers that some let reads."""
         found = []
         for of in (i for i in self.inputs if i.kind in DRAWN):
-            guards = [let.guard for let in self.body if of.symbol in let.value.free_symbols]
+            guards = [let.guard for let in self.body if of.symbol in let.reads]
             if guards:
                 found.append(Drawn(of.symbol, of.kind, of.number, reduce(or_, guards)))
         return tuple(found)
@@ -216,11 +235,12 @@ class Program:
     def with_lets(self, lets: Iterable[Let]) -> Program:
         """The program with other lets; each goes to host or body by its domain."""
         lets = tuple(lets)
-        return replace(
-            self,
-            host=tuple(let for let in lets if let.domain is Domain.HOST),
-            body=tuple(let for let in lets if let.domain is not Domain.HOST),
-        )
+        host = tuple(let for let in lets if let.domain is Domain.HOST)
+        body = tuple(let for let in lets if let.domain is not Domain.HOST)
+        # What a pass leaves as it is need not be checked again.
+        if len(lets) == len(self.lets) and all(map(is_, host + body, self.lets)):
+            return self
+        return replace(self, host=host, body=body)
 
     def keeps(self, output: Output) -> bool:
         """Whether an output stays what it was, whatever the choices: nobody needs to write it."""
@@ -238,13 +258,10 @@ class Program:
         if len(set(names)) != len(names):
             raise InvalidProgram(f"{self.name}: two inputs of one name")
         for let in self.lets:
-            for read in sorted(let.value.free_symbols, key=name_of):
-                if read not in written:
-                    raise InvalidProgram(f"{self.name}: {let.target} reads {read} before its write")
-                if not let.guard.implies(written[read]):
-                    raise InvalidProgram(
-                        f"{self.name}: {let.target} reads {read} where it is not defined"
-                    )
+            bad = [s for s in let.reads if not (s in written and let.guard.implies(written[s]))]
+            for read in sorted(bad, key=name_of):
+                where = "where it is not defined" if read in written else "before its write"
+                raise InvalidProgram(f"{self.name}: {let.target} reads {read} {where}")
             for name in let.guard.support if conditions else ():
                 if name in conditions and symbol(name) not in written:
                     raise InvalidProgram(f"{self.name}: {let.target} waits for {name}")

@@ -15,6 +15,7 @@ import sympy
 from ..operations import Group, Norm, Reduction, Square, When
 from ..operations.heads import ColumnNorm, RowNorm
 from ..spec.domains import Domain, domain_of
+from ..spec.expressions import symbols_in
 from .program import Program
 from .ranges import range_of
 
@@ -78,7 +79,7 @@ class Signs:
 
     def is_weight(self, factor: sympy.Expr) -> bool:
         """Whether it is a number of the host that no state and no let goes into."""
-        return self.is_host(factor) and factor.free_symbols.isdisjoint(self._changing)
+        return self.is_host(factor) and symbols_in(factor).isdisjoint(self._changing)
 
     def _symbol(self, symbol: sympy.Symbol) -> bool:
         if symbol not in self._known:

@@ -23,7 +23,7 @@ from ..passes import optimize, resolve
 from ..passes.name import name
 from ..spec.domains import Domain, domain_of, join
 from ..spec.optimizer import OptimizerSpec
-from ..targets.common.trees import Node, Op, tree_of
+from ..targets.common.trees import Node, Op, tree_in
 from ..targets.common.trees import reads as symbols
 
 
@@ -271,7 +271,7 @@ class _Counter:
 
     def tree(self, expr: sympy.Basic) -> Any:
         """The tree that the targets print."""
-        return tree_of(expr, lambda e: domain_of(e, self.domains))
+        return tree_in(expr, self.domains)
 
     def domain(self, node: Node) -> Domain:
         """The domain of a tree's value."""

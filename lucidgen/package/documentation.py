@@ -20,7 +20,7 @@ from ..spec.domains import OF_MATRICES, Domain, domain_of, infer_domains
 from ..spec.equation import Eq
 from ..spec.names import SEED
 from ..spec.optimizer import OptimizerSpec
-from ..spec.quantities import Argument, At, Bounds, Flag, HyperTuple, Shape, roles_of
+from ..spec.quantities import Argument, Bounds, Flag, HyperTuple, Shape, roles_of, values_in
 from ..spec.schedule import Schedule
 from ..targets.common.cases import Case, cases
 from ..targets.common.plain import text_of
@@ -224,7 +224,7 @@ def _domains(spec: OptimizerSpec | Schedule) -> Callable[[sympy.Basic], Domain]:
     names = infer_domains(spec)
 
     def domain(expr: sympy.Basic) -> Domain:
-        known = {at: names.get(at.series.name, Domain.HOST) for at in expr.atoms(At)}
+        known = {at: names.get(at.series.name, Domain.HOST) for at in values_in(expr)}
         return domain_of(expr, known)
 
     return domain

@@ -353,7 +353,7 @@ class CompiledRule:
 
     @property
     def _uses_step(self) -> bool:
-        reads = {s for let in self.program.lets for s in let.value.free_symbols}
+        reads = {s for let in self.program.lets for s in let.reads}
         return self.spec.counts_steps or bool(self.program.drawn) or symbol("t") in reads
 
     @property
@@ -419,4 +419,4 @@ def title_of(spec: OptimizerSpec, main: OptimizerSpec) -> str:
 
 def shape_numbers(spec: OptimizerSpec) -> list[Shape]:
     """The numbers of the shape that the equations of a spec read or compare."""
-    return sorted({s for e in spec.equations for s in e.right.atoms(Shape)}, key=str)
+    return sorted({s for e in spec.equations for s in e.symbols if isinstance(s, Shape)}, key=str)

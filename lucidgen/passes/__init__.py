@@ -37,7 +37,8 @@ PIPELINE: tuple[Pass, ...] = (
 def stages(program: Program) -> Iterator[tuple[str, Program]]:
     """The program after each pass, with the pass's name; invariants are checked in between."""
     for run in PIPELINE:
-        program = run(program).check()
+        after = run(program)
+        program = after if after is program else after.check()
         yield run.__name__, program
 
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 import sympy
 
 from ..ir.guard import Guard
-from ..ir.program import Let, Program, symbol
+from ..ir.program import Let, Program, rebuilt, symbol
 from ..operations import Expm1, When
+from ..spec.expressions import replaced
 from .order import order
 
 
@@ -37,14 +38,14 @@ def capture(program: Program) -> Program:
         if expr.is_Atom:
             return expr
         if expr.is_Add:
-            taken = (1 - expr).xreplace(powers)
+            taken = replaced(1 - expr, powers)
             if _is_power(taken, t):
                 return -Expm1(t * sympy.log(taken.base))
             if isinstance(taken, sympy.exp):
                 return -Expm1(accurate(taken.args[0]))
-        return expr.func(*map(accurate, expr.args))
+        return rebuilt(expr, map(accurate, expr.args))
 
-    host = [replace(let, value=accurate(let.value)) for let in _complements(program)]
+    host = [let.with_value(accurate(let.value)) for let in _complements(program)]
     return order(program.with_lets(_selected(program, [*host, *program.body])))
 
 

@@ -29,7 +29,7 @@ def drop_dead(program: Program) -> Program:
         guard = let.guard
         kept.append(let)
         conditions = {symbol(name) for name in guard.support if name in program.conditions}
-        for read in let.value.free_symbols:
+        for read in let.reads:
             needed[read] = needed.get(read, never) | guard
         for condition in conditions:
             needed[condition] = needed.get(condition, never) | _apart_from(guard, condition.name)
@@ -40,7 +40,8 @@ def drop_dead(program: Program) -> Program:
         for i in program.inputs
         if i.symbol in read or i.kind in ("weight", "grad") or i.symbol in kept_states
     )
-    return replace(program.with_lets(reversed(kept)), inputs=inputs)
+    left = program.with_lets(reversed(kept))
+    return left if inputs == program.inputs else replace(left, inputs=inputs)
 
 
 def _apart_from(guard: Guard, name: str) -> Guard:

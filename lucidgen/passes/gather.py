@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import sympy
 
@@ -28,7 +27,7 @@ def gather(program: Program) -> Program:
     """
     gatherer = _Gatherer(program)
     lets = [
-        replace(let, value=gatherer.visit(let.value)) if let.domain is not Domain.HOST else let
+        let.with_value(gatherer.visit(let.value)) if let.domain is not Domain.HOST else let
         for let in program.lets
     ]
     return program.with_lets(lets)

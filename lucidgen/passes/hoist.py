@@ -10,6 +10,7 @@ from ..ir.guard import Guard
 from ..ir.program import Let, Names, Program, rebuilt, series_of
 from ..operations import Group
 from ..spec.domains import Domain, domain_of, join
+from ..spec.expressions import symbols_in
 
 
 def hoist(program: Program) -> Program:
@@ -32,7 +33,7 @@ def hoist(program: Program) -> Program:
     body: list[Let] = []
     for let in program.body:
         value = hoister.visit(let.value, let)
-        body += [*hoister.before, replace(let, value=value)]
+        body += [*hoister.before, let.with_value(value)]
         hoister.before.clear()
     final = {let.target: let for let in hoister.made.values()}
     made = [final.get(let.target, let) for let in body]
@@ -138,7 +139,7 @@ class _Hoister:
             if name not in self.program.conditions:
                 wider = wider.given(name, True) | wider.given(name, False)
         lets = [*self.program.lets, *self.made.values()]
-        for symbol in expr.free_symbols:
+        for symbol in symbols_in(expr):
             cases = [let.guard for let in lets if let.target == symbol]
             defined = ~self.program.always
             for case in cases:
@@ -146,4 +147,4 @@ class _Hoister:
             if cases and not wider.implies(defined):
                 return guard
         state = {i.symbol for i in self.program.input("state")}
-        return guard if expr.free_symbols & state else wider
+        return guard if symbols_in(expr) & state else wider

@@ -8,6 +8,7 @@ from dataclasses import replace
 import sympy
 
 from ..ir.program import Let, Program
+from ..spec.expressions import replaced, symbols_in
 from ..spec.extent import extent, is_large
 
 #: Exponents, up to sign, of powers that read their base once.
@@ -38,14 +39,14 @@ def inline(program: Program) -> Program:
         if target in outputs:
             lets = _read_source(lets, let)
             continue
-        uses = [other for other in lets if other.value.has(let.target)]
+        uses = [other for other in lets if let.target in other.reads]
         if _repeats_work(let, uses) or any(use.domain is not let.domain for use in uses):
             continue
         if any(_grows_too_large(let, use) for use in uses):
             continue
         lets.remove(let)
         for use in uses:
-            value = use.value.xreplace({let.target: let.value})
+            value = replaced(use.value, {let.target: let.value})
             own = () if let.value.is_Symbol else let.note
             note = tuple(sorted({*own, *use.note}))
             lets[lets.index(use)] = replace(use, value=value, note=note)
@@ -57,7 +58,7 @@ def _read_source(lets: list[Let], output: Let) -> list[Let]:
     if not output.value.is_Symbol or not output.guard.is_always:
         return lets
     names = {output.target: output.value}
-    return [let if let is output else replace(let, value=let.value.xreplace(names)) for let in lets]
+    return [let if let is output else let.with_value(replaced(let.value, names)) for let in lets]
 
 
 def _repeats_work(let: Let, uses: list[Let]) -> bool:
@@ -80,11 +81,17 @@ def _grows_too_large(let: Let, use: Let) -> bool:
 
 def occurrences(expr: sympy.Basic, target: sympy.Symbol) -> int:
     """How often the target is computed with; a power reads its base more than once."""
+    if target not in symbols_in(expr):
+        return 0
     if expr == target:
         return 1
     counts: dict[sympy.Basic, int] = defaultdict(int)
     for arg in expr.args:
         counts[arg] += occurrences(arg, target)
-    if isinstance(expr, sympy.Pow) and expr.base.has(target) and abs(expr.exp) not in _READS_ONCE:
+    if (
+        isinstance(expr, sympy.Pow)
+        and target in symbols_in(expr.base)
+        and abs(expr.exp) not in _READS_ONCE
+    ):
         return 2
     return sum(counts.values())

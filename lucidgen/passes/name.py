@@ -13,6 +13,7 @@ import sympy
 from ..ir.program import Let, Names, Program, series_of, symbol
 from ..operations import Square, When
 from ..spec.domains import Domain
+from ..spec.expressions import replaced, symbols_in
 
 #: Longer descriptions say less than the name of the reader does.
 MAX_DESCRIPTION = 32
@@ -45,12 +46,8 @@ def name(program: Program) -> Program:
             _told_apart(wanted, target, lets) if wanted in names.taken else wanted
         )
         lets = [
-            replace(
-                let,
-                target=new if let.target == target else let.target,
-                value=let.value.xreplace({target: new}),
-            )
-            for let in lets
+            replace(let, target=new) if let.target == target else let
+            for let in (let.with_value(replaced(let.value, {target: new})) for let in lets)
         ]
     return program.with_lets(lets)
 
@@ -69,7 +66,7 @@ def _exclusive_twin(wanted: str, own: list[Let], lets: list[Let]) -> sympy.Symbo
 
 def _told_apart(wanted: str, target: sympy.Symbol, lets: list[Let]) -> str:
     """Of two coefficients of one thing, the second is called after its reader, too."""
-    reader = next((_stem(let.target) for let in lets if let.value.has(target)), "_")
+    reader = next((_stem(let.target) for let in lets if target in let.reads), "_")
     is_coefficient = wanted.endswith("_scale") and not reader.startswith("_")
     return f"{wanted}_in_{reader}" if is_coefficient else wanted
 
@@ -84,7 +81,7 @@ def _wanted(own: list[Let], lets: list[Let]) -> str:
         special = _term_of_the_field(value)
         if special:
             return special
-    readers = [let for let in lets if let.value.has(target)]
+    readers = [let for let in lets if target in let.reads]
     for reader in readers:
         if own[0].domain in _NUMBERS and reader.domain is not own[0].domain:
             role = _role(target, value, reader)
@@ -137,7 +134,7 @@ def _role(target: sympy.Symbol, value: sympy.Expr, reader: Let) -> str | None:
             direct = [a for a in others if a.is_Symbol] or [
                 a.args[0] for a in others if isinstance(a, Square)
             ]
-            inside = set().union(*(a.free_symbols for a in others))
+            inside = set().union(*map(symbols_in, others))
             scaled = direct or (list(inside) if len(inside) == 1 else [])
             hypers = [a for a in value.args if a.is_Symbol] if value.is_Mul else []
             if hypers and not scaled and expr != reader.value:

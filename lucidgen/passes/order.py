@@ -35,7 +35,7 @@ def _ordered(program: Program, lets: Sequence[Let]) -> list[Let]:
         target: {
             read
             for let in own
-            for read in (*let.value.free_symbols, *map(symbol, let.guard.support))
+            for read in (*let.reads, *map(symbol, let.guard.support))
             if read in cases and read != target
         }
         for target, own in cases.items()
@@ -64,5 +64,5 @@ def _overwrites(
     """Whether the target is a state whose last value another waiting let still reads."""
     old = before.get(target)
     return old is not None and any(
-        let.value.has(old) for other in waiting if other != target for let in cases[other]
+        old in let.reads for other in waiting if other != target for let in cases[other]
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import replace
 from functools import reduce
 from operator import or_
 
@@ -12,6 +11,7 @@ import sympy
 from ..ir.program import Let, Names, Program, symbol
 from ..operations import Group
 from ..spec.domains import domain_of
+from ..spec.expressions import replaced
 
 
 def share(program: Program) -> Program:
@@ -42,7 +42,7 @@ def _without_copies(program: Program) -> Program:
         if let.target.name.startswith("_") and let.value.is_Symbol and times[let.target] == 1
     }
     return program.with_lets(
-        replace(let, value=let.value.xreplace(copies))
+        let.with_value(replaced(let.value, copies))
         for let in program.lets
         if let.target not in copies
     )
@@ -69,7 +69,7 @@ def _shared(program: Program, lets: list[Let], names: Names) -> list[Let]:
             domain = domain_of(expr, domains)
             made = Let(target, expr, domain, guard, note)
         for i in readers:
-            lets[i] = replace(lets[i], value=_put(lets[i].value, expr, target))
+            lets[i] = lets[i].with_value(_put(lets[i].value, expr, target))
         if readers is users:
             lets.insert(users[0], made)
 
@@ -123,6 +123,8 @@ def _computed(expr: sympy.Basic) -> list[sympy.Expr]:
 
 
 def _is_bias_correction(expr: sympy.Expr) -> bool:
+    if not (expr.is_Add and len(expr.args) == 2):
+        return False
     taken = 1 - expr
     return bool(taken.is_Pow and taken.base.is_Symbol and taken.exp == symbol("t"))
 

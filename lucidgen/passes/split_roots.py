@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import sympy
 
 from ..ir.program import Let, Program, rebuilt
 from ..ir.signs import Signs
 from ..operations import Group
 from ..spec.domains import Domain, domain_of
+from ..spec.expressions import replaced, symbols_in
 from .inline import occurrences
 
 
@@ -30,7 +29,7 @@ def split_roots(program: Program) -> Program:
     program = _in_cases(program)
     roots = _Roots(program)
     lets = [
-        replace(let, value=roots.visit(let.value)) if let.domain is Domain.ELEMENT else let
+        let.with_value(roots.visit(let.value)) if let.domain is Domain.ELEMENT else let
         for let in program.lets
     ]
     return program.with_lets(lets)
@@ -41,17 +40,17 @@ def _in_cases(program: Program) -> Program:
     outputs = {output.after for output in program.outputs}
     for target in dict.fromkeys(let.target for let in program.body):
         cases = [let for let in program.body if let.target == target]
-        readers = [let for let in program.lets if let.value.has(target)]
+        readers = [let for let in program.lets if target in let.reads]
         if len(cases) < 2 or target in outputs or len(readers) != 1:
             continue
         (reader,) = readers
-        is_in_power = any(p.base.has(target) for p in reader.value.atoms(sympy.Pow))
+        is_in_power = any(target in symbols_in(p.base) for p in reader.value.atoms(sympy.Pow))
         if not is_in_power or occurrences(reader.value, target) > 1:
             continue
         made = [
             Let(
                 reader.target,
-                reader.value.xreplace({target: case.value}),
+                replaced(reader.value, {target: case.value}),
                 reader.domain,
                 reader.guard & case.guard,
                 tuple(sorted({*case.note, *reader.note})),

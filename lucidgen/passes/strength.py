@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import sympy
 
 from ..ir.program import Let, Names, Program, rebuilt
@@ -26,7 +24,7 @@ def reduce_strength(program: Program) -> Program:
         if let.domain is not Domain.HOST:
             before: list[Let] = []
             value = _visit(let.value, let, before, program, names)
-            lets += [*before, replace(let, value=value)]
+            lets += [*before, let.with_value(value)]
         else:
             lets.append(let)
     return program.with_lets(lets)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from weakref import WeakKeyDictionary
 
 import sympy
@@ -27,7 +28,7 @@ from .equation import Eq, wrong
 from .errors import Problem, SpecError, nearest
 from .functions import NO_NUMBERS
 from .optimizer import OptimizerSpec
-from .quantities import At, Flag, Given, Hyper, Series, Shape, symbols_of, t, update
+from .quantities import At, Flag, Given, Hyper, Series, Shape, symbols_of, t, update, values_in
 from .schedule import Schedule
 
 #: Constants beyond this cannot be written as a double.
@@ -108,7 +109,7 @@ def left_sides(spec: OptimizerSpec) -> Iterator[Problem]:
 def times(spec: OptimizerSpec) -> Iterator[Problem]:
     """Right sides read t and t - 1 only; starts and first updates have their own two indices."""
     for equation in spec.equations:
-        for at in sorted(equation.normalised().atoms(At), key=str):
+        for at in sorted(values_in(equation.normalised()), key=attrgetter("name")):
             name = at.series.name
             if equation.moment == "start":
                 if at.index != 0 or name != "w":
@@ -176,7 +177,7 @@ def undefined(spec: OptimizerSpec) -> Iterator[Problem]:
     declared = {s.name for argument in spec.parameters for s in symbols_of(argument)}
     ignored = {s.name for argument in spec.ignores for s in symbols_of(argument)}
     for equation in spec.equations:
-        for symbol in sorted(equation.right.free_symbols, key=str):
+        for symbol in sorted(equation.symbols, key=attrgetter("name")):
             if isinstance(symbol, At):
                 name = symbol.series.name
                 if symbol.series == update:
@@ -229,7 +230,7 @@ def cycles(spec: OptimizerSpec) -> Iterator[Problem]:
     """No quantity depends on itself at the same time."""
     reads = {
         series: sorted(
-            {at.series for at in equation.normalised().atoms(At) if at.shift == 0}
+            {at.series for at in values_in(equation.normalised()) if at.shift == 0}
             & set(spec.by_moment("t"))
         )
         for series, equation in spec.by_moment("t").items()
@@ -293,7 +294,7 @@ def expressions(spec: OptimizerSpec | Schedule, where: Where = OPTIMIZERS) -> It
                 "the right side is infinite, undefined or complex",
                 "Look for a division by zero or a root of a negative number.",
             )
-        known = (*functions, *_ARITHMETIC, BooleanFunction, Relational)
+        known = (*_ARITHMETIC, *functions, BooleanFunction, Relational)
         strange = {f for f in sympy.preorder_traversal(right) if not isinstance(f, known)}
         for head in sorted({f.func.__name__ for f in strange}):
             yield wrong(
@@ -391,7 +392,7 @@ def domains(spec: OptimizerSpec) -> Iterator[Problem]:
     names = infer_domains(spec)
     scalar = tuple(r.head for r in OPERATIONS.values() if r.head and r.where in SCALAR)
     for equation in spec.equations:
-        known = {at: names.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
+        known = {at: names.get(at.series.name, Domain.HOST) for at in values_in(equation.right)}
         for reduction in sorted(equation.right.atoms(Reduction), key=str):
             inside = domain_of(reduction.args[0], known)
             if domain_of(reduction, known) is inside:

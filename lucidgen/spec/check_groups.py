@@ -16,7 +16,7 @@ from .equation import Eq, wrong
 from .errors import Problem
 from .names import OPTIMIZER
 from .optimizer import OptimizerSpec
-from .quantities import At, Series, Shape
+from .quantities import At, Series, Shape, values_in
 
 #: What leaves one number per tensor, of which a group is reduced to one.
 _OF_TENSORS = (Norm, Mean, Total, Largest)
@@ -38,7 +38,7 @@ def groups(spec: OptimizerSpec) -> Iterator[Problem]:
                 "Give it another saved_as: it is kept in the group, beside the arguments.",
             )
     for equation in spec.equations:
-        known = {at: domains.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
+        known = {at: domains.get(at.series.name, Domain.HOST) for at in values_in(equation.right)}
         for over in sorted(equation.right.atoms(OverGroup), key=str):
             yield from _reduced(equation, over, known)
             yield from _drawn(spec, equation, over)
@@ -102,7 +102,7 @@ def _drawn(spec: OptimizerSpec, equation: Eq, over: OverGroup) -> Iterator[Probl
                 "Sum what is not drawn, and draw in what the step does with the sum.",
             )
             return
-        read = {at.series for at in expr.atoms(At) if at.shift == 0} - seen
+        read = {at.series for at in values_in(expr) if at.shift == 0} - seen
         seen |= read
         todo += [
             (f", by way of {e.series}", e.normalised())
@@ -120,5 +120,5 @@ def _is_of_group(equation: Eq, known: Mapping[At, Domain]) -> bool:
 
 
 def _reads_group(expr: sympy.Basic, known: Mapping[At, Domain]) -> bool:
-    read = (known[at] for at in without_groups(expr).atoms(At))
+    read = (known[at] for at in values_in(without_groups(expr)))
     return expr.has(OverGroup) or Domain.GROUP in read

@@ -18,8 +18,9 @@ from ..operations import Reduction, When
 from .domains import Domain, domain_of, infer_domains
 from .equation import Eq
 from .errors import Problem
+from .expressions import made
 from .optimizer import OptimizerSpec
-from .quantities import At, Flag, Hyper
+from .quantities import Flag, Hyper, values_in
 
 #: Of how many choices in one expression all combinations are looked at.
 MOST = 6
@@ -55,7 +56,7 @@ def _known(
     """The domains of what an equation reads; those of this step's values are given apart."""
     return {
         at: (now if at.shift == 0 else names).get(at.series.name, Domain.HOST)
-        for at in equation.right.atoms(At)
+        for at in values_in(equation.right)
     }
 
 
@@ -92,7 +93,7 @@ def _cases(expr: sympy.Basic, names: Mapping[str, Domain]) -> list[sympy.Basic]:
 
 
 def _is_of_scalars(comparison: sympy.Basic, names: Mapping[str, Domain]) -> bool:
-    read = (names.get(at.series.name, Domain.HOST) for at in comparison.atoms(At))
+    read = (names.get(at.series.name, Domain.HOST) for at in values_in(comparison))
     return all(domain is Domain.HOST for domain in read)
 
 
@@ -100,10 +101,10 @@ def _decided(expr: sympy.Basic, on: Mapping[sympy.Basic, bool]) -> sympy.Basic:
     """The expression where these choices are made; hyperparameters are special that are not on."""
     if isinstance(expr, When):
         condition, *branches = expr.args
-        return When(_condition(condition, on), *(_decided(branch, on) for branch in branches))
+        return made(When, _condition(condition, on), *(_decided(branch, on) for branch in branches))
     if isinstance(expr, Hyper) and not on.get(expr, True):
         return sympy.nsimplify(expr.special, rational=True)
-    return expr.func(*(_decided(arg, on) for arg in expr.args)) if expr.args else expr
+    return made(expr.func, *(_decided(arg, on) for arg in expr.args)) if expr.args else expr
 
 
 def _condition(expr: sympy.Basic, on: Mapping[sympy.Basic, bool]) -> sympy.Basic:

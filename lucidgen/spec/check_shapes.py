@@ -7,6 +7,7 @@ none. `check.py` runs them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 
 import sympy
@@ -91,11 +92,12 @@ def _parts(expr: sympy.Basic, axes: frozenset[int]) -> Iterator[tuple[sympy.Basi
             yield from _parts(arg, left)
 
 
-def _answers(condition: sympy.Basic, axes: int) -> set[bool]:
+@lru_cache(maxsize=4096)  # of few conditions, for every number of axes
+def _answers(condition: sympy.Basic, axes: int) -> frozenset[bool]:
     """What a condition can be for a number of axes."""
     if isinstance(condition, Relational) and condition.free_symbols == {ndim}:
-        return {bool(condition.xreplace({ndim: sympy.Integer(axes)}))}
+        return frozenset((bool(condition.xreplace({ndim: sympy.Integer(axes)})),))
     if isinstance(condition, BooleanFunction):
         each = [sorted(_answers(arg, axes)) for arg in condition.args]
-        return {bool(condition.func(*answers)) for answers in product(*each)}
-    return {True, False}
+        return frozenset(bool(condition.func(*answers)) for answers in product(*each))
+    return frozenset((True, False))

@@ -12,11 +12,12 @@ from functools import cache, cached_property, lru_cache, reduce
 
 import sympy
 
-from ..operations import HEADS, OPERATIONS, OverGroup
+from ..operations import HEADS, OPERATIONS, OverGroup, Reduction
 from .draws import Draw
 from .equation import Eq
+from .expressions import KEPT, symbols_in
 from .optimizer import OptimizerSpec
-from .quantities import At
+from .quantities import At, values_in
 from .schedule import Schedule
 
 
@@ -61,6 +62,8 @@ class Domain(Enum):
         >>> Domain.HOST.join(Domain.ROW).value, Domain.ROW.join(Domain.COLUMN).value
         ('row', 'element')
         """
+        if self is other:
+            return self
         low, high = (self, other) if self.rank <= other.rank else (other, self)
         return high if low in NUMBERS else _having(self.axes | other.axes)
 
@@ -108,13 +111,20 @@ def domain_of(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Domain
     if isinstance(expr, OverGroup):
         return Domain.GROUP
     inside = Domain.HOST
-    for arg in expr.args:
-        inside = inside.join(domain_of(arg, known))
+    # Where nothing is reduced, the domain is that of the symbols together.
+    for part in expr.args if _reduces(expr) else symbols_in(expr):
+        inside = inside.join(domain_of(part, known))
         if inside is Domain.ELEMENT:
             break  # there is nothing above
     name = HEADS.get(type(expr))
     leaves = OPERATIONS[name].leaves if name else None
     return inside.reduced(leaves) if leaves else inside
+
+
+@lru_cache(maxsize=KEPT)
+def _reduces(expr: sympy.Basic) -> bool:
+    """Whether an expression has a reduction in it, or is one."""
+    return isinstance(expr, Reduction | OverGroup) or any(map(_reduces, expr.args))
 
 
 def infer_domains(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:
@@ -139,7 +149,7 @@ def _inferred(spec: OptimizerSpec | Schedule) -> dict[str, Domain]:
         for equation in spec.equations:
             if equation.series is None:
                 continue
-            known = {at: names.get(at.series.name, Domain.HOST) for at in equation.right.atoms(At)}
+            known = {at: names.get(at.series.name, Domain.HOST) for at in values_in(equation.right)}
             name = equation.series.name
             old = names.get(name, Domain.HOST)
             found = {name: old.join(domain_of(equation.right, known))}
@@ -159,8 +169,8 @@ def _counted_by_group(
 
     A parameter would count them by its own steps, and a group has steps of its own.
     """
-    kept = {at.series for e in spec.equations for at in e.right.atoms(At) if at.shift == -1}
-    read = set(without_groups(equation.right).atoms(At))
+    kept = {at.series for e in spec.equations for at in values_in(e.right) if at.shift == -1}
+    read = values_in(without_groups(equation.right))
     return {
         at.series.name: Domain.GROUP
         for at in read
@@ -168,6 +178,7 @@ def _counted_by_group(
     }
 
 
+@lru_cache(maxsize=1024)  # the cut into parts asks it of one equation many times
 def without_groups(expr: sympy.Basic) -> sympy.Basic:
     """An expression with the reductions over groups taken out."""
     return expr.xreplace(dict.fromkeys(expr.atoms(OverGroup), sympy.S.One))

@@ -76,7 +76,11 @@ def anew(expr: sympy.Expr) -> sympy.Expr:
     return expr.xreplace({draw: Draw(draw.distribution, next(_serials)) for draw in old})
 
 
+def _in(equation: Eq) -> set[Draw]:
+    return {symbol for symbol in equation.symbols if isinstance(symbol, Draw)}
+
+
 def draws_of(equations: Iterable[Eq]) -> tuple[Draw, ...]:
     """The draws in some equations, in their order: the place of each is its number in the rule."""
-    found = (sorted(e.right.atoms(Draw), key=lambda draw: draw.serial) for e in equations)
+    found = (sorted(_in(e), key=lambda draw: draw.serial) for e in equations)
     return tuple(dict.fromkeys(draw for draws in found for draw in draws))

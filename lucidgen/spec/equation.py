@@ -42,7 +42,7 @@ class Eq:
         If it is larger than an equation may be, or has numbers that cannot be printed.
     """
 
-    __slots__ = ("_symbols", "left", "location", "right")
+    __slots__ = ("_symbols", "left", "location", "moment", "right")
 
     def __init__(self, left: Any, right: Any) -> None:
         self.left: sympy.Expr = sympy.sympify(left)
@@ -59,6 +59,8 @@ class Eq:
                     "constants, and the two parts of fractions, below 10**300"
                 )
         self.location = caller()
+        #: Whether it holds at every step ("t"), at the start (x[0]) or at the first update.
+        self.moment: Moment = _moment(self.left)
         self._symbols: frozenset[sympy.Symbol] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -76,13 +78,6 @@ class Eq:
     def series(self) -> Series | None:
         """The series that it defines, if the left side is a series at all."""
         return self.left.series if isinstance(self.left, At) else None
-
-    @property
-    def moment(self) -> Moment:
-        """Whether it holds at every step ("t"), at the start (x[0]) or at the first update."""
-        if isinstance(self.left, At) and self.left.index in (0, 1):
-            return "start" if self.left.index == 0 else "first"
-        return "t"
 
     @property
     def key(self) -> tuple[str, Moment]:
@@ -132,6 +127,12 @@ class Eq:
             )
         shift = self.left.shift if isinstance(self.left, At) else None
         return _shifted(self.right, -shift) if shift else self.right
+
+
+def _moment(left: sympy.Expr) -> Moment:
+    if isinstance(left, At) and left.index in (0, 1):
+        return "start" if left.index == 0 else "first"
+    return "t"
 
 
 def _shifted(expr: sympy.Expr, by: int) -> sympy.Expr:

@@ -27,7 +27,6 @@ from .errors import Location, Problem, caller
 from .names import spelled
 from .quantities import (
     Argument,
-    At,
     Bounds,
     Flag,
     Given,
@@ -36,6 +35,7 @@ from .quantities import (
     Series,
     keyword_only,
     symbols_of,
+    values_in,
 )
 
 #: What equations see of a tensor of more than two axes: the matrices of its last two, one matrix of
@@ -312,7 +312,7 @@ class OptimizerSpec:
             at.series
             for equation in self.equations
             if equation.moment != "start"
-            for at in equation.normalised().atoms(At)
+            for at in values_in(equation.normalised())
             if at.shift == -1
         }
         return tuple(s for s in self.by_moment("t") if s.name != "w" and (s in read or s.keep))
@@ -340,8 +340,8 @@ class OptimizerSpec:
     @property
     def given(self) -> tuple[str, ...]:
         """The numbers that equations read besides, and that are no arguments."""
-        read = set().union(*(equation.right.atoms(Given) for equation in self.equations))
-        return tuple(sorted(number.name for number in read))
+        read = set().union(*(equation.symbols for equation in self.equations))
+        return tuple(sorted(number.name for number in read if isinstance(number, Given)))
 
     @property
     def is_whole(self) -> bool:

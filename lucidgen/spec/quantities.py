@@ -10,13 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sympy
 
 from .declared import refuse_no_text, refuse_no_truth, refuse_single
 from .errors import Location, caller
+from .expressions import symbols_in
 from .names import spelled
 
 #: The number of the current step, 1 at the first one.
@@ -72,7 +73,7 @@ class At(Quantity):
     index: sympy.Expr
 
     def __new__(cls, series: Series, index: sympy.Expr) -> At:
-        self: At = sympy.Symbol.__xnew__(cls, f"{series.name}[{index}]", real=True)
+        self: At = sympy.Symbol.__xnew__(cls, f"{series.name}[{_text(index)}]", real=True)
         self.series = series
         self.index = index
         return self
@@ -81,12 +82,29 @@ class At(Quantity):
         return (self.series, self.index), {}
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return (*super()._hashable_content(), self.series)
+        # Schedules have a t of their own, which looks the same: what is remembered of one of two
+        # such values must not come back for the other.
+        return (*super()._hashable_content(), self.series, self.index)
+
+    @property
+    def time(self) -> str:
+        """The index as text."""
+        return _text(self.index)
 
     @property
     def shift(self) -> int | None:
         """k in `x[t + k]`, or None for an absolute index and for anything stranger."""
         return _shift(self.index)
+
+
+def values_in(expr: sympy.Basic) -> set[At]:
+    """The values of series that an expression reads."""
+    return {symbol for symbol in symbols_in(expr) if isinstance(symbol, At)}
+
+
+@lru_cache(maxsize=1024)
+def _text(index: sympy.Expr) -> str:
+    return str(index)
 
 
 @cache

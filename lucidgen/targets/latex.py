@@ -97,7 +97,7 @@ class LatexPrinter(Printer):
     def text(self, node: Node) -> tuple[str, int]:
         """As in Printer, with typeset names."""
         if isinstance(node, At):
-            return typeset(node.series.name, str(node.index)), ATOM
+            return typeset(node.series.name, node.time), ATOM
         if isinstance(node, Draw):
             return DISTRIBUTIONS[node.distribution], ATOM
         if isinstance(node, Shape):

@@ -22,6 +22,7 @@ from lucidgen.spec import (
     row_max,
     row_mean,
     row_norm,
+    schedule,
     series,
     t,
     w,
@@ -29,6 +30,7 @@ from lucidgen.spec import (
 )
 from lucidgen.spec.check import check
 from lucidgen.spec.domains import Domain, infer_domains
+from lucidgen.spec.quantities import values_in
 from lucidgen.specs.adam import Adam, AdamW, m, v, v_max
 from lucidgen.specs.lars import LARS
 from lucidgen.specs.nadam import NAdam
@@ -301,3 +303,13 @@ def test_what_scales_a_sum_is_named_after_the_hyper_or_the_result() -> None:
         Eq(w[t], w[t - 1] - lr / 3 * (c[t] + grad[t])),
     )
     assert {let.target.name for let in optimize(lower(made)).host} == {"scaled_lr"}
+
+
+def test_values_at_times_that_look_the_same_are_told_apart() -> None:
+    """Schedules have a t of their own: SymPy and we remember what was made of either."""
+    x = series("x")
+    here, there = x[t] * lr, x[schedule.t] * lr
+    assert str(here) == str(there)
+    assert here != there
+    assert [at.shift for at in values_in(here)] == [0]
+    assert [at.shift for at in values_in(there)] == [None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from itertools import product
 
-from ...ir.guard import Guard
+from ...ir.guard import Guard, row_of
 from ...ir.program import Program
 from .c_like import c_condition
 
@@ -25,8 +25,9 @@ def canonical(program: Program, choices: tuple[str, ...]) -> tuple[str, ...]:
     def computed(row: tuple[bool, ...]) -> tuple[object, ...]:
         """What the program does under these choices."""
         on = others | dict(zip(choices, row, strict=True))
-        lets = tuple(i for i, let in enumerate(program.body) if let.guard.holds(on))
-        return lets, tuple(o.after for o in program.outputs if o.live.holds(on))
+        number = row_of(program.choices, on)
+        lets = tuple(i for i, let in enumerate(program.body) if let.guard.holds_in(number))
+        return lets, tuple(o.after for o in program.outputs if o.live.holds_in(number))
 
     reduced = {row: row for row in rows}
     for row in rows:

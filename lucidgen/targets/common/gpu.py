@@ -146,7 +146,7 @@ def _refusal(program: Program) -> str | None:
     written = (output for output in program.outputs if output.domain is Domain.ELEMENT)
     if all(map(program.keeps, written)):
         return "it writes no elements"
-    read = set().union(*(let.value.free_symbols for let in _elements(program)))
+    read = set().union(*(let.reads for let in _elements(program)))
     if any(i.domain is Domain.TENSOR and i.symbol in read for i in program.input("state")):
         return "its elements read the last value of what is one number per tensor"
     return None
@@ -163,7 +163,7 @@ def tensors(program: Program) -> Tensors | None:
         return None
     split = _split(program)
     elements = _elements(split)
-    reads = {s for let in elements for s in let.value.free_symbols}
+    reads = {s for let in elements for s in let.reads}
     reduced = reads - {let.target for let in elements}
     scalars = (s for s in reduced if split.domains[s] is Domain.TENSOR)
     return _tensors(split, [s.name for s in sorted(scalars, key=_first_read(elements))])
@@ -182,7 +182,7 @@ def call(name: str, *kinds: Sequence[str]) -> list[str]:
 
 def _first_read(body: Sequence[Let]) -> Callable[[sympy.Symbol], tuple[int, str]]:
     """A sorting key: where a symbol is first read."""
-    return lambda s: (next(i for i, let in enumerate(body) if let.value.has(s)), str(s))
+    return lambda s: (next(i for i, let in enumerate(body) if s in let.reads), str(s))
 
 
 class _Parts:
@@ -195,7 +195,7 @@ class _Parts:
         self.outputs = [o for o in program.outputs if o.domain is Domain.ELEMENT]
         code_of = code(replace(program, body=self.body_lets), self.body_lets)
         names, made = code_of.names, {let.target for let in self.body_lets}
-        reads = {s for let in self.body_lets for s in let.value.free_symbols} - made
+        reads = {s for let in self.body_lets for s in let.reads} - made
         constant = (s for s in reads if program.domains[s] is not Domain.ELEMENT)
         self.scalars = sorted(constant, key=_first_read(self.body_lets))
         self.states = tuple(names[o.before] for o in self.outputs[1:])
@@ -281,7 +281,7 @@ def _split(program: Program) -> Program:
                 target = names.free(f"{let.target.name}_scalar")
                 lets.append(Let(target, part, Domain.TENSOR, let.guard, let.note))
                 value = value.xreplace({part: target})
-        lets.append(replace(let, value=value))
+        lets.append(let.with_value(value))
     return program.with_lets(lets).check()
 
 
@@ -310,7 +310,7 @@ def _tensors(program: Program, scalars: Sequence[str]) -> Tensors | None:
         *aliases(code_of),
         *block(code_of.statements, MLXPrinter(code_of.names)),
     ]
-    reads = {s for let in body for s in let.value.free_symbols}
+    reads = {s for let in body for s in let.reads}
     asked = {name for let in body for name in let.guard.support}
     inputs = [code_of.names[i.symbol] for i in program.inputs if i.symbol in reads]
     hosts = [let.target.name for let in program.host if let.target in reads]
@@ -336,7 +336,7 @@ def _needed(program: Program, wanted: set[sympy.Symbol]) -> tuple[Let, ...]:
     kept: list[Let] = []
     for let in reversed(program.body):
         if let.target in needed:
-            needed |= let.value.free_symbols
+            needed |= let.reads
             kept.append(let)
     return tuple(reversed(kept))
 

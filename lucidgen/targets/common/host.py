@@ -86,7 +86,7 @@ def host_function(program: Program) -> HostFunction:
 
 def _parameters(program: Program, statements: Code) -> tuple[str, ...]:
     """What the function is given: the inputs and choices that it reads, in their order."""
-    read = {symbol for let in program.host for symbol in let.value.free_symbols}
+    read = {symbol for let in program.host for symbol in let.reads}
     inputs = [statements.names[i.symbol] for i in program.inputs if i.symbol in read]
     asked = {name for let in program.host for name in let.guard.support}
     choices = [n for n in program.choices if n in asked and n not in program.conditions]

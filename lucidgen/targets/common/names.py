@@ -10,7 +10,7 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, count
@@ -20,6 +20,7 @@ import sympy
 from ...ir.guard import Guard
 from ...ir.program import Program, series_of, symbol
 from ...operations import OPERATIONS, called_in
+from ...spec.expressions import replaced
 from ...spec.names import BUILTINS
 
 
@@ -43,9 +44,9 @@ def _letter(letter: str) -> str:
 
 
 @cache
-def _functions(language: str, operations: tuple[str, ...]) -> frozenset[str]:
-    """The functions that texts of a language call, as long as there are these operations."""
-    return called_in(language)
+def _functions(languages: tuple[str, ...], operations: tuple[str, ...]) -> frozenset[str]:
+    """The functions that texts of languages call, as long as there are these operations."""
+    return frozenset().union(*map(called_in, languages))
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Words:
         return (
             name in self.names
             or any(re.fullmatch(pattern, name) for pattern in self.patterns)
-            or any(name in _functions(language, (*OPERATIONS,)) for language in self.languages)
+            or name in _functions(self.languages, (*OPERATIONS,))
         )
 
     def __or__(self, other: Words) -> Words:
@@ -91,7 +92,8 @@ class Words:
         >>> PYTHON.free("lr"), PYTHON.free("sum"), PYTHON.free("sum", {"own_sum"})
         ('lr', 'own_sum', 'own_sum_2')
         """
-        found, taken = self.plain(name), set(taken)
+        found = self.plain(name)
+        taken = taken if isinstance(taken, Set) else set(taken)
         wanted = chain((found, f"own_{found}"), (f"own_{found}_{n}" for n in count(2)))
         return next(n for n in wanted if n not in self and (n == name or n not in taken))
 
@@ -210,12 +212,14 @@ def renamed(
     symbols = [*(i.symbol for i in program.inputs), *(let.target for let in program.lets)]
     old = list(dict.fromkeys([*map(series_of, symbols), *others, *program.choices]))
     new: dict[str, str] = {}
+    taken = set(old)
     for name in old:
         kind, _, of = name.partition("_")
         if name in program.choices and kind in ("use", "first") and new.get(of, of) != of:
             new[name] = f"{kind}_{new[of]}"
         else:
-            new[name] = free(name, {*old, *new.values()})
+            new[name] = free(name, taken)
+        taken.add(new[name])
     if all(name == other for name, other in new.items()):
         return program, new
     swap = {
@@ -233,7 +237,7 @@ def renamed(
 
     lets = [
         replace(
-            let, target=moved(let.target), value=let.value.xreplace(swap), guard=guard(let.guard)
+            let, target=moved(let.target), value=replaced(let.value, swap), guard=guard(let.guard)
         )
         for let in program.lets
     ]

@@ -14,7 +14,7 @@ from ...operations import EVERYWHERE, OPERATIONS, OPTIMIZERS, Where
 from ...spec.domains import Domain, domain_of, infer_domains
 from ...spec.equation import Eq
 from ...spec.optimizer import OptimizerSpec
-from ...spec.quantities import At
+from ...spec.quantities import At, values_in
 from ...spec.schedule import Schedule
 from .cases import Case, cases
 from .printer import ATOM, INFIX, Printer
@@ -82,7 +82,7 @@ def text_of(
     names = infer_domains(spec)
 
     def domain(part: sympy.Basic) -> Domain:
-        known = {at: names.get(at.series.name, Domain.HOST) for at in part.atoms(At)}
+        known = {at: names.get(at.series.name, Domain.HOST) for at in values_in(part)}
         return domain_of(part, known)
 
     return printer({}).print(tree_of(with_pi(expr), domain))

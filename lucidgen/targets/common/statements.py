@@ -6,7 +6,7 @@ guards become `if`s. It does not print.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,8 +14,8 @@ import sympy
 
 from ...ir.guard import Guard
 from ...ir.program import Let, Program, series_of
-from ...spec.domains import Domain, domain_of
-from .trees import Node, tree_of
+from ...spec.domains import Domain
+from .trees import Node, tree_in
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,8 @@ def code(program: Program, lets: tuple[Let, ...]) -> Code:
     ]
     known = program.domains | {let.target: let.domain for let in lets}
 
-    def domain(expr: sympy.Basic) -> Domain:
-        return domain_of(expr, known)
-
     pairs = [(let, let.guard) for let in kept]
-    built = _branches(pairs, names, domain)
+    built = _branches(pairs, names, known)
     return Code(names, aliases, tuple(built))
 
 
@@ -98,9 +95,7 @@ def _names(
             if let.value in holders and let.target != target:
                 holders.add(let.target)
         return (
-            not any(
-                let.target != target and let.value.free_symbols & holders for let in lets[start:]
-            )
+            not any(let.target != target and let.reads & holders for let in lets[start:])
             and not holders & outputs
         )
 
@@ -137,7 +132,7 @@ def _with_own_names(
 def _branches(
     lets: list[tuple[Let, Guard]],
     names: dict[sympy.Symbol, str],
-    domain: Callable[[sympy.Basic], Domain],
+    known: Mapping[sympy.Symbol, Domain],
 ) -> list[Statement]:
     """Statements with as few and as shallow branches as the order of the lets allows."""
     out: list[Statement] = []
@@ -145,7 +140,7 @@ def _branches(
     while i < len(lets):
         let, guard = lets[i]
         if guard.is_always:
-            value = tree_of(let.value, domain)
+            value = tree_in(let.value, known)
             out.append(Assign(names[let.target], value, let.domain, let.note))
             i += 1
             continue
@@ -159,8 +154,8 @@ def _branches(
             _joined(
                 If(
                     condition,
-                    tuple(_branches(then, names, domain)),
-                    tuple(_branches(rest, names, domain)),
+                    tuple(_branches(then, names, known)),
+                    tuple(_branches(rest, names, known)),
                 )
             )
         )

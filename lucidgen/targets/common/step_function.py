@@ -33,7 +33,7 @@ def step_parameters(program: Program, own: tuple[str, ...] = ()) -> tuple[str, .
     ]
     arrays += [drawn.symbol.name for drawn in program.drawn]
     asked = {name for let in program.body for name in let.guard.support}
-    asked |= {s.name for let in program.body for s in let.value.free_symbols}
+    asked |= {s.name for let in program.body for s in let.reads}
     read = scalars(program)
     return (*arrays, *own, *read, *(n for n in program.choices if n in asked and n not in read))
 
@@ -43,7 +43,7 @@ def scalars(program: Program) -> tuple[str, ...]:
     found = {
         read.name: None
         for let in program.body
-        for read in sorted(let.value.free_symbols, key=name_of)
+        for read in sorted(let.reads, key=name_of)
         if program.domains.get(read) is Domain.HOST
     }
     return tuple(found)

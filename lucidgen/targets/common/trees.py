@@ -6,17 +6,18 @@ targets print these trees and the cost model counts them, so that none can disag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sympy
 from sympy.core.operations import LatticeOp
 from sympy.logic.boolalg import BooleanAtom
 
 from ...operations import HEADS, Group
-from ...spec.domains import Domain
+from ...spec.domains import Domain, domain_of
+from ...spec.expressions import symbols_in
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,54 @@ def tree_of(
     return _Reader(domain).read(expr)
 
 
+def tree_in(expr: sympy.Basic, known: Mapping[sympy.Symbol, Domain]) -> Node:
+    """The tree of an expression, given the domains of its symbols: one for all targets."""
+    return _tree(expr, frozenset((s, known.get(s, Domain.HOST)) for s in symbols_in(expr)))
+
+
+@lru_cache(maxsize=4096)
+def _tree(expr: sympy.Basic, domains: frozenset[tuple[sympy.Symbol, Domain]]) -> Node:
+    known = dict(domains)
+    return tree_of(expr, lambda part: domain_of(part, known))
+
+
 def _fold(name: str, a: Node, b: Node) -> Node:
     return Op(name, (a, b))
 
 
 @lru_cache(maxsize=4096)
 def _text(expr: sympy.Basic) -> str:
-    """An expression as SymPy prints it: the last resort of an order."""
-    return str(expr)
+    """An expression as SymPy prints it."""
+    return expr.name if isinstance(expr, sympy.Symbol) else str(expr)
+
+
+class _Late:
+    """The last part of a sorting key, which takes long: computed where nothing before decides."""
+
+    __slots__ = ("expr", "key")
+
+    def __init__(self, key: Callable[[sympy.Basic], Any], expr: sympy.Basic) -> None:
+        self.key, self.expr = key, expr
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Late) and bool(self.key(self.expr) == other.key(other.expr))
+
+    def __lt__(self, other: _Late) -> bool:
+        return bool(self.key(self.expr) < other.key(other.expr))
 
 
 @lru_cache(maxsize=4096)
-def _look(term: sympy.Basic) -> tuple[bool, bool, int, str]:
+def _look(term: sympy.Basic) -> tuple[bool, bool, int, _Late]:
     """How a term looks, whatever its domain: what is simple, or holds a last value, is less."""
-    no_memory = not any("[t - 1]" in s.name for s in term.free_symbols)
+    no_memory = not any("[t - 1]" in s.name for s in symbols_in(term))
     size = sum(1 for _ in sympy.preorder_traversal(term))
-    return not isinstance(term, sympy.Symbol), no_memory, size, _text(term)
+    return not isinstance(term, sympy.Symbol), no_memory, size, _Late(_text, term)
+
+
+def _called(factor: sympy.Basic) -> tuple[str, str]:
+    """A factor as SymPy prints it, what scales something next to that."""
+    text = _text(factor)
+    return text.removesuffix("_scale"), text
 
 
 def walk(node: Node) -> Iterator[Op]:
@@ -169,6 +202,5 @@ class _Reader:
         """Numbers, then scalars, then arrays; t first and names before what is made of them."""
         is_symbol = isinstance(factor, sympy.Symbol)
         rank = self.domain(factor).rank
-        text = _text(factor)
-        own = text.removesuffix("_scale")
-        return (not factor.is_Number, rank, text != "t", not is_symbol, own, text)
+        is_step = is_symbol and factor.name == "t"
+        return (not factor.is_Number, rank, not is_step, not is_symbol, _Late(_called, factor))

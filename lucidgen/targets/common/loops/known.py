@@ -18,6 +18,7 @@ from ....ir.program import Input, Let, Names, Output, Program, name_of, series_o
 from ....operations import HEADS
 from ....passes.name import name as named
 from ....spec.domains import OF_MATRICES, Domain
+from ....spec.expressions import replaced
 from ..c_like import c_choice
 from ..canonical import MAX_CHOICES
 from ..names import renamed
@@ -102,7 +103,7 @@ class Known:
         """Some lets as a program that is given what it has not computed, with some new names."""
         made = {let.target for let in lets}
         renames = {s: new for s, new in self.new.items() if s not in made} | dict(moved)
-        body = tuple(replace(let, value=let.value.xreplace(renames)) for let in lets)
+        body = tuple(let.with_value(replaced(let.value, renames)) for let in lets)
         old = self.program.domains
         domains = old | {new: old[s] for s, new in renames.items()}
         inputs = {given.symbol for given in self.program.inputs}
@@ -167,7 +168,7 @@ def _cut(program: Program) -> tuple[ir_loops.Loop, ...]:
 
 def read_by(lets: Iterable[Let]) -> set[sympy.Symbol]:
     """What lets read."""
-    return {symbol for let in lets for symbol in let.value.free_symbols}
+    return {symbol for let in lets for symbol in let.reads}
 
 
 def kind_of(of: sympy.Basic) -> str:

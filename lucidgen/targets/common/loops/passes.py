@@ -29,9 +29,7 @@ def passes(
         for let in lets:
             own = kinds[let.target]
             behind = [
-                level[s] + (kinds[s] is not own or own is None)
-                for s in let.value.free_symbols
-                if s in level
+                level[s] + (kinds[s] is not own or own is None) for s in let.reads if s in level
             ]
             level[let.target] = max([level[let.target], *behind])
         if level == old:
