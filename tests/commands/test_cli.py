@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from lucidgen import Parameter
 from lucidgen.commands import listing
-from lucidgen.commands.summary import Need
 from lucidgen.commands.app import app
+from lucidgen.commands.summary import Need
 from lucidgen.package import spec_files
 from lucidgen.package.catalog import catalog
 
