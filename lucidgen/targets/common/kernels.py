@@ -81,6 +81,6 @@ def kernels(
         except Unserved as reason:
             incomplete = str(reason)
             if found is None:
-                also = "" if isinstance(reason, NoPhases) else f", and {incomplete}"
+                also = "" if isinstance(reason, NoPhases) else f"; and without MLX {incomplete}"
                 raise Unserved(f"{without}{also}") from None
     return Kernels(found, without, alone, reducing, incomplete)

@@ -78,14 +78,15 @@ class Phases(loops.Phases):
         parts = {of: max(own[of] for own in each) for own in each for of in own}
         counted = [f"{count} * {of}" if count > 1 else of for of, count in margins.items()]
         counted += [f"{count} * {of}" if count > 1 else of for of, count in parts.items()]
-        return " + ".join([str(self.loops.found), *counted])
+        return " + ".join(text.replace(" ", "\u00a0") for text in (str(self.loops.found), *counted))
 
     @property
     def room_of_halves(self) -> str:
         """How many more it needs where arrays are halves; empty for none."""
         size = " * ".join(self.extents)
         count = len(self.read_again)
-        return f"{count} * {size}" if count > 1 else size if count else ""
+        text = f"{count} * {size}" if count > 1 else size if count else ""
+        return text.replace(" ", "\u00a0")
 
     def _parts(self, leave: Iterable[str]) -> Iterator[str]:
         for of in leave:

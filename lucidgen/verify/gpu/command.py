@@ -46,7 +46,9 @@ def _phases(entry: Entry, target: str, ending: str) -> Iterator[Report]:
     with kernels.installed():
         try:
             for report in steps.reports(entry, target, kernels.collect):
-                yield replace(report, title=f"{report.title}, in the phases of the {ending} file")
+                read = (_READ,) if report.shown and target == "metal" else ()
+                title = f"{report.title}, in the phases of the {ending} file"
+                yield replace(report, title=title, shown=(*read, *report.shown))
         except Fault as fault:
             yield Report(f"{entry.name}: the phases of the {ending} file", wrong=(str(fault),))
         except (NoCompiler, NoClang) as error:

@@ -23,8 +23,8 @@ _IN_METAL = {"float32": "float", "float16": "half", "bfloat16": "bfloat"}
 
 #: What a comment says of the memory that phases share.
 _ROOM = re.compile(
-    r"`room` is memory that they share: (?P<room>.+?) floats"
-    r"(; half types need (?P<halves>.+?) more)?\.$"
+    r"`room` is memory that they share: at most (?P<room>.+?) floats"
+    r"(; half types need (?P<halves>.+?) more)?\.(?: |$)"
 )
 
 #: How many groups run each phase: more than there are units, or fewer.
@@ -62,7 +62,9 @@ class Program:
             return "\n".join(kernels)
 
         whole = inlined(source)
-        self.text = re.sub(r"(?m)^LUCIDGEN_PHASE\((\w+), (\d+)\)$", wanted, whole)
+        self.text = re.sub(
+            r"(?m)^LUCIDGEN_(?:PHASE|KERNEL)\((\w+), (\d+)(?:, float)?\)$", wanted, whole
+        )
         wrong = violations(self.text)
         if wrong:
             raise Fault(f"reading the text: {'; '.join(wrong)}")

@@ -82,7 +82,11 @@ class Language:
 
 CUDA = Language("cuda", cuda_host.TYPES, ".cu", r"in_phases<\s*T, {rule}_rule,", cuda_host.Program)
 METAL = Language(
-    "metal", metal_phases.TYPES, ".metal", r"LUCIDGEN_PHASE\({rule}, 1\)", metal_phases.Program
+    "metal",
+    metal_phases.TYPES,
+    ".metal",
+    r"LUCIDGEN_(PHASE|KERNEL)\({rule}, 1\b",
+    metal_phases.Program,
 )
 
 

@@ -73,7 +73,9 @@ class Kernel:
 
 
 _KERNEL = re.compile(
-    r"template <(?P<template>[^>]*)>\s*\[\[kernel\]\] void (?P<name>\w+)\((?P<parameters>.*?)\) \{",
+    r"template <(?P<template>[^>]*)>\s*"
+    r"\[\[kernel(?:, max_total_threads_per_threadgroup\(256\))?\]\] "
+    r"void (?P<name>\w+)\((?P<parameters>.*?)\) \{",
     re.DOTALL,
 )
 _BUFFER = re.compile(

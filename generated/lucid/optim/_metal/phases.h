@@ -48,15 +48,6 @@ struct Sum {
     bool is_made;
 };
 
-/// What a loop has that takes no sums.
-struct NoSums {
-    enum { sums = 0 };
-    template <typename Arguments>
-    static Sum sum(uint, constant Arguments&) {
-        return {Reduction::total, Of::tensor, 0u, false};
-    }
-};
-
 /// A margin: what it has values for, and the places among w and the states of the one that it
 /// begins as, and of the one that it becomes; -1 for none.
 struct Margin {
@@ -213,8 +204,8 @@ struct Tiling {
     bool is_row() const { return shape.rows == 1u; }
     uint height() const { return is_row() ? 1u : lines * each; }
     uint width() const { return is_row() ? lanes * each : lanes; }
-    uint bands() const { return (shape.rows + height() - 1u) / height(); }
-    uint tiles() const { return (shape.columns + width() - 1u) / width(); }
+    uint bands() const { return shape.rows ? (shape.rows - 1u) / height() + 1u : 0u; }
+    uint tiles() const { return shape.columns ? (shape.columns - 1u) / width() + 1u : 0u; }
     uint units() const { return shape.matrices * bands() * tiles(); }
 
     /// How many sums there are of a reduction.
@@ -253,27 +244,27 @@ struct Tensor {
     // The room: what is found, margins, what is kept, and the sums of a loop.
 
     device float* margin(uint i) const {
-        uint at = Rule::found;
+        device float* at = room + Rule::found;
         for (uint m = 0u; m < i; ++m) {
             at += shape.count(Rule::margin(m).of);
         }
-        return room + at;
+        return at;
     }
     device float* kept(uint i) const {
-        uint at = 0u;
+        device float* at = margin(Rule::margins);
         for (uint a = 0u; a < i; ++a) {
             at += is_kept(a) ? shape.count(Of::element) : 0u;
         }
-        return margin(Rule::margins) + at;
+        return at;
     }
     template <typename Loop>
     device float* sums(uint i) const {
-        uint at = 0u;
+        device float* at = kept(arrays_each);
         for (uint s = 0u; s < i; ++s) {
             const Sum sum = Loop::sum(s, given);
             at += sum.is_made ? tiling.parts(sum.of) : 0u;
         }
-        return kept(arrays_each) + at;
+        return at;
     }
 
     // What kernels do.
@@ -415,8 +406,8 @@ struct Tensor {
             const uint apart = is_row ? 1u : lines;
             const uint size = is_row ? shape.columns : shape.rows;
             device float* to = margin(sum.to);
-            // Where there are few, which may have many parts, a group makes each.
-            const bool is_few = shape.matrices * lines <= 32u;
+            // Where there are few, or they have many parts, a group makes each.
+            const bool is_few = shape.matrices * lines <= 32u || count > threads;
             const uint first = is_few ? at.group : at.group * threads + at.i;
             const uint stride = is_few ? at.groups : at.groups * threads;
             for (uint line = first; line < shape.matrices * lines; line += stride) {
