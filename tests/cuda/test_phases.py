@@ -12,6 +12,7 @@ import pytest
 from in_phases import READINGS, assert_as_numpy, assert_halves_are_widened, random_runs
 from typer.testing import CliRunner
 
+from lucidgen import optim
 from lucidgen.commands.app import app
 from lucidgen.runtime.rules.calling import file_of
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, t, w, when
@@ -140,16 +141,15 @@ IN_MAKE_TEST = ("a barrier is missing",)
 def test_a_wrong_header_is_found(
     wrong: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(Path(optim.__path__[0]) / "_cuda", tmp_path / "_cuda")
+    header = tmp_path / "_cuda" / "phases.cuh"
+    text = header.read_text()
+    assert wrong[0] in text
+    header.write_text(text.replace(*wrong))
+
     def spoiled(_: Any, rule: Any) -> Path | None:
-        source = file_of(rule.targets["cpp"], ".cpp")
-        folder = source.parents[1] / "_cuda"
-        if not (tmp_path / "_cuda").exists():
-            shutil.copytree(folder, tmp_path / "_cuda")
-            header = tmp_path / "_cuda" / "phases.cuh"
-            text = header.read_text()
-            assert wrong[0] in text
-            header.write_text(text.replace(*wrong))
-        return tmp_path / "_cuda" / f"{source.stem}.cu"
+        stem = file_of(rule.targets["cpp"], ".cpp").stem
+        return tmp_path / "_cuda" / f"{stem}.cu"
 
     monkeypatch.setattr(Language, "source_of", spoiled)
     with pytest.raises((AssertionError, Fault)):
