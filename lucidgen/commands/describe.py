@@ -19,7 +19,7 @@ from ..ir.lower import lower, lower_rounds
 from ..ir.program import Program
 from ..package import render
 from ..package.catalog import Entry
-from ..package.cost import Cost, cost_of, traffic_of
+from ..package.cost import cost_of, traffic_of
 from ..package.documentation import (
     bounds_text,
     equation_block,
@@ -78,7 +78,7 @@ def _cases(program: Program) -> Iterator[tuple[Guard, dict[str, bool]]]:
 
 
 def _cost_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
-    found = _cost(spec, on)
+    found = cost_of(spec, on)
     if found.is_elementwise:
         return [f"per element, with every option off: {found}"]
     lines = [
@@ -109,10 +109,6 @@ def _loop_lines(spec: OptimizerSpec, on: Mapping[str, bool]) -> list[str]:
     moved = sum(len(loop.reads) + len(loop.stores) for loop in found)
     kept = "nothing is kept for a later loop"
     return [*lines, f"   {moved} arrays are read or written, {4 * moved} bytes in float32; {kept}"]
-
-
-def _cost(spec: OptimizerSpec, on: Mapping[str, bool] | None = None) -> Cost:
-    return cost_of(spec, on)
 
 
 def numbered_equations(spec: OptimizerSpec) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from ..ir.lower import lower, lower_rounds
+from ..operations import Reduction
 from ..package.catalog import Entry
 from ..package.cost import Work, cost_of
 from ..spec.domains import OF_MATRICES, Domain, infer_domains
@@ -45,11 +46,11 @@ def need_of(spec: OptimizerSpec) -> Need:
         return Need.LOSS
     if lower_rounds(spec):
         return Need.GROUPS
-    domains = {*lower(spec).domains.values()}
-    if domains & set(OF_MATRICES):
+    program = lower(spec)
+    if set(OF_MATRICES) & set(program.domains.values()):
         return Need.ROWS
-    phases = cost_of(spec).phases
-    return Need.TENSORS if Domain.TENSOR in domains or len(phases) > 1 else Need.ELEMENTS
+    reduces = any(let.value.has(Reduction) for let in program.lets)
+    return Need.TENSORS if reduces else Need.ELEMENTS
 
 
 def grouped(entries: Iterable[Entry]) -> dict[Need, list[Entry]]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from in_phases import READINGS, assert_as_numpy, assert_halves_are_widened, random_runs
+from in_phases import READINGS, assert_as_numpy, assert_halves_are_widened, random_runs, spoil
 from typer.testing import CliRunner
 
-from lucidgen import optim
 from lucidgen.commands.app import app
-from lucidgen.runtime.rules.calling import file_of
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, t, w, when
 from lucidgen.verify.emitted import build
 from lucidgen.verify.gpu.cuda_host import Program
 from lucidgen.verify.gpu.host import Fault
-from lucidgen.verify.gpu.phases import CUDA, Kernels, Language
+from lucidgen.verify.gpu.phases import CUDA, Kernels
 from lucidgen.verify.replay import replay
 
 
@@ -141,16 +138,6 @@ IN_MAKE_TEST = ("a barrier is missing",)
 def test_a_wrong_header_is_found(
     wrong: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(Path(optim.__path__[0]) / "_cuda", tmp_path / "_cuda")
-    header = tmp_path / "_cuda" / "phases.cuh"
-    text = header.read_text()
-    assert wrong[0] in text
-    header.write_text(text.replace(*wrong))
-
-    def spoiled(_: Any, rule: Any) -> Path | None:
-        stem = file_of(rule.targets["cpp"], ".cpp").stem
-        return tmp_path / "_cuda" / f"{stem}.cu"
-
-    monkeypatch.setattr(Language, "source_of", spoiled)
+    spoil(CUDA, "phases.cuh", wrong, tmp_path, monkeypatch)
     with pytest.raises((AssertionError, Fault)):
         assert_as_numpy(CUDA, "Adafactor", np.float32, [(5_000,), (130, 70)])

@@ -6,6 +6,7 @@ The runtime drives them, in the place of loops in C++ (`lucidgen.verify.gpu.phas
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from readings import rule_of, sample
 from lucidgen import Parameter, optim
 from lucidgen.ir.lower import lower
 from lucidgen.passes import optimize
+from lucidgen.runtime.rules.calling import file_of
 from lucidgen.spec import SpecError
 from lucidgen.spec.check import check
 from lucidgen.verify.emitted import build
@@ -113,3 +115,24 @@ def random_runs(language: Language, dtypes: Sequence[Any], folder: Path) -> Iter
         start, *grads = (rng.standard_normal((2, 3, 2)).astype(dtype) for _ in range(3))
         found += 1
         yield Run(cls, setting, optimize(lower(spec)), start, grads, {})
+
+
+def spoil(
+    language: Language,
+    header: str,
+    wrong: tuple[str, str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Let kernels of a language be compiled with a header that has something else in one place."""
+    copy = folder / f"_{language.name}"
+    shutil.copytree(Path(optim.__path__[0]) / copy.name, copy)
+    text = (copy / header).read_text()
+    assert wrong[0] in text
+    (copy / header).write_text(text.replace(*wrong))
+
+    def source_of(_: Language, rule: Any) -> Path:
+        stem = file_of(rule.targets["cpp"], ".cpp").stem
+        return copy / f"{stem}{language.ending}"
+
+    monkeypatch.setattr(Language, "source_of", source_of)

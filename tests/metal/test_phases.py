@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,18 @@ from in_phases import (
     assert_as_numpy,
     assert_halves_are_widened,
     random_runs,
+    spoil,
     trained,
 )
 from typer.testing import CliRunner
 
-from lucidgen import optim
 from lucidgen.commands.app import app
-from lucidgen.runtime.rules.calling import file_of
 from lucidgen.spec import Eq, OptimizerSpec, flag, grad, hyper, norm, series, t, w, when
 from lucidgen.verify.emitted import build
 from lucidgen.verify.gpu import metal_phases
 from lucidgen.verify.gpu.host import Fault
 from lucidgen.verify.gpu.metal_phases import Program
-from lucidgen.verify.gpu.phases import METAL, Kernels, Language
+from lucidgen.verify.gpu.phases import METAL, Kernels
 from lucidgen.verify.replay import replay
 
 
@@ -172,16 +170,6 @@ IN_MAKE_TEST = ("device memory is a thread's",)
 def test_a_wrong_header_is_found(
     wrong: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(Path(optim.__path__[0]) / "_metal", tmp_path / "_metal")
-    header = tmp_path / "_metal" / "phases.h"
-    text = header.read_text()
-    assert wrong[0] in text
-    header.write_text(text.replace(*wrong))
-
-    def spoiled(_: Any, rule: Any) -> Path | None:
-        stem = file_of(rule.targets["cpp"], ".cpp").stem
-        return tmp_path / "_metal" / f"{stem}.metal"
-
-    monkeypatch.setattr(Language, "source_of", spoiled)
+    spoil(METAL, "phases.h", wrong, tmp_path, monkeypatch)
     with pytest.raises((AssertionError, Fault)):
         assert_as_numpy(METAL, "Adafactor", np.float32, [(5_000,), (130, 70), (40, 1_100)])

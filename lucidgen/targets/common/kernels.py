@@ -5,7 +5,7 @@ Owns which of them a rule has, and why it lacks others. What they look like is t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,3 +84,12 @@ def kernels(
                 also = "" if isinstance(reason, NoPhases) else f"; and without MLX {incomplete}"
                 raise Unserved(f"{without}{also}") from None
     return Kernels(found, without, alone, reducing, incomplete)
+
+
+def of_module(found: Sequence[Kernels]) -> Mapping[str, Any]:
+    """What the templates of a module are given of the kernels of its rules."""
+    return {
+        "helpers": gpu.helpers(kernels.helpers for kernels in found),
+        "has_elements": any(kernels.standalone for kernels in found),
+        "has_phases": any(kernels.phases for kernels in found),
+    }

@@ -7,12 +7,9 @@ the runtime around the function for one element (`common.gpu`), where there is o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from ...ir.program import Program
 from ..common import gpu
-from ..common.kernels import Kernels
+from ..common.kernels import Kernels, of_module
 from ..common.kernels import kernels as found_kernels
 from ..common.target import Target
 from .elements import standalone
@@ -37,14 +34,6 @@ def kernels(program: Program, name: str) -> Kernels:
     return found_kernels(program, step, standalone, phases)
 
 
-def _of_module(found: Sequence[Kernels]) -> Mapping[str, Any]:
-    return {
-        "helpers": gpu.helpers(kernels.helpers for kernels in found),
-        "has_elements": any(kernels.standalone for kernels in found),
-        "has_phases": any(kernels.phases for kernels in found),
-    }
-
-
 TARGET = Target(
     name="cuda",
     title="CUDA",
@@ -55,7 +44,7 @@ TARGET = Target(
         "_cuda/module.cu": "_cuda/{name}.cu",
     },
     fixed=("_cuda/__init__.py", "_cuda/multi_tensor.cuh", "_cuda/phases.cuh"),
-    of_module=_of_module,
+    of_module=of_module,
     needs=("mlx",),
     backend="cuda",
     runs=lambda found: found.step is not None,

@@ -9,12 +9,9 @@ choices are template arguments) is put by the runtime around the function for on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from ...ir.program import Program
 from ..common import gpu
-from ..common.kernels import Kernels
+from ..common.kernels import Kernels, of_module
 from ..common.kernels import kernels as found_kernels
 from ..common.target import Target, Unserved
 from .elements import standalone
@@ -47,14 +44,6 @@ def kernels(program: Program, name: str) -> Kernels:
     return found_kernels(program, step, standalone, phases)
 
 
-def _of_module(found: Sequence[Kernels]) -> Mapping[str, Any]:
-    return {
-        "helpers": gpu.helpers(kernels.helpers for kernels in found),
-        "has_elements": any(kernels.standalone for kernels in found),
-        "has_phases": any(kernels.phases for kernels in found),
-    }
-
-
 TARGET = Target(
     name="metal",
     title="Metal",
@@ -65,7 +54,7 @@ TARGET = Target(
         "_metal/module.metal": "_metal/{name}.metal",
     },
     fixed=("_metal/__init__.py", "_metal/phases.h"),
-    of_module=_of_module,
+    of_module=of_module,
     needs=("mlx",),
     backend="metal",
     runs=lambda found: found.step is not None,

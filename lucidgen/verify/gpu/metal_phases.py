@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import host
+from .cuda_host import Case, Shape
 from .host import Fault
 from .rules import violations
 from .text import inlined
@@ -38,7 +39,7 @@ class Program:
     ----------
     source : Path
         The file, beside the headers that it includes.
-    cases : sequence of (str, str, tuple of bool)
+    cases : sequence of Case
         Rules and types that are compiled; choices make no difference.
 
     Raises
@@ -51,7 +52,7 @@ class Program:
         If something is wrong with it as Metal.
     """
 
-    def __init__(self, source: Path, cases: Sequence[tuple[str, str, tuple[bool, ...]]]) -> None:
+    def __init__(self, source: Path, cases: Sequence[Case]) -> None:
         kinds = {
             rule: {_IN_METAL[kind] for of, kind, _ in cases if of == rule} for rule, *_ in cases
         }
@@ -77,8 +78,8 @@ class Program:
 
     def run(
         self,
-        case: tuple[str, str, tuple[bool, ...]],
-        shapes: Sequence[tuple[int, int, int]],
+        case: Case,
+        shapes: Sequence[Shape],
         tensors: Sequence[Sequence[bytes | None]],
         scalars: Sequence[float],
         shifts: None = None,
@@ -128,7 +129,7 @@ class _Tensor:
 
     def arguments(
         self,
-        shape: tuple[int, int, int],
+        shape: Shape,
         scalars: Sequence[float],
         choices: Sequence[bool],
         stream: Sequence[int],
@@ -140,7 +141,7 @@ class _Tensor:
         data = struct.pack("<" + "".join(letters), *values)
         return data + bytes(-len(data) % (16 if stream else 4))
 
-    def room(self, shape: tuple[int, int, int], kind: str) -> int:
+    def room(self, shape: Shape, kind: str) -> int:
         """How many floats phases share."""
         matrices, rows, columns = shape
         names = {"matrices": matrices, "rows": rows, "columns": columns, "ceil": math.ceil}

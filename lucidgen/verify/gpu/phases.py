@@ -26,17 +26,11 @@ from ...runtime.backends.loops.pointer_table import RawTable
 from ...runtime.rules.calling import file_of
 from ...runtime.rules.rule import Rule
 from . import cuda_host, metal_phases
+from .cuda_host import Case, Shape
 from .host import DoesNotCompile, Fault
 
 #: The types of arrays by their numbers in a table; bfloat16 comes as its bits.
 _TYPES = {number: dtype for dtype, number in NUMPY_TYPES.items()}
-
-
-#: A tensor as matrices, rows and columns.
-Shape = tuple[int, int, int]
-
-#: A kernel: the rule, the type, the choices.
-Case = tuple[str, str, tuple[bool, ...]]
 
 
 class Program(Protocol):
